@@ -1,0 +1,149 @@
+package runbook
+
+import "time"
+
+// Evidence is what the checks read, as plain data. A nil part was not obtained.
+type Evidence struct {
+	Live    *LiveEvidence
+	Cached  *CacheEvidence
+	Logged  *LogEvidence
+	Traffic *TrafficEvidence
+}
+
+// merge takes over the parts that other has.
+func (e *Evidence) merge(other Evidence) {
+	if other.Live != nil {
+		e.Live = other.Live
+	}
+	if other.Cached != nil {
+		e.Cached = other.Cached
+	}
+	if other.Logged != nil {
+		e.Logged = other.Logged
+	}
+	if other.Traffic != nil {
+		e.Traffic = other.Traffic
+	}
+}
+
+// LiveEvidence is what the JWKS URL answered.
+type LiveEvidence struct {
+	URL    string
+	Probes []Probe
+}
+
+// Probe is one request for the key set on a fresh connection.
+type Probe struct {
+	At           time.Time
+	Duration     time.Duration
+	Status       int      // HTTP status, 0 when there was no answer
+	ContentType  string   //
+	Size         int      // bytes of the body that were read
+	TLS          string   // "TLS 1.3", "" over plain HTTP
+	Redirects    []string // where it was sent, in order
+	CacheControl string   //
+	Set          KeySet   //
+	Unreachable  bool     // no connection at all: DNS, timeout, refused
+	Problem      string   // what is wrong, one sentence for people; "" when the answer is a good key set
+}
+
+// Healthy says that the probe brought a key set that clients can use.
+func (p Probe) Healthy() bool { return p.Problem == "" && !p.Unreachable }
+
+// CacheEvidence is what lies in the cache.
+type CacheEvidence struct {
+	Shards  []Shard // the primaries that were read
+	Entries []Entry // every entry that matches the target's patterns
+	Others  int64   // keys in the same cache that do not match
+	// Truncated says that the listing stopped at its limit: there are more
+	// matching entries than are listed.
+	Truncated bool
+}
+
+// Shard is one primary of the cache.
+type Shard struct {
+	Name    string // node group id or address
+	Address string
+	Keys    int64 // DBSIZE
+}
+
+// Entry is one cache entry, read.
+type Entry struct {
+	Name    string
+	Shard   string
+	Type    string
+	TTL     time.Duration // NoExpiry: never
+	Bytes   int
+	Reading Reading
+	// Foreign names the other issuer that the entry belongs to; such an entry
+	// is shown and never compared, touched or counted against the target.
+	Foreign string
+	// Digest identifies the stored bytes, without revealing them.
+	Digest string
+}
+
+// Error classes of authoriser log lines.
+const (
+	ClassUnknownKid       = "unknown_kid"
+	ClassBadSignature     = "bad_signature"
+	ClassNoKid            = "no_kid"
+	ClassDuplicateKid     = "duplicate_kid"
+	ClassNoKey            = "no_key"
+	ClassNoSigningKeys    = "no_signing_keys"
+	ClassJWKSFetch        = "jwks_fetch"
+	ClassJWKSParse        = "jwks_parse"
+	ClassRefetchThrottled = "refetch_throttled"
+	ClassColdCache        = "cold_cache"
+	ClassExpired          = "expired"
+	ClassClock            = "clock"
+	ClassIssuer           = "issuer"
+	ClassAudience         = "audience"
+	ClassRefreshed        = "refreshed"
+)
+
+// LogEvidence is what the authoriser logged in a window.
+type LogEvidence struct {
+	Group        string
+	Since, Until time.Time
+	Pattern      string         // the filter pattern that was used
+	Pages        int            // pages that were read
+	Count        int            // lines of a failure class
+	AtLeast      bool           // reading stopped at its cap: Count is a lower bound
+	Classes      map[string]int // failures by class
+	Kids         []KidCount     // kids that failures name, most frequent first
+	PerMinute    []MinuteCount  // failures, oldest first, gaps are zero
+	Samples      []LogSample    // newest first, redacted
+	Issuers      []string       // issuers that failing tokens or messages name
+}
+
+// KidCount is how often failures named a kid.
+type KidCount struct {
+	Kid   string `json:"kid"`
+	Count int    `json:"count"`
+}
+
+// MinuteCount is a count for the minute that begins At.
+type MinuteCount struct {
+	At    time.Time
+	Count int
+}
+
+// LogSample is one redacted log line.
+type LogSample struct {
+	At    time.Time
+	Class string
+	Kid   string
+	Text  string // redacted and shortened; safe to post
+}
+
+// TrafficEvidence is hits and misses of the cache, summed over its nodes.
+type TrafficEvidence struct {
+	Nodes  []string
+	Points []TrafficPoint // one a minute, oldest first; a minute without data is absent
+}
+
+// TrafficPoint is one minute of cache traffic.
+type TrafficPoint struct {
+	At           time.Time
+	Hits, Misses float64
+}

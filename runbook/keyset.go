@@ -1,0 +1,110 @@
+package runbook
+
+import (
+	"sort"
+	"time"
+)
+
+// Key is what may be said in public about one JSON Web Key. It never holds a
+// private or symmetric value.
+type Key struct {
+	Kid        string   `json:"kid"`        // "" when missing, null or empty
+	Thumbprint string   `json:"thumbprint"` // RFC 7638 SHA-256 over normalised numbers, base64url; "" when there is none
+	Kty        string   `json:"kty"`
+	Alg        string   `json:"alg"`
+	Use        string   `json:"use"`
+	Usable     bool     `json:"usable"`   // a mainstream verifier can check a signature with it
+	Problems   []string `json:"problems"` // never nil in JSON
+
+	// Numbers are the thumbprint's members as they were written (n, e, crv, x,
+	// y), so that a re-encoded key can be told from a changed one.
+	Numbers map[string]string `json:"-"`
+	// Metadata are all other public members as compact JSON (use, alg, key_ops,
+	// x5c, …), without kid, kty and the members of the thumbprint.
+	Metadata map[string]string `json:"-"`
+}
+
+// Shapes of a document that holds keys.
+const (
+	ShapeSet        = "set"        // {"keys": […]}
+	ShapeJWK        = "jwk"        // one bare key
+	ShapeArray      = "array"      // […] of keys, without the wrapper
+	ShapeString     = "string"     // JSON inside a JSON string
+	ShapeEnvelope   = "envelope"   // the keys below some other member
+	ShapePEM        = "pem"        // a PEM public key or certificate
+	ShapeUnreadable = "unreadable" // none of these
+)
+
+// KeySet is a document that holds keys, read key by key, so that one broken
+// key never hides the others.
+type KeySet struct {
+	Shape    string   `json:"shape"`
+	Usable   int      `json:"usable"` // number of usable keys
+	Keys     []Key    `json:"keys"`
+	Problems []string `json:"problems"`
+
+	// PrivatePublished and SymmetricPublished tell of leaked key material; the
+	// material itself is not kept.
+	PrivatePublished   bool `json:"-"`
+	SymmetricPublished bool `json:"-"`
+}
+
+// ProblemEmptySet marks a readable document that holds no keys.
+const ProblemEmptySet = "empty_set"
+
+// Thumbprints returns the distinct thumbprints of the set, sorted.
+func (s KeySet) Thumbprints() []string {
+	seen := map[string]bool{}
+	var out []string
+	for _, k := range s.Keys {
+		if k.Thumbprint != "" && !seen[k.Thumbprint] {
+			seen[k.Thumbprint] = true
+			out = append(out, k.Thumbprint)
+		}
+	}
+	sort.Strings(out)
+	return out
+}
+
+// Content says what the bytes of a cache entry turned out to be.
+type Content string
+
+// Contents of a cache entry.
+const (
+	ContentKeys     Content = "keys"     // at least one key was read
+	ContentEmpty    Content = "empty"    // a key set without keys, or no bytes at all
+	ContentPoison   Content = "poison"   // readable, but no key set: an HTML page, an error body, cut-off JSON
+	ContentNegative Content = "negative" // a marker that says "this kid does not exist"
+	ContentUnknown  Content = "unknown"  // no decoder fits
+)
+
+// RawEntry is one cache entry as it is stored. Values never leave the process.
+type RawEntry struct {
+	Name  string        // the full Redis key
+	Shard string        // which primary holds it, for people ("10.0.1.7:6379" or "0002")
+	Type  string        // Redis type: string, hash, set, zset, list, …
+	TTL   time.Duration // time left; NoExpiry when it never expires
+	Value []byte        // a string's value
+	Parts []RawPart     // the fields or members of a collection
+	Bytes int           // size of the stored value, also when Value was not read because it is too large
+}
+
+// RawPart is one field of a hash or one member of a set, sorted set or list.
+type RawPart struct {
+	Field string
+	Value []byte
+}
+
+// NoExpiry is the TTL of an entry that never expires.
+const NoExpiry time.Duration = -1
+
+// Reading is what a decoder made of one RawEntry.
+type Reading struct {
+	Format  string    // the decoder that fired, for people: "JSON key set", "gzip > JSON key set", …
+	Content Content   //
+	Set     KeySet    //
+	Issuer  string    // the issuer that an envelope names, else ""
+	Kid     string    // the kid that a per-kid key name or negative marker is about, else ""
+	Written time.Time // when it was written, if the format says so
+	Note    string    // what the bytes look like when they are no keys: "HTML page, 512 bytes"
+}
