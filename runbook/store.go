@@ -1,0 +1,33 @@
+package runbook
+
+import "time"
+
+// Listing is what one pass over every primary of a cache found.
+type Listing struct {
+	Shards    []Shard
+	Entries   []RawEntry // entries that match the target's patterns, sorted by name
+	Others    int64      // keys that do not match
+	Truncated bool       // there are more matching entries than the limit allows to read
+}
+
+// Saved is one entry as it was at the moment of the snapshot: read atomically
+// on the server, together with the raw value that a decoder can judge.
+type Saved struct {
+	RawEntry
+	// Payload is the server's serialisation (DUMP): what the deletion compares
+	// with and what a restore writes back. It goes into the journal's snapshot
+	// table and nowhere else.
+	Payload []byte
+	At      time.Time
+}
+
+// Fate is what became of one saved entry.
+type Fate string
+
+// Fates of a saved entry.
+const (
+	FateLeft      Fate = "left"      // still there, byte for byte as it was
+	FateDeleted   Fate = "deleted"   // deleted by this run
+	FateGone      Fate = "gone"      // no entry of that name
+	FateRewritten Fate = "rewritten" // somebody wrote another value since; it was not touched
+)
