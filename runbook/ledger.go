@@ -1,0 +1,77 @@
+package runbook
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// AuditEntry is one row of the audit trail.
+type AuditEntry struct {
+	At     time.Time `json:"at"`
+	Actor  string    `json:"actor"` // a person's id, or "jwksbot"
+	Kind   string    `json:"kind"`  // "request", "approve", "deny", "refused", "state", "effect", "message", …
+	Run    string    `json:"run,omitempty"`
+	Target string    `json:"target,omitempty"`
+	Ticket string    `json:"ticket,omitempty"`
+	Reason string    `json:"reason,omitempty"`
+	Digest string    `json:"digest,omitempty"` // of the plan
+	Detail string    `json:"detail,omitempty"` // one sentence
+}
+
+// AuditSelf is the actor of what the program does by itself.
+const AuditSelf = "jwksbot"
+
+// Filter selects runs; zero fields select all.
+type Filter struct {
+	Target    string
+	States    []State
+	DueBefore time.Time // NextAt is not zero and not after it
+	Unshown   bool      // the message does not show the newest version
+	Limit     int       // newest first; 0 means 100
+}
+
+// ledger is where runs are kept. Change is atomic: the row is read, changed
+// and written, and the audit rows are appended, in one transaction, and only
+// if nobody changed the row in between.
+type ledger interface {
+	Create(ctx context.Context, run Run, audit ...AuditEntry) error
+	Run(ctx context.Context, id string) (Run, error)
+	Runs(ctx context.Context, f Filter) ([]Run, error)
+	Change(ctx context.Context, id string, change func(*Run) ([]AuditEntry, error)) (Run, error)
+	Note(ctx context.Context, entries ...AuditEntry) error
+}
+
+// snapshots is where the values of entries that will be deleted are kept.
+type snapshots interface {
+	SaveSnapshot(ctx context.Context, runID string, saved []Saved) error
+	Snapshot(ctx context.Context, runID string) ([]Saved, error)
+	MarkFates(ctx context.Context, runID string, fates []EntryFate) error
+	Fates(ctx context.Context, runID string) ([]EntryFate, error)
+}
+
+// EntryFate is what became of one entry of a snapshot.
+type EntryFate struct {
+	Name  string
+	Shard string
+	Fate  Fate
+}
+
+// BusyError says that another run has the resource to itself.
+type BusyError struct {
+	Resource string
+	Holder   Run
+}
+
+func (e *BusyError) Error() string {
+	return fmt.Sprintf("%s is being changed by run %s (%s, requested by %s); wait for its end",
+		e.Resource, e.Holder.ID, e.Holder.State, e.Holder.Requester.Label())
+}
+
+// Label is how a person is named in text that is not Slack's.
+func (p PersonRef) Label() string {
+	if p.Name != "" {
+		return p.Name
+	}
+	return p.ID
+}

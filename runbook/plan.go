@@ -1,0 +1,132 @@
+package runbook
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"sort"
+	"strings"
+)
+
+// Scope is how much of the cache a flush touches.
+type Scope string
+
+// Scopes of a flush.
+const (
+	ScopeKeys Scope = "keys" // the entries that match the target's patterns
+	ScopeAll  Scope = "all"  // everything on every primary; only where the target allows it
+)
+
+// Plan says exactly what a run will touch. It is what people approve.
+type Plan struct {
+	Target   string      `json:"target"`
+	Resource string      `json:"resource"`
+	Scope    Scope       `json:"scope"`
+	Entries  []PlanEntry `json:"entries"` // sorted by name
+	// Live are the thumbprints of the live key set that the plan was made against.
+	Live []string `json:"live"`
+	// Verdict is what the checks said when the plan was made; Advice is why the
+	// plan goes against it ("" when it fits).
+	Verdict VerdictID `json:"verdict"`
+	Summary string    `json:"summary"` // the verdict's sentence
+	Advice  string    `json:"advice,omitempty"`
+	// Others counts keys of the same cache that are not part of the plan; for
+	// scope all they are destroyed as well. It moves all the time and is no
+	// part of the digest.
+	Others int64 `json:"others"`
+	Shards int   `json:"shards"`
+	// Kept counts matching entries that are left alone, with the reason.
+	Current int `json:"current"` // they hold the live keys already
+	Foreign int `json:"foreign"` // they belong to another issuer
+	// NoUndo says that no snapshot can be kept: too many entries or bytes.
+	NoUndo bool   `json:"no_undo,omitempty"`
+	Digest string `json:"digest"`
+}
+
+// PlanEntry is one cache entry that a plan deletes.
+type PlanEntry struct {
+	Name        string   `json:"name"`
+	Shard       string   `json:"shard"`
+	Format      string   `json:"format"`
+	Kids        []string `json:"kids"`
+	Thumbprints []string `json:"thumbprints"`
+	Meaning     string   `json:"meaning"` // identifies what the entry says, not its bytes or TTL
+}
+
+// KidsGone lists the kids that leave the cache, sorted, without those that
+// live under the same thumbprint and come back with the next refill.
+func (p Plan) KidsGone() []string {
+	live := map[string]bool{}
+	for _, t := range p.Live {
+		live[t] = true
+	}
+	seen := map[string]bool{}
+	for _, e := range p.Entries {
+		for i, kid := range e.Kids {
+			if i < len(e.Thumbprints) && live[e.Thumbprints[i]] {
+				continue
+			}
+			seen[kid] = true
+		}
+	}
+	out := make([]string, 0, len(seen))
+	for kid := range seen {
+		out = append(out, kid)
+	}
+	sort.Strings(out)
+	return out
+}
+
+// seal computes the digest: scope, live thumbprints, and name and meaning of
+// every entry. TTLs and other owners' counts are left out, so that it settles
+// on a busy cache.
+func (p *Plan) seal() {
+	sort.Slice(p.Entries, func(i, j int) bool { return p.Entries[i].Name < p.Entries[j].Name })
+	h := sha256.New()
+	fmt.Fprintf(h, "jwksbot plan 1\n%q %q %q\n", p.Target, p.Resource, p.Scope)
+	for _, t := range p.Live {
+		fmt.Fprintf(h, "live %q\n", t)
+	}
+	for _, e := range p.Entries {
+		fmt.Fprintf(h, "entry %q %q\n", e.Name, e.Meaning)
+	}
+	p.Digest = hex.EncodeToString(h.Sum(nil))
+}
+
+// Drift is how the world stands to an approved plan.
+type Drift string
+
+// Drifts between an approved plan and the world.
+const (
+	DriftNone    Drift = "none"    // the plan still says what will happen (entries may have gone)
+	DriftHealed  Drift = "healed"  // nothing of the plan is left to do
+	DriftChanged Drift = "changed" // something would be touched that nobody approved, or the live keys moved
+)
+
+// Compare holds an approved plan against one made from the world as it is now.
+// Entries that have gone or hold the live keys meanwhile change nothing.
+func (p Plan) Compare(now Plan) (Drift, string) {
+	if p.Scope != now.Scope {
+		return DriftChanged, "the scope is another one"
+	}
+	if strings.Join(p.Live, " ") != strings.Join(now.Live, " ") {
+		return DriftChanged, "the live keys changed"
+	}
+	approved := map[string]string{}
+	for _, e := range p.Entries {
+		approved[e.Name] = e.Meaning
+	}
+	for _, e := range now.Entries {
+		meaning, known := approved[e.Name]
+		switch {
+		case !known:
+			return DriftChanged, fmt.Sprintf("entry %q was not part of the plan", e.Name)
+		case meaning != e.Meaning:
+			return DriftChanged, fmt.Sprintf("entry %q holds other keys than before", e.Name)
+		}
+	}
+	if len(now.Entries) == 0 && p.Scope == ScopeKeys {
+		return DriftHealed, "none of the planned entries is left as it was"
+	}
+	return DriftNone, ""
+}

@@ -1,0 +1,268 @@
+package runbook
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// State is where a run stands.
+//
+//	             ┌────────────── a changed world ──────────────┐
+//	             ▼                                             │
+//	request ─▶ pending ──quorum──▶ approved ──▶ snapshot ──▶ flush ──▶ verify ──▶ done
+//	             │                    │            │           │          │
+//	             ├─▶ denied           ├────────────┴───────────┴──────────┴─▶ failed
+//	             ├─▶ withdrawn        ├─▶ expired (not started in time)
+//	             ├─▶ expired          └─▶ obsolete (the world healed; also from snapshot)
+//	             └─▶ obsolete
+type State string
+
+// States of a run. From approved to verify the run holds its resource.
+const (
+	StatePending   State = "pending"   // waits for decisions
+	StateApproved  State = "approved"  // the quorum is reached, nothing was touched yet
+	StateSnapshot  State = "snapshot"  // copies the entries that will be deleted
+	StateFlush     State = "flush"     // deletes exactly what was copied
+	StateVerify    State = "verify"    // reads the effect back
+	StateDone      State = "done"      // the effect was proven
+	StateFailed    State = "failed"    // stopped; what was done stays visible
+	StateDenied    State = "denied"    //
+	StateWithdrawn State = "withdrawn" // by the requester
+	StateExpired   State = "expired"   // nobody decided, or it did not start, in time
+	StateObsolete  State = "obsolete"  // the world healed before anything was done
+)
+
+// transitions are the only ways from state to state; an empty list ends.
+var transitions = map[State][]State{
+	StatePending:   {StatePending, StateApproved, StateDenied, StateWithdrawn, StateExpired, StateObsolete},
+	StateApproved:  {StateSnapshot, StatePending, StateExpired, StateObsolete, StateFailed},
+	StateSnapshot:  {StateFlush, StatePending, StateObsolete, StateFailed},
+	StateFlush:     {StateVerify, StateFailed},
+	StateVerify:    {StateDone, StateFailed},
+	StateDone:      {},
+	StateFailed:    {},
+	StateDenied:    {},
+	StateWithdrawn: {},
+	StateExpired:   {},
+	StateObsolete:  {},
+}
+
+// States lists all states in the order of a run's life.
+func States() []State {
+	return []State{StatePending, StateApproved, StateSnapshot, StateFlush, StateVerify, StateDone,
+		StateFailed, StateDenied, StateWithdrawn, StateExpired, StateObsolete}
+}
+
+// CanBecome says whether a run may go from s to next.
+func (s State) CanBecome(next State) bool {
+	for _, t := range transitions[s] {
+		if t == next {
+			return true
+		}
+	}
+	return false
+}
+
+// Ended says that no way leads on.
+func (s State) Ended() bool { return len(transitions[s]) == 0 }
+
+// Holds says that a run in this state has its resource to itself: no other
+// mitigation of the same resource may be approved or executed.
+func (s State) Holds() bool {
+	switch s {
+	case StateApproved, StateSnapshot, StateFlush, StateVerify:
+		return true
+	}
+	return false
+}
+
+// Via says how a request or decision came in.
+type Via string
+
+// Ways in.
+const (
+	ViaSlack    Via = "slack"
+	ViaTerminal Via = "terminal"
+)
+
+// PersonRef names a person in a record: the id decides, the name is for people.
+type PersonRef struct {
+	ID   string `json:"id"`
+	Name string `json:"name,omitempty"`
+}
+
+// Run is one execution of one plan, from the request to its end.
+type Run struct {
+	ID     string `json:"id"`
+	Target string `json:"target"`
+	// Resource is what the mitigation changes and what is locked for it, such
+	// as "replication group production-oidc-cache".
+	Resource string `json:"resource"`
+	State    State  `json:"state"`
+	// Generation is raised when a changed world puts a new plan before the
+	// approvers; decisions on an older generation do not count.
+	Generation int `json:"generation"`
+	// Version is raised by every change of the row.
+	Version int64 `json:"version"`
+
+	Plan      Plan      `json:"plan"`
+	Requester PersonRef `json:"requester"`
+	Via       Via       `json:"via"`
+	Ticket    string    `json:"ticket"`
+	Reason    string    `json:"reason"`
+	Override  string    `json:"override,omitempty"` // why it is done against the verdict's advice
+
+	Required  int        `json:"required"`
+	Decisions []Decision `json:"decisions"`
+
+	CreatedAt  time.Time `json:"created_at"`
+	ExpiresAt  time.Time `json:"expires_at"`
+	RemindAt   time.Time `json:"remind_at"` // zero: reminded, or no reminder
+	ApprovedAt time.Time `json:"approved_at,omitzero"`
+	StartBy    time.Time `json:"start_by,omitzero"` // an approved run that has not started by then expires
+	StartedAt  time.Time `json:"started_at,omitzero"`
+	EndedAt    time.Time `json:"ended_at,omitzero"`
+
+	Post     Post      `json:"post"`     // the message that shows the run
+	Shown    int64     `json:"shown"`    // the version that the message shows
+	Receipts []Receipt `json:"receipts"` // one for each step that ran, in order
+	Progress Progress  `json:"progress"` // of the step that is running
+	Outcome  string    `json:"outcome"`  // how it ended, one sentence
+}
+
+// Post is a message in the incident channel.
+type Post struct {
+	Channel string `json:"channel"`
+	TS      string `json:"ts,omitempty"`
+}
+
+// Progress tells how far the running step is; zero when it cannot tell.
+type Progress struct {
+	Done  int `json:"done"`
+	Total int `json:"total"`
+}
+
+// DecisionKind is what somebody decided.
+type DecisionKind string
+
+// Kinds of decision.
+const (
+	DecideApprove  DecisionKind = "approve"
+	DecideDeny     DecisionKind = "deny"
+	DecideWithdraw DecisionKind = "withdraw"
+)
+
+// Decision is one person's decision on one generation of a run's plan.
+type Decision struct {
+	By         PersonRef    `json:"by"`
+	Kind       DecisionKind `json:"kind"`
+	Reason     string       `json:"reason,omitempty"`
+	Generation int          `json:"generation"`
+	At         time.Time    `json:"at"`
+	Via        Via          `json:"via"`
+}
+
+// Receipt is the evidence of one executed step.
+type Receipt struct {
+	Step      string    `json:"step"`
+	Status    Status    `json:"status"`
+	Summary   string    `json:"summary"` // "3 old entries deleted on 3 shards, 0 left"
+	Proof     []string  `json:"proof"`   // single facts that were read back
+	StartedAt time.Time `json:"started_at"`
+	EndedAt   time.Time `json:"ended_at"`
+}
+
+// Approvals returns who approved the present generation, in order.
+func (r Run) Approvals() []Decision {
+	var out []Decision
+	for _, d := range r.Decisions {
+		if d.Kind == DecideApprove && d.Generation == r.Generation {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// Decided returns the decision that ended or approved the run, if any.
+func (r Run) Decided() (Decision, bool) {
+	if len(r.Decisions) == 0 || r.State == StatePending {
+		return Decision{}, false
+	}
+	return r.Decisions[len(r.Decisions)-1], true
+}
+
+// NextAt is when time alone changes the run: its reminder, its expiry, or the
+// last moment to start. Zero when time changes nothing.
+func (r Run) NextAt() time.Time {
+	switch r.State {
+	case StatePending:
+		if !r.RemindAt.IsZero() && r.RemindAt.Before(r.ExpiresAt) {
+			return r.RemindAt
+		}
+		return r.ExpiresAt
+	case StateApproved:
+		return r.StartBy
+	}
+	return time.Time{}
+}
+
+// ErrMoved says that a run is no longer in the state that a change expected.
+var ErrMoved = errors.New("the run has moved on")
+
+// ErrUnknownRun says that no run has the id.
+var ErrUnknownRun = errors.New("no such run")
+
+// move changes the state if the table allows it.
+func (r *Run) move(to State, now time.Time) error {
+	if !r.State.CanBecome(to) {
+		return fmt.Errorf("run %s: from %q to %q: %w", r.ID, r.State, to, ErrMoved)
+	}
+	r.State = to
+	if to.Ended() {
+		r.EndedAt = now
+		r.Progress = Progress{}
+	}
+	return nil
+}
+
+// Transition is what one executed state led to.
+type Transition struct {
+	From, To State
+	Receipt  *Receipt     // what the state did, if it did something
+	Outcome  string       // for an end
+	Plan     *Plan        // a new plan that needs a new decision (To is pending)
+	Audit    []AuditEntry // written together with the change
+}
+
+// Apply carries out a transition on a run that must still be in its From state.
+func (r *Run) Apply(t Transition, now time.Time) error {
+	if r.State != t.From {
+		return fmt.Errorf("run %s: is %q, not %q: %w", r.ID, r.State, t.From, ErrMoved)
+	}
+	if err := r.move(t.To, now); err != nil {
+		return err
+	}
+	if t.From == StateApproved && t.To == StateSnapshot {
+		r.StartedAt = now
+	}
+	if t.Receipt != nil {
+		r.Receipts = append(r.Receipts, *t.Receipt)
+	}
+	if t.Outcome != "" {
+		r.Outcome = t.Outcome
+	}
+	if t.Plan != nil {
+		r.propose(*t.Plan)
+	}
+	r.Progress = Progress{}
+	return nil
+}
+
+// propose puts a new plan before the approvers; what was decided before does
+// not count for it.
+func (r *Run) propose(p Plan) {
+	r.Plan = p
+	r.Generation++
+	r.ApprovedAt, r.StartBy = time.Time{}, time.Time{}
+}
