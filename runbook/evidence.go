@@ -8,6 +8,9 @@ type Evidence struct {
 	Cached  *CacheEvidence
 	Logged  *LogEvidence
 	Traffic *TrafficEvidence
+	// Unread says why a configured step could not read, by its name. Steps that
+	// are not configured are not in it.
+	Unread map[string]string
 }
 
 // merge takes over the parts that other has.

@@ -1,0 +1,253 @@
+package runbook
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// probes is how often the live endpoint is asked: one answer alone cannot tell
+// a rotation from one edge that lags behind.
+const probes = 3
+
+// liveKeys asks the JWKS URL several times at once, each on its own connection.
+type liveKeys struct{ t *Target }
+
+func (liveKeys) Name() string { return StepLiveKeys }
+
+func (c liveKeys) Run(ctx context.Context, _ Question) (Result, error) {
+	ev := &LiveEvidence{URL: c.t.JWKSURL, Probes: make([]Probe, probes)}
+	var wg sync.WaitGroup
+	for i := range ev.Probes {
+		wg.Go(func() { ev.Probes[i] = c.t.Live.Probe(ctx) })
+	}
+	wg.Wait()
+	status, summary := ev.describe()
+	return Result{Status: status, Summary: summary, Evidence: Evidence{Live: ev}}, nil
+}
+
+// describe says in one line what the probes brought.
+func (ev *LiveEvidence) describe() (Status, string) {
+	healthy, unhealthy, unreachable := ev.sort()
+	switch {
+	case len(healthy) == 0 && len(unhealthy) == 0:
+		return StatusError, "unreachable from here: " + unreachable[0].Problem
+	case len(healthy) == 0:
+		return StatusFail, unhealthy[0].Problem
+	case len(unhealthy) > 0:
+		return StatusFail, fmt.Sprintf("%d of %d probes answered badly: %s", len(unhealthy), len(ev.Probes), unhealthy[0].Problem)
+	case !ev.agree():
+		return StatusFail, fmt.Sprintf("%d probes brought different key sets", len(healthy))
+	}
+	set := healthy[0].Set
+	text := fmt.Sprintf("%s, %d of %d usable, %d probes agree", plural(len(set.Keys), "key", "keys"), set.Usable, len(set.Keys), len(healthy))
+	if len(unreachable) > 0 {
+		return StatusWarn, fmt.Sprintf("%s; %d unreachable: %s", text, len(unreachable), unreachable[0].Problem)
+	}
+	if len(set.Problems) > 0 {
+		return StatusWarn, text + "; " + set.Problems[0]
+	}
+	return StatusOK, text
+}
+
+// sort tells the probes apart: good ones, wrong answers, and no answers.
+func (ev *LiveEvidence) sort() (healthy, unhealthy, unreachable []Probe) {
+	for _, p := range ev.Probes {
+		switch {
+		case p.Unreachable:
+			unreachable = append(unreachable, p)
+		case p.Healthy():
+			healthy = append(healthy, p)
+		default:
+			unhealthy = append(unhealthy, p)
+		}
+	}
+	return healthy, unhealthy, unreachable
+}
+
+// agree says whether all healthy probes brought the same keys.
+func (ev *LiveEvidence) agree() bool {
+	healthy, _, _ := ev.sort()
+	for _, p := range healthy {
+		if meaningOf(p.Set) != meaningOf(healthy[0].Set) {
+			return false
+		}
+	}
+	return true
+}
+
+// Set returns the live key set, if the probes agree on a healthy one.
+func (ev *LiveEvidence) Set() (KeySet, bool) {
+	if ev == nil {
+		return KeySet{}, false
+	}
+	healthy, unhealthy, _ := ev.sort()
+	if len(healthy) == 0 || len(unhealthy) > 0 || !ev.agree() {
+		return KeySet{}, false
+	}
+	return healthy[0].Set, true
+}
+
+// cachedKeys lists and reads the entries of the cache.
+type cachedKeys struct{ t *Target }
+
+func (cachedKeys) Name() string { return StepCachedKeys }
+
+func (c cachedKeys) Run(ctx context.Context, _ Question) (Result, error) {
+	ev, err := c.t.readCache(ctx)
+	if err != nil {
+		return Result{Status: StatusError, Summary: err.Error()}, err
+	}
+	status, summary := ev.describe()
+	return Result{Status: status, Summary: summary, Evidence: Evidence{Cached: &ev}}, nil
+}
+
+// readCache lists the cache and decodes every entry.
+func (t *Target) readCache(ctx context.Context) (CacheEvidence, error) {
+	list, err := t.Entries.List(ctx)
+	if err != nil {
+		return CacheEvidence{}, err
+	}
+	ev := CacheEvidence{Shards: list.Shards, Others: list.Others, Truncated: list.Truncated}
+	for _, raw := range list.Entries {
+		ev.Entries = append(ev.Entries, t.read(raw))
+	}
+	return ev, nil
+}
+
+// read decodes one raw entry and attributes it.
+func (t *Target) read(raw RawEntry) Entry {
+	e := Entry{Name: raw.Name, Shard: raw.Shard, Type: raw.Type, TTL: raw.TTL, Bytes: raw.Bytes,
+		Reading: t.Decode(raw), Digest: raw.digest()}
+	e.Foreign = t.foreignIssuer(e)
+	return e
+}
+
+func (ev CacheEvidence) describe() (Status, string) {
+	own, foreign := ev.own()
+	if len(own) == 0 {
+		return StatusOK, fmt.Sprintf("empty: no entry of this issuer on %s%s", plural(len(ev.Shards), "shard", "shards"), foreignNote(foreign))
+	}
+	keys, odd := 0, 0
+	for _, e := range own {
+		keys += len(e.Reading.Set.Keys)
+		if e.Reading.Content != ContentKeys {
+			odd++
+		}
+	}
+	text := fmt.Sprintf("%s with %s on %s%s", plural(len(own), "entry", "entries"), plural(keys, "key", "keys"),
+		plural(len(ev.Shards), "shard", "shards"), foreignNote(foreign))
+	if odd > 0 {
+		return StatusWarn, fmt.Sprintf("%s; %d of them no key set", text, odd)
+	}
+	return StatusOK, text
+}
+
+func foreignNote(foreign []Entry) string {
+	if len(foreign) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d of other issuers left alone", len(foreign))
+}
+
+// own separates the entries of this target from those of other issuers.
+func (ev CacheEvidence) own() (own, foreign []Entry) {
+	for _, e := range ev.Entries {
+		if e.Foreign != "" {
+			foreign = append(foreign, e)
+		} else {
+			own = append(own, e)
+		}
+	}
+	return own, foreign
+}
+
+// Heals says when the entry ends by itself.
+func (e Entry) Heals() string {
+	if e.TTL == NoExpiry {
+		return "never expires"
+	}
+	return "heals by itself in " + Duration(e.TTL)
+}
+
+// loggedKeys reads what the authoriser failed on.
+type loggedKeys struct{ t *Target }
+
+func (loggedKeys) Name() string { return StepLoggedKeys }
+
+func (c loggedKeys) Run(ctx context.Context, q Question) (Result, error) {
+	ev, err := c.t.Logs.Failures(ctx, q.Since, q.Until, q.Kid)
+	if err != nil && ev.Pages == 0 {
+		return Result{Status: StatusError, Summary: err.Error()}, err
+	}
+	status, summary := ev.describe(q.Until)
+	r := Result{Status: status, Summary: summary, Evidence: Evidence{Logged: &ev}}
+	if err != nil {
+		// What was read is a lower bound and still worth a verdict.
+		r.Status, r.Summary = StatusWarn, summary+"; reading stopped: "+err.Error()
+	}
+	return r, nil
+}
+
+func (ev LogEvidence) describe(now time.Time) (Status, string) {
+	if ev.Count == 0 {
+		return StatusOK, fmt.Sprintf("no failures in the last %s", Duration(ev.Until.Sub(ev.Since)))
+	}
+	text := ev.CountText() + " in the last " + Duration(ev.Until.Sub(ev.Since))
+	if last, ok := ev.lastFailure(); ok && now.Sub(last) > 3*time.Minute {
+		return StatusWarn, fmt.Sprintf("%s, none in the last %s", text, Duration(now.Sub(last)))
+	}
+	return StatusFail, text + ev.kidsText()
+}
+
+// CountText writes the count of failures, with "at least" when it is capped.
+func (ev LogEvidence) CountText() string {
+	s := plural(ev.Count, "failure", "failures")
+	if ev.AtLeast {
+		return "at least " + s
+	}
+	return s
+}
+
+func (ev LogEvidence) kidsText() string {
+	switch len(ev.Kids) {
+	case 0:
+		return ""
+	case 1:
+		return fmt.Sprintf(", all that name a kid on %q", ev.Kids[0].Kid)
+	}
+	return fmt.Sprintf(", on %d kids, most on %q (%d)", len(ev.Kids), ev.Kids[0].Kid, ev.Kids[0].Count)
+}
+
+// lastFailure returns the end of the newest minute that has a failure.
+func (ev LogEvidence) lastFailure() (time.Time, bool) {
+	for i := len(ev.PerMinute) - 1; i >= 0; i-- {
+		if ev.PerMinute[i].Count > 0 {
+			return ev.PerMinute[i].At.Add(time.Minute), true
+		}
+	}
+	return time.Time{}, false
+}
+
+// cacheTraffic reads hits and misses; it waits for the names of the nodes,
+// which only the cache's discovery knows.
+type cacheTraffic struct{ t *Target }
+
+func (cacheTraffic) Name() string { return StepCacheTraffic }
+
+func (c cacheTraffic) Run(ctx context.Context, q Question) (Result, error) {
+	nodes, err := c.t.Entries.Nodes(ctx)
+	if err != nil {
+		return Result{Status: StatusError, Summary: err.Error()}, err
+	}
+	if len(nodes) == 0 {
+		return Result{Status: StatusSkipped, Summary: "the cache is no replication group: CloudWatch has no metrics of it"}, nil
+	}
+	ev, err := c.t.Traffic.Traffic(ctx, nodes, q.Since, q.Until)
+	if err != nil {
+		return Result{Status: StatusError, Summary: err.Error()}, err
+	}
+	status, summary := ev.describe()
+	return Result{Status: status, Summary: summary, Evidence: Evidence{Traffic: &ev}}, nil
+}

@@ -1,0 +1,310 @@
+package runbook
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Diagnose draws findings and one verdict from the evidence. It is a pure
+// function: the same evidence gives the same answer, in whatever order keys,
+// entries and lines come and however numbers are written.
+//
+// Rules are asked in the order of precedence, and the first that fits is the
+// verdict:
+//
+//  1. Safety: without a sound and agreed live key set nothing may be flushed,
+//     since the cache may hold the last good copy.
+//  2. What a mitigation can fix, the stronger cure first: a re-used kid needs
+//     flush and restart, which also cures a poisoned or stale entry; so it wins
+//     over them. A key that the authoriser cannot parse wins over stale_cache:
+//     there a flush would lose the copy that still works.
+//  3. What no mitigation of ours can fix.
+//  4. healthy, which needs a read cache and no failures beyond noise.
+//  5. inconclusive, which names what would settle it.
+func Diagnose(e Evidence) Diagnosis {
+	f := gather(e)
+	var d Diagnosis
+	for _, rule := range rules {
+		if v, ok := rule(f); ok {
+			d.Verdict = v
+			break
+		}
+	}
+	d.Verdict.Stranded = f.stranded(d.Verdict)
+	d.Findings = append([]Finding{d.Verdict.Finding}, f.standing(d.Verdict.ID)...)
+	return d
+}
+
+// rules in the order of precedence; the last one always fits.
+var rules = []func(*facts) (Verdict, bool){
+	(*facts).liveUnhealthy,
+	(*facts).liveDisagrees,
+	(*facts).liveUnknown,
+	(*facts).cacheUnknown,
+	(*facts).rekeyedKid,
+	(*facts).poisonedCache,
+	(*facts).unsupportedKey,
+	(*facts).negativeCache,
+	(*facts).staleCache,
+	(*facts).cacheUnreadable,
+	(*facts).refetchThrottled,
+	(*facts).unknownIssuer,
+	(*facts).unknownKids,
+	(*facts).staleMemory,
+	(*facts).claimsOrClock,
+	(*facts).retiredKeyCached,
+	(*facts).metadataChanged,
+	(*facts).healthy,
+	(*facts).inconclusive,
+}
+
+func critical(id VerdictID, format string, args ...any) Verdict {
+	return Verdict{Finding: Finding{ID: id, Severity: SeverityCritical, Summary: fmt.Sprintf(format, args...)}}
+}
+
+func warning(id VerdictID, format string, args ...any) Verdict {
+	v := critical(id, format, args...)
+	v.Severity = SeverityWarning
+	return v
+}
+
+const lastCopy = "the live key set is not sound: a flush would throw away the last good copy of the keys"
+
+// liveUnhealthy: the endpoint answers, and every answer is wrong.
+func (f *facts) liveUnhealthy() (Verdict, bool) {
+	if f.Live == nil {
+		return Verdict{}, false
+	}
+	healthy, unhealthy, _ := f.Live.sort()
+	if len(healthy) > 0 || len(unhealthy) == 0 {
+		return Verdict{}, false
+	}
+	v := critical(LiveUnhealthy, "The identity provider's key endpoint is broken: %s. Do not flush: the cache may hold the last good copy.", unhealthy[0].Problem)
+	v.Because = probeLines(f.Live)
+	v.Against = []Advice{{FlushCache, lastCopy}, {RestartAuthoriser, "a fresh authoriser would have to fetch keys from the broken endpoint"}}
+	v.WouldChange = "three probes in a row that bring the same key set"
+	return v, true
+}
+
+// liveDisagrees: the probes do not tell one story.
+func (f *facts) liveDisagrees() (Verdict, bool) {
+	if f.Live == nil {
+		return Verdict{}, false
+	}
+	healthy, unhealthy, _ := f.Live.sort()
+	if len(healthy) == 0 || (len(unhealthy) == 0 && f.Live.agree()) {
+		return Verdict{}, false
+	}
+	what := fmt.Sprintf("%d probes brought different key sets", len(healthy))
+	if len(unhealthy) > 0 {
+		what = fmt.Sprintf("%d of %d probes answered badly (%s)", len(unhealthy), len(f.Live.Probes), unhealthy[0].Problem)
+	}
+	v := critical(LiveDisagrees, "The identity provider's edges disagree: %s. Wait and check again; a flush now could fetch the wrong set.", what)
+	v.Because = probeLines(f.Live)
+	v.Against = []Advice{{FlushCache, "the cache could be refilled from an edge that is behind"}, {RestartAuthoriser, "the memory could be refilled from an edge that is behind"}}
+	v.WouldChange = "three probes in a row that bring the same key set"
+	return v, true
+}
+
+func probeLines(live *LiveEvidence) []string {
+	var out []string
+	for i, p := range live.Probes {
+		switch {
+		case p.Problem != "":
+			out = append(out, fmt.Sprintf("probe %d: %s", i+1, p.Problem))
+		default:
+			out = append(out, fmt.Sprintf("probe %d: HTTP %d, keys %s", i+1, p.Status, quoteAll(kidsOf(p.Set.Keys))))
+		}
+	}
+	return out
+}
+
+// liveUnknown: nothing can be compared without the live keys.
+func (f *facts) liveUnknown() (Verdict, bool) {
+	if f.liveOK {
+		return Verdict{}, false
+	}
+	v := warning(Inconclusive, "Cannot tell: the live keys could not be read from here, so there is nothing to compare the cache with.")
+	v.Because = []string{"live-keys: " + f.whyNoLive()}
+	v.Against = []Advice{{FlushCache, "nobody knows whether the identity provider serves good keys now"}}
+	v.WouldChange = "live-keys: open the JWKS URL from another network, or let the bot reach it"
+	return v, true
+}
+
+func (f *facts) whyNoLive() string {
+	if f.Live != nil {
+		if _, _, unreachable := f.Live.sort(); len(unreachable) > 0 {
+			return unreachable[0].Problem
+		}
+	}
+	return f.unread(StepLiveKeys, "not read")
+}
+
+// cacheUnknown: without the cache's content healthy cannot be said, and a
+// flush would be blind.
+func (f *facts) cacheUnknown() (Verdict, bool) {
+	if f.Cached != nil {
+		return Verdict{}, false
+	}
+	v := warning(Inconclusive, "Cannot tell: the cache could not be read, so nobody knows which keys it serves.")
+	v.Because = []string{"cached-keys: " + f.unread(StepCachedKeys, "not read")}
+	v.Against = []Advice{{FlushCache, "what would be deleted is unknown"}}
+	v.WouldChange = "cached-keys: let the bot read the cache (jwksbot doctor names what is missing)"
+	return v, true
+}
+
+func (f *facts) unread(step, otherwise string) string {
+	if why := f.Unread[step]; why != "" {
+		return why
+	}
+	return otherwise
+}
+
+// rekeyedKid: one kid, two keys. A verifier that looks keys up by kid never
+// asks again, so memory has to go as well.
+func (f *facts) rekeyedKid() (Verdict, bool) {
+	for _, c := range f.all() {
+		if len(c.rekeyed) == 0 {
+			continue
+		}
+		r := c.rekeyed[0]
+		v := critical(RekeyedKid, "Key %s was replaced under the same kid: %s still holds the old key. Flush and restart the authoriser, then have the owner give the new key a new kid.", quote(r.Kid), c.name())
+		for _, r := range c.rekeyed {
+			v.Because = append(v.Because, fmt.Sprintf("kid %s: live thumbprint %s, cached %s", quote(r.Kid), short(r.Live), short(r.Cached)))
+		}
+		v.Because = append(v.Because, f.failureLine()...)
+		v.Recommended = []Mitigation{FlushCache, RestartAuthoriser}
+		v.WouldChange = "equal thumbprints for every kid that is both live and cached"
+		return v, true
+	}
+	return Verdict{}, false
+}
+
+// poisonedCache: what lies there is no key set at all.
+func (f *facts) poisonedCache() (Verdict, bool) {
+	for _, e := range f.own {
+		if c := e.Reading.Content; c != ContentPoison && (c != ContentEmpty || e.Reading.perKid()) {
+			continue
+		}
+		v := critical(PoisonedCache, "The cache holds rubbish instead of keys: entry %s is %s. The identity provider is fine, a flush will help.", quote(e.Name), e.Reading.Note)
+		v.Because = append([]string{fmt.Sprintf("entry %s (%s): %s; %s", quote(e.Name), e.Reading.Format, e.Reading.Note, e.Heals())}, f.failureLine()...)
+		v.Recommended = []Mitigation{FlushCache}
+		v.WouldChange = "an entry that holds the live keys"
+		return v, true
+	}
+	return Verdict{}, false
+}
+
+// negativeCache: somebody remembered that a live kid does not exist.
+func (f *facts) negativeCache() (Verdict, bool) {
+	for _, e := range f.own {
+		if e.Reading.Content != ContentNegative || !f.inLive(e.Reading.Kid) {
+			continue
+		}
+		v := critical(NegativeCache, "The cache remembers that key %s does not exist, but it is live: entry %s is a negative marker. Flush that marker.", quote(e.Reading.Kid), quote(e.Name))
+		v.Because = append([]string{fmt.Sprintf("entry %s: %s", quote(e.Name), e.Heals())}, f.failureLine()...)
+		v.Recommended = []Mitigation{FlushCache}
+		v.WouldChange = "the marker gone"
+		return v, true
+	}
+	return Verdict{}, false
+}
+
+// unsupportedKey: the key that is live and not cached is of a kind that the
+// authoriser does not understand; it rejects the whole set when it refetches.
+func (f *facts) unsupportedKey() (Verdict, bool) {
+	for _, c := range f.sets {
+		if len(c.missing) == 0 || !allUnusable(c.missing) || f.class(ClassJWKSParse) == 0 && !c.sameBut(c.missing) {
+			continue
+		}
+		v := critical(UnsupportedKey, "A new kind of key appeared in the live set (%s), and the authoriser cannot read it. A flush would make it worse: the copy that still works would be lost. Fix the consumer.", kindsOf(c.missing))
+		v.Because = append([]string{fmt.Sprintf("%s lacks only %s", c.name(), quoteAll(kidsOf(c.missing)))}, f.failureLine()...)
+		v.Against = []Advice{{FlushCache, "the authoriser would fetch a set that it cannot parse"}, {RestartAuthoriser, "the authoriser would fetch a set that it cannot parse"}}
+		v.WouldChange = "the new key withdrawn, or an authoriser that skips keys it does not know"
+		return v, true
+	}
+	return Verdict{}, false
+}
+
+// sameBut says that nothing differs but the missing keys.
+func (c comparison) sameBut(missing []Key) bool {
+	return len(c.retired)+len(c.rekeyed)+len(c.renamed) == 0 && len(c.missing) == len(missing)
+}
+
+func allUnusable(keys []Key) bool {
+	for _, k := range keys {
+		if k.Usable || k.Use == "enc" {
+			return false
+		}
+	}
+	return true
+}
+
+func kindsOf(keys []Key) string {
+	var out []string
+	for _, k := range keys {
+		out = append(out, strings.TrimSpace(k.Kty+" "+k.Alg))
+	}
+	return quoteAll(out)
+}
+
+// staleCache: the cache lacks a live key.
+func (f *facts) staleCache() (Verdict, bool) {
+	for _, c := range f.sets {
+		if lost := append(append([]Key(nil), c.missing...), c.renamed...); len(lost) > 0 {
+			return f.stale(c, lost), true
+		}
+	}
+	if f.perKid == nil || f.Logged == nil {
+		return Verdict{}, false
+	}
+	for _, k := range append(append([]Key(nil), f.perKid.missing...), f.perKid.renamed...) {
+		if f.failsOn(k.Kid) > 0 {
+			return f.stale(*f.perKid, []Key{k}), true
+		}
+	}
+	return Verdict{}, false
+}
+
+func (f *facts) stale(c comparison, lost []Key) Verdict {
+	v := critical(StaleCache, "The cache still serves an old key set: %s lacks live key %s%s. A flush will help.", c.name(), quoteAll(kidsOf(lost)), f.failingText(lost))
+	v.Because = append(v.Because, fmt.Sprintf("live: %s", quoteAll(kidsOf(f.live.Keys))), fmt.Sprintf("%s: %s%s", c.name(), quoteAll(kidsOf(c.set.Keys)), c.heals()))
+	v.Because = append(v.Because, f.failureLine()...)
+	v.Recommended = []Mitigation{FlushCache}
+	v.Against = []Advice{{RestartAuthoriser, "a restarted authoriser would read the same old entry; restart only if failures go on after the flush"}}
+	v.WouldChange = "the missing key in the cache"
+	return v
+}
+
+func (c comparison) heals() string {
+	if c.entry.Name == "" {
+		return ""
+	}
+	return " (" + c.entry.Heals() + ")"
+}
+
+func (f *facts) failingText(lost []Key) string {
+	n := 0
+	for _, k := range lost {
+		n += f.failsOn(k.Kid)
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", and the authoriser rejects tokens signed with it (%s)", plural(n, "failure", "failures"))
+}
+
+// failureLine sums up what the logs say, if they say anything.
+func (f *facts) failureLine() []string {
+	if f.Logged == nil || f.Logged.Count == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("authoriser log: %s in the last %s%s", f.Logged.CountText(), Duration(f.Logged.Until.Sub(f.Logged.Since)), f.Logged.kidsText())}
+}
+
+func short(thumbprint string) string {
+	if len(thumbprint) > 12 && !strings.Contains(thumbprint, " ") {
+		return thumbprint[:12] + "…"
+	}
+	return thumbprint
+}

@@ -1,0 +1,114 @@
+package runbook
+
+import (
+	"fmt"
+	"strings"
+)
+
+// standing collects the findings that can stand beside any verdict.
+func (f *facts) standing(verdict VerdictID) []Finding {
+	var out []Finding
+	add := func(id VerdictID, sev Severity, format string, args ...any) {
+		if id != verdict {
+			out = append(out, Finding{id, sev, fmt.Sprintf(format, args...)})
+		}
+	}
+	f.liveFindings(add)
+	f.cacheFindings(add)
+	return out
+}
+
+type adder func(id VerdictID, sev Severity, format string, args ...any)
+
+func (f *facts) liveFindings(add adder) {
+	if f.Live != nil {
+		if _, _, unreachable := f.Live.sort(); len(unreachable) > 0 {
+			add(LiveUnreachable, SeverityWarning, "%d of %d probes could not reach the JWKS URL (%s); that may be the bot's own network.", len(unreachable), len(f.Live.Probes), unreachable[0].Problem)
+		}
+	}
+	if !f.liveOK {
+		return
+	}
+	f.leaks(add, f.live, "the live key set")
+	seen := map[string]bool{}
+	for _, k := range f.live.Keys {
+		if k.Kid != "" && seen[k.Kid] {
+			add(DuplicateKid, SeverityWarning, "Kid %s stands for more than one key in the live set: verifiers may pick the wrong one.", quote(k.Kid))
+		}
+		seen[k.Kid] = true
+		for _, p := range k.Problems {
+			if strings.Contains(p, "weak") {
+				add(WeakKey, SeverityWarning, "Live key %s: %s.", quote(k.Kid), p)
+			}
+		}
+	}
+}
+
+func (f *facts) leaks(add adder, s KeySet, where string) {
+	if s.PrivatePublished {
+		add(PrivatePublished, SeverityCritical, "A PRIVATE key is published in %s. Page security: whoever read it can sign tokens.", where)
+	}
+	if s.SymmetricPublished {
+		add(SymmetricInSet, SeverityCritical, "A symmetric key is published in %s. Page security: whoever read it can sign tokens.", where)
+	}
+}
+
+func (f *facts) cacheFindings(add adder) {
+	if f.Cached == nil {
+		return
+	}
+	keys := 0
+	var forever []string
+	for _, e := range f.own {
+		keys += len(e.Reading.Set.Keys)
+		if e.TTL == NoExpiry {
+			forever = append(forever, e.Name)
+		}
+		f.leaks(add, e.Reading.Set, "cache entry "+quote(e.Name))
+	}
+	switch {
+	case len(f.own) == 0:
+		add(ColdCache, SeverityInfo, "The cache is empty: it fills when the next token comes.")
+	case f.perKid != nil && len(f.sets) == 0 && len(f.perKid.missing) > 0:
+		add(ColdCache, SeverityInfo, "Nobody has asked for live key %s yet: a per-kid cache fills one key at a time.", quoteAll(kidsOf(f.perKid.missing)))
+	}
+	if len(forever) > 0 {
+		add(NoExpiryFinding, SeverityWarning, "%s never expires: it cannot heal by itself after the next rotation.", quoteAll(forever))
+	}
+	if f.Cached.Others > 0 {
+		add(SharedCache, SeverityInfo, "%s that are not JWKS live in the same cache; only matching entries are ever touched.", plural(int(f.Cached.Others), "key", "keys"))
+	}
+	for _, c := range f.sets {
+		if c.same() && c.reencoded(f.live) {
+			add(Reencoded, SeverityInfo, "%s writes a key's numbers differently; the keys are the same.", capital(c.name()))
+		}
+	}
+}
+
+// reencoded says that some key is equal and written differently.
+func (c comparison) reencoded(live KeySet) bool {
+	for _, k := range c.set.Keys {
+		l, as := find(live, k)
+		if as != foundSame {
+			continue
+		}
+		for m, v := range l.Numbers {
+			if k.Numbers[m] != v {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// stranded lists the kids whose last copy a recommended flush removes.
+func (f *facts) stranded(v Verdict) []string {
+	if !v.Advises(FlushCache) {
+		return nil
+	}
+	var keys []Key
+	for _, c := range f.all() {
+		keys = append(keys, c.retired...)
+	}
+	return kidsOf(keys)
+}

@@ -1,0 +1,3 @@
+package runbook
+
+type Policy struct{}

@@ -1,0 +1,204 @@
+package runbook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// Defaults of the runner.
+const (
+	DefaultWindow   = time.Hour
+	stepDeadline    = 20 * time.Second
+	freshFor        = 30 * time.Second // a second request within it is shown the first one's result
+	planFreshFor    = 2 * time.Minute  // a request for a mitigation uses a report that is no older
+	maxRememberedBy = 64               // reports remembered, over all targets and questions
+)
+
+// Runner runs the checks of a target: all at once, each with its own deadline,
+// and at most once at a time for the same target and question.
+type Runner struct {
+	clock   Clock
+	onPanic func(step string, value any, stack []byte)
+
+	mu      sync.Mutex
+	reports map[string]*pending
+}
+
+// pending is a report that is being made, or was made not long ago.
+type pending struct {
+	done   chan struct{}
+	report Report
+	at     time.Time // when it was finished
+}
+
+// NewRunner returns a runner under the clock. onPanic, if not nil, is told of
+// a step that panicked; the check goes on without it.
+func NewRunner(clock Clock, onPanic func(step string, value any, stack []byte)) *Runner {
+	return &Runner{clock: clock, onPanic: onPanic, reports: map[string]*pending{}}
+}
+
+// Ask is what somebody wants checked.
+type Ask struct {
+	Window time.Duration // 0 means DefaultWindow
+	Kid    string
+	Anew   bool // never answer with a remembered report
+}
+
+// Check runs the target's checks and returns the report. It answers with a
+// report that is at most 30 seconds old, or joins one that is being made,
+// unless the ask says anew. The report is complete even when steps failed.
+func (r *Runner) Check(ctx context.Context, t *Target, ask Ask, rep Reporter) (Report, error) {
+	return r.check(ctx, t, ask, rep, freshFor)
+}
+
+func (r *Runner) check(ctx context.Context, t *Target, ask Ask, rep Reporter, maxAge time.Duration) (Report, error) {
+	if ask.Window <= 0 {
+		ask.Window = DefaultWindow
+	}
+	if ask.Anew {
+		return r.run(ctx, t, ask, rep), ctx.Err()
+	}
+	p, mine := r.claim(t.Name, ask, maxAge)
+	if mine {
+		// Others may wait for this report: it must not die with its first caller.
+		p.report = r.run(context.WithoutCancel(ctx), t, ask, rep)
+		p.at = r.clock.Now()
+		close(p.done)
+		return p.report, nil
+	}
+	select {
+	case <-p.done:
+		shared := p.report
+		shared.Shared = true
+		return shared, nil
+	case <-ctx.Done():
+		return Report{}, ctx.Err()
+	}
+}
+
+// claim returns the report to wait for, and whether the caller has to make it.
+func (r *Runner) claim(target string, ask Ask, maxAge time.Duration) (*pending, bool) {
+	key := fmt.Sprintf("%q %s %q", target, ask.Window, ask.Kid)
+	now := r.clock.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p := r.reports[key]; p != nil && (p.at.IsZero() || now.Sub(p.at) < maxAge) {
+		return p, false
+	}
+	if len(r.reports) >= maxRememberedBy {
+		r.forget(now)
+	}
+	p := &pending{done: make(chan struct{})}
+	r.reports[key] = p
+	return p, true
+}
+
+// forget drops finished reports that are too old to be shown again.
+func (r *Runner) forget(now time.Time) {
+	for key, p := range r.reports {
+		select {
+		case <-p.done:
+			if now.Sub(p.at) >= planFreshFor {
+				delete(r.reports, key)
+			}
+		default:
+		}
+	}
+}
+
+// Forget drops what is remembered of a target, since the world was changed.
+func (r *Runner) Forget(target string) {
+	prefix := fmt.Sprintf("%q ", target)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for key := range r.reports {
+		if len(key) >= len(prefix) && key[:len(prefix)] == prefix {
+			delete(r.reports, key)
+		}
+	}
+}
+
+// run makes a report: every check in its own goroutine, results reported in
+// the order in which they come, kept in the order of the checks.
+func (r *Runner) run(ctx context.Context, t *Target, ask Ask, rep Reporter) Report {
+	start := r.clock.Now()
+	q := Question{Since: start.Add(-ask.Window), Until: start, Kid: ask.Kid}
+	checks := t.checks()
+	rep.Started(t.Name, names(checks))
+	type numbered struct {
+		i int
+		Result
+	}
+	results := make(chan numbered, len(checks))
+	for i, c := range checks {
+		go func() { results <- numbered{i, r.step(ctx, c, q)} }()
+	}
+	report := Report{Target: t.Name, JWKSURL: t.JWKSURL, Question: q, Steps: make([]Result, len(checks)), StartedAt: start}
+	report.Evidence.Unread = map[string]string{}
+	for range checks {
+		res := <-results
+		report.Steps[res.i] = res.Result
+		report.Evidence.merge(res.Evidence)
+		if res.Status == StatusError {
+			report.Evidence.Unread[res.Step] = res.Summary
+		}
+		rep.Step(res.Result)
+	}
+	report.Diagnosis = Diagnose(report.Evidence)
+	report.judge()
+	report.Duration = r.clock.Now().Sub(start)
+	return report
+}
+
+func names(checks []Check) []string {
+	out := make([]string, len(checks))
+	for i, c := range checks {
+		out[i] = c.Name()
+	}
+	return out
+}
+
+// step runs one check under its deadline. A check that panics or does not
+// return in time is one failed line.
+func (r *Runner) step(ctx context.Context, c Check, q Question) (res Result) {
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, stepDeadline)
+	defer cancel()
+	done := make(chan Result, 1)
+	go func() { done <- r.guarded(ctx, c, q) }()
+	select {
+	case res = <-done:
+	case <-ctx.Done():
+		// The check ignores its context, or is just about to return.
+		select {
+		case res = <-done:
+		case <-time.After(time.Second):
+			res = Result{Status: StatusError, Summary: fmt.Sprintf("no answer within %s", Duration(stepDeadline))}
+		}
+	}
+	res.Step, res.Duration = c.Name(), time.Since(start)
+	return res
+}
+
+func (r *Runner) guarded(ctx context.Context, c Check, q Question) (res Result) {
+	defer func() {
+		if v := recover(); v != nil {
+			if r.onPanic != nil {
+				r.onPanic(c.Name(), v, debug.Stack())
+			}
+			res = Result{Status: StatusError, Summary: "internal error in this step; the log has the details"}
+		}
+	}()
+	res, err := c.Run(ctx, q)
+	switch {
+	case err != nil && errors.Is(err, context.DeadlineExceeded):
+		res.Status, res.Summary = StatusError, fmt.Sprintf("no answer within %s: %v", Duration(stepDeadline), err)
+	case err != nil && res.Status != StatusError:
+		res.Status, res.Summary = StatusError, err.Error()
+	}
+	return res
+}
