@@ -44,29 +44,33 @@ func redactOnce(s string) string {
 	s = redactPEM(s)
 	s = redactUserinfo(s)
 	s = redactTokens(s)
+	// Marks hold hints too, yet never a name in front of a value.
+	lower := strings.ToLower(s)
 	for _, p := range plainSecrets {
-		s = p.re.ReplaceAllString(s, p.with)
+		if containsAny(lower, p.hints) {
+			s = p.re.ReplaceAllString(s, p.with)
+		}
 	}
-	s = redactValues(s, authorizationKey, authorizationValue)
-	s = redactValues(s, bearerWord, bearerValue)
-	s = redactValues(s, basicWord, basicValue)
-	s = redactValues(s, passwordKey, passwordValue)
-	s = redactValues(s, opaqueTokenKey, passwordValue)
-	s = redactValues(s, privateMember, memberValue)
+	for _, p := range namedSecrets {
+		if containsAny(lower, p.hints) {
+			s = redactValues(s, p.key, p.value)
+		}
+	}
 	return s
 }
 
 // plainSecrets are recognised by their own shape, whatever stands around them.
 var plainSecrets = []struct {
-	re   *regexp.Regexp
-	with string
+	hints []string // in lower case
+	re    *regexp.Regexp
+	with  string
 }{
-	{regexp.MustCompile(`xoxe\.xox[a-z]-[A-Za-z0-9._-]+|xox[a-z][-.][A-Za-z0-9._-]+|xapp-[A-Za-z0-9._-]+|xwfp-[A-Za-z0-9._-]+`), markSlack},
-	{regexp.MustCompile(`(?i)(hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/)[A-Za-z0-9/_-]+`), "${1}" + markSlack},
-	{regexp.MustCompile(`(?i)(slack(?:-gov)?\.com/link/?\?ticket=)[^\s"'&\[]+`), "${1}" + markSlack},
-	{regexp.MustCompile(`(?:AKIA|ASIA)[A-Z0-9]{12,}`), markKey},
-	{regexp.MustCompile(`gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}`), markKey},
-	{regexp.MustCompile(`(?i)(redis-cli\b[^\n|;]{0,200}?\s-a\s+)[^\s\[]\S*`), "${1}" + markPassword},
+	{[]string{"xox", "xapp-", "xwfp-"}, regexp.MustCompile(`xoxe\.xox[a-z]-[A-Za-z0-9._-]+|xox[a-z][-.][A-Za-z0-9._-]+|xapp-[A-Za-z0-9._-]+|xwfp-[A-Za-z0-9._-]+`), markSlack},
+	{[]string{"hooks.slack"}, regexp.MustCompile(`(?i)(hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/)[A-Za-z0-9/_-]+`), "${1}" + markSlack},
+	{[]string{"?ticket="}, regexp.MustCompile(`(?i)(slack(?:-gov)?\.com/link/?\?ticket=)[^\s"'&\[]+`), "${1}" + markSlack},
+	{[]string{"akia", "asia"}, regexp.MustCompile(`(?:AKIA|ASIA)[A-Z0-9]{12,}`), markKey},
+	{[]string{"gh", "github_pat_"}, regexp.MustCompile(`gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}`), markKey},
+	{[]string{"redis-cli"}, regexp.MustCompile(`(?i)(redis-cli\b[^\n|;]{0,200}?\s-a\s+)[^\s\[]\S*`), "${1}" + markPassword},
 }
 
 // redactPEM hides private keys from BEGIN to END, or to the end of the text
@@ -112,13 +116,13 @@ func redactUserinfo(s string) string {
 		}
 		out.WriteString(s[:i+3])
 		s = s[i+3:]
-		end := strings.IndexAny(s, " \t\r\n\"'<>`")
+		// Another URL may follow without a blank between.
+		end := strings.Index(s, "://")
 		if end < 0 {
 			end = len(s)
 		}
-		// Another URL may follow without a blank between.
-		if next := strings.Index(s[:end], "://"); next >= 0 {
-			end = next
+		if blank := strings.IndexAny(s[:end], " \t\r\n\"'<>`"); blank >= 0 {
+			end = blank
 		}
 		user, rest, ok := userinfo(s[:end])
 		if ok {
@@ -128,7 +132,7 @@ func redactUserinfo(s string) string {
 			}
 			out.WriteString(markPassword)
 		}
-		s = s[len(s[:end])-len(rest):]
+		s = s[end-len(rest):]
 	}
 	out.WriteString(s)
 	return out.String()

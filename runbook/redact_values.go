@@ -10,7 +10,7 @@ import (
 // begins; values are found by hand, because quotes may be escaped any number
 // of times (JSON inside JSON) and a cut-off line has no closing one.
 var (
-	authorizationKey = regexp.MustCompile(`(?i)(?:proxy-)?authori[sz]ation(?:[_-]?header)?[\\"']{0,8}\s*(?:[:=]|%3[ad])>?\s*\[?`)
+	authorizationKey = regexp.MustCompile(`(?i)(?:proxy-)?authori[sz]ation(?:[_-]?header)?[\\"']{0,8}\s*(?:[:=]|%3[ad])>?\s*`)
 	bearerWord       = regexp.MustCompile(`(?i)bearer(?:\s+|%20|\+)`)
 	basicWord        = regexp.MustCompile(`(?i)basic(?:\s+|%20|\+)`)
 	passwordKey      = regexp.MustCompile(`(?i)(?:pass(?:word|wd|phrase)|pwd|secret(?:[_-]?access)?(?:[_-]?key)?|api[_-]?key|private[_-]?key|credentials?|` +
@@ -20,6 +20,32 @@ var (
 	opaqueTokenKey = regexp.MustCompile(`(?i)token(?:[\\"']{1,8}\s*:\s*|[\\"']{0,8}\s*(?:=|%3d)>?\s*)`)
 	privateMember  = regexp.MustCompile(`[\\"']{1,8}(?:d|k|p|q|dp|dq|qi)[\\"']{1,8}\s*(?:[:=]|=>)\s*|\b(?:d|k|p|q|dp|dq|qi)\s*:\s*`)
 )
+
+// namedSecrets are recognised by the name in front of them. A pass is made only
+// over a text that contains one of its hints in any case, since most lines
+// contain none and the search for names is dear.
+var namedSecrets = []struct {
+	hints []string
+	key   *regexp.Regexp
+	value judge
+}{
+	{[]string{"authori"}, authorizationKey, authorizationValue},
+	{[]string{"bearer"}, bearerWord, bearerValue},
+	{[]string{"basic"}, basicWord, basicValue},
+	{[]string{"pass", "pwd", "secret", "key", "credential", "token", "x-amz-", "cookie", "masterauth", "_auth"}, passwordKey, passwordValue},
+	{[]string{"token"}, opaqueTokenKey, passwordValue},
+	{[]string{`d"`, `k"`, `p"`, `q"`, `i"`, `d'`, `k'`, `p'`, `q'`, `i'`, `d\`, `k\`, `p\`, `q\`, `i\`, "d:", "k:", "p:", "q:", "i:", "d :", "k :"}, privateMember, memberValue},
+}
+
+// containsAny says whether one of words is in s.
+func containsAny(s string, words []string) bool {
+	for _, w := range words {
+		if strings.Contains(s, w) {
+			return true
+		}
+	}
+	return false
+}
 
 // A judge looks at the text after a name and returns how much of it is the
 // secret, with what to write instead; n = 0 leaves the text alone.
@@ -53,6 +79,13 @@ func redactValues(s string, key *regexp.Regexp, value judge) string {
 }
 
 func passwordValue(name, after string) (skip, n int, mark string) {
+	if strings.Contains(strings.ToLower(name), "cookie") && openingQuote(after) == "" {
+		// A cookie header is a list that goes on to the end of the line.
+		if n = strings.IndexAny(after, "\r\n"); n < 0 {
+			n = len(after)
+		}
+		return 0, n, markPassword
+	}
 	skip, n = valueIn(after, quotedName(name))
 	return skip, n, markPassword
 }
@@ -60,6 +93,14 @@ func passwordValue(name, after string) (skip, n int, mark string) {
 // authorizationValue hides the whole header value: to the closing quote, or
 // scheme and credential, or to the end of the line for schemes with parameters.
 func authorizationValue(_, after string) (skip, n int, mark string) {
+	if strings.HasPrefix(after, "[") && markAt(after) == 0 {
+		// Go prints header values as lists.
+		if strings.HasPrefix(after[1:], "[") {
+			return 0, 0, ""
+		}
+		skip, n, mark = authorizationValue("", after[1:])
+		return skip + 1, n, mark
+	}
 	if q := openingQuote(after); q != "" {
 		skip, n = valueIn(after, false)
 		return skip, n, markCredential
