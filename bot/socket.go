@@ -1,0 +1,248 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/slack-go/slack"
+)
+
+// Receiver is what a [Socket] delivers to.
+type Receiver interface {
+	// Respond returns the payload of the acknowledgement, or nil for none: the
+	// private first answer to a command, or the errors of a submitted view. It
+	// is called before the acknowledgement is written and only where Slack
+	// accepts a payload, so it computes and does no I/O; after
+	// SocketSettings.RespondWithin the envelope is acknowledged without it.
+	Respond(Envelope) any
+	// Handle does the work. It starts after the acknowledgement was written,
+	// in one of SocketSettings.Workers goroutines, in no particular order and
+	// at most once per delivery. ctx outlives the context of Run by
+	// SocketSettings.Drain, so that work under way can end.
+	Handle(ctx context.Context, env Envelope)
+}
+
+// SocketSettings say how a [Socket] connects. API is required; every zero
+// value is replaced by the default named beside it.
+type SocketSettings struct {
+	// API calls apps.connections.open: a client with
+	// slack.OptionAppLevelToken, and without slack.OptionRetry, so that
+	// Retry-After reaches the socket, which waits with a limit of its own.
+	API  *slack.Client
+	Log  *slog.Logger      // discards
+	HTTP *http.Client      // for "busy" answers to a response_url; 5 s timeout
+	Dial *websocket.Dialer // proxy from the environment, one frame per message
+
+	OpenWithin    time.Duration // for apps.connections.open, dialling and hello each: 10 s
+	RespondWithin time.Duration // for Receiver.Respond: 1 s of Slack's 3 s
+	Silence       time.Duration // without any frame before an own ping: 30 s
+	PongWithin    time.Duration // from the own ping to the end of the connection: 10 s
+	Grace         time.Duration // an old connection is read after its successor is there: 60 s
+	Drain         time.Duration // work under way may take at the end: 10 s
+	BackoffBase   time.Duration // first wait after a refused connection: 500 ms
+	BackoffMax    time.Duration // longest wait, unless Slack asks for more: 30 s
+
+	Workers int // envelopes handled at a time: 32
+	Queue   int // envelopes waiting for a worker before users are told "busy": 256
+}
+
+// Socket is the Socket Mode connection of the bot.
+//
+// It acknowledges an envelope in the goroutine that read it, before any work;
+// it opens the successor of a connection before the old one ends and reads
+// both until Slack closes the old one; it hands every delivery on at most
+// once; it ends on errors that time does not heal and backs off on the others.
+type Socket struct {
+	set   SocketSettings
+	log   *slog.Logger
+	pace  *pace
+	seen  *recent
+	count counters
+
+	ready     chan struct{} // closed at the first hello
+	readyOnce sync.Once
+
+	mu       sync.Mutex
+	links    map[*link]struct{} // open connections
+	made     int                // connections opened since the start
+	reported int                // num_connections of the last hello
+}
+
+// maxLinks is how many connections are kept at a time. Slack allows 10 per
+// app (docs.slack.dev "Using Socket Mode"), shared by all replicas.
+const maxLinks = 4
+
+// NewSocket checks the settings and returns a socket that [Socket.Run] runs.
+func NewSocket(set SocketSettings) (*Socket, error) {
+	if set.API == nil {
+		return nil, errors.New("slack socket: no Slack client given")
+	}
+	if set.Log == nil {
+		set.Log = slog.New(slog.DiscardHandler)
+	}
+	if set.HTTP == nil {
+		set.HTTP = &http.Client{Timeout: 5 * time.Second}
+	}
+	if set.Dial == nil {
+		// Slack does not put continuation frames together again (slack-go,
+		// socketmode), so the buffer holds the largest acknowledgement.
+		set.Dial = &websocket.Dialer{Proxy: http.ProxyFromEnvironment, WriteBufferSize: 32 << 10}
+	}
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{
+		{&set.OpenWithin, 10 * time.Second}, {&set.RespondWithin, time.Second},
+		{&set.Silence, 30 * time.Second}, {&set.PongWithin, 10 * time.Second},
+		{&set.Grace, time.Minute}, {&set.Drain, 10 * time.Second},
+		{&set.BackoffBase, 500 * time.Millisecond}, {&set.BackoffMax, 30 * time.Second},
+	} {
+		if *d.field <= 0 {
+			*d.field = d.value
+		}
+	}
+	if set.Workers <= 0 {
+		set.Workers = 32
+	}
+	if set.Queue <= 0 {
+		set.Queue = 256
+	}
+	return &Socket{
+		set: set, log: set.Log, seen: newRecent(recentIDs), ready: make(chan struct{}),
+		pace: newPace(set.BackoffBase, set.BackoffMax), links: map[*link]struct{}{},
+	}, nil
+}
+
+// session is what lives as long as one call of Run.
+type session struct {
+	*Socket
+	to      Receiver
+	work    *workers
+	readers sync.WaitGroup
+	fail    context.CancelCauseFunc
+}
+
+// Run keeps the socket connected and delivers to the receiver until ctx ends
+// (it then returns nil) or Slack answers with an error that only the operator
+// can mend (a [*PermanentError]). Before it returns, acknowledgements are
+// written, work under way has ended or SocketSettings.Drain is over, and the
+// connections are closed.
+func (s *Socket) Run(ctx context.Context, to Receiver) error {
+	live, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	se := &session{Socket: s, to: to, fail: fail}
+	se.work = s.startWorkers(context.WithoutCancel(ctx), to)
+	err := se.keepConnected(live)
+	se.shutdown()
+	var permanent *PermanentError
+	if errors.As(err, &permanent) || errors.As(context.Cause(live), &permanent) {
+		return permanent
+	}
+	return nil
+}
+
+// keepConnected opens one connection after the other, each as soon as the one
+// before says that it will end. It returns a permanent error, or the context's.
+func (s *session) keepConnected(ctx context.Context) error {
+	var current *link
+	for {
+		if err := s.pace.wait(ctx); err != nil {
+			return err
+		}
+		next, err := s.connect(ctx)
+		if err != nil {
+			var permanent *PermanentError
+			if errors.As(err, &permanent) || ctx.Err() != nil {
+				return err
+			}
+			wait := s.pace.refused(retryAfter(err))
+			s.log.Warn("slack connection refused, will try again", "error", err, "wait", wait.Round(time.Millisecond))
+			continue
+		}
+		if current != nil {
+			current.retire(s.set.Grace)
+		}
+		current = next
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-current.leaving:
+		}
+		useful := s.count.takeProgress() || time.Since(current.opened) >= usefulLife
+		if wait := s.pace.ended(useful); wait > 0 {
+			s.log.Warn("slack connection ended soon after it was opened, will wait before the next",
+				"link", current.number, "reason", current.why(), "wait", wait.Round(time.Millisecond))
+		}
+	}
+}
+
+// connect opens one connection and returns it when Slack has said hello.
+func (s *session) connect(ctx context.Context) (*link, error) {
+	s.makeRoom()
+	conn, err := s.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l := s.addLink(conn)
+	s.readers.Go(func() { s.read(l) })
+	s.readers.Go(func() { s.watch(l) })
+	hello := time.NewTimer(s.set.OpenWithin)
+	defer hello.Stop()
+	select {
+	case <-l.hello:
+		return l, nil
+	case <-l.leaving:
+		if l.greeted() {
+			return l, nil
+		}
+		return nil, fmt.Errorf("slack connection: ended before hello: %s", l.why())
+	case <-hello.C:
+		l.kill("no hello")
+		return nil, fmt.Errorf("slack connection: no hello within %s", s.set.OpenWithin)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (s *session) dial(ctx context.Context) (*websocket.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*s.set.OpenWithin)
+	defer cancel()
+	s.count.opens.Add(1)
+	open, cancelOpen := context.WithTimeout(ctx, s.set.OpenWithin)
+	defer cancelOpen()
+	_, url, err := s.set.API.StartSocketModeContext(open)
+	if err != nil {
+		return nil, openError(err)
+	}
+	conn, resp, err := s.set.Dial.DialContext(ctx, url, nil)
+	if err != nil {
+		return nil, dialError(resp, err)
+	}
+	return conn, nil
+}
+
+// shutdown ends the session within lastCall + Drain and a little: first the
+// readers, which have written every acknowledgement when they are done, then
+// the work.
+func (s *session) shutdown() {
+	for _, l := range s.openLinks() {
+		l.leave("the bot is stopping")
+		l.stopReading(lastCall)
+	}
+	limit := time.AfterFunc(lastCall+s.set.Drain, func() {
+		for _, l := range s.openLinks() {
+			l.kill("the bot is stopping")
+		}
+	})
+	s.readers.Wait()
+	limit.Stop()
+	if left := s.work.drain(s.set.Drain); left > 0 {
+		s.log.Warn("stopped with work unfinished", "envelopes", left, "limit", s.set.Drain)
+	}
+}

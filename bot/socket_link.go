@@ -1,0 +1,250 @@
+package bot
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+const (
+	// lastCall is how long a connection is still read after the bot was told
+	// to stop: what is on the way already is acknowledged and handled.
+	lastCall = 100 * time.Millisecond
+	// writeWithin bounds one write to a connection.
+	writeWithin = 10 * time.Second
+	// farewellWithin bounds the wait for Slack's side of the closing handshake.
+	farewellWithin = time.Second
+
+	maxFrame   = 1 << 20  // bytes of one message that are kept
+	maxMessage = 16 << 20 // bytes of one message that are skipped before the connection is given up
+)
+
+// link is one WebSocket connection. Its reader is the only one who writes
+// messages to it; pings and the closing frame may come from elsewhere.
+type link struct {
+	conn    *websocket.Conn
+	number  int // from 1
+	opened  time.Time
+	hello   chan struct{} // closed when Slack said hello
+	leaving chan struct{} // closed when a successor is needed
+	done    chan struct{} // closed when the reader has ended
+	last    atomic.Int64  // last frame, in nanoseconds since opened
+	stopped atomic.Bool   // we end it, not Slack
+	buf     bytes.Buffer  // the reader's
+
+	helloOnce, leaveOnce sync.Once
+	mu                   sync.Mutex
+	reason               string
+	timers               []*time.Timer
+}
+
+func (s *Socket) addLink(conn *websocket.Conn) *link {
+	l := &link{
+		conn: conn, opened: time.Now(),
+		hello: make(chan struct{}), leaving: make(chan struct{}), done: make(chan struct{}),
+	}
+	conn.SetReadLimit(maxMessage)
+	conn.SetPingHandler(func(data string) error {
+		l.touch()
+		// A pong that cannot be written shows as a read error soon enough.
+		_ = conn.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(time.Second))
+		return nil
+	})
+	conn.SetPongHandler(func(string) error { l.touch(); return nil })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.made++
+	l.number = s.made
+	s.links[l] = struct{}{}
+	return l
+}
+
+func (s *Socket) dropLink(l *link) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.links, l)
+}
+
+// openLinks returns the open connections, oldest first.
+func (s *Socket) openLinks() []*link {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	links := make([]*link, 0, len(s.links))
+	for l := range s.links {
+		links = append(links, l)
+	}
+	slices.SortFunc(links, func(a, b *link) int { return a.number - b.number })
+	return links
+}
+
+// makeRoom ends the oldest connections when Slack does not close them itself.
+func (s *Socket) makeRoom() {
+	links := s.openLinks()
+	for len(links) >= maxLinks {
+		links[0].stopReading(0)
+		links = links[1:]
+	}
+}
+
+// read takes message after message off the connection until it ends.
+func (s *session) read(l *link) {
+	defer close(l.done)
+	for {
+		message, whole, err := l.next()
+		if err != nil {
+			s.end(l, err)
+			return
+		}
+		if err := s.receive(l, message, whole); err != nil {
+			s.end(l, err)
+			return
+		}
+	}
+}
+
+// next returns one message, and whether it is whole: what is above maxFrame is
+// cut off and skipped. The bytes are valid until the next call.
+func (l *link) next() (message []byte, whole bool, err error) {
+	_, r, err := l.conn.NextReader()
+	if err != nil {
+		return nil, false, err
+	}
+	if l.buf.Cap() > 64<<10 {
+		l.buf = bytes.Buffer{}
+	}
+	l.buf.Reset()
+	n, err := l.buf.ReadFrom(io.LimitReader(r, maxFrame+1))
+	if err != nil {
+		return nil, false, err
+	}
+	l.touch()
+	return l.buf.Bytes(), n <= maxFrame, nil
+}
+
+// end closes a connection that can be read no longer, politely where we ended
+// it, and asks for a successor.
+func (s *session) end(l *link, cause error) {
+	l.leave(describeEnd(cause))
+	if l.stopped.Load() {
+		l.farewell()
+	}
+	_ = l.conn.Close()
+	l.mu.Lock()
+	for _, t := range l.timers {
+		t.Stop()
+	}
+	l.mu.Unlock()
+	s.dropLink(l)
+	s.log.Info("slack connection ended", "link", l.number, "reason", l.why(), "lived", time.Since(l.opened).Round(time.Millisecond))
+}
+
+func describeEnd(err error) string {
+	var closed *websocket.CloseError
+	if errors.As(err, &closed) {
+		return "slack closed it: " + closed.Error()
+	}
+	return err.Error()
+}
+
+// farewell closes our half and reads the other until its end, so that the last
+// acknowledgements are not torn away by a reset.
+func (l *link) farewell() {
+	bye := websocket.FormatCloseMessage(websocket.CloseGoingAway, "")
+	_ = l.conn.WriteControl(websocket.CloseMessage, bye, time.Now().Add(farewellWithin))
+	raw := l.conn.NetConn()
+	if half, ok := raw.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+	_ = raw.SetReadDeadline(time.Now().Add(farewellWithin))
+	_, _ = io.Copy(io.Discard, io.LimitReader(raw, maxMessage))
+}
+
+// watch pings a connection on which nothing came for a while, and gives it up
+// when nothing comes then either.
+func (s *session) watch(l *link) {
+	check := time.NewTimer(s.set.Silence)
+	defer check.Stop()
+	pinged := false
+	for {
+		select {
+		case <-l.done:
+			return
+		case <-check.C:
+		}
+		idle := time.Since(l.lastFrame())
+		switch {
+		case idle < s.set.Silence:
+			pinged = false
+			check.Reset(s.set.Silence - idle)
+		case pinged:
+			s.count.silent.Add(1)
+			s.log.Warn("slack connection is silent, opening another", "link", l.number, "idle", idle.Round(time.Millisecond))
+			l.kill("silent")
+			return
+		default:
+			pinged = true
+			_ = l.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(time.Second))
+			check.Reset(s.set.PongWithin)
+		}
+	}
+}
+
+func (l *link) touch() { l.last.Store(int64(time.Since(l.opened))) }
+
+func (l *link) lastFrame() time.Time { return l.opened.Add(time.Duration(l.last.Load())) }
+
+func (l *link) greeted() bool {
+	select {
+	case <-l.hello:
+		return true
+	default:
+		return false
+	}
+}
+
+// leave says that a successor is needed; the first reason stays.
+func (l *link) leave(reason string) {
+	l.leaveOnce.Do(func() {
+		l.mu.Lock()
+		l.reason = reason
+		l.mu.Unlock()
+		close(l.leaving)
+	})
+}
+
+func (l *link) why() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.reason
+}
+
+// after calls f when d has passed and the connection still lives.
+func (l *link) after(d time.Duration, f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.timers = append(l.timers, time.AfterFunc(d, f))
+}
+
+// retire ends a connection whose successor is there, unless Slack closes it
+// within the grace time.
+func (l *link) retire(grace time.Duration) {
+	l.after(grace, func() { l.stopReading(0) })
+}
+
+// stopReading lets the reader end after d, with whatever it is at finished.
+func (l *link) stopReading(d time.Duration) {
+	l.stopped.Store(true)
+	_ = l.conn.SetReadDeadline(time.Now().Add(d))
+}
+
+// kill ends the connection at once; the reader notices.
+func (l *link) kill(reason string) {
+	l.leave(reason)
+	_ = l.conn.Close()
+}

@@ -1,0 +1,254 @@
+package bot
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// maxAck is the size in bytes from which Slack silently drops an
+// acknowledgement (slack-go, socketmode: maxResponseSize).
+const maxAck = 20480
+
+// frame is a message of Slack, of any type.
+type frame struct {
+	Type            string          `json:"type"`
+	EnvelopeID      string          `json:"envelope_id"`
+	Payload         json.RawMessage `json:"payload"`
+	AcceptsResponse bool            `json:"accepts_response_payload"`
+	RetryAttempt    int             `json:"retry_attempt"`
+	Reason          string          `json:"reason"`          // of a disconnect
+	NumConnections  int             `json:"num_connections"` // of a hello
+	DebugInfo       struct {
+		Host     string `json:"host"`
+		Lifetime int    `json:"approximate_connection_time"` // seconds
+	} `json:"debug_info"`
+}
+
+// receive acts on one message. An error means that the connection cannot be
+// written to any more.
+func (s *session) receive(l *link, message []byte, whole bool) error {
+	at := time.Now()
+	var f frame
+	err := json.Unmarshal(message, &f)
+	if !whole {
+		f = frame{EnvelopeID: findEnvelopeID(message)}
+		err = fmt.Errorf("it is larger than %d bytes", maxFrame)
+	}
+	switch {
+	case err != nil:
+		return s.reject(l, f, err)
+	case f.Type == "hello":
+		s.greet(l, f)
+		return nil
+	case f.Type == "disconnect":
+		s.dismiss(l, f)
+		return nil
+	case f.EnvelopeID == "":
+		return s.reject(l, f, fmt.Errorf("type %q without envelope_id", f.Type))
+	case f.Type != EnvelopeCommand && f.Type != EnvelopeInteraction && f.Type != EnvelopeEvent:
+		return s.reject(l, f, fmt.Errorf("unknown type %q", f.Type))
+	}
+	s.count.progress.Store(true)
+	return s.accept(l, Envelope{
+		ID: f.EnvelopeID, Type: f.Type, Payload: f.Payload,
+		AcceptsResponse: f.AcceptsResponse, RetryAttempt: f.RetryAttempt, ReceivedAt: at,
+	})
+}
+
+// reject logs a message that cannot be used, and acknowledges it where it has
+// an id, so that Slack does not deliver it again.
+func (s *session) reject(l *link, f frame, cause error) error {
+	s.count.malformed.Add(1)
+	s.log.Warn("slack sent a message that cannot be used", "link", l.number, "envelope", f.EnvelopeID, "error", cause)
+	if f.EnvelopeID == "" {
+		return nil
+	}
+	return s.ack(l, f.EnvelopeID, nil)
+}
+
+// accept acknowledges an envelope and then, when it is the first delivery,
+// starts the work. A place among the workers is taken first, so that the
+// reader never blocks and the acknowledgement can say that none is free.
+func (s *session) accept(l *link, env Envelope) error {
+	if !s.seen.claim("envelope " + env.ID) {
+		s.count.duplicates.Add(1)
+		return s.ack(l, env.ID, nil)
+	}
+	placed := s.work.reserve()
+	var reply any
+	if placed {
+		reply = s.respond(env)
+	} else {
+		reply = busyReply(env)
+	}
+	if err := s.ack(l, env.ID, reply); err != nil {
+		s.seen.forget("envelope " + env.ID)
+		if placed {
+			s.work.release()
+		}
+		return err
+	}
+	if !placed {
+		s.count.busy.Add(1)
+		s.log.Warn("no worker is free, the user is told to try again", "envelope", env.ID, "type", env.Type)
+		s.work.sayBusy(env)
+		return nil
+	}
+	if id := deliveryID(env); id != "" && !s.seen.claim(id) {
+		s.count.duplicates.Add(1)
+		s.work.release()
+		return nil
+	}
+	s.work.start(env)
+	return nil
+}
+
+// deliveryID names what is delivered beyond the envelope, which is new at each
+// redelivery: the event, or the command by its trigger.
+func deliveryID(env Envelope) string {
+	var ids struct {
+		EventID   string `json:"event_id"`
+		TriggerID string `json:"trigger_id"`
+	}
+	if env.Type == EnvelopeInteraction || json.Unmarshal(env.Payload, &ids) != nil {
+		return ""
+	}
+	switch {
+	case env.Type == EnvelopeEvent && ids.EventID != "":
+		return "event " + ids.EventID
+	case env.Type == EnvelopeCommand && ids.TriggerID != "":
+		return "trigger " + ids.TriggerID
+	}
+	return ""
+}
+
+// respond asks the receiver for the payload of the acknowledgement, in a
+// goroutine of its own, so that neither a panic nor a slow answer costs the
+// acknowledgement.
+func (s *session) respond(env Envelope) any {
+	if !env.AcceptsResponse {
+		return nil
+	}
+	answer := make(chan any, 1)
+	go func() {
+		var reply any
+		defer func() {
+			s.recovered(env, recover())
+			answer <- reply
+		}()
+		reply = s.to.Respond(env)
+	}()
+	limit := time.NewTimer(s.set.RespondWithin)
+	defer limit.Stop()
+	select {
+	case reply := <-answer:
+		return reply
+	case <-limit.C:
+		s.log.Error("no response in time, acknowledged without one", "envelope", env.ID, "type", env.Type, "limit", s.set.RespondWithin)
+		return nil
+	}
+}
+
+func (s *Socket) recovered(env Envelope, panicked any) {
+	if panicked == nil {
+		return
+	}
+	s.count.panics.Add(1)
+	s.log.Error("panic while an envelope was handled", "envelope", env.ID, "type", env.Type,
+		"panic", fmt.Sprint(panicked), "stack", string(debug.Stack()))
+}
+
+// ack writes the acknowledgement on the connection that the envelope came on.
+// A payload that cannot be sent is left out, with a line in the log: without
+// an acknowledgement the user would see Slack's own error.
+func (s *session) ack(l *link, id string, reply any) error {
+	text, err := ackText(id, reply)
+	if err != nil {
+		s.log.Error("acknowledged without the payload", "envelope", id, "error", err)
+		text, _ = ackText(id, nil)
+	}
+	_ = l.conn.SetWriteDeadline(time.Now().Add(writeWithin))
+	if err := l.conn.WriteMessage(websocket.TextMessage, text); err != nil {
+		s.count.ackErrors.Add(1)
+		return fmt.Errorf("acknowledge envelope %q: %w", id, err)
+	}
+	s.count.acked.Add(1)
+	return nil
+}
+
+func ackText(id string, reply any) ([]byte, error) {
+	text, err := json.Marshal(struct {
+		EnvelopeID string `json:"envelope_id"`
+		Payload    any    `json:"payload,omitempty"`
+	}{id, reply})
+	if err != nil {
+		return nil, fmt.Errorf("encode payload: %w", err)
+	}
+	if reply != nil && len(text) >= maxAck {
+		return nil, fmt.Errorf("payload makes %d bytes, and Slack drops acknowledgements from %d", len(text), maxAck)
+	}
+	return text, nil
+}
+
+// greet notes the hello and plans the successor before the announced end.
+func (s *session) greet(l *link, f frame) {
+	s.mu.Lock()
+	own := len(s.links)
+	s.reported = f.NumConnections
+	s.mu.Unlock()
+	l.helloOnce.Do(func() { close(l.hello) })
+	s.readyOnce.Do(func() { close(s.ready) })
+	s.log.Info("slack connection is open", "link", l.number, "connections", own, "reported", f.NumConnections, "host", f.DebugInfo.Host)
+	if f.NumConnections > own {
+		s.count.ghosts.Add(1)
+		s.log.Warn("slack knows of more connections than this process has: other replicas, or dead ones that swallow clicks until Slack drops them",
+			"reported", f.NumConnections, "own", own)
+	}
+	if life := time.Duration(f.DebugInfo.Lifetime) * time.Second; life > 0 {
+		lead := min(life/4, 30*time.Second)
+		l.after(life-lead, func() { l.leave("its announced time is nearly over") })
+	}
+}
+
+// dismiss acts on a disconnect message. The connection is read on until Slack
+// closes it: commands still come over it.
+func (s *session) dismiss(l *link, f frame) {
+	log := s.log.Info
+	if p := permanent(f.Reason); p != nil {
+		s.fail(p)
+	} else if f.Reason != "warning" && f.Reason != "refresh_requested" {
+		// too_many_websockets among them: ten connections are open already.
+		log = s.log.Warn
+	}
+	log("slack asks to leave the connection", "link", l.number, "reason", f.Reason, "connections", f.NumConnections)
+	l.leave("slack asked for it: " + f.Reason)
+}
+
+// findEnvelopeID looks for the id in the beginning of a message that is cut
+// off: Slack writes it before the payload.
+func findEnvelopeID(beginning []byte) string {
+	d := json.NewDecoder(bytes.NewReader(beginning))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return ""
+	}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return ""
+		}
+		var value json.RawMessage
+		if d.Decode(&value) != nil {
+			return ""
+		}
+		var id string
+		if key == "envelope_id" && json.Unmarshal(value, &id) == nil {
+			return id
+		}
+	}
+	return ""
+}

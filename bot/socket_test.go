@@ -1,0 +1,424 @@
+package bot
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+func TestAcknowledgesBeforeWork(t *testing.T) {
+	srv := newSocketServer(t)
+	release := make(chan struct{})
+	rec := &recorder{
+		respond: func(env Envelope) any { return map[string]string{"text": "looking at " + env.ID} },
+		handle:  func(context.Context, Envelope) { <-release },
+	}
+	sock := runSocket(t, srv.http.URL, rec, SocketSettings{})
+	c := srv.nextConn()
+	c.command("E1", "T1")
+	a := c.wantAck(t, "E1")
+	if string(a.Payload) != `{"text":"looking at E1"}` {
+		t.Errorf("payload of the acknowledgement is %s", a.Payload)
+	}
+	if n := len(rec.handled()); n != 0 {
+		t.Errorf("%d envelopes were handled before their acknowledgement", n)
+	}
+	close(release)
+	eventually(t, "E1 is handled", func() bool { return rec.handled()["E1"] == 1 })
+	<-sock.Ready()
+	if err := sock.Healthy(); err != nil {
+		t.Errorf("connected, but: %v", err)
+	}
+}
+
+// A refresh loses what comes over the old connection after its disconnect
+// message in slack-go (10 of 10) and both Bolts.
+func TestTenRefreshesLoseNothing(t *testing.T) {
+	srv := newSocketServer(t)
+	rec := &recorder{}
+	runSocket(t, srv.http.URL, rec, SocketSettings{})
+	old := srv.nextConn()
+	for i := range 10 {
+		old.disconnect("refresh_requested")
+		next := srv.nextConn()
+		id := fmt.Sprintf("E%d", i)
+		old.command(id, "T"+id)
+		old.wantAck(t, id) // on the connection that it came on
+		next.command(id, "T"+id)
+		next.wantAck(t, id) // a redelivery is acknowledged again
+		old.close()
+		old = next
+	}
+	eventually(t, "ten commands are handled", func() bool { return len(rec.handled()) == 10 })
+	for id, n := range rec.handled() {
+		if n != 1 {
+			t.Errorf("%s was handled %d times", id, n)
+		}
+	}
+}
+
+func TestRedeliveriesAreHandledOnce(t *testing.T) {
+	srv := newSocketServer(t)
+	rec := &recorder{}
+	sock := runSocket(t, srv.http.URL, rec, SocketSettings{Workers: 1})
+	c := srv.nextConn()
+	event := `{"envelope_id":%q,"type":"events_api","retry_attempt":%d,"payload":{"event_id":"Ev1"}}`
+	c.send(fmt.Sprintf(event, "E1", 1)) // the first seen can be a retry
+	c.send(fmt.Sprintf(event, "E2", 2))
+	c.command("E3", "T3")
+	c.command("E4", "T3")
+	c.command("E5", "T5")
+	for i := range 5 {
+		c.wantAck(t, fmt.Sprintf("E%d", i+1))
+	}
+	eventually(t, "E5 is handled", func() bool { return rec.handled()["E5"] == 1 })
+	if got := rec.handled(); got["E1"] != 1 || got["E3"] != 1 || len(got) != 3 {
+		t.Errorf("handled %v, want E1, E3 and E5 once", got)
+	}
+	if n := sock.Status().Duplicates; n != 2 {
+		t.Errorf("%d duplicates counted, want 2", n)
+	}
+}
+
+// slack-go reopens 7,000 times in 2 s here.
+func TestNoHotLoop(t *testing.T) {
+	for _, reason := range []string{"too_many_websockets", "refresh_requested", "warning"} {
+		t.Run(reason, func(t *testing.T) {
+			srv := newSocketServer(t)
+			srv.greet = func(c *serverConn) {
+				c.send(`{"type":"hello","num_connections":1}`)
+				c.disconnect(reason)
+				c.close()
+			}
+			sock := runSocket(t, srv.http.URL, &recorder{}, SocketSettings{BackoffBase: time.Hour, BackoffMax: time.Hour})
+			eventually(t, "the socket backs off", func() bool { return strings.Contains(sock.log.String(), "will wait") })
+			// One at once, since a refresh can come early, and then a wait.
+			if n := srv.openCount(); n != 2 {
+				t.Errorf("apps.connections.open was called %d times, want 2", n)
+			}
+		})
+	}
+}
+
+// A connection that delivers is replaced at once, but not for ever.
+func TestOpensAreCapped(t *testing.T) {
+	srv := newSocketServer(t)
+	var n atomic.Int64
+	srv.greet = func(c *serverConn) {
+		c.send(`{"type":"hello","num_connections":1}`)
+		id := fmt.Sprint("E", n.Add(1))
+		c.command(id, id)
+		c.disconnect("warning")
+	}
+	sock := runSocket(t, srv.http.URL, &recorder{}, SocketSettings{Grace: time.Millisecond, BackoffBase: time.Hour, BackoffMax: time.Hour})
+	eventually(t, "the cap is reached", func() bool { return time.Until(sock.pace.due(time.Now())) > time.Second })
+	if got := srv.openCount(); got > maxOpens {
+		t.Errorf("apps.connections.open was called %d times in a minute", got)
+	}
+}
+
+func TestPermanentErrorsEndRun(t *testing.T) {
+	for code, say := range map[string]string{
+		"invalid_auth": "app token", "not_authed": "app token", "account_inactive": "removed",
+		"token_revoked": "revoked", "not_allowed_token_type": "xapp-", "missing_scope": "connections:write",
+		"access_denied": "administrator",
+	} {
+		t.Run(code, func(t *testing.T) {
+			srv := newSocketServer(t)
+			srv.answer = func(_ int, w http.ResponseWriter) bool {
+				fmt.Fprintf(w, `{"ok":false,"error":%q}`, code)
+				return true
+			}
+			sock := runSocket(t, srv.http.URL, &recorder{}, SocketSettings{})
+			wantPermanent(t, sock.end(), code, say)
+			if n := srv.openCount(); n != 1 {
+				t.Errorf("%d calls, want 1", n)
+			}
+		})
+	}
+	t.Run(linkDisabled, func(t *testing.T) {
+		srv := newSocketServer(t)
+		sock := runSocket(t, srv.http.URL, &recorder{}, SocketSettings{})
+		srv.nextConn().disconnect(linkDisabled)
+		wantPermanent(t, sock.end(), linkDisabled, "Socket Mode is switched off")
+	})
+}
+
+func wantPermanent(t *testing.T, err error, code, say string) {
+	t.Helper()
+	var p *PermanentError
+	if !errors.As(err, &p) || p.Code != code || !strings.Contains(err.Error(), say) {
+		t.Errorf("Run ended with %v, want %q and %q", err, code, say)
+	}
+}
+
+func TestRefusedOpensAreRetried(t *testing.T) {
+	srv := newSocketServer(t)
+	srv.answer = func(n int, w http.ResponseWriter) bool {
+		switch n {
+		case 1:
+			w.WriteHeader(http.StatusServiceUnavailable)
+		case 2:
+			fmt.Fprint(w, `{"ok":false,"error":"internal_error"}`)
+		case 3:
+			fmt.Fprint(w, `<html>`)
+		case 4:
+			fmt.Fprint(w, `{"ok":true,"url":"ws://127.0.0.1:1/?ticket=hush"}`)
+		case 5:
+			fmt.Fprint(w, `{"ok":true,"url":"ws://[::1?ticket=hush"}`)
+		}
+		return n <= 5
+	}
+	sock := runSocket(t, srv.http.URL, &recorder{}, SocketSettings{BackoffBase: time.Millisecond, BackoffMax: time.Millisecond})
+	srv.nextConn()
+	<-sock.Ready()
+	if strings.Contains(sock.log.String(), "hush") {
+		t.Error("the ticket of a socket URL is in the log")
+	}
+}
+
+func TestRetryAfterIsHonoured(t *testing.T) {
+	srv := newSocketServer(t)
+	srv.answer = func(_ int, w http.ResponseWriter) bool {
+		w.Header().Set("Retry-After", "3600")
+		w.WriteHeader(http.StatusTooManyRequests)
+		return true
+	}
+	sock := runSocket(t, srv.http.URL, &recorder{}, SocketSettings{BackoffBase: time.Millisecond, BackoffMax: time.Millisecond})
+	eventually(t, "the socket waits as told", func() bool { return strings.Contains(sock.log.String(), "wait=1h") })
+	sock.stop()
+	if err := sock.end(); err != nil {
+		t.Errorf("stopped while waiting: %v", err)
+	}
+}
+
+func TestSilentConnectionIsReplaced(t *testing.T) {
+	srv := newSocketServer(t)
+	srv.greet = func(c *serverConn) {
+		c.send(`{"type":"hello","num_connections":1}`)
+		if c.number == 1 {
+			c.ws.SetPingHandler(func(string) error { return nil }) // dead, but TCP is not
+		}
+	}
+	sock := runSocket(t, srv.http.URL, &recorder{}, SocketSettings{Silence: 20 * time.Millisecond, PongWithin: 200 * time.Millisecond})
+	srv.nextConn()
+	second := srv.nextConn()
+	if st := sock.Status(); st.Silent != 1 {
+		t.Errorf("%d silent connections counted, want 1", st.Silent)
+	}
+	// The second answers the socket's pings and lives.
+	pings := make(chan struct{}, 100)
+	answer := second.ws.PingHandler()
+	_ = answer
+	second.command("E1", "T1")
+	second.wantAck(t, "E1")
+	close(pings)
+}
+
+func TestAnswersPings(t *testing.T) {
+	srv := newSocketServer(t)
+	pong := make(chan string, 1)
+	srv.greet = func(c *serverConn) {
+		c.ws.SetPongHandler(func(data string) error { pong <- data; return nil })
+		c.send(`{"type":"hello","num_connections":1}`)
+		_ = c.ws.WriteControl(websocket.PingMessage, []byte("are you there"), time.Now().Add(time.Second))
+	}
+	runSocket(t, srv.http.URL, &recorder{}, SocketSettings{})
+	if got := receive(t, pong, "a pong"); got != "are you there" {
+		t.Errorf("pong carries %q", got)
+	}
+}
+
+func TestSuccessorBeforeTheAnnouncedEnd(t *testing.T) {
+	srv := newSocketServer(t)
+	srv.greet = func(c *serverConn) {
+		life := 0
+		if c.number == 1 {
+			life = 1 // second
+		}
+		c.send(fmt.Sprintf(`{"type":"hello","num_connections":1,"debug_info":{"approximate_connection_time":%d}}`, life))
+	}
+	rec := &recorder{}
+	runSocket(t, srv.http.URL, rec, SocketSettings{})
+	first := srv.nextConn()
+	srv.nextConn()
+	first.command("E1", "T1")
+	first.wantAck(t, "E1")
+	first.close()
+	eventually(t, "E1 is handled", func() bool { return rec.handled()["E1"] == 1 })
+}
+
+func TestShutdownDrains(t *testing.T) {
+	srv := newSocketServer(t)
+	started := make(chan struct{}, 100)
+	release := make(chan struct{})
+	rec := &recorder{handle: func(ctx context.Context, _ Envelope) {
+		started <- struct{}{}
+		<-release
+		if ctx.Err() != nil {
+			t.Error("the context of work under way ended with the bot's")
+		}
+	}}
+	sock := runSocket(t, srv.http.URL, rec, SocketSettings{Workers: 50})
+	c := srv.nextConn()
+	for i := range 50 {
+		c.command(fmt.Sprint("E", i), fmt.Sprint("T", i))
+	}
+	receive(t, started, "work")
+	sock.stop()
+	for i := range 50 { // slack-go loses queued acknowledgements here
+		c.wantAck(t, fmt.Sprint("E", i))
+	}
+	receive(t, c.closed, "the end of the connection")
+	if !websocket.IsCloseError(c.bye, websocket.CloseGoingAway) {
+		t.Errorf("the connection was not closed properly: %v", c.bye)
+	}
+	close(release)
+	if err := sock.end(); err != nil {
+		t.Error(err)
+	}
+	if n := len(rec.handled()); n != 50 {
+		t.Errorf("%d of 50 were handled", n)
+	}
+}
+
+func TestShutdownHasALimit(t *testing.T) {
+	srv := newSocketServer(t)
+	started := make(chan struct{})
+	rec := &recorder{handle: func(ctx context.Context, _ Envelope) {
+		close(started)
+		<-ctx.Done()
+	}}
+	sock := runSocket(t, srv.http.URL, rec, SocketSettings{Drain: 10 * time.Millisecond})
+	srv.nextConn().command("E1", "T1")
+	receive(t, started, "work")
+	sock.stop()
+	if err := sock.end(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBadMessagesDoNoHarm(t *testing.T) {
+	srv := newSocketServer(t)
+	rec := &recorder{
+		respond: func(env Envelope) any {
+			switch env.ID {
+			case "slow":
+				select {}
+			case "large":
+				return strings.Repeat("x", maxAck)
+			case "panics":
+				panic("respond")
+			}
+			return nil
+		},
+		handle: func(_ context.Context, env Envelope) {
+			if env.ID == "panics" {
+				panic("handle")
+			}
+		},
+	}
+	sock := runSocket(t, srv.http.URL, rec, SocketSettings{RespondWithin: 10 * time.Millisecond})
+	c := srv.nextConn()
+	for _, text := range []string{
+		``, `{`, `null`, `[]`, `"x"`, `{"type":7}`, `{"type":"slash_commands"}`, "\x00\xff", `{"envelope_id":{}}`, `{}`,
+	} {
+		c.send(text)
+	}
+	c.send(`{"envelope_id":"unknown","type":"novelty","payload":{}}`)
+	c.wantAck(t, "unknown")
+	c.send(`{"envelope_id":"mistyped","type":["x"]}`)
+	c.wantAck(t, "mistyped")
+	c.send(`{"envelope_id":"huge","type":"events_api","payload":"` + strings.Repeat("x", 2*maxFrame) + `"}`)
+	c.wantAck(t, "huge")
+	for _, id := range []string{"slow", "large", "panics", "good"} {
+		c.command(id, id)
+		if a := c.wantAck(t, id); len(a.Payload) > 0 {
+			t.Errorf("%s was acknowledged with %d bytes of payload", id, len(a.Payload))
+		}
+	}
+	eventually(t, "the good one is handled", func() bool { return rec.handled()["good"] == 1 })
+	eventually(t, "both panics are counted", func() bool { return sock.Status().Panics == 2 })
+	if st := sock.Status(); st.Opens != 1 || st.Malformed != 13 {
+		t.Errorf("%d connections, %d bad messages, want 1 and 13", st.Opens, st.Malformed)
+	}
+	if n := strings.Count(sock.log.String(), "cannot be used"); n != 13 {
+		t.Errorf("%d bad messages are in the log, want 13", n)
+	}
+}
+
+func TestBusyIsSaid(t *testing.T) {
+	srv := newSocketServer(t)
+	said := make(chan string, 1)
+	srv.http.Config.Handler.(*http.ServeMux).HandleFunc("POST /respond", func(_ http.ResponseWriter, r *http.Request) {
+		var m struct{ Text string }
+		_ = json.NewDecoder(r.Body).Decode(&m)
+		said <- m.Text
+	})
+	release, started := make(chan struct{}), make(chan struct{}, 2)
+	rec := &recorder{handle: func(context.Context, Envelope) { started <- struct{}{}; <-release }}
+	sock := runSocket(t, srv.http.URL, rec, SocketSettings{Workers: 1, Queue: 1})
+	c := srv.nextConn()
+	c.command("works", "T1")
+	c.wantAck(t, "works")
+	receive(t, started, "work")
+	c.command("waits", "T2")
+	c.wantAck(t, "waits")
+	c.command("refused", "T3")
+	if a := c.wantAck(t, "refused"); !strings.Contains(string(a.Payload), busyText) || !strings.Contains(string(a.Payload), "ephemeral") {
+		t.Errorf("a command is told %s", a.Payload)
+	}
+	c.send(`{"envelope_id":"view","type":"interactive","accepts_response_payload":true,"payload":{"type":"view_submission","view":{"blocks":[{"type":"section","block_id":"a"},{"type":"input","block_id":"b"}]}}}`)
+	if a := c.wantAck(t, "view"); !strings.Contains(string(a.Payload), `"b":"`+busyText) {
+		t.Errorf("a view is told %s", a.Payload)
+	}
+	c.send(fmt.Sprintf(`{"envelope_id":"click","type":"interactive","payload":{"type":"block_actions","response_url":"%s/respond"}}`, srv.http.URL))
+	c.wantAck(t, "click")
+	if text := receive(t, said, "the answer to the click"); text != busyText {
+		t.Errorf("a click is told %q", text)
+	}
+	close(release)
+	eventually(t, "the others are handled", func() bool { return len(rec.handled()) == 2 })
+	if n := sock.Status().Busy; n != 3 {
+		t.Errorf("%d busy answers counted, want 3", n)
+	}
+}
+
+// python-slack-sdk#1940: clicks vanish on dead registrations, and everything
+// looks healthy.
+func TestGhostsAreCounted(t *testing.T) {
+	srv := newSocketServer(t)
+	srv.greet = func(c *serverConn) { c.send(`{"type":"hello","num_connections":4}`) }
+	sock := runSocket(t, srv.http.URL, &recorder{}, SocketSettings{})
+	<-sock.Ready()
+	eventually(t, "the ghosts are counted", func() bool { return sock.Status().Ghosts == 1 })
+	if st := sock.Status(); st.Reported != 4 || st.Connections != 1 {
+		t.Errorf("%d connections reported, %d own, want 4 and 1", st.Reported, st.Connections)
+	}
+}
+
+func TestOldConnectionsAreEndedWhenSlackDoesNot(t *testing.T) {
+	srv := newSocketServer(t)
+	runSocket(t, srv.http.URL, &recorder{}, SocketSettings{BackoffBase: time.Millisecond, BackoffMax: time.Millisecond})
+	first := srv.nextConn()
+	c := first
+	for range maxLinks {
+		c.disconnect("warning")
+		c = srv.nextConn()
+	}
+	receive(t, first.closed, "the end of the oldest connection")
+}
+
+func TestNewSocketNeedsAClient(t *testing.T) {
+	if _, err := NewSocket(SocketSettings{}); err == nil {
+		t.Error("no error without a Slack client")
+	}
+}
