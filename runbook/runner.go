@@ -11,11 +11,11 @@ import (
 
 // Defaults of the runner.
 const (
-	DefaultWindow   = time.Hour
-	stepDeadline    = 20 * time.Second
-	freshFor        = 30 * time.Second // a second request within it is shown the first one's result
-	planFreshFor    = 2 * time.Minute  // a request for a mitigation uses a report that is no older
-	maxRememberedBy = 64               // reports remembered, over all targets and questions
+	DefaultWindow = time.Hour
+	stepDeadline  = 20 * time.Second
+	freshFor      = 30 * time.Second // a second request within it is shown the first one's result
+	planFreshFor  = 2 * time.Minute  // a request for a mitigation uses a report that is no older
+	maxRemembered = 64               // reports remembered, over all targets and questions
 )
 
 // Runner runs the checks of a target: all at once, each with its own deadline,
@@ -89,7 +89,7 @@ func (r *Runner) claim(target string, ask Ask, maxAge time.Duration) (*pending, 
 	if p := r.reports[key]; p != nil && (p.at.IsZero() || now.Sub(p.at) < maxAge) {
 		return p, false
 	}
-	if len(r.reports) >= maxRememberedBy {
+	if len(r.reports) >= maxRemembered {
 		r.forget(now)
 	}
 	p := &pending{done: make(chan struct{})}

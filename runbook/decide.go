@@ -1,0 +1,293 @@
+package runbook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Click is one decision of a person on a run.
+type Click struct {
+	Run    string
+	By     string // the person's id
+	Kind   DecisionKind
+	Reason string
+	Via    Via
+}
+
+// Answer is what a decision led to.
+type Answer struct {
+	Run  Run
+	Text string // one sentence for the person who decided
+}
+
+// Decide takes a decision. Whoever may not decide, or comes too late, gets a
+// *Refusal that says why, who decided and when. Before an approval counts the
+// world is read again: a changed plan is put before the approvers anew, and a
+// healed one ends the run.
+func (d *Desk) Decide(ctx context.Context, c Click) (Answer, error) {
+	answer, target, err := d.decide(ctx, c)
+	if err != nil {
+		return answer, d.noteRefusal(ctx, string(c.Kind)+" of run "+clip(c.Run, maxTicket), c.By, target, err)
+	}
+	return answer, nil
+}
+
+func (d *Desk) decide(ctx context.Context, c Click) (Answer, string, error) {
+	run, err := d.ledger.Run(ctx, c.Run)
+	if errors.Is(err, ErrUnknownRun) {
+		return Answer{}, "", refuse(RefusedUnknownRun, "This button belongs to no run that jwksbot knows. Start again with /jwks-flush.")
+	}
+	if err != nil {
+		return Answer{}, "", err
+	}
+	t, person, err := d.mayDecide(ctx, run, c)
+	if err != nil {
+		return Answer{Run: run}, run.Target, err
+	}
+	c.Reason = clip(Redact(c.Reason), maxReason)
+	if c.Kind != DecideApprove {
+		run, err = d.end(ctx, run, c, person)
+		return Answer{Run: run, Text: endText[c.Kind]}, run.Target, err
+	}
+	if err := d.cooledDown(ctx, t, run.ID); err != nil {
+		return Answer{Run: run}, run.Target, err
+	}
+	now, err := t.replan(ctx, run)
+	if err != nil {
+		return Answer{Run: run}, run.Target, err
+	}
+	switch drift, why := run.Plan.Compare(now); drift {
+	case DriftHealed:
+		return d.obsolete(ctx, run, c, why)
+	case DriftChanged:
+		return d.proposeAnew(ctx, run, c, now, why)
+	}
+	return d.approve(ctx, t, run, c, person)
+}
+
+var endText = map[DecisionKind]string{
+	DecideDeny:     "Denied. Nothing was touched.",
+	DecideWithdraw: "Withdrawn. Nothing was touched.",
+}
+
+// mayDecide checks the person against the run and the target's policy.
+func (d *Desk) mayDecide(ctx context.Context, run Run, c Click) (*Target, Person, error) {
+	p, err := d.person(ctx, c.By)
+	if err != nil {
+		return nil, p, err
+	}
+	t, err := d.Target(run.Target)
+	if err != nil {
+		return nil, p, err
+	}
+	if c.Kind == DecideWithdraw {
+		if run.Requester.ID != c.By {
+			return t, p, refuse(RefusedRight, "Only the requester can withdraw this request. To stop it, deny it.")
+		}
+		return t, p, open(run, d.clock.Now())
+	}
+	if err := d.allowed(ctx, p, t.Policy.Approvers, true, string(c.Kind)+" a mitigation of "+t.Name); err != nil {
+		return t, p, err
+	}
+	if c.Kind == DecideApprove && run.Requester.ID == c.By && !t.Policy.SelfApproval {
+		return t, p, refuse(RefusedOwn, "This is your own request: somebody else has to approve it.")
+	}
+	return t, p, open(run, d.clock.Now())
+}
+
+// open refuses decisions on a run that waits for none any more.
+func open(run Run, now time.Time) error {
+	if run.State == StatePending {
+		if now.Before(run.ExpiresAt) {
+			return nil
+		}
+		return refuse(RefusedEnded, "This request expired %s ago. Request it again.", Duration(now.Sub(run.ExpiresAt)))
+	}
+	last, ok := run.Decided()
+	if !ok || run.State == StateExpired || run.State == StateObsolete {
+		return refuse(RefusedEnded, "This request is over: it is %s. %s", run.State, run.Outcome)
+	}
+	return refuse(RefusedEnded, "Already decided: %s %s at %s; the run is now %s.", last.By.Label(), past[last.Kind], last.At.Format("15:04:05 MST"), run.State)
+}
+
+var past = map[DecisionKind]string{DecideApprove: "approved it", DecideDeny: "denied it", DecideWithdraw: "withdrew it"}
+
+// end carries out a denial or a withdrawal.
+func (d *Desk) end(ctx context.Context, run Run, c Click, p Person) (Run, error) {
+	to := map[DecisionKind]State{DecideDeny: StateDenied, DecideWithdraw: StateWithdrawn}[c.Kind]
+	return d.ledger.Change(ctx, run.ID, func(r *Run) ([]AuditEntry, error) {
+		now := d.clock.Now()
+		if err := open(*r, now); err != nil {
+			return nil, err
+		}
+		if err := r.move(to, now); err != nil {
+			return nil, err
+		}
+		r.decide(c, p, now)
+		r.Outcome = fmt.Sprintf("%s %s.", p.Label(), past[c.Kind])
+		if c.Reason != "" {
+			r.Outcome = fmt.Sprintf("%s %s: %s", p.Label(), past[c.Kind], c.Reason)
+		}
+		return []AuditEntry{r.audit(now, c.By, string(c.Kind), c.Reason)}, nil
+	})
+}
+
+func (r *Run) decide(c Click, p Person, now time.Time) {
+	r.Decisions = append(r.Decisions, Decision{By: p.PersonRef, Kind: c.Kind, Reason: c.Reason, Generation: r.Generation, At: now, Via: c.Via})
+}
+
+// approve counts an approval, and with the last one that is needed hands the
+// run over for execution.
+func (d *Desk) approve(ctx context.Context, t *Target, run Run, c Click, p Person) (Answer, string, error) {
+	changed, err := d.ledger.Change(ctx, run.ID, func(r *Run) ([]AuditEntry, error) {
+		now := d.clock.Now()
+		if err := open(*r, now); err != nil {
+			return nil, err
+		}
+		if r.Generation != run.Generation {
+			return nil, refuse(RefusedChanged, "The plan was replaced while you decided. Look at the new one.")
+		}
+		for _, a := range r.Approvals() {
+			if a.By.ID == c.By {
+				return nil, refuse(RefusedTwice, "You approved this already, at %s. It needs %s by different people.", a.At.Format("15:04:05 MST"), plural(r.Required, "approval", "approvals"))
+			}
+		}
+		r.decide(c, p, now)
+		if len(r.Approvals()) >= r.Required {
+			if err := r.move(StateApproved, now); err != nil {
+				return nil, err
+			}
+			r.ApprovedAt, r.StartBy = now, now.Add(startWithin)
+		}
+		detail := fmt.Sprintf("%d of %d", len(r.Approvals()), r.Required)
+		return []AuditEntry{r.audit(now, c.By, string(c.Kind), detail)}, nil
+	})
+	var busy *BusyError
+	if errors.As(err, &busy) {
+		return Answer{Run: run}, run.Target, refuse(RefusedBusy, "Not now: %s. Your approval was not counted; press again afterwards.", busy.Error())
+	}
+	if err != nil {
+		return Answer{Run: run}, run.Target, err
+	}
+	if changed.State == StatePending {
+		return Answer{Run: changed, Text: fmt.Sprintf("Counted: %d of %d approvals.", len(changed.Approvals()), changed.Required)}, run.Target, nil
+	}
+	return Answer{Run: changed, Text: "Approved. The flush starts now."}, run.Target, nil
+}
+
+// obsolete ends a run whose work was done by somebody else, or by time.
+func (d *Desk) obsolete(ctx context.Context, run Run, c Click, why string) (Answer, string, error) {
+	changed, err := d.ledger.Change(ctx, run.ID, func(r *Run) ([]AuditEntry, error) {
+		now := d.clock.Now()
+		if err := open(*r, now); err != nil {
+			return nil, err
+		}
+		if err := r.move(StateObsolete, now); err != nil {
+			return nil, err
+		}
+		r.Outcome = "Nothing is left to do: " + why + "."
+		return []AuditEntry{r.audit(now, c.By, "state", r.Outcome)}, nil
+	})
+	return Answer{Run: changed, Text: "Nothing is left to do: " + why + ". Nothing was touched."}, run.Target, err
+}
+
+// proposeAnew puts the plan that fits the world before the approvers.
+func (d *Desk) proposeAnew(ctx context.Context, run Run, c Click, now Plan, why string) (Answer, string, error) {
+	changed, err := d.ledger.Change(ctx, run.ID, func(r *Run) ([]AuditEntry, error) {
+		at := d.clock.Now()
+		if err := open(*r, at); err != nil {
+			return nil, err
+		}
+		if r.Generation != run.Generation {
+			return nil, refuse(RefusedChanged, "The plan was replaced while you decided. Look at the new one.")
+		}
+		r.propose(now)
+		return []AuditEntry{r.audit(at, c.By, "replan", why)}, nil
+	})
+	if err != nil {
+		return Answer{Run: run}, run.Target, err
+	}
+	return Answer{Run: changed}, run.Target, refuse(RefusedChanged, "Not approved: the world moved since the request (%s). The card shows the new plan; look at it and decide again.", why)
+}
+
+// replan reads the live keys and the cache again and resolves the run's plan
+// against them. It refuses where a flush must not happen now.
+func (t *Target) replan(ctx context.Context, run Run) (Plan, error) {
+	e := t.reread(ctx)
+	d := Diagnose(e)
+	if d.Verdict.Forbids() {
+		return Plan{}, refuse(RefusedUnsafe, "Refused: %s", d.Verdict.Summary)
+	}
+	if e.Cached == nil {
+		return Plan{}, refuse(RefusedUnread, "The cache cannot be read right now, so nobody can say whether the plan still holds (%s). Try again.", e.Unread[StepCachedKeys])
+	}
+	if _, ok := e.Live.Set(); !ok && len(run.Plan.Live) > 0 {
+		return Plan{}, refuse(RefusedUnread, "The live keys cannot be read right now, so nobody can say whether a flush is still safe. Try again.")
+	}
+	report := Report{Target: t.Name, Evidence: e, Diagnosis: d}
+	p := t.planFlush(report, run.Plan.Scope, run.Override != "")
+	if p.Advice != "" && run.Override == "" && len(p.Entries) > 0 {
+		return Plan{}, refuse(RefusedOverride, "The verdict is now %s, which advises against a flush: %s. Withdraw this request, check again, and request it anew with an override if it must be.", d.Verdict.ID, p.Advice)
+	}
+	return p, nil
+}
+
+// reread reads what a plan depends on: the live keys and the cache.
+func (t *Target) reread(ctx context.Context) Evidence {
+	ctx, cancel := context.WithTimeout(ctx, stepDeadline)
+	defer cancel()
+	e := Evidence{Unread: map[string]string{}}
+	var (
+		wg       sync.WaitGroup
+		live     Result
+		cached   Result
+		cacheErr error
+	)
+	wg.Go(func() { live, _ = liveKeys{t}.Run(ctx, Question{}) })
+	wg.Go(func() { cached, cacheErr = cachedKeys{t}.Run(ctx, Question{}) })
+	wg.Wait()
+	e.merge(live.Evidence)
+	e.merge(cached.Evidence)
+	if cacheErr != nil {
+		e.Unread[StepCachedKeys] = cacheErr.Error()
+	}
+	return e
+}
+
+// cooledDown refuses a flush too soon after the last one of the same resource,
+// and says who did it and when. The run itself does not count.
+func (d *Desk) cooledDown(ctx context.Context, t *Target, self string) error {
+	return cooledDown(ctx, d.ledger, t, d.clock.Now(), self)
+}
+
+func cooledDown(ctx context.Context, l ledger, t *Target, now time.Time, self string) error {
+	if t.Policy.Cooldown <= 0 {
+		return nil
+	}
+	runs, err := l.Runs(ctx, Filter{States: []State{StateDone, StateFailed, StateVerify}, Limit: 50})
+	if err != nil {
+		return err
+	}
+	for _, r := range runs {
+		at, flushed := r.flushedAt()
+		if r.ID == self || r.Resource != t.Resource || !flushed || now.Sub(at) >= t.Policy.Cooldown {
+			continue
+		}
+		return refuse(RefusedCooldown, "%s was flushed %s ago (run %s, requested by %s). Give it %s to refill before the next flush.",
+			capital(t.Resource), Duration(now.Sub(at)), r.ID, r.Requester.Label(), Duration(t.Policy.Cooldown-now.Sub(at)))
+	}
+	return nil
+}
+
+// flushedAt is when the run's flush ended, if it deleted anything.
+func (r Run) flushedAt() (time.Time, bool) {
+	for _, rec := range r.Receipts {
+		if rec.Step == string(FlushCache) {
+			return rec.EndedAt, true
+		}
+	}
+	return time.Time{}, false
+}
