@@ -1,0 +1,6 @@
+package slacksim
+
+import "net/http"
+
+func (s *Sim) pageRoutes(mux *http.ServeMux) {
+}
