@@ -1,0 +1,188 @@
+package drill
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"time"
+)
+
+// maxJWKS bounds what the authoriser reads from the identity provider.
+const maxJWKS = 1 << 20
+
+// environment is one Lambda execution environment: its log stream and the key
+// set that it keeps in memory for a short while.
+type environment struct {
+	stream string
+	keys   verifyKeys
+	until  time.Time
+}
+
+// authoriser validates tokens as a Lambda authoriser in front of a shared
+// cache does. It is used by one goroutine at a time.
+type authoriser struct {
+	settings     settings
+	store        *store
+	record       *record
+	clock        interface{ Now() time.Time }
+	keyName      string
+	issuer, jwks string
+	client       *http.Client
+	rng          *rand.Rand
+	environments []*environment
+
+	// past is true while the hour before the start is played. What is written
+	// to the cache then gets the TTL that is left of it today, and ends when
+	// expire says so.
+	past    bool
+	expires time.Time
+}
+
+func newAuthoriser(w *World, rng *rand.Rand) *authoriser {
+	a := &authoriser{
+		settings: w.settings, store: w.store, record: w.record, clock: w.clock, rng: rng,
+		keyName: w.opts.KeyName, issuer: w.idp.issuer, jwks: w.idp.jwksURL(), past: true,
+		client: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}},
+	}
+	day := w.clock.Now().UTC().Format("2006/01/02")
+	for range w.settings.environments {
+		a.environments = append(a.environments, &environment{stream: day + "/[$LATEST]" + hexID(rng, 16)})
+	}
+	return a
+}
+
+// authorise says whether the token is good at that time, and leaves a log line
+// about it. An end of ctx is no verdict on the token: ok is false and nothing
+// is logged.
+func (a *authoriser) authorise(ctx context.Context, at time.Time, raw string) (ok bool) {
+	env := a.environments[a.rng.IntN(len(a.environments))]
+	t, err := a.validate(ctx, env, at, raw)
+	if ctx.Err() != nil {
+		return false
+	}
+	line := logLine{at: at, request: uuid(a.rng), stream: env.stream}
+	if err != nil {
+		line.level, line.text = "ERROR", err.Error()
+		a.record.log(line)
+		return false
+	}
+	line.level, line.text = "INFO", eventText("token_accepted", t.header.Kid, "")
+	a.record.log(line)
+	return true
+}
+
+// validate is the authoriser's code. A kid that is not in the cached set is
+// refused without asking the identity provider again: that is the bug.
+func (a *authoriser) validate(ctx context.Context, env *environment, at time.Time, raw string) (token, error) {
+	t, err := parseToken(raw)
+	if err != nil {
+		return t, err
+	}
+	keys, err := a.keys(ctx, env, at)
+	if err != nil {
+		return t, err
+	}
+	key, known := keys[t.header.Kid]
+	if !known {
+		return t, fmt.Errorf("KidNotFoundInJwksError: JWK for kid %q not found in the JWKS", t.header.Kid)
+	}
+	if !t.checkSignature(key) {
+		return t, errors.New(eventText("invalid_signature", t.header.Kid, "JwtInvalidSignatureError: Invalid signature"))
+	}
+	return t, t.checkClaims(a.issuer, at)
+}
+
+// keys returns the set of the environment's memory, of the cache, or of the
+// identity provider, in this order.
+func (a *authoriser) keys(ctx context.Context, env *environment, at time.Time) (verifyKeys, error) {
+	if env.keys != nil && at.Before(env.until) {
+		return env.keys, nil
+	}
+	document, err := a.store.get(ctx, a.keyName)
+	switch {
+	case errors.Is(err, errNil):
+		a.record.count(at, func(m *minute) { m.misses++ })
+		document, err = a.fetchAndCache(ctx, at, a.settings.cacheTTL)
+	case err == nil:
+		a.record.count(at, func(m *minute) { m.hits++ })
+	default:
+		err = fmt.Errorf("JwksCacheError: GET %s: %w", a.keyName, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	keys, err := parseKeys([]byte(document))
+	if err != nil {
+		return nil, err
+	}
+	env.keys, env.until = keys, at.Add(a.settings.memoryTTL)
+	return keys, nil
+}
+
+// fill puts the present set into the cache, as an earlier request did.
+func (a *authoriser) fill(ctx context.Context, at time.Time, ttl time.Duration) error {
+	_, err := a.fetchAndCache(ctx, at, ttl)
+	return err
+}
+
+// fetchAndCache caches whatever came with status 200, as it came. Not looking
+// at it is what lets a maintenance page into a cache.
+func (a *authoriser) fetchAndCache(ctx context.Context, at time.Time, ttl time.Duration) (string, error) {
+	document, err := a.fetch(ctx)
+	if err != nil {
+		return "", err
+	}
+	a.expires = at.Add(ttl)
+	if a.past {
+		if ttl = a.expires.Sub(a.clock.Now()); ttl <= 0 {
+			ttl = pastLength // over before the present: expire ends it
+		}
+	}
+	if err := a.store.set(ctx, a.keyName, document, ttl); err != nil {
+		return "", fmt.Errorf("JwksCacheError: SET %s: %w", a.keyName, err)
+	}
+	return document, nil
+}
+
+func (a *authoriser) fetch(ctx context.Context) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.jwks, nil)
+	if err != nil {
+		return "", fmt.Errorf("FetchError: Failed to fetch %s: %w", a.jwks, err)
+	}
+	resp, err := a.client.Do(req)
+	if err != nil {
+		return "", fmt.Errorf("FetchError: Failed to fetch %s: %w", a.jwks, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("NonRetryableFetchError: Failed to fetch %s: Status code is %d, expected 200", a.jwks, resp.StatusCode)
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxJWKS))
+	if err != nil {
+		return "", fmt.Errorf("FetchError: Failed to fetch %s: %w", a.jwks, err)
+	}
+	return string(body), nil
+}
+
+// expire deletes the entry when its time is over in the past that is played.
+func (a *authoriser) expire(ctx context.Context, at time.Time) error {
+	if a.expires.IsZero() || at.Before(a.expires) || !a.past {
+		return nil
+	}
+	a.expires = time.Time{}
+	return a.store.del(ctx, a.keyName)
+}
+
+// eventText is a structured log line's JSON.
+func eventText(event, kid, message string) string {
+	b, _ := json.Marshal(struct {
+		Event   string `json:"event"`
+		Kid     string `json:"kid"`
+		Message string `json:"error,omitempty"`
+	}{event, kid, message}) // strings only: cannot fail
+	return string(b)
+}

@@ -1,0 +1,133 @@
+package drill
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+const (
+	// returningUsers hold a token and come back with it until it expires or is
+	// refused; then they sign in again.
+	returningUsers = 30
+	// catchUp is the longest stretch of traffic that is made up for after the
+	// clock jumped.
+	catchUp = 15 * time.Minute
+	// pastTokenAge is how long a fresh token is used again while the past is
+	// played: signing one per request would take seconds.
+	pastTokenAge = 5 * time.Minute
+)
+
+// user is somebody who uses one token for many requests.
+type user struct {
+	name  string
+	token string
+	until time.Time
+}
+
+// gateway makes the traffic: people who have just signed in, and people who
+// come back with the token that they have. It is used by one goroutine at a
+// time.
+type gateway struct {
+	idp        *provider
+	authoriser *authoriser
+	record     *record
+	clock      interface {
+		Now() time.Time
+		Wait(context.Context, time.Duration) error
+	}
+	rng       *rand.Rand
+	interval  time.Duration // between requests
+	returning float64
+	users     []*user
+	next      time.Time // when the next request is due
+
+	past  bool
+	fresh user // the token that is shared while past
+}
+
+func newGateway(w *World, rng *rand.Rand) *gateway {
+	g := &gateway{
+		idp: w.idp, authoriser: w.authoriser, record: w.record, clock: w.clock, rng: rng,
+		interval:  time.Minute / time.Duration(w.opts.RequestsPerMinute),
+		returning: w.settings.returning, past: true,
+	}
+	for range returningUsers {
+		g.users = append(g.users, &user{name: uuid(rng)})
+	}
+	return g
+}
+
+// welcome lets the returning users sign in, spread over the hour before start.
+func (g *gateway) welcome(start time.Time) error {
+	for i, u := range g.users {
+		at := start.Add(-tokenLifetime * time.Duration(i) / time.Duration(len(g.users)))
+		if err := g.signIn(u, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *gateway) signIn(u *user, at time.Time) (err error) {
+	u.token, err = g.idp.issue(u.name, uuid(g.rng), at)
+	u.until = at.Add(tokenLifetime)
+	return err
+}
+
+// run sends requests as they fall due until ctx ends.
+func (g *gateway) run(ctx context.Context) {
+	for {
+		now := g.clock.Now()
+		if g.next.Before(now.Add(-catchUp)) {
+			g.next = now.Add(-catchUp)
+		}
+		for !g.next.After(now) && ctx.Err() == nil {
+			g.request(ctx, g.next)
+			g.next = g.next.Add(g.interval)
+		}
+		if g.clock.Wait(ctx, g.next.Sub(now)) != nil {
+			return
+		}
+	}
+}
+
+// request is one call of an API at that time, and its place in the statistics.
+func (g *gateway) request(ctx context.Context, at time.Time) {
+	returning := g.rng.Float64() < g.returning
+	u := g.visitor(returning, at)
+	if u == nil {
+		return
+	}
+	ok := g.authoriser.authorise(ctx, at, u.token)
+	if ctx.Err() != nil {
+		return
+	}
+	g.record.request(at, ok)
+	if !ok && returning {
+		u.until = at // signs in again before the next request
+	}
+}
+
+// visitor returns somebody with a token, nil when none could be signed.
+func (g *gateway) visitor(returning bool, at time.Time) *user {
+	var u *user
+	switch {
+	case returning:
+		if u = g.users[g.rng.IntN(len(g.users))]; at.Before(u.until) {
+			return u
+		}
+	case g.past:
+		u = &g.fresh
+		if at.Before(u.until.Add(pastTokenAge-tokenLifetime)) && !g.idp.rotatedSince(u.until.Add(-tokenLifetime)) {
+			return u
+		}
+		u.name = uuid(g.rng)
+	default:
+		u = &user{name: uuid(g.rng)}
+	}
+	if g.signIn(u, at) != nil {
+		return nil
+	}
+	return u
+}

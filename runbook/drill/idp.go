@@ -1,0 +1,270 @@
+package drill
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"math/big"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// keyBits is the size of Cognito's signing keys.
+const keyBits = 2048
+
+// Health of the identity provider's JWKS endpoint. Token issuing goes on in
+// all of them.
+const (
+	IDPHealthy     = "healthy"
+	IDPUnavailable = "503"      // answers 503 with a short JSON error
+	IDPHTML        = "html"     // answers 200 with a maintenance page
+	IDPFlapping    = "flapping" // every other answer is a 503
+	IDPDisagreeing = "edges"    // every other answer comes from an edge that still has the previous keys
+)
+
+// signingKey is one RSA key with its name.
+type signingKey struct {
+	kid     string
+	private *rsa.PrivateKey
+}
+
+// keySet is what the endpoint publishes, in order.
+type keySet []signingKey
+
+func (s keySet) kids() []string {
+	kids := make([]string, 0, len(s))
+	for _, k := range s {
+		kids = append(kids, k.kid)
+	}
+	return kids
+}
+
+// provider is an identity provider in the manner of a Cognito user pool.
+type provider struct {
+	issuer string // set once, before the first request
+
+	mu        sync.Mutex
+	health    string
+	published keySet
+	previous  keySet // what was published before the last rotation
+	signing   signingKey
+	spare     []signingKey // generated ahead, so that a rotation is instant
+	rotatedAt time.Time
+	answers   int
+	making    sync.WaitGroup
+}
+
+func newProvider() *provider { return &provider{health: IDPHealthy} }
+
+// wait returns when no key is being generated any more.
+func (p *provider) wait() { p.making.Wait() }
+
+// generate makes n keys at once; the first one signs when there is none yet.
+func (p *provider) generate(n int) error {
+	keys := make([]signingKey, n)
+	errs := make([]error, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { keys[i], errs[i] = newSigningKey() })
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.signing.private == nil {
+		p.signing, keys = keys[0], keys[1:]
+		p.published = keySet{p.signing}
+	}
+	p.spare = append(p.spare, keys...)
+	return nil
+}
+
+func newSigningKey() (signingKey, error) {
+	key, err := rsa.GenerateKey(rand.Reader, keyBits)
+	if err != nil {
+		return signingKey{}, fmt.Errorf("generate signing key: %w", err)
+	}
+	return signingKey{kid: newKid(), private: key}, nil
+}
+
+// newKid returns a key id as Cognito makes them: 32 bytes in standard base64,
+// so that "+", "/" and "=" occur. It insists on one "+" or "/", because readers
+// that choke on them must be found.
+func newKid() string {
+	for {
+		b := make([]byte, 32)
+		_, _ = rand.Read(b) // never fails
+		if kid := base64.StdEncoding.EncodeToString(b); strings.ContainsAny(kid, "+/") {
+			return kid
+		}
+	}
+}
+
+// Rotation says how keys are changed. The zero value is a hard cut: the old
+// keys are gone in the moment in which the new one appears.
+type Rotation struct {
+	Overlap bool // keep publishing the old keys beside the new one
+	SameKid bool // give the new key the old key's kid: what must never be done
+}
+
+// rotate makes a new key sign. It publishes the old ones no longer, or with an
+// overlap.
+func (p *provider) rotate(at time.Time, r Rotation) error {
+	next, err := p.takeSpare()
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r.SameKid {
+		next.kid = p.signing.kid
+	}
+	p.previous = p.published
+	p.published = keySet{next}
+	if r.Overlap {
+		p.published = append(p.published, p.previous...)
+	}
+	p.signing, p.rotatedAt = next, at
+	return nil
+}
+
+// takeSpare returns a key made ahead and starts making the next one.
+func (p *provider) takeSpare() (signingKey, error) {
+	p.mu.Lock()
+	if n := len(p.spare); n > 0 {
+		key := p.spare[n-1]
+		p.spare = p.spare[:n-1]
+		p.mu.Unlock()
+		p.making.Go(func() { _ = p.generate(1) }) // without a spare, the next rotation generates and reports
+		return key, nil
+	}
+	p.mu.Unlock()
+	return newSigningKey()
+}
+
+// announce publishes a further key that does not sign yet.
+func (p *provider) announce() error {
+	next, err := p.takeSpare()
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.published = append(keySet{next}, p.published...)
+	return nil
+}
+
+// promote makes the announced key sign.
+func (p *provider) promote(at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.signing, p.rotatedAt = p.published[0], at
+}
+
+// retire stops publishing every key but the one that signs.
+func (p *provider) retire() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.previous, p.published = p.published, keySet{p.signing}
+}
+
+func (p *provider) setHealth(h string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.health = h
+}
+
+// providerState is a consistent view for the panel and the token maker.
+type providerState struct {
+	health    string
+	kids      []string
+	signing   signingKey
+	rotatedAt time.Time
+}
+
+func (p *provider) state() providerState {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return providerState{health: p.health, kids: p.published.kids(), signing: p.signing, rotatedAt: p.rotatedAt}
+}
+
+// rotatedSince says whether another key signs since then.
+func (p *provider) rotatedSince(at time.Time) bool { return p.state().rotatedAt.After(at) }
+
+func (p *provider) jwksURL() string { return p.issuer + "/.well-known/jwks.json" }
+
+// ServeHTTP answers the JWKS path and nothing else.
+func (p *provider) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != "/"+UserPoolID+"/.well-known/jwks.json" {
+		http.NotFound(rw, r)
+		return
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		rw.Header().Set("Allow", "GET, HEAD")
+		http.Error(rw, "method not allowed", http.StatusMethodNotAllowed)
+		return
+	}
+	status, contentType, body := p.answer()
+	rw.Header().Set("Content-Type", contentType)
+	rw.WriteHeader(status)
+	_, _ = rw.Write(body) // the client may have gone
+}
+
+const maintenancePage = `<!DOCTYPE html>
+<html><head><title>We'll be back soon</title></head>
+<body><h1>Scheduled maintenance</h1><p>The service is temporarily unavailable.</p></body></html>
+`
+
+// answer is one response of the endpoint in its present health.
+func (p *provider) answer() (status int, contentType string, body []byte) {
+	p.mu.Lock()
+	health, set := p.health, slices.Clone(p.published)
+	odd := p.answers%2 == 1
+	p.answers++
+	if health == IDPDisagreeing && odd {
+		set = slices.Clone(p.previous)
+	}
+	p.mu.Unlock()
+	switch {
+	case health == IDPHTML:
+		return http.StatusOK, "text/html; charset=utf-8", []byte(maintenancePage)
+	case health == IDPUnavailable, health == IDPFlapping && odd:
+		return http.StatusServiceUnavailable, "application/json", []byte(`{"message":"Service Unavailable"}`)
+	}
+	return http.StatusOK, "application/json", set.document()
+}
+
+// jwk is a public key with its members in Cognito's order.
+type jwk struct {
+	Alg string `json:"alg"`
+	E   string `json:"e"`
+	Kid string `json:"kid"`
+	Kty string `json:"kty"`
+	N   string `json:"n"`
+	Use string `json:"use"`
+}
+
+// document is the key set as JSON.
+func (s keySet) document() []byte {
+	doc := struct {
+		Keys []jwk `json:"keys"`
+	}{Keys: []jwk{}}
+	for _, k := range s {
+		doc.Keys = append(doc.Keys, jwk{
+			Alg: "RS256", Kid: k.kid, Kty: "RSA", Use: "sig",
+			E: base64.RawURLEncoding.EncodeToString(big.NewInt(int64(k.private.E)).Bytes()),
+			N: base64.RawURLEncoding.EncodeToString(k.private.N.Bytes()),
+		})
+	}
+	b, _ := json.Marshal(doc) // strings only: cannot fail
+	return b
+}
