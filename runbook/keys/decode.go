@@ -1,0 +1,124 @@
+package keys
+
+import (
+	"fmt"
+	"strings"
+
+	"jwksbot/runbook"
+)
+
+// maxUnwrap is the number of encodings around one value: an object of a
+// language that holds compressed JSON in a string has three.
+const maxUnwrap = 6
+
+// decoder takes one encoding off a stored value. What it returns is looked at
+// again, so that any format can stand inside any other. Nothing is ever
+// executed, and no type is built that the bytes name.
+type decoder struct {
+	name    string
+	matches func(value []byte) bool
+	unwrap  func(value []byte) ([]byte, error)
+}
+
+// decoders are the encodings that applications put around key sets. To read
+// another one, add a row; the order matters only where two of them match.
+var decoders = []decoder{
+	{"gzip", startsWith("\x1f\x8b"), gunzip},
+	{"zlib", isZlib, inflate},
+}
+
+// Decode says what one cache entry holds. It never fails: bytes that no decoder
+// fits are described, never shown.
+func Decode(e runbook.RawEntry) runbook.Reading {
+	d, found := newDocument(), error(nil)
+	kid := kidOf(e.Name)
+	switch {
+	case len(e.Parts) > 0 || e.Type != "" && e.Type != "string":
+		found = d.collection(e)
+	case len(e.Value) == 0 && e.Bytes > 0:
+		return runbook.Reading{Format: "unknown", Content: runbook.ContentUnknown, Set: unread("not read: too large"),
+			Kid: kid, Note: fmt.Sprintf("%d bytes, too large to be read", e.Bytes)}
+	default:
+		found = d.stored(e.Value, 0, 0, kid)
+	}
+	return d.reading(e, kid, found)
+}
+
+func unread(problem string) runbook.KeySet {
+	return runbook.KeySet{Shape: runbook.ShapeUnreadable, Keys: []runbook.Key{}, Problems: []string{problem}}
+}
+
+// stored takes off encodings until a document is left, and reads that.
+func (d *document) stored(value []byte, layers, depth int, kid string) error {
+	for _, row := range decoders {
+		if !row.matches(value) {
+			continue
+		}
+		if layers == maxUnwrap {
+			return fmt.Errorf("encoded more than %d times", maxUnwrap)
+		}
+		d.path = append(d.path, row.name)
+		inner, err := row.unwrap(value)
+		if err != nil {
+			d.nature = natureBinary
+			return fmt.Errorf("%s: %w", row.name, err)
+		}
+		return d.stored(inner, layers+1, depth, kid)
+	}
+	return d.text(value, depth, kid)
+}
+
+// reading sums up a document as the reading of an entry.
+func (d *document) reading(e runbook.RawEntry, kid string, err error) runbook.Reading {
+	d.conclude(err)
+	r := runbook.Reading{Set: d.set, Issuer: d.issuer, Written: d.written}
+	r.Content, r.Note = d.content(e)
+	if r.Content == runbook.ContentPoison || r.Content == runbook.ContentUnknown || r.Content == runbook.ContentEmpty && err != nil {
+		if marker, about := negative(e, kid); marker {
+			r.Content, r.Kid, r.Note = runbook.ContentNegative, about, "a marker that a kid does not exist"
+			d.path = []string{"negative marker"}
+		} else {
+			d.path = append(d.path, d.describe())
+		}
+	}
+	if r.Content == runbook.ContentKeys && d.single {
+		r.Kid = kid
+		if own := d.set.Keys[0].Kid; own != "" {
+			r.Kid = own
+		}
+	}
+	r.Format = strings.Join(d.path, " > ")
+	return r
+}
+
+// content sorts what was read.
+func (d *document) content(e runbook.RawEntry) (runbook.Content, string) {
+	size := max(e.Bytes, len(e.Value))
+	note := fmt.Sprintf("%s, %d bytes", d.describe(), size)
+	if len(d.set.Problems) > 0 {
+		note += ": " + d.set.Problems[len(d.set.Problems)-1]
+	}
+	switch {
+	case d.broken:
+		return runbook.ContentPoison, note
+	case len(d.set.Keys) > 0:
+		return runbook.ContentKeys, ""
+	case d.set.Shape != runbook.ShapeUnreadable, d.nature == natureNothing, d.nature == natureNull:
+		return runbook.ContentEmpty, note
+	case d.nature == natureBinary, d.nature == natureOpaque, d.nature == "":
+		return runbook.ContentUnknown, note
+	}
+	return runbook.ContentPoison, note
+}
+
+func (d *document) describe() string {
+	switch {
+	case d.nature != "":
+		return string(d.nature)
+	case len(d.set.Keys) == 0 && d.set.Shape != runbook.ShapeUnreadable:
+		return "key set without keys"
+	case d.broken:
+		return "key set with something after it"
+	}
+	return "unknown bytes"
+}

@@ -1,0 +1,164 @@
+package keys
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+const (
+	// maxMembers is the number of members of one key that are looked at; real
+	// keys have about ten.
+	maxMembers = 256
+	// maxMetadata is the longest value that is kept as it is; a longer one is
+	// kept as its digest, which is enough to compare.
+	maxMetadata = 512
+)
+
+// privateNames are the members that hold private material: RFC 7518 sections
+// 6.2.2 and 6.3.2, and "priv" of the AKP type (ML-DSA).
+var privateNames = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "priv"}
+
+// numberNames are the members that a thumbprint is made of, besides kty.
+var numberNames = []string{"n", "e", "crv", "x", "y"}
+
+// rawKey is one key as text, member by member, without the values of private
+// and symmetric members.
+type rawKey struct {
+	members map[string][]byte // the last value of each name
+	twice   []string          // names that appear more than once
+	private []string          // private members that hold something
+	hollow  []string          // private members that are there and empty
+	secret  bool              // a symmetric value is there
+	more    bool              // there are more members than maxMembers
+}
+
+func splitKey(raw []byte) rawKey {
+	k := rawKey{members: make(map[string][]byte, 8)}
+	seen := make(map[string]bool, 8)
+	members(raw, func(name string, value []byte) {
+		if len(seen) >= maxMembers && !seen[name] {
+			k.more = true
+			if !isPrivate(name) && !slices.Contains(numberNames, name) && !isNamed(name) {
+				return
+			}
+		}
+		if seen[name] && !slices.Contains(k.twice, name) {
+			k.twice = append(k.twice, name)
+		}
+		seen[name] = true
+		k.add(name, value)
+	})
+	return k
+}
+
+func (k *rawKey) add(name string, value []byte) {
+	switch {
+	case strings.EqualFold(name, "k"):
+		k.secret = k.secret || !isEmpty(value)
+	case isPrivate(name):
+		list := &k.private
+		if isEmpty(value) {
+			if strings.EqualFold(name, "oth") {
+				return // no further primes: nothing is said by it
+			}
+			list = &k.hollow
+		}
+		if !slices.Contains(*list, name) {
+			*list = append(*list, name)
+		}
+	default:
+		k.members[name] = value
+	}
+}
+
+// isPrivate ignores case, as some libraries do when they read members.
+func isPrivate(name string) bool {
+	return len(name) <= 4 && slices.ContainsFunc(privateNames, func(p string) bool { return strings.EqualFold(p, name) })
+}
+
+func isNamed(name string) bool {
+	return slices.Contains([]string{"kid", "kty", "use", "alg", "key_ops", "x5c", "k"}, name)
+}
+
+// text returns a member that should be a string, and what is wrong with it.
+func (k *rawKey) text(name string) (value, problem string) {
+	raw := k.members[name]
+	switch {
+	case len(raw) == 0 || raw[0] == 'n':
+		return "", ""
+	case raw[0] != '"':
+		return "", fmt.Sprintf("member %s: %s, not a string", name, kind(raw))
+	}
+	return clip(unquote(raw), 120), ""
+}
+
+// metadata returns the members that are neither numbers nor names, in a form
+// that can be compared and shown.
+func (k *rawKey) metadata() map[string]string {
+	out := make(map[string]string, 4)
+	for name, raw := range k.members {
+		if name != "kid" && name != "kty" && !slices.Contains(numberNames, name) {
+			out[clip(name, 60)] = compactValue(name, raw)
+		}
+	}
+	return out
+}
+
+// compactValue is the canonical JSON text of a member, or its digest when it is
+// long or may hold a secret in some way that no standard names.
+func compactValue(name string, raw []byte) string {
+	if raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 && len(raw) <= maxMetadata && !secretive(name, raw) {
+		return string(raw)
+	}
+	text := raw
+	if len(raw) <= 64<<10 {
+		var v any
+		d := json.NewDecoder(bytes.NewReader(raw))
+		d.UseNumber()
+		if d.Decode(&v) == nil {
+			if b, err := json.Marshal(v); err == nil {
+				text = b
+			}
+		}
+	}
+	if len(text) <= maxMetadata && !secretive(name, text) {
+		return string(text)
+	}
+	sum := sha256.Sum256(text)
+	return fmt.Sprintf(`"sha256:%s (%d bytes)"`, hex.EncodeToString(sum[:8]), len(text))
+}
+
+// secretive says that a member of no standard looks like a secret: by its name,
+// by PEM text, or by a private member in an object inside it.
+func secretive(name string, text []byte) bool {
+	lower := strings.ToLower(name)
+	for _, word := range []string{"secret", "priv", "passw", "token", "seed"} {
+		if strings.Contains(lower, word) {
+			return true
+		}
+	}
+	if bytes.Contains(text, []byte("PRIVATE KEY")) {
+		return true
+	}
+	if text[0] == '"' {
+		return bytes.Contains(text, []byte(`\"`)) // JSON inside a string
+	}
+	return bytes.IndexByte(text, '{') >= 0
+}
+
+// clip shortens text from outside to n runes.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	r := []rune(s)
+	if len(r) <= n {
+		return s
+	}
+	return string(r[:n]) + "…"
+}

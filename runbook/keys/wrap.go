@@ -1,0 +1,51 @@
+package keys
+
+import (
+	"bytes"
+	"compress/gzip"
+	"compress/zlib"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// maxInflated is the most that a compressed value may become: a thousand times
+// the size of a usual key set.
+const maxInflated = 4 << 20
+
+func startsWith(magic string) func([]byte) bool {
+	return func(b []byte) bool { return bytes.HasPrefix(b, []byte(magic)) }
+}
+
+// isZlib knows the header of RFC 1950: deflate with a 32 KiB window, and a
+// check value that divides by 31.
+func isZlib(b []byte) bool {
+	return len(b) > 2 && b[0] == 0x78 && (int(b[0])<<8|int(b[1]))%31 == 0
+}
+
+func gunzip(b []byte) ([]byte, error) {
+	r, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return nil, errors.New("damaged header")
+	}
+	return readInflated(r)
+}
+
+func inflate(b []byte) ([]byte, error) {
+	r, err := zlib.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return nil, errors.New("damaged header")
+	}
+	return readInflated(r)
+}
+
+func readInflated(r io.Reader) ([]byte, error) {
+	out, err := io.ReadAll(io.LimitReader(r, maxInflated+1))
+	switch {
+	case len(out) > maxInflated:
+		return nil, fmt.Errorf("becomes larger than %d MiB", maxInflated>>20)
+	case err != nil:
+		return nil, fmt.Errorf("damaged or cut off after %d bytes", len(out))
+	}
+	return out, nil
+}
