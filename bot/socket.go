@@ -227,15 +227,15 @@ func (s *session) dial(ctx context.Context) (*websocket.Conn, error) {
 	return conn, nil
 }
 
-// shutdown ends the session within lastCall + Drain and a little: first the
-// readers, which have written every acknowledgement when they are done, then
-// the work.
+// shutdown ends the session: first the readers, which have written every
+// acknowledgement when they are done, within lastOrders and farewellWithin;
+// then the work, within Drain and unwindWithin.
 func (s *session) shutdown() {
 	for _, l := range s.openLinks() {
 		l.leave("the bot is stopping")
-		l.stopReading(lastCall)
+		l.stopReading()
 	}
-	limit := time.AfterFunc(lastCall+s.set.Drain, func() {
+	limit := time.AfterFunc(lastOrders+farewellWithin, func() {
 		for _, l := range s.openLinks() {
 			l.kill("the bot is stopping")
 		}

@@ -13,9 +13,11 @@ import (
 )
 
 const (
-	// lastCall is how long a connection is still read after the bot was told
-	// to stop: what is on the way already is acknowledged and handled.
+	// lastCall is how long a connection that is to end is read without
+	// anything coming: what is on the way already is acknowledged and handled.
 	lastCall = 100 * time.Millisecond
+	// lastOrders bounds the last call when things go on coming.
+	lastOrders = time.Second
 	// writeWithin bounds one write to a connection.
 	writeWithin = 10 * time.Second
 	// farewellWithin bounds the wait for Slack's side of the closing handshake.
@@ -35,7 +37,7 @@ type link struct {
 	leaving chan struct{} // closed when a successor is needed
 	done    chan struct{} // closed when the reader has ended
 	last    atomic.Int64  // last frame, in nanoseconds since opened
-	stopped atomic.Bool   // we end it, not Slack
+	stopBy  atomic.Int64  // when we end it at the latest, in nanoseconds since opened; 0: we do not
 	buf     bytes.Buffer  // the reader's
 
 	helloOnce, leaveOnce sync.Once
@@ -87,7 +89,7 @@ func (s *Socket) openLinks() []*link {
 func (s *Socket) makeRoom() {
 	links := s.openLinks()
 	for len(links) >= maxLinks {
-		links[0].stopReading(0)
+		links[0].stopReading()
 		links = links[1:]
 	}
 }
@@ -105,6 +107,7 @@ func (s *session) read(l *link) {
 			s.end(l, err)
 			return
 		}
+		l.extendLastCall()
 	}
 }
 
@@ -131,7 +134,7 @@ func (l *link) next() (message []byte, whole bool, err error) {
 // it, and asks for a successor.
 func (s *session) end(l *link, cause error) {
 	l.leave(describeEnd(cause))
-	if l.stopped.Load() {
+	if l.stopBy.Load() != 0 {
 		l.farewell()
 	}
 	_ = l.conn.Close()
@@ -170,25 +173,26 @@ func (l *link) farewell() {
 func (s *session) watch(l *link) {
 	check := time.NewTimer(s.set.Silence)
 	defer check.Stop()
-	pinged := false
+	var pinged time.Time // zero: no ping is unanswered
 	for {
 		select {
 		case <-l.done:
 			return
 		case <-check.C:
 		}
-		idle := time.Since(l.lastFrame())
+		last := l.lastFrame()
+		idle := time.Since(last)
 		switch {
-		case idle < s.set.Silence:
-			pinged = false
-			check.Reset(s.set.Silence - idle)
-		case pinged:
+		case !pinged.IsZero() && last.Before(pinged):
 			s.count.silent.Add(1)
 			s.log.Warn("slack connection is silent, opening another", "link", l.number, "idle", idle.Round(time.Millisecond))
 			l.kill("silent")
 			return
+		case idle < s.set.Silence:
+			pinged = time.Time{}
+			check.Reset(s.set.Silence - idle)
 		default:
-			pinged = true
+			pinged = time.Now()
 			_ = l.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(time.Second))
 			check.Reset(s.set.PongWithin)
 		}
@@ -234,13 +238,21 @@ func (l *link) after(d time.Duration, f func()) {
 // retire ends a connection whose successor is there, unless Slack closes it
 // within the grace time.
 func (l *link) retire(grace time.Duration) {
-	l.after(grace, func() { l.stopReading(0) })
+	l.after(grace, func() { l.stopReading() })
 }
 
-// stopReading lets the reader end after d, with whatever it is at finished.
-func (l *link) stopReading(d time.Duration) {
-	l.stopped.Store(true)
-	_ = l.conn.SetReadDeadline(time.Now().Add(d))
+// stopReading lets the reader end after the last call.
+func (l *link) stopReading() {
+	if l.stopBy.CompareAndSwap(0, int64(time.Since(l.opened)+lastOrders)) {
+		_ = l.conn.SetReadDeadline(time.Now().Add(lastCall))
+	}
+}
+
+func (l *link) extendLastCall() {
+	if by := l.stopBy.Load(); by != 0 {
+		left := time.Duration(by) - time.Since(l.opened)
+		_ = l.conn.SetReadDeadline(time.Now().Add(min(left, lastCall)))
+	}
 }
 
 // kill ends the connection at once; the reader notices.

@@ -49,6 +49,7 @@ type ackFrame struct {
 	ID      string          `json:"envelope_id"`
 	Payload json.RawMessage `json:"payload"`
 	raw     string
+	at      time.Time
 }
 
 func newSocketServer(t testing.TB) *socketServer {
@@ -96,7 +97,9 @@ func (s *socketServer) link(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "this URL was used already", http.StatusForbidden)
 		return
 	}
-	ws, err := (&websocket.Upgrader{}).Upgrade(w, r, nil)
+	// slack-go's own client sends https://api.slack.com as Origin.
+	upgrader := websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}
+	ws, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {
 		s.t.Errorf("upgrade: %v", err)
 		return
@@ -120,9 +123,10 @@ func (c *serverConn) read() {
 		_, text, err := c.ws.ReadMessage()
 		if err != nil {
 			c.bye = err
+			_ = c.ws.Close()
 			return
 		}
-		a := ackFrame{raw: string(text)}
+		a := ackFrame{raw: string(text), at: time.Now()}
 		_ = json.Unmarshal(text, &a)
 		c.acks <- a
 	}

@@ -202,25 +202,30 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 
 func TestSilentConnectionIsReplaced(t *testing.T) {
 	srv := newSocketServer(t)
+	pings := make(chan struct{}, 1000)
 	srv.greet = func(c *serverConn) {
+		answer := c.ws.PingHandler()
+		c.ws.SetPingHandler(func(data string) error {
+			if c.number == 1 {
+				return nil // dead, but its TCP connection is not
+			}
+			pings <- struct{}{}
+			return answer(data)
+		})
 		c.send(`{"type":"hello","num_connections":1}`)
-		if c.number == 1 {
-			c.ws.SetPingHandler(func(string) error { return nil }) // dead, but TCP is not
-		}
 	}
-	sock := runSocket(t, srv.http.URL, &recorder{}, SocketSettings{Silence: 20 * time.Millisecond, PongWithin: 200 * time.Millisecond})
+	sock := runSocket(t, srv.http.URL, &recorder{}, SocketSettings{Silence: 20 * time.Millisecond, PongWithin: time.Second})
 	srv.nextConn()
 	second := srv.nextConn()
 	if st := sock.Status(); st.Silent != 1 {
 		t.Errorf("%d silent connections counted, want 1", st.Silent)
 	}
 	// The second answers the socket's pings and lives.
-	pings := make(chan struct{}, 100)
-	answer := second.ws.PingHandler()
-	_ = answer
+	for range 3 {
+		receive(t, pings, "a ping")
+	}
 	second.command("E1", "T1")
 	second.wantAck(t, "E1")
-	close(pings)
 }
 
 func TestAnswersPings(t *testing.T) {
