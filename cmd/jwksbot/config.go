@@ -1,0 +1,198 @@
+package main
+
+import (
+	"time"
+
+	"jwksbot/runbook"
+)
+
+// config is the one YAML file. Every field has a useful default, except the
+// names that only its owner knows.
+type config struct {
+	Slack    slackConfig    `yaml:"slack"`
+	Journal  string         `yaml:"journal"`
+	Snapshot snapshotConfig `yaml:"snapshot"`
+	AuditKey runbook.Secret `yaml:"audit_key"`
+	People   []personConfig `yaml:"people"`
+	Listen   string         `yaml:"listen"`
+	Targets  []targetConfig `yaml:"targets"`
+
+	lines source // where each value stands, and which variables are unset
+}
+
+type slackConfig struct {
+	BotToken runbook.Secret `yaml:"bot_token"`
+	AppToken runbook.Secret `yaml:"app_token"`
+}
+
+type snapshotConfig struct {
+	Key        runbook.Secret `yaml:"key"`
+	Keep       time.Duration  `yaml:"keep"`
+	MaxEntries int            `yaml:"max_entries"`
+	MaxBytes   int64          `yaml:"max_bytes"`
+}
+
+type personConfig struct {
+	Slack string `yaml:"slack"`
+	AWS   string `yaml:"aws"`
+}
+
+type targetConfig struct {
+	Name        string           `yaml:"name"`
+	Region      string           `yaml:"region"`
+	UserPoolID  string           `yaml:"user_pool_id"`
+	JWKSURL     string           `yaml:"jwks_url"`
+	Issuer      string           `yaml:"issuer"`
+	Channel     string           `yaml:"channel"`
+	Cache       cacheConfig      `yaml:"cache"`
+	Authoriser  authoriserConfig `yaml:"authoriser"`
+	Gateway     gatewayConfig    `yaml:"gateway"`
+	CommandBrdg commandBridge    `yaml:"commandbridge"`
+	Canary      canaryConfig     `yaml:"canary"`
+	Approval    approvalConfig   `yaml:"approval"`
+	Watch       watchConfig      `yaml:"watch"`
+	Escalation  escalationConfig `yaml:"escalation"`
+}
+
+type cacheConfig struct {
+	ReplicationGroup string         `yaml:"replication_group"`
+	Serverless       string         `yaml:"serverless"`
+	URL              string         `yaml:"url"`
+	Auth             string         `yaml:"auth"`
+	Username         string         `yaml:"username"`
+	Password         runbook.Secret `yaml:"password"`
+	Keys             []string       `yaml:"keys"`
+	AllowFlushAll    bool           `yaml:"allow_flush_all"`
+	Via              string         `yaml:"via"`
+}
+
+type authoriserConfig struct {
+	Function       string          `yaml:"function"`
+	LogGroup       string          `yaml:"log_group"`
+	FailurePattern string          `yaml:"failure_pattern"`
+	SuccessPattern string          `yaml:"success_pattern"`
+	Patterns       []patternConfig `yaml:"patterns"`
+}
+
+type patternConfig struct {
+	Class  string `yaml:"class"`
+	Regexp string `yaml:"regexp"`
+}
+
+type gatewayConfig struct {
+	RestAPI        string `yaml:"rest_api"`
+	HTTPAPI        string `yaml:"http_api"`
+	Stage          string `yaml:"stage"`
+	AccessLogGroup string `yaml:"access_log_group"`
+}
+
+type commandBridge struct {
+	URL         string         `yaml:"url"`
+	Token       runbook.Secret `yaml:"token"`
+	Target      string         `yaml:"target"`
+	Environment string         `yaml:"environment"`
+}
+
+type canaryConfig struct {
+	TokenURL     string         `yaml:"token_url"`
+	ClientID     string         `yaml:"client_id"`
+	ClientSecret runbook.Secret `yaml:"client_secret"`
+	Scope        string         `yaml:"scope"`
+	URL          string         `yaml:"url"`
+}
+
+type approvalConfig struct {
+	Viewers      []string      `yaml:"viewers"`
+	Requesters   []string      `yaml:"requesters"`
+	Approvers    []string      `yaml:"approvers"`
+	Required     int           `yaml:"required"`
+	SelfApproval bool          `yaml:"self_approval"`
+	Expires      time.Duration `yaml:"expires"`
+	Cooldown     time.Duration `yaml:"cooldown"`
+	BreakGlass   bool          `yaml:"break_glass"`
+}
+
+type watchConfig struct {
+	For           time.Duration `yaml:"for"`
+	RotationEvery time.Duration `yaml:"rotation_every"`
+}
+
+type escalationConfig struct {
+	UserGroup    string         `yaml:"user_group"`
+	PagerDutyKey runbook.Secret `yaml:"pagerduty_key"`
+	PagerDutyURL string         `yaml:"pagerduty_url"`
+	SNSTopic     string         `yaml:"sns_topic"`
+	Ratio        percent        `yaml:"ratio"`
+	For          time.Duration  `yaml:"for"`
+	MinRequests  int            `yaml:"min_requests"`
+}
+
+// percent is a share between 0 and 1, written as "10%".
+type percent float64
+
+// defaults returns the configuration of an empty file.
+func defaults() config {
+	return config{
+		Slack:    slackConfig{BotToken: "${SLACK_BOT_TOKEN}", AppToken: "${SLACK_APP_TOKEN}"},
+		Journal:  "jwksbot.db",
+		Listen:   "127.0.0.1:9090",
+		Snapshot: snapshotConfig{Keep: 24 * time.Hour, MaxEntries: 10000, MaxBytes: 64 << 20},
+	}
+}
+
+// targetDefaults returns an empty target.
+func targetDefaults() targetConfig {
+	return targetConfig{
+		Cache:      cacheConfig{Auth: "none", Keys: []string{"jwks:*"}, Via: "direct"},
+		Approval:   approvalConfig{Required: 1, Expires: runbook.DefaultExpiry, Cooldown: runbook.DefaultCooldown},
+		Watch:      watchConfig{For: 15 * time.Minute},
+		Escalation: escalationConfig{Ratio: 0.10, For: 10 * time.Minute, MinRequests: 20},
+	}
+}
+
+const exampleConfig = `# jwksbot.yaml. Secrets: ${ENVIRONMENT_VARIABLE} or file:PATH. Durations are Go's: 90s, 15m, 24h.
+slack:
+  bot_token: ${SLACK_BOT_TOKEN}        # xoxb-…
+  app_token: ${SLACK_APP_TOKEN}        # xapp-…, scope connections:write
+journal: jwksbot.db                    # SQLite file, on a disk that outlives the container
+snapshot:
+  key: ""                              # 32 bytes in base64 encrypt what a flush could be undone with
+  keep: 24h
+  max_entries: 10000                   # a larger flush cannot be undone and needs an override
+  max_bytes: 67108864
+audit_key: ""                          # 32 bytes in base64 key the audit chain
+people: []                             # {slack: U012AB3CD, aws: arn:aws:iam::111122223333:user/robin}
+listen: 127.0.0.1:9090                 # /healthz and /readyz
+targets:
+  - name: production
+    region: eu-west-2
+    user_pool_id: eu-west-2_AbCdEfGhI  # terraform output cognito_user_pool_id; or jwks_url and issuer
+    channel: inc-bridge                # where it posts when nobody typed a command somewhere
+    cache:
+      replication_group: production-oidc-cache   # endpoints, TLS and nodes are discovered; or serverless: NAME
+      url: ""                          # or redis://, rediss://, several hosts with commas for a cluster
+      auth: iam                        # iam | password | none
+      username: jwksbot
+      password: ""
+      keys: ["jwks:*"]                 # only what matches is ever read or deleted
+      allow_flush_all: false           # true allows FLUSHALL on every primary, with approval
+      via: direct
+    authoriser:
+      function: oidc-authoriser
+      log_group: /aws/lambda/oidc-authoriser
+      failure_pattern: ""              # default: any of the known failure phrases
+      success_pattern: ""
+      patterns: []                     # more log patterns: {class: unknown_kid, regexp: 'no key (?P<kid>\S+)'}
+    gateway: {rest_api: "", http_api: "", stage: "", access_log_group: ""}
+    approval:
+      viewers: []                      # empty: every full member may check
+      requesters: [S0ONCALL]           # user groups (S…) and users (U…, W…); empty: nobody
+      approvers: [S0LEADS, U012AB3CD]
+      required: 1                      # approvals by different people, the requester's own does not count
+      self_approval: false
+      expires: 15m
+      cooldown: 5m
+      break_glass: false
+    watch: {for: 15m, rotation_every: 0s}
+    escalation: {user_group: S0IDENTITY, pagerduty_key: "", pagerduty_url: "", sns_topic: "", ratio: 10%, for: 10m, min_requests: 20}
+`

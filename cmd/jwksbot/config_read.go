@@ -1,0 +1,316 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"regexp"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
+	"jwksbot/runbook"
+)
+
+// source remembers where every value of the file stands, and which variables
+// it names that are not set.
+type source struct {
+	file  string
+	line  map[string]int    // by path: "targets[0].cache.auth"
+	unset map[string]string // path of a value → name of the variable
+}
+
+// problem is one thing that is wrong with the configuration.
+type problem struct {
+	line int
+	text string
+}
+
+// problems are all that is wrong, together.
+type problems struct {
+	file string
+	list []problem
+}
+
+func (p *problems) Error() string {
+	sort.SliceStable(p.list, func(i, j int) bool { return p.list[i].line < p.list[j].line })
+	var b strings.Builder
+	for i, one := range p.list {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		if one.line > 0 {
+			fmt.Fprintf(&b, "%s:%d: %s", p.file, one.line, one.text)
+		} else {
+			fmt.Fprintf(&b, "%s: %s", p.file, one.text)
+		}
+	}
+	return b.String()
+}
+
+func (p *problems) add(line int, format string, args ...any) {
+	p.list = append(p.list, problem{line, fmt.Sprintf(format, args...)})
+}
+
+// err is nil when there are no problems.
+func (p *problems) err() error {
+	if len(p.list) == 0 {
+		return nil
+	}
+	return p
+}
+
+// readConfig reads and validates the file. All problems come back together.
+func readConfig(file string, getenv func(string) string) (*config, error) {
+	text, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("no configuration: %q does not exist. Write one with: jwksbot config example > %s", file, file)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	return parseConfig(file, text, getenv)
+}
+
+func parseConfig(file string, text []byte, getenv func(string) string) (*config, error) {
+	cfg := defaults()
+	cfg.lines = source{file: file, line: map[string]int{}, unset: map[string]string{}}
+	d := &decoder{src: &cfg.lines, getenv: getenv, found: &problems{file: file}}
+	tree, err := parser.ParseBytes(text, 0)
+	if err != nil {
+		return nil, fmt.Errorf("%s: no valid YAML: %s", file, strings.TrimSpace(yaml.FormatError(err, false, false)))
+	}
+	if len(tree.Docs) > 1 {
+		d.found.add(tree.Docs[1].Start.Position.Line, "one document only: everything after the first is refused")
+	}
+	if len(tree.Docs) > 0 && tree.Docs[0].Body != nil {
+		d.value(tree.Docs[0].Body, reflect.ValueOf(&cfg).Elem(), "")
+	}
+	d.text(&cfg.Slack.BotToken, "slack.bot_token", 0)
+	d.text(&cfg.Slack.AppToken, "slack.app_token", 0)
+	cfg.validate(d.found)
+	if err := d.found.err(); err != nil {
+		return nil, err
+	}
+	return &cfg, nil
+}
+
+// decoder fills a struct from the tree, value by value, so that one wrong
+// value never hides the others.
+type decoder struct {
+	src    *source
+	getenv func(string) string
+	found  *problems
+}
+
+func (d *decoder) value(n ast.Node, v reflect.Value, path string) {
+	n = unwrap(n)
+	line := n.GetToken().Position.Line
+	d.src.line[path] = line
+	if n.Type() == ast.NullType {
+		return // "key:" without a value keeps the default
+	}
+	switch {
+	case v.Kind() == reflect.Struct:
+		d.mapping(n, v, path)
+	case v.Kind() == reflect.Slice:
+		d.sequence(n, v, path)
+	default:
+		d.scalar(n, v, path, line)
+	}
+}
+
+// unwrap goes through anchors and tags.
+func unwrap(n ast.Node) ast.Node {
+	for {
+		switch t := n.(type) {
+		case *ast.AnchorNode:
+			n = t.Value
+		case *ast.TagNode:
+			n = t.Value
+		default:
+			return n
+		}
+	}
+}
+
+func (d *decoder) mapping(n ast.Node, v reflect.Value, path string) {
+	var pairs []*ast.MappingValueNode
+	switch t := n.(type) {
+	case *ast.MappingNode:
+		pairs = t.Values
+	case *ast.MappingValueNode:
+		pairs = []*ast.MappingValueNode{t}
+	default:
+		d.found.add(n.GetToken().Position.Line, "%s: expected names and values", orFile(path))
+		return
+	}
+	fields := fieldsOf(v)
+	seen := map[string]bool{}
+	for _, p := range pairs {
+		name := p.Key.GetToken().Value
+		line := p.Key.GetToken().Position.Line
+		at := join(path, name)
+		field, known := fields[name]
+		switch {
+		case !known:
+			d.found.add(line, "unknown key %q%s", at, suggest(name, fields))
+		case seen[name]:
+			d.found.add(line, "key %q stands here twice", at)
+		default:
+			d.value(p.Value, field, at)
+		}
+		seen[name] = true
+	}
+}
+
+func fieldsOf(v reflect.Value) map[string]reflect.Value {
+	out := map[string]reflect.Value{}
+	for i := range v.NumField() {
+		if tag := v.Type().Field(i).Tag.Get("yaml"); tag != "" {
+			out[tag] = v.Field(i)
+		}
+	}
+	return out
+}
+
+// suggest names the known key that is nearest to a mistyped one.
+func suggest(name string, fields map[string]reflect.Value) string {
+	names := make([]string, 0, len(fields))
+	for f := range fields {
+		names = append(names, f)
+	}
+	sort.Strings(names)
+	for _, f := range names {
+		if strings.EqualFold(strings.ReplaceAll(f, "_", ""), strings.ReplaceAll(strings.ReplaceAll(name, "_", ""), "-", "")) ||
+			strings.HasPrefix(f, name) || strings.HasPrefix(name, f) {
+			return fmt.Sprintf(": did you mean %q?", f)
+		}
+	}
+	return fmt.Sprintf(": known here are %s", strings.Join(names, ", "))
+}
+
+func (d *decoder) sequence(n ast.Node, v reflect.Value, path string) {
+	seq, ok := n.(*ast.SequenceNode)
+	if !ok {
+		d.found.add(n.GetToken().Position.Line, "%s: expected a list", path)
+		return
+	}
+	out := reflect.MakeSlice(v.Type(), len(seq.Values), len(seq.Values))
+	for i, item := range seq.Values {
+		if t, ok := out.Index(i).Addr().Interface().(*targetConfig); ok {
+			*t = targetDefaults()
+		}
+		d.value(item, out.Index(i), fmt.Sprintf("%s[%d]", path, i))
+	}
+	v.Set(out)
+}
+
+func (d *decoder) scalar(n ast.Node, v reflect.Value, path string, line int) {
+	if _, ok := n.(ast.ScalarNode); !ok {
+		d.found.add(line, "%s: expected one value", path)
+		return
+	}
+	text := scalarText(n)
+	switch p := v.Addr().Interface().(type) {
+	case *runbook.Secret:
+		*p = runbook.Secret(text)
+		d.text(p, path, line)
+	case *string:
+		s := runbook.Secret(text)
+		d.text(&s, path, line)
+		*p = s.Reveal()
+	case *time.Duration:
+		dur, err := time.ParseDuration(text)
+		if err != nil || dur < 0 {
+			d.found.add(line, "%s: %q is no duration: write 90s, 15m or 24h", path, text)
+		}
+		*p = dur
+	case *percent:
+		f, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(text, "%")), 64)
+		if err != nil || !strings.HasSuffix(text, "%") || f <= 0 || f > 100 {
+			d.found.add(line, "%s: %q is no share: write 10%%", path, text)
+		}
+		*p = percent(f / 100)
+	case *bool:
+		b, err := strconv.ParseBool(text)
+		if err != nil {
+			d.found.add(line, "%s: %q is neither true nor false", path, text)
+		}
+		*p = b
+	default:
+		i, err := strconv.ParseInt(strings.ReplaceAll(text, "_", ""), 10, 64)
+		if err != nil {
+			d.found.add(line, "%s: %q is no whole number", path, text)
+		}
+		v.SetInt(i)
+	}
+}
+
+// scalarText is the value as it is meant, without quotes or block markers.
+func scalarText(n ast.Node) string {
+	switch t := n.(type) {
+	case *ast.StringNode:
+		return t.Value
+	case *ast.LiteralNode:
+		return t.Value.Value
+	}
+	return n.GetToken().Value
+}
+
+// variable is how a value names an environment variable.
+var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
+
+// text resolves ${VARIABLE} and file:PATH. A variable that is not set is no
+// problem yet: the command at hand may not need it.
+func (d *decoder) text(s *runbook.Secret, path string, line int) {
+	text := s.Reveal()
+	if name, ok := strings.CutPrefix(text, "file:"); ok {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			d.found.add(line, "%s: %v", path, err)
+		}
+		*s = runbook.Secret(strings.TrimSpace(string(b)))
+		return
+	}
+	*s = runbook.Secret(variable.ReplaceAllStringFunc(text, func(ref string) string {
+		name := variable.FindStringSubmatch(ref)[1]
+		value := d.getenv(name)
+		if value == "" {
+			d.src.unset[path] = name
+		}
+		return value
+	}))
+}
+
+// need reports which of the values, needed by the command at hand, hang on
+// variables that are not set.
+func (c *config) need(paths ...string) error {
+	p := &problems{file: c.lines.file}
+	for _, path := range paths {
+		if name := c.lines.unset[path]; name != "" {
+			p.add(c.lines.line[path], "%s: the environment variable %s is not set", path, name)
+		}
+	}
+	return p.err()
+}
+
+func join(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}
+
+func orFile(path string) string {
+	if path == "" {
+		return "the file"
+	}
+	return path
+}

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net"
+	"net/url"
+	"path"
+	"regexp"
+	"strings"
+
+	"jwksbot/runbook"
+)
+
+// validate collects everything that is wrong and can be known without a
+// network.
+func (c *config) validate(p *problems) {
+	at := func(path string) int { return c.lines.at(path) }
+	c.validateKeys(p, at)
+	if !c.lines.has("slack.bot_token") {
+		checkToken(p, at("slack.bot_token"), "slack.bot_token", c.Slack.BotToken, "xoxb-", "a bot token")
+	}
+	if !c.lines.has("slack.app_token") {
+		checkToken(p, at("slack.app_token"), "slack.app_token", c.Slack.AppToken, "xapp-", "an app-level token")
+	}
+	if c.Journal == "" {
+		p.add(at("journal"), "journal: a file name or a postgres:// URL is needed")
+	}
+	if c.Listen != "" {
+		if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+			p.add(at("listen"), "listen: %q is no address: write 127.0.0.1:9090", c.Listen)
+		}
+	}
+	if len(c.Targets) == 0 {
+		p.add(at("targets"), "targets: none; at least one environment to look after is needed")
+	}
+	seen := map[string]bool{}
+	for i := range c.Targets {
+		t := &c.Targets[i]
+		pre := fmt.Sprintf("targets[%d]", i)
+		t.validate(p, pre, at)
+		if t.Name != "" && seen[t.Name] {
+			p.add(at(pre+".name"), "%s.name: %q is used twice", pre, t.Name)
+		}
+		seen[t.Name] = true
+	}
+}
+
+func (c *config) validateKeys(p *problems, at func(string) int) {
+	for path, key := range map[string]runbook.Secret{"snapshot.key": c.Snapshot.Key, "audit_key": c.AuditKey} {
+		if b, err := base64.StdEncoding.DecodeString(key.Reveal()); key != "" && (err != nil || len(b) != 32) {
+			p.add(at(path), "%s: not 32 bytes in base64; make one with: openssl rand -base64 32", path)
+		}
+	}
+	if c.Snapshot.MaxEntries < 1 || c.Snapshot.MaxBytes < 1 {
+		p.add(at("snapshot"), "snapshot: max_entries and max_bytes must be at least 1")
+	}
+	for i, person := range c.People {
+		if !slackUser.MatchString(person.Slack) || !strings.HasPrefix(person.AWS, "arn:") {
+			p.add(at(fmt.Sprintf("people[%d]", i)), "people[%d]: needs slack: U… (or W…) and aws: arn:…", i)
+		}
+	}
+}
+
+// checkToken refuses a token of the wrong kind before Slack does. An empty one
+// is the business of the command that needs it.
+func checkToken(p *problems, line int, path string, token runbook.Secret, prefix, kind string) {
+	if t := token.Reveal(); t != "" && !strings.HasPrefix(t, prefix) {
+		p.add(line, "%s: this is no %s: it must begin with %s", path, strings.TrimPrefix(strings.TrimPrefix(kind, "an "), "a "), prefix)
+	}
+}
+
+var (
+	targetName  = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,39}$`)
+	slackUser   = regexp.MustCompile(`^[UW][A-Z0-9]{2,}$`)
+	slackPerson = regexp.MustCompile(`^[UWS][A-Z0-9]{2,}$`)
+	poolID      = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d_[A-Za-z0-9]+$`)
+)
+
+func (t *targetConfig) validate(p *problems, pre string, at func(string) int) {
+	bad := func(key, format string, args ...any) {
+		p.add(at(pre+"."+key), "%s.%s: %s", pre, key, fmt.Sprintf(format, args...))
+	}
+	if !targetName.MatchString(t.Name) {
+		bad("name", "%q: 1 to 40 of a-z, 0-9, - and _, as people type it after /jwks-check", t.Name)
+	}
+	t.validateIssuer(bad)
+	t.validateCache(bad)
+	t.validateApproval(bad)
+	for i, pat := range t.Authoriser.Patterns {
+		if _, err := regexp.Compile(pat.Regexp); err != nil || pat.Class == "" {
+			bad(fmt.Sprintf("authoriser.patterns[%d]", i), "needs a class and a valid regexp: %v", err)
+		}
+	}
+	if t.Watch.For < 0 || t.Escalation.For < 0 || t.Escalation.MinRequests < 0 {
+		bad("escalation", "times and numbers must not be negative")
+	}
+}
+
+type badFunc func(key, format string, args ...any)
+
+func (t *targetConfig) validateIssuer(bad badFunc) {
+	if t.UserPoolID != "" && !poolID.MatchString(t.UserPoolID) {
+		bad("user_pool_id", "%q is no user pool id: it looks like eu-west-2_AbCdEfGhI", t.UserPoolID)
+	}
+	if t.UserPoolID != "" && t.Region != "" && !strings.HasPrefix(t.UserPoolID, t.Region+"_") {
+		bad("user_pool_id", "%q is not of region %s", t.UserPoolID, t.Region)
+	}
+	if t.UserPoolID == "" && t.JWKSURL == "" && t.Issuer == "" {
+		bad("name", "no way to find the live keys: set user_pool_id, jwks_url or issuer")
+	}
+	for key, raw := range map[string]string{"jwks_url": t.JWKSURL, "issuer": t.Issuer} {
+		if raw == "" {
+			continue
+		}
+		u, err := url.Parse(raw)
+		switch {
+		case err != nil || u.Host == "":
+			bad(key, "%q is no URL", raw)
+		case u.User != nil:
+			bad(key, "a key set is public: the URL must not carry a user or password")
+		case u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())):
+			bad(key, "%q must be https, except on a loopback address", raw)
+		}
+	}
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func (t *targetConfig) validateCache(bad badFunc) {
+	c := t.Cache
+	ways := 0
+	for _, s := range []string{c.ReplicationGroup, c.Serverless, c.URL} {
+		if s != "" {
+			ways++
+		}
+	}
+	if ways != 1 {
+		bad("cache", "exactly one of replication_group, serverless and url is needed")
+	}
+	switch c.Auth {
+	case "none":
+	case "iam":
+		if c.Username == "" {
+			bad("cache.auth", "iam needs cache.username")
+		}
+	case "password":
+		if c.Password == "" {
+			bad("cache.auth", "password needs cache.password")
+		}
+	default:
+		bad("cache.auth", "%q: one of iam, password, none", c.Auth)
+	}
+	if c.Via != "direct" {
+		bad("cache.via", "%q: this version flushes directly only; write direct", c.Via)
+	}
+	if len(c.Keys) == 0 {
+		bad("cache.keys", "no pattern: nothing could ever be read; the usual one is \"jwks:*\"")
+	}
+	for i, k := range c.Keys {
+		if _, err := path.Match(k, ""); err != nil || strings.Trim(k, "*?") == "" {
+			bad(fmt.Sprintf("cache.keys[%d]", i), "%q would match everything, or is no pattern", k)
+		}
+	}
+}
+
+func (t *targetConfig) validateApproval(bad badFunc) {
+	a := t.Approval
+	groups := false
+	for key, list := range map[string][]string{"viewers": a.Viewers, "requesters": a.Requesters, "approvers": a.Approvers} {
+		for i, id := range list {
+			if !slackPerson.MatchString(id) {
+				bad(fmt.Sprintf("approval.%s[%d]", key, i), "%q is neither a user (U…, W…) nor a user group (S…); take the id from Slack, not the name", id)
+			}
+		}
+	}
+	for _, id := range a.Approvers {
+		groups = groups || runbook.IsGroup(id)
+	}
+	switch {
+	case a.Required < 1:
+		bad("approval.required", "at least 1 approval is needed")
+	case len(a.Approvers) > 0 && !groups && a.Required > len(a.Approvers):
+		bad("approval.required", "%d approvals, but only %d people may give one", a.Required, len(a.Approvers))
+	}
+	if a.Expires <= 0 {
+		bad("approval.expires", "must be above 0")
+	}
+}
+
+// at is the line of a value, or of the nearest thing around it.
+func (s source) at(path string) int {
+	for path != "" {
+		if line, ok := s.line[path]; ok {
+			return line
+		}
+		i := strings.LastIndexAny(path, ".[")
+		if i < 0 {
+			break
+		}
+		path = path[:i]
+	}
+	return s.line[""]
+}
+
+// has says whether a value hangs on a variable that is not set.
+func (s source) has(path string) bool { return s.unset[path] != "" }
