@@ -1,0 +1,132 @@
+package cache
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Access is the ElastiCache access string (and Redis ACL rule) that a user of
+// the bot needs for keys of the given patterns.
+func Access(patterns []string) string {
+	keys := make([]string, len(patterns))
+	for i, p := range patterns {
+		keys[i] = "~" + p
+	}
+	return "on " + strings.Join(keys, " ") + " -@all +@read +eval +evalsha +unlink +restore +cluster|slots"
+}
+
+// serverError is a failure of one server: text for operators, cause inside.
+type serverError struct {
+	addr string
+	text string
+	err  error
+}
+
+func (e *serverError) Error() string { return fmt.Sprintf("redis %q: %s", e.addr, e.text) }
+func (e *serverError) Unwrap() error { return e.err }
+
+// explain says what happened to op on the server, and what to do next.
+func (p *primary) explain(op string, err error) error {
+	var known *serverError
+	if err == nil || errors.As(err, &known) {
+		return err
+	}
+	text := explainReply(op, err)
+	if text == "" {
+		text = explainNetwork(op, err)
+	}
+	return &serverError{p.addr, text, err}
+}
+
+// explainReply covers what a server answers; "" for anything else.
+func explainReply(op string, err error) string {
+	var made *authError
+	if errors.As(err, &made) {
+		return made.Error()
+	}
+	var reply redis.Error
+	if !errors.As(err, &reply) {
+		return ""
+	}
+	text := reply.Error()
+	_, moved := redis.IsMovedError(err)
+	_, ask := redis.IsAskError(err)
+	switch {
+	case strings.Contains(text, "WRONGPASS"):
+		return "user name, password or token refused: check cache.username and cache.auth; IAM needs elasticache:Connect on the cache and on the user, whose name must equal its id"
+	case strings.Contains(text, "NOAUTH"), strings.Contains(text, "without any password configured"):
+		return "authentication does not fit: check cache.auth, cache.username and the password: " + text
+	case redis.IsPermissionError(err), strings.Contains(text, "can't run this command"), strings.Contains(text, "can't access at least one of the keys"):
+		return fmt.Sprintf("%s: the user may not do this (%s): give it the access string %q", op, text, Access([]string{"<pattern>"}))
+	case redis.IsReadOnlyError(err):
+		return op + ": it is a replica now (READONLY): nothing was changed on it; if this persists, point cache.url at the primary"
+	case moved, ask:
+		return op + ": the cluster is moving slots: try again when the resharding has ended: " + text
+	case redis.IsClusterDownError(err):
+		return op + ": the cluster is down: look at its health first: " + text
+	case redis.IsLoadingError(err):
+		return op + ": it is still loading its data: try again in a minute"
+	}
+	return op + ": " + text
+}
+
+// explainNetwork covers what happens on the way to a server.
+func explainNetwork(op string, err error) string {
+	var dns *net.DNSError
+	var record tls.RecordHeaderError
+	var authority x509.UnknownAuthorityError
+	var hostname x509.HostnameError
+	var op2 *net.OpError
+	dialing := errors.As(err, &op2) && op2.Op == "dial"
+	switch {
+	case errors.Is(err, context.Canceled):
+		return op + ": stopped: " + err.Error()
+	case errors.As(err, &dns):
+		return fmt.Sprintf("no such host (%v): does the bot run in the cache's VPC?", dns)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "connection refused: is the bot in the cache's security group, and the port right?"
+	case errors.As(err, &record):
+		return "answered without TLS: it has no encryption in transit (redis://, not rediss://)"
+	case errors.As(err, &authority):
+		return "certificate signed by an unknown authority: set AWS_CA_BUNDLE to the authority's certificate"
+	case errors.As(err, &hostname):
+		return "certificate is for another host: " + hostname.Error()
+	case dialing && isTimeout(err):
+		return "no connection in time: is the bot in the cache's security group and VPC?"
+	case isTimeout(err):
+		return op + ": no answer in time"
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return op + ": connection closed by the server: does it want TLS (rediss://), or was it restarted?"
+	}
+	return op + ": " + err.Error()
+}
+
+func isTimeout(err error) bool {
+	var n net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &n) && n.Timeout()
+}
+
+// isMoved says that a server has another role or other slots than discovered.
+func isMoved(err error) bool {
+	_, moved := redis.IsMovedError(err)
+	_, ask := redis.IsAskError(err)
+	return moved || ask || redis.IsReadOnlyError(err) || redis.IsMasterDownError(err)
+}
+
+// isUnreachable says that a connection broke or could not be made, for other
+// reasons than the caller's own deadline.
+func isUnreachable(err error) bool {
+	var n net.Error
+	return err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) &&
+		(errors.Is(err, io.EOF) || errors.As(err, &n) || errors.Is(err, syscall.ECONNRESET))
+}

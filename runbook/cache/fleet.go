@@ -1,0 +1,386 @@
+package cache
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"sort"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
+)
+
+// Limits of one connection.
+const (
+	dialTimeout = 3 * time.Second
+	// ioTimeout bounds one round trip; the context may end it sooner. No
+	// command that this package sends takes a server nearly as long.
+	ioTimeout = 20 * time.Second
+	// connLifetime stays below the 12 h after which ElastiCache cuts a
+	// connection that was authenticated with an IAM token.
+	connLifetime = 11 * time.Hour
+	poolSize     = 4
+)
+
+// primary is one server that accepts writes.
+type primary struct {
+	name   string // for people: the node group id, or host:port
+	addr   string // host:port
+	client *redis.Client
+}
+
+// slotRange says which primary serves a range of hash slots.
+type slotRange struct {
+	start, end int
+	primary    *primary
+}
+
+// fleet is the set of primaries, and the slots they serve (none when there is
+// one primary for everything). It is closed when it was dropped and its last
+// user has released it.
+type fleet struct {
+	topology  Topology
+	cluster   bool
+	primaries []*primary
+	slots     []slotRange // sorted by start
+
+	open func(addr string) *redis.Client // to a server of the same cluster
+
+	mu      sync.Mutex
+	users   int
+	dropped bool
+	extra   map[string]*primary // servers that only a redirection named
+}
+
+// acquire returns the present fleet, discovering it when there is none; fresh
+// says that it was. The caller releases it.
+func (s *Store) acquire(ctx context.Context) (f *fleet, fresh bool, err error) {
+	for {
+		s.mu.Lock()
+		if s.closed {
+			s.mu.Unlock()
+			return nil, false, errors.New("cache: closed")
+		}
+		k := s.fleet
+		if k.value != nil && time.Now().Before(k.until) {
+			k.value.retain()
+			s.mu.Unlock()
+			return k.value, fresh, nil
+		}
+		s.mu.Unlock()
+		if _, err := share(ctx, s, "fleet", s.discover); err != nil {
+			return nil, true, err
+		}
+		fresh = true
+	}
+}
+
+// discover builds a fleet and makes it the present one.
+func (s *Store) discover(ctx context.Context) (*fleet, error) {
+	t, err := s.Topology(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f, err := s.connect(ctx, t)
+	if err != nil {
+		s.drop(nil)
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		f.drop()
+		return nil, errors.New("cache: closed")
+	}
+	if old := s.fleet.value; old != nil {
+		old.drop()
+	}
+	s.fleet = kept[*fleet]{f, time.Now().Add(topologyFor)}
+	return f, nil
+}
+
+// connect makes the fleet of a topology; only a cluster has to be asked for
+// its shards.
+func (s *Store) connect(ctx context.Context, t Topology) (*fleet, error) {
+	f := &fleet{topology: t, open: func(addr string) *redis.Client { return s.open(addr, t.Endpoints[0], t) }}
+	single := len(t.Endpoints) == 1
+	if !t.Cluster && s.url == nil {
+		addr := t.Endpoints[0]
+		name := addr
+		if id := t.groups[""]; id != "" {
+			name = id
+		}
+		f.primaries = []*primary{{name: name, addr: addr, client: s.open(addr, addr, t)}}
+		return f, nil
+	}
+	var problems []error
+	for _, addr := range t.Endpoints {
+		seed := &primary{name: addr, addr: addr, client: s.open(addr, addr, t)}
+		slots, clustered, err := askSlots(ctx, seed)
+		switch {
+		case err != nil:
+			seed.client.Close()
+			problems = append(problems, err)
+			continue
+		case !clustered && single:
+			f.primaries = []*primary{seed}
+			return f, nil
+		case !clustered:
+			seed.client.Close()
+			problems = append(problems, fmt.Errorf("redis %q: is no cluster, but the URL names several hosts: name one", addr))
+			continue
+		}
+		if err := f.fill(s, seed, slots); err != nil {
+			f.drop()
+			return nil, err
+		}
+		return f, nil
+	}
+	return nil, errors.Join(problems...)
+}
+
+// askSlots asks a server for the shards of its cluster; clustered is false
+// when it is a standalone server.
+func askSlots(ctx context.Context, seed *primary) (slots []redis.ClusterSlot, clustered bool, err error) {
+	pipe := seed.client.Pipeline()
+	asked := pipe.ClusterSlots(ctx)
+	// HELLO is open to every user and names the mode, also when the user may
+	// not ask for the slots.
+	hello := pipe.Do(ctx, "hello", "2")
+	_, _ = pipe.Exec(ctx)
+	slots, err = asked.Result()
+	if err == nil {
+		if len(slots) == 0 {
+			return nil, true, fmt.Errorf("redis %q: its cluster has no slots assigned", seed.addr)
+		}
+		return slots, true, nil
+	}
+	var reply redis.Error
+	if errors.As(err, &reply) && helloMode(hello) != "cluster" && !redis.IsAuthError(err) && !redis.IsLoadingError(err) {
+		return nil, false, nil
+	}
+	return nil, false, seed.explain("CLUSTER SLOTS", err)
+}
+
+// helloMode is "standalone", "cluster", or "" when the server did not say.
+func helloMode(cmd *redis.Cmd) string {
+	pairs, _ := cmd.Slice()
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i] == "mode" {
+			mode, _ := pairs[i+1].(string)
+			return mode
+		}
+	}
+	return ""
+}
+
+// fill makes the primaries from CLUSTER SLOTS, whose first node per range is
+// the primary. The seed's connection is used for its own shard.
+func (f *fleet) fill(s *Store, seed *primary, slots []redis.ClusterSlot) error {
+	f.cluster = true
+	known := map[string]*primary{}
+	for _, r := range slots {
+		if len(r.Nodes) == 0 {
+			continue
+		}
+		addr := nodeAddr(r.Nodes[0], seed.addr, f.topology.TLS)
+		p := known[addr]
+		if p == nil {
+			if err := s.refusePlain(addr, f.topology.TLS); err != nil {
+				return err
+			}
+			p = &primary{name: addr, addr: addr}
+			if addr == seed.addr {
+				p.client = seed.client
+			} else {
+				p.client = s.open(addr, seed.addr, f.topology)
+			}
+			known[addr] = p
+			f.primaries = append(f.primaries, p)
+		}
+		if id := f.topology.groups[strconv.Itoa(r.Start)+"-"+strconv.Itoa(r.End)]; id != "" {
+			p.name = id
+		}
+		f.slots = append(f.slots, slotRange{r.Start, r.End, p})
+	}
+	if known[seed.addr] == nil {
+		seed.client.Close()
+	}
+	sort.Slice(f.slots, func(i, j int) bool { return f.slots[i].start < f.slots[j].start })
+	return nil
+}
+
+// nodeAddr prefers a node's host name where there is a certificate to verify,
+// and takes the seed's host when the node does not know its own.
+func nodeAddr(n redis.ClusterNode, seed string, withTLS bool) string {
+	host, port, err := net.SplitHostPort(n.Addr)
+	if err != nil {
+		return n.Addr
+	}
+	if name := n.NetworkingMetadata["hostname"]; withTLS && name != "" {
+		host = name
+	}
+	if host == "" || host == "?" {
+		host, _, _ = net.SplitHostPort(seed)
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// open makes a client for one server; it connects when it is first used.
+func (s *Store) open(addr, endpoint string, t Topology) *redis.Client {
+	opts := &redis.Options{
+		Addr:                  addr,
+		Protocol:              2,
+		Dialer:                s.dialer(addr, endpoint, t.TLS),
+		DialTimeout:           dialTimeout,
+		DialerRetries:         1,
+		MaxRetries:            -1,
+		ReadTimeout:           ioTimeout,
+		WriteTimeout:          ioTimeout,
+		ContextTimeoutEnabled: true,
+		PoolSize:              poolSize,
+		PipelinePoolSize:      -1,
+		ConnMaxLifetime:       connLifetime,
+		DisableIdentity:       true,
+	}
+	if s.settings.Auth != AuthNone {
+		opts.CredentialsProviderContext = s.credentials
+	}
+	if s.url != nil {
+		opts.DB = s.url.db
+	}
+	return redis.NewClient(opts)
+}
+
+// dialer connects within dialTimeout, handshake included.
+func (s *Store) dialer(addr, endpoint string, withTLS bool) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, _ string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+		defer cancel()
+		if withTLS {
+			d := &tls.Dialer{Config: s.tlsConfig(addr, endpoint)}
+			return d.DialContext(ctx, network, addr)
+		}
+		return (&net.Dialer{}).DialContext(ctx, network, addr)
+	}
+}
+
+// of returns the primary that serves a key.
+func (f *fleet) of(key string) (*primary, error) {
+	if len(f.slots) == 0 {
+		return f.primaries[0], nil
+	}
+	slot := slotOf(key)
+	i := sort.Search(len(f.slots), func(i int) bool { return f.slots[i].end >= slot })
+	if i == len(f.slots) || f.slots[i].start > slot {
+		return nil, fmt.Errorf("cache %q: no primary serves slot %d: the cluster is incomplete, look at its health first", f.topology.Name, slot)
+	}
+	return f.slots[i].primary, nil
+}
+
+// each runs fn on every primary at once; the first error ends the others.
+func (f *fleet) each(ctx context.Context, fn func(ctx context.Context, i int, p *primary) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for i, p := range f.primaries {
+		g.Go(func() error { return fn(ctx, i, p) })
+	}
+	return g.Wait()
+}
+
+// at returns the server with the address that a redirection named.
+func (f *fleet) at(addr string) *primary {
+	for _, p := range f.primaries {
+		if p.addr == addr {
+			return p
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.extra[addr] == nil {
+		if f.extra == nil {
+			f.extra = map[string]*primary{}
+		}
+		f.extra[addr] = &primary{name: addr, addr: addr, client: f.open(addr)}
+	}
+	return f.extra[addr]
+}
+
+func (f *fleet) retain() {
+	f.mu.Lock()
+	f.users++
+	f.mu.Unlock()
+}
+
+func (f *fleet) release() {
+	f.mu.Lock()
+	f.users--
+	last := f.dropped && f.users == 0
+	f.mu.Unlock()
+	if last {
+		f.closeAll()
+	}
+}
+
+// drop closes the fleet as soon as nobody uses it.
+func (f *fleet) drop() {
+	f.mu.Lock()
+	idle := !f.dropped && f.users == 0
+	f.dropped = true
+	f.mu.Unlock()
+	if idle {
+		f.closeAll()
+	}
+}
+
+func (f *fleet) closeAll() {
+	for _, p := range f.primaries {
+		p.client.Close()
+	}
+	for _, p := range f.extra {
+		p.client.Close()
+	}
+}
+
+// drop forgets what was discovered, provided that f is still the present
+// fleet (nil: whichever it is).
+func (s *Store) drop(f *fleet) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f == nil || s.fleet.value == f {
+		s.dropLocked()
+	}
+}
+
+func (s *Store) dropLocked() {
+	if f := s.fleet.value; f != nil {
+		f.drop()
+	}
+	s.fleet, s.topology = kept[*fleet]{}, kept[Topology]{}
+}
+
+// with runs fn on the fleet. When a server turns out to have another role than
+// was discovered, or a fleet that was kept cannot be reached, it discovers
+// again and runs fn once more; fn has to be safe to repeat.
+func (s *Store) with(ctx context.Context, fn func(ctx context.Context, f *fleet) error) error {
+	for attempt := 0; ; attempt++ {
+		f, fresh, err := s.acquire(ctx)
+		if err != nil {
+			return err
+		}
+		err = fn(ctx, f)
+		f.release()
+		moved, unreachable := isMoved(err), isUnreachable(err)
+		if moved || unreachable {
+			s.drop(f)
+		}
+		again := moved || unreachable && !fresh
+		if err == nil || !again || attempt > 0 || ctx.Err() != nil {
+			return err
+		}
+	}
+}
