@@ -104,6 +104,7 @@ func (d *document) keysMember(o outline, depth int) error {
 	}
 	switch o.keys[0] {
 	case '[', 'n':
+		o.keys = untyped(o.keys)
 		d.shape(runbook.ShapeSet, depth)
 		if o.spelling != "" {
 			d.shape(runbook.ShapeEnvelope, depth)
@@ -123,6 +124,17 @@ func (d *document) keysMember(o outline, depth int) error {
 	}
 	d.nature = natureJSON
 	return fmt.Errorf("member keys: %s, not an array", kind(o.keys))
+}
+
+// untyped takes off the class name that Jackson writes with default typing:
+// ["java.util.ArrayList", […]].
+func untyped(raw []byte) []byte {
+	var parts [][]byte
+	elements(raw, func(v []byte) bool { parts = append(parts, v); return len(parts) < 3 })
+	if len(parts) == 2 && parts[0][0] == '"' && parts[1][0] == '[' && bytes.HasPrefix(parts[0], []byte(`"java.`)) {
+		return parts[1]
+	}
+	return raw
 }
 
 // byKid reads an object whose member names are kids and whose values are keys

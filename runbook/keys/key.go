@@ -90,7 +90,7 @@ func placeOf(index int, kid string) string {
 }
 
 func (j *judge) readKid(from origin) {
-	raw := j.raw.members["kid"]
+	raw := j.raw.get("kid")
 	switch {
 	case len(raw) == 0 || isEmpty(raw) && raw[0] != '[' && raw[0] != '{':
 		j.key.Kid = from.kid
@@ -164,7 +164,7 @@ func (j *judge) keep(name, text string) {
 // number reads one number member and notes what is odd about it; ok is false
 // when there is nothing to go on with.
 func (j *judge) number(name string) (n number, ok bool) {
-	n = readNumber(j.raw.members[name])
+	n = readNumber(j.raw.get(name))
 	if n.text != "" {
 		j.keep(name, n.text)
 	}

@@ -23,37 +23,44 @@ const (
 // 6.2.2 and 6.3.2, and "priv" of the AKP type (ML-DSA).
 var privateNames = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "priv"}
 
+// meaningful are the members that the reader goes by.
+var meaningful = []string{"kid", "kty", "use", "alg", "key_ops", "n", "e", "crv", "x", "y", "x5c", "pub"}
+
 // numberNames are the members that a thumbprint is made of, besides kty.
 var numberNames = []string{"n", "e", "crv", "x", "y"}
 
 // rawKey is one key as text, member by member, without the values of private
 // and symmetric members.
 type rawKey struct {
-	members map[string][]byte // the last value of each name
-	twice   []string          // names that appear more than once
-	private []string          // private members that hold something
-	hollow  []string          // private members that are there and empty
-	secret  bool              // a symmetric value is there
-	more    bool              // there are more members than maxMembers
+	members []member // the last value of each name
+	twice   []string // names that appear more than once
+	private []string // private members that hold something
+	hollow  []string // private members that are there and empty
+	secret  bool     // a symmetric value is there
+	more    bool     // there are more members than maxMembers
 }
 
 func splitKey(raw []byte) rawKey {
-	k := rawKey{members: make(map[string][]byte, 8)}
-	seen := make(map[string]bool, 8)
-	members(raw, func(name string, value []byte) {
-		if len(seen) >= maxMembers && !seen[name] {
-			k.more = true
-			if !isPrivate(name) && !slices.Contains(numberNames, name) && !isNamed(name) {
-				return
-			}
-		}
-		if seen[name] && !slices.Contains(k.twice, name) {
-			k.twice = append(k.twice, name)
-		}
-		seen[name] = true
-		k.add(name, value)
-	})
+	k := rawKey{members: make([]member, 0, 8)}
+	members(raw, k.add)
 	return k
+}
+
+// get returns the raw value of a member, nil when it is absent.
+func (k *rawKey) get(name string) []byte {
+	if i := k.index(name); i >= 0 {
+		return k.members[i].value
+	}
+	return nil
+}
+
+func (k *rawKey) index(name string) int {
+	for i := range k.members {
+		if k.members[i].name == name {
+			return i
+		}
+	}
+	return -1
 }
 
 func (k *rawKey) add(name string, value []byte) {
@@ -72,8 +79,25 @@ func (k *rawKey) add(name string, value []byte) {
 			*list = append(*list, name)
 		}
 	default:
-		k.members[name] = value
+		k.put(name, value)
 	}
+}
+
+// put keeps the last value of a name. Beyond maxMembers only the members that
+// mean something are looked at.
+func (k *rawKey) put(name string, value []byte) {
+	if i := k.index(name); i >= 0 {
+		k.members[i].value = value
+		if !slices.Contains(k.twice, name) {
+			k.twice = append(k.twice, name)
+		}
+		return
+	}
+	if len(k.members) >= maxMembers && !slices.Contains(meaningful, name) {
+		k.more = true
+		return
+	}
+	k.members = append(k.members, member{name, value})
 }
 
 // isPrivate ignores case, as some libraries do when they read members.
@@ -81,13 +105,9 @@ func isPrivate(name string) bool {
 	return len(name) <= 4 && slices.ContainsFunc(privateNames, func(p string) bool { return strings.EqualFold(p, name) })
 }
 
-func isNamed(name string) bool {
-	return slices.Contains([]string{"kid", "kty", "use", "alg", "key_ops", "x5c", "k"}, name)
-}
-
 // text returns a member that should be a string, and what is wrong with it.
 func (k *rawKey) text(name string) (value, problem string) {
-	raw := k.members[name]
+	raw := k.get(name)
 	switch {
 	case len(raw) == 0 || raw[0] == 'n':
 		return "", ""
@@ -100,11 +120,15 @@ func (k *rawKey) text(name string) (value, problem string) {
 // metadata returns the members that are neither numbers nor names, in a form
 // that can be compared and shown.
 func (k *rawKey) metadata() map[string]string {
-	out := make(map[string]string, 4)
-	for name, raw := range k.members {
-		if name != "kid" && name != "kty" && !slices.Contains(numberNames, name) {
-			out[clip(name, 60)] = compactValue(name, raw)
+	var out map[string]string
+	for _, m := range k.members {
+		if m.name == "kid" || m.name == "kty" || slices.Contains(numberNames, m.name) {
+			continue
 		}
+		if out == nil {
+			out = make(map[string]string, 2)
+		}
+		out[clip(m.name, 60)] = compactValue(m.name, m.value)
 	}
 	return out
 }
@@ -136,6 +160,9 @@ func compactValue(name string, raw []byte) string {
 // secretive says that a member of no standard looks like a secret: by its name,
 // by PEM text, or by a private member in an object inside it.
 func secretive(name string, text []byte) bool {
+	if slices.Contains(meaningful, name) && text[0] == '"' {
+		return false
+	}
 	lower := strings.ToLower(name)
 	for _, word := range []string{"secret", "priv", "passw", "token", "seed"} {
 		if strings.Contains(lower, word) {

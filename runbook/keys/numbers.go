@@ -10,6 +10,7 @@ import (
 	"encoding/asn1"
 	"encoding/json"
 	"math/big"
+	"slices"
 )
 
 // Sizes of RSA moduli in bits: below the first no verifier of today takes a
@@ -22,7 +23,7 @@ const (
 )
 
 func (j *judge) readRSA() {
-	if len(j.raw.members["n"]) == 0 && len(j.raw.members["e"]) == 0 && len(j.raw.members["x5c"]) > 0 {
+	if len(j.raw.get("n")) == 0 && len(j.raw.get("e")) == 0 && len(j.raw.get("x5c")) > 0 {
 		j.certificateOnly()
 		return
 	}
@@ -43,20 +44,17 @@ func (j *judge) readRSA() {
 	if !okN || !okE || len(n.bytes) == 0 || len(e.bytes) == 0 {
 		return
 	}
-	canonical := canonicalRSA(n.bytes, e.bytes)
 	if len(e.bytes) <= 4 && !j.refused {
 		exponent := int(new(big.Int).SetBytes(e.bytes).Int64())
 		j.key.Thumbprint = jwxThumbprint(&rsa.PublicKey{N: new(big.Int).SetBytes(n.bytes), E: exponent})
 	}
-	j.finish(canonical)
+	j.finish(func() string { return canonicalRSA(n.bytes, e.bytes) })
 }
 
 func (j *judge) checkModulus(n []byte) {
 	bits := new(big.Int).SetBytes(n).BitLen()
-	var der asn1.RawValue
-	rest, err := asn1.Unmarshal(n, &der)
 	switch {
-	case err == nil && len(rest) == 0 && der.Tag == asn1.TagSequence && der.IsCompound:
+	case isDER(n):
 		j.refuse("member n: holds a whole key in DER, not the modulus")
 	case bytes.HasPrefix(n, []byte("-----BEGIN")):
 		j.refuse("member n: holds PEM text, not the modulus")
@@ -73,6 +71,16 @@ func (j *judge) checkModulus(n []byte) {
 	case bits%128 != 0:
 		j.odd("member n: a modulus of %d bits is unusual and may be cut off", bits)
 	}
+}
+
+// isDER says that a modulus is a whole ASN.1 sequence.
+func isDER(n []byte) bool {
+	if len(n) == 0 || n[0] != 0x30 {
+		return false
+	}
+	var sequence asn1.RawValue
+	rest, err := asn1.Unmarshal(n, &sequence)
+	return err == nil && len(rest) == 0
 }
 
 // isText says that a modulus consists of base64 characters, which chance does
@@ -114,18 +122,17 @@ type curve struct {
 	unusual bool           // registered, but not taken by every verifier
 }
 
-func curveOf(kty, name string) (curve, bool) {
-	c, ok := map[string]curve{
-		"EC P-256":     {size: 32, std: elliptic.P256()},
-		"EC P-384":     {size: 48, std: elliptic.P384()},
-		"EC P-521":     {size: 66, std: elliptic.P521()},
-		"EC secp256k1": {size: 32, unusual: true},
-		"OKP Ed25519":  {size: 32},
-		"OKP Ed448":    {size: 57, unusual: true},
-		"OKP X25519":   {size: 32},
-		"OKP X448":     {size: 56},
-	}[kty+" "+name]
-	return c, ok
+// curves are those of RFC 7518 section 6.2.1.1, RFC 8037 section 2 and RFC 8812
+// section 3.1, by key type and name.
+var curves = map[[2]string]curve{
+	{"EC", "P-256"}:     {size: 32, std: elliptic.P256()},
+	{"EC", "P-384"}:     {size: 48, std: elliptic.P384()},
+	{"EC", "P-521"}:     {size: 66, std: elliptic.P521()},
+	{"EC", "secp256k1"}: {size: 32, unusual: true},
+	{"OKP", "Ed25519"}:  {size: 32},
+	{"OKP", "Ed448"}:    {size: 57, unusual: true},
+	{"OKP", "X25519"}:   {size: 32},
+	{"OKP", "X448"}:     {size: 56},
 }
 
 // readCurve reads crv; known is false for one that no verifier has.
@@ -140,7 +147,7 @@ func (j *judge) readCurve() (c curve, known bool) {
 		return c, false
 	}
 	j.keep("crv", crv)
-	if c, known = curveOf(j.key.Kty, crv); !known {
+	if c, known = curves[[2]string{j.key.Kty, crv}]; !known {
 		j.refuse("member crv: curve %q is unknown to mainstream verifiers", crv)
 	} else if c.unusual {
 		j.odd("member crv: unusual curve %s, not every verifier has it", crv)
@@ -149,7 +156,7 @@ func (j *judge) readCurve() (c curve, known bool) {
 }
 
 func (j *judge) readEC() {
-	if len(j.raw.members["x"]) == 0 && len(j.raw.members["y"]) == 0 && len(j.raw.members["x5c"]) > 0 {
+	if len(j.raw.get("x")) == 0 && len(j.raw.get("y")) == 0 && len(j.raw.get("x5c")) > 0 {
 		j.certificateOnly()
 		return
 	}
@@ -164,7 +171,7 @@ func (j *judge) readEC() {
 		fit = j.coordinate("x", &x, c.size)
 		fit = j.coordinate("y", &y, c.size) && fit
 	}
-	point := append(append([]byte{4}, x.bytes...), y.bytes...)
+	point := slices.Concat([]byte{4}, x.bytes, y.bytes)
 	if fit && c.std != nil {
 		if public, err := ecdsa.ParseUncompressedPublicKey(c.std, point); err == nil {
 			j.key.Thumbprint = jwxThumbprint(public)
@@ -174,22 +181,23 @@ func (j *judge) readEC() {
 	} else if fit && known && !onSecp256k1(x.bytes, y.bytes) {
 		j.refuse("members x and y: the point is not on the curve %s", j.key.Numbers["crv"])
 	}
-	j.finish(canonicalEC(j.key.Numbers["crv"], x.bytes, y.bytes))
+	j.finish(func() string { return canonicalEC(j.key.Numbers["crv"], x.bytes, y.bytes) })
 }
 
 // coordinate brings a coordinate to the length that RFC 7518 section 6.2.1.2
 // demands, and says when it was written otherwise.
 func (j *judge) coordinate(name string, n *number, size int) bool {
 	written := len(n.bytes)
+	if written == size {
+		return true
+	}
 	n.trimZeros()
 	if len(n.bytes) > size {
 		j.refuse("member %s: %d octets are too long for the curve", name, len(n.bytes))
 		return false
 	}
 	n.bytes = append(make([]byte, size-len(n.bytes)), n.bytes...)
-	if written != size {
-		j.odd("member %s: not canonical: %d octets instead of %d", name, written, size)
-	}
+	j.odd("member %s: not canonical: %d octets instead of %d", name, written, size)
 	return true
 }
 
@@ -206,7 +214,7 @@ func onSecp256k1(x, y []byte) bool {
 }
 
 func (j *judge) readOKP() {
-	if len(j.raw.members["x"]) == 0 && len(j.raw.members["x5c"]) > 0 {
+	if len(j.raw.get("x")) == 0 && len(j.raw.get("x5c")) > 0 {
 		j.certificateOnly()
 		return
 	}
@@ -221,14 +229,14 @@ func (j *judge) readOKP() {
 	case j.key.Numbers["crv"] == "Ed25519":
 		j.key.Thumbprint = jwxThumbprint(ed25519.PublicKey(x.bytes))
 	}
-	j.finish(canonicalOKP(j.key.Numbers["crv"], x.bytes))
+	j.finish(func() string { return canonicalOKP(j.key.Numbers["crv"], x.bytes) })
 }
 
 // readAKP knows the keys of ML-DSA (draft-ietf-cose-dilithium) well enough to
 // compare them; no mainstream verifier takes them.
 func (j *judge) readAKP() {
 	j.refuse("member kty: key type %q is unknown to mainstream verifiers", "AKP")
-	if pub := readNumber(j.raw.members["pub"]); pub.problem == "" && j.key.Alg != "" {
+	if pub := readNumber(j.raw.get("pub")); pub.problem == "" && j.key.Alg != "" {
 		j.key.Thumbprint = hashThumbprint(`{"alg":` + quote(j.key.Alg) + `,"kty":"AKP","pub":"` + encode(pub.bytes) + `"}`)
 	}
 }
@@ -236,11 +244,13 @@ func (j *judge) readAKP() {
 // finish gives a thumbprint to keys that jwx does not take (broken numbers,
 // curves that it was built without), so that they can still be compared, and
 // looks whether the certificate says the same.
-func (j *judge) finish(canonical string) {
+func (j *judge) finish(canonical func() string) {
 	if j.key.Thumbprint == "" {
-		j.key.Thumbprint = hashThumbprint(canonical)
+		j.key.Thumbprint = hashThumbprint(canonical())
 	}
-	j.compareCertificate(canonical)
+	if len(j.raw.get("x5c")) > 0 {
+		j.compareCertificate(canonical())
+	}
 }
 
 // hashThumbprint is RFC 7638 section 3.

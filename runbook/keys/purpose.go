@@ -60,7 +60,7 @@ func (j *judge) fitAlg() {
 
 // operations returns key_ops, nil when there are none to go by.
 func (j *judge) operations() []string {
-	raw := j.raw.members["key_ops"]
+	raw := j.raw.get("key_ops")
 	switch {
 	case len(raw) == 0 || isEmpty(raw):
 		return nil

@@ -236,6 +236,7 @@ func (d *document) inner(b []byte, depth int, kid string) error {
 // array reads keys without the wrapper of a set. Elements that are strings hold
 // a key as text.
 func (d *document) array(raw []byte, depth int) error {
+	raw = untyped(raw)
 	found, total := false, 0
 	elements(raw, func(v []byte) bool {
 		total++

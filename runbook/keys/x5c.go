@@ -17,7 +17,7 @@ const maxCertificate = 64 << 10
 // leaf returns the canonical key of the first certificate in x5c, and what is
 // wrong with the member; both are "" when there is none.
 func (j *judge) leaf() (canonical, problem string) {
-	raw := j.raw.members["x5c"]
+	raw := j.raw.get("x5c")
 	switch {
 	case len(raw) == 0 || isEmpty(raw):
 		return "", ""
