@@ -70,7 +70,7 @@ func (a *authoriser) authorise(ctx context.Context, at time.Time, raw string) (o
 		a.record.log(line)
 		return false
 	}
-	line.level, line.text = "INFO", eventText("token_accepted", t.header.Kid, "")
+	line.level, line.text = "INFO", eventText(SuccessPattern, t.header.Kid, "")
 	a.record.log(line)
 	return true
 }

@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -177,7 +178,7 @@ func (e *endpoints) emptyPages() bool {
 }
 
 func asAPIError(err error) apiError {
-	if e, ok := err.(apiError); ok { //nolint:errorlint // handlers return it as it is
+	if e, ok := errors.AsType[apiError](err); ok {
 		return e
 	}
 	return apiError{http.StatusInternalServerError, "InternalFailure", err.Error()}

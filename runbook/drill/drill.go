@@ -24,6 +24,8 @@ const (
 	LogGroup         = "/aws/lambda/" + Function
 	RestAPI          = "drill-gateway" // the ApiName dimension of AWS/ApiGateway
 	Stage            = "live"
+	// SuccessPattern finds the authoriser's log lines about accepted tokens.
+	SuccessPattern = "token_accepted"
 )
 
 // Options say how the world is to be. The zero value is the default scenario
@@ -125,6 +127,7 @@ func (w *World) build(ctx context.Context) error {
 	w.store = newStore(addr, w.opts.RedisUsername, w.opts.RedisPassword)
 	w.record = newRecord(w.clock)
 	w.idp = newProvider()
+	w.goroutines.Go(func() { w.idp.makeKeys(ctx) })
 	var err error
 	if w.idpServer, err = serve(ctx, w.idp); err != nil {
 		return err
@@ -136,7 +139,7 @@ func (w *World) build(ctx context.Context) error {
 	if w.awsServer, err = serve(ctx, w.aws); err != nil {
 		return err
 	}
-	if err := w.idp.generate(2); err != nil {
+	if err := w.idp.open(); err != nil {
 		return err
 	}
 	if err := w.store.fillSessions(ctx, w.opts.OtherKeys, rng); err != nil {
@@ -153,9 +156,6 @@ func (w *World) Close() error {
 		w.idpServer.close()
 		w.awsServer.close()
 		w.goroutines.Wait()
-		if w.idp != nil {
-			w.idp.wait()
-		}
 		if w.store != nil {
 			w.store.close()
 		}

@@ -1,10 +1,12 @@
 package drill
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/big"
 	"net/http"
@@ -53,38 +55,54 @@ type provider struct {
 	published keySet
 	previous  keySet // what was published before the last rotation
 	signing   signingKey
-	spare     []signingKey // generated ahead, so that a rotation is instant
 	rotatedAt time.Time
 	answers   int
-	making    sync.WaitGroup
+
+	spares  chan spareKey // one key is made ahead, so that a rotation is instant
+	stopped chan struct{} // closed when no more keys are made
 }
 
-func newProvider() *provider { return &provider{health: IDPHealthy} }
+// spareKey is a key that has been made, or why it could not be.
+type spareKey struct {
+	key signingKey
+	err error
+}
 
-// wait returns when no key is being generated any more.
-func (p *provider) wait() { p.making.Wait() }
+func newProvider() *provider {
+	return &provider{health: IDPHealthy, spares: make(chan spareKey), stopped: make(chan struct{})}
+}
 
-// generate makes n keys at once; the first one signs when there is none yet.
-func (p *provider) generate(n int) error {
-	keys := make([]signingKey, n)
-	errs := make([]error, n)
-	var wg sync.WaitGroup
-	for i := range n {
-		wg.Go(func() { keys[i], errs[i] = newSigningKey() })
-	}
-	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
+// makeKeys makes one key ahead of need until ctx ends.
+func (p *provider) makeKeys(ctx context.Context) {
+	defer close(p.stopped)
+	for ctx.Err() == nil {
+		key, err := newSigningKey()
+		select {
+		case p.spares <- spareKey{key, err}:
+		case <-ctx.Done():
 		}
+	}
+}
+
+// takeSpare returns the next key.
+func (p *provider) takeSpare() (signingKey, error) {
+	select {
+	case s := <-p.spares:
+		return s.key, s.err
+	case <-p.stopped:
+		return signingKey{}, errors.New("take signing key: the drill is closed")
+	}
+}
+
+// open makes the first key sign and publishes it.
+func (p *provider) open() error {
+	key, err := p.takeSpare()
+	if err != nil {
+		return err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.signing.private == nil {
-		p.signing, keys = keys[0], keys[1:]
-		p.published = keySet{p.signing}
-	}
-	p.spare = append(p.spare, keys...)
+	p.signing, p.published = key, keySet{key}
 	return nil
 }
 
@@ -135,20 +153,6 @@ func (p *provider) rotate(at time.Time, r Rotation) error {
 	}
 	p.signing, p.rotatedAt = next, at
 	return nil
-}
-
-// takeSpare returns a key made ahead and starts making the next one.
-func (p *provider) takeSpare() (signingKey, error) {
-	p.mu.Lock()
-	if n := len(p.spare); n > 0 {
-		key := p.spare[n-1]
-		p.spare = p.spare[:n-1]
-		p.mu.Unlock()
-		p.making.Go(func() { _ = p.generate(1) }) // without a spare, the next rotation generates and reports
-		return key, nil
-	}
-	p.mu.Unlock()
-	return newSigningKey()
 }
 
 // announce publishes a further key that does not sign yet.

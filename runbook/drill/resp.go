@@ -111,7 +111,7 @@ func (s *store) pipeline(ctx context.Context, commands [][]string) ([]string, er
 		}
 	}
 	answers, err := s.exchange(commands)
-	if refused := (redisError)(""); err != nil && !errors.Is(err, errNil) && !errors.As(err, &refused) {
+	if err != nil && !isAnswer(err) {
 		s.drop() // the stream is in an unknown state
 	}
 	return answers, err
@@ -136,16 +136,12 @@ func (s *store) exchange(commands [][]string) ([]string, error) {
 	var first error
 	for i := range commands {
 		answer, err := s.readReply()
-		var refused redisError
-		switch {
-		case err == nil:
-			answers[i] = answer
-		case errors.Is(err, errNil), errors.As(err, &refused):
-			if first == nil {
-				first = err
-			}
-		default:
+		if err != nil && !isAnswer(err) {
 			return nil, fmt.Errorf("redis %s: %w", s.addr, err)
+		}
+		answers[i] = answer
+		if first == nil {
+			first = err
 		}
 	}
 	return answers, first
@@ -190,6 +186,13 @@ func (s *store) close() {
 type redisError string
 
 func (e redisError) Error() string { return string(e) }
+
+// isAnswer says that the error is what Redis answered, so that the connection
+// is still good.
+func isAnswer(err error) bool {
+	_, refused := errors.AsType[redisError](err)
+	return refused || errors.Is(err, errNil)
+}
 
 // readReply reads a simple string, error, integer or bulk string: all that the
 // commands above answer with.
