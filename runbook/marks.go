@@ -1,0 +1,61 @@
+package runbook
+
+// Marks of a cached or missing key, held against the live set.
+const (
+	MarkSame    = "same"    // live, under the same kid
+	MarkMissing = "missing" // live, and not in the entry
+	MarkRetired = "retired" // in the entry, and not live any more
+	MarkRekeyed = "rekeyed" // its kid stands for another key in the live set
+	MarkRenamed = "renamed" // live, under another kid
+)
+
+// KeyMark says how one key stands to the live set.
+type KeyMark struct {
+	Key  Key
+	Mark string
+}
+
+// MarkedEntry is a cache entry held against the live keys, for people to see.
+type MarkedEntry struct {
+	Entry
+	Marks []KeyMark // what the entry holds in its order, then what it lacks; nil when nothing could be compared
+	Old   bool      // a flush of the matching keys would delete it
+}
+
+// Marked holds every cache entry against the live keys, in the order of the
+// listing. Entries of other issuers are never compared.
+func (e Evidence) Marked() []MarkedEntry {
+	if e.Cached == nil {
+		return nil
+	}
+	f := gather(e)
+	out := make([]MarkedEntry, 0, len(e.Cached.Entries))
+	for _, entry := range e.Cached.Entries {
+		m := MarkedEntry{Entry: entry}
+		if entry.Foreign == "" && f.liveOK {
+			m.Old = !f.current(entry)
+			m.Marks = f.marks(entry)
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+// marks judges the keys of one entry; an entry that holds no keys has none.
+func (f *facts) marks(e Entry) []KeyMark {
+	if e.Reading.Content != ContentKeys {
+		return nil
+	}
+	var out []KeyMark
+	for _, k := range e.Reading.Set.Keys {
+		_, as := find(f.live, k)
+		out = append(out, KeyMark{k, map[foundAs]string{
+			foundSame: MarkSame, foundKid: MarkRekeyed, foundPrint: MarkRenamed, foundNothing: MarkRetired}[as]})
+	}
+	if !e.Reading.perKid() {
+		for _, k := range compare(e, f.live, e.Reading.Set).missing {
+			out = append(out, KeyMark{k, MarkMissing})
+		}
+	}
+	return out
+}
