@@ -235,13 +235,15 @@ func (s *session) shutdown() {
 		l.leave("the bot is stopping")
 		l.stopReading()
 	}
-	limit := time.AfterFunc(lastOrders+farewellWithin, func() {
+	read := make(chan struct{})
+	go func() { s.readers.Wait(); close(read) }()
+	select {
+	case <-read:
+	case <-time.After(lastOrders + farewellWithin + s.set.RespondWithin):
 		for _, l := range s.openLinks() {
 			l.kill("the bot is stopping")
 		}
-	})
-	s.readers.Wait()
-	limit.Stop()
+	}
 	if left := s.work.drain(s.set.Drain); left > 0 {
 		s.log.Warn("stopped with work unfinished", "envelopes", left, "limit", s.set.Drain)
 	}

@@ -27,8 +27,8 @@ const (
 	maxMessage = 16 << 20 // bytes of one message that are skipped before the connection is given up
 )
 
-// link is one WebSocket connection. Its reader is the only one who writes
-// messages to it; pings and the closing frame may come from elsewhere.
+// link is one WebSocket connection. Its reader acknowledges what it read, at
+// once; pings and the closing frame come from elsewhere.
 type link struct {
 	conn    *websocket.Conn
 	number  int // from 1
@@ -39,6 +39,7 @@ type link struct {
 	last    atomic.Int64  // last frame, in nanoseconds since opened
 	stopBy  atomic.Int64  // when we end it at the latest, in nanoseconds since opened; 0: we do not
 	buf     bytes.Buffer  // the reader's
+	writing sync.Mutex    // held while a message is written
 
 	helloOnce, leaveOnce sync.Once
 	mu                   sync.Mutex
@@ -87,10 +88,13 @@ func (s *Socket) openLinks() []*link {
 
 // makeRoom ends the oldest connections when Slack does not close them itself.
 func (s *Socket) makeRoom() {
-	links := s.openLinks()
-	for len(links) >= maxLinks {
+	for links := s.openLinks(); len(links) >= maxLinks; links = links[1:] {
 		links[0].stopReading()
-		links = links[1:]
+		select {
+		case <-links[0].done:
+		case <-time.After(lastOrders + farewellWithin):
+			links[0].kill("too old")
+		}
 	}
 }
 

@@ -2,9 +2,12 @@ package bot
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -80,13 +83,16 @@ func (s *session) accept(l *link, env Envelope) error {
 		return s.ack(l, env.ID, nil)
 	}
 	placed := s.work.reserve()
-	var reply any
-	if placed {
-		reply = s.respond(env)
-	} else {
-		reply = busyReply(env)
+	var err error
+	switch {
+	case !placed:
+		err = s.ack(l, env.ID, busyReply(env))
+	case env.AcceptsResponse:
+		err = s.respond(l, env)
+	default:
+		err = s.ack(l, env.ID, nil)
 	}
-	if err := s.ack(l, env.ID, reply); err != nil {
+	if err != nil {
 		s.seen.forget("envelope " + env.ID)
 		if placed {
 			s.work.release()
@@ -127,31 +133,29 @@ func deliveryID(env Envelope) string {
 	return ""
 }
 
-// respond asks the receiver for the payload of the acknowledgement, in a
-// goroutine of its own, so that neither a panic nor a slow answer costs the
-// acknowledgement.
-func (s *session) respond(env Envelope) any {
-	if !env.AcceptsResponse {
-		return nil
-	}
-	answer := make(chan any, 1)
-	go func() {
-		var reply any
-		defer func() {
-			s.recovered(env, recover())
-			answer <- reply
-		}()
-		reply = s.to.Respond(env)
-	}()
-	limit := time.NewTimer(s.set.RespondWithin)
-	defer limit.Stop()
-	select {
-	case reply := <-answer:
-		return reply
-	case <-limit.C:
-		s.log.Error("no response in time, acknowledged without one", "envelope", env.ID, "type", env.Type, "limit", s.set.RespondWithin)
-		return nil
-	}
+// respond acknowledges with what the receiver answers. It is asked here and
+// not in another goroutine, since at the 99th percentile changing goroutines
+// costs more than everything else; when it takes too long, a timer
+// acknowledges without it, and a receiver that hangs costs this connection
+// (which is silent then) but not the bot.
+func (s *session) respond(l *link, env Envelope) error {
+	var once sync.Once
+	var err error
+	limit := time.AfterFunc(s.set.RespondWithin, func() {
+		once.Do(func() {
+			s.log.Error("no response in time, acknowledged without one", "envelope", env.ID, "type", env.Type, "limit", s.set.RespondWithin)
+			err = s.ack(l, env.ID, nil)
+		})
+	})
+	reply := s.ask(env)
+	limit.Stop()
+	once.Do(func() { err = s.ack(l, env.ID, reply) })
+	return err
+}
+
+func (s *session) ask(env Envelope) (reply any) {
+	defer func() { s.recovered(env, recover()) }()
+	return s.to.Respond(env)
 }
 
 func (s *Socket) recovered(env Envelope, panicked any) {
@@ -172,6 +176,8 @@ func (s *session) ack(l *link, id string, reply any) error {
 		s.log.Error("acknowledged without the payload", "envelope", id, "error", err)
 		text, _ = ackText(id, nil)
 	}
+	l.writing.Lock()
+	defer l.writing.Unlock()
 	_ = l.conn.SetWriteDeadline(time.Now().Add(writeWithin))
 	if err := l.conn.WriteMessage(websocket.TextMessage, text); err != nil {
 		s.count.ackErrors.Add(1)
@@ -218,14 +224,14 @@ func (s *session) greet(l *link, f frame) {
 // dismiss acts on a disconnect message. The connection is read on until Slack
 // closes it: commands still come over it.
 func (s *session) dismiss(l *link, f frame) {
-	log := s.log.Info
+	level := slog.LevelInfo
 	if p := permanent(f.Reason); p != nil {
 		s.fail(p)
 	} else if f.Reason != "warning" && f.Reason != "refresh_requested" {
 		// too_many_websockets among them: ten connections are open already.
-		log = s.log.Warn
+		level = slog.LevelWarn
 	}
-	log("slack asks to leave the connection", "link", l.number, "reason", f.Reason, "connections", f.NumConnections)
+	s.log.Log(context.Background(), level, "slack asks to leave the connection", "link", l.number, "reason", f.Reason, "connections", f.NumConnections)
 	l.leave("slack asked for it: " + f.Reason)
 }
 

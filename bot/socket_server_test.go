@@ -251,6 +251,7 @@ func (l *lockedLog) String() string {
 type running struct {
 	*Socket
 	t    testing.TB
+	base string
 	log  *lockedLog
 	stop context.CancelFunc
 	ends chan error
@@ -258,7 +259,7 @@ type running struct {
 
 func runSocket(t testing.TB, baseURL string, to Receiver, set SocketSettings) *running {
 	t.Helper()
-	r := &running{t: t, log: &lockedLog{}, ends: make(chan error, 1)}
+	r := &running{t: t, base: baseURL, log: &lockedLog{}, ends: make(chan error, 1)}
 	set.API = slack.New("xoxb-test", slack.OptionAppLevelToken("xapp-test"), slack.OptionAPIURL(baseURL+"/api/"))
 	set.Log = slog.New(slog.NewTextHandler(io.Writer(r.log), nil))
 	socket, err := NewSocket(set)

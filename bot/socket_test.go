@@ -313,11 +313,12 @@ func TestShutdownHasALimit(t *testing.T) {
 
 func TestBadMessagesDoNoHarm(t *testing.T) {
 	srv := newSocketServer(t)
+	slow := make(chan struct{})
 	rec := &recorder{
 		respond: func(env Envelope) any {
 			switch env.ID {
 			case "slow":
-				select {}
+				<-slow
 			case "large":
 				return strings.Repeat("x", maxAck)
 			case "panics":
@@ -348,6 +349,9 @@ func TestBadMessagesDoNoHarm(t *testing.T) {
 		c.command(id, id)
 		if a := c.wantAck(t, id); len(a.Payload) > 0 {
 			t.Errorf("%s was acknowledged with %d bytes of payload", id, len(a.Payload))
+		}
+		if id == "slow" {
+			close(slow)
 		}
 	}
 	eventually(t, "the good one is handled", func() bool { return rec.handled()["good"] == 1 })

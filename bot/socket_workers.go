@@ -24,6 +24,7 @@ type workers struct {
 	queue  chan Envelope // never blocks: a place is taken first
 	aside  chan struct{} // one per "busy" answer being sent
 	left   atomic.Int64  // envelopes started or waiting
+	ending chan struct{} // closed when nothing more is started
 
 	running sync.WaitGroup
 	ctx     context.Context
@@ -36,20 +37,37 @@ func (s *Socket) startWorkers(ctx context.Context, to Receiver) *workers {
 		places: make(chan struct{}, s.set.Queue),
 		queue:  make(chan Envelope, s.set.Queue),
 		aside:  make(chan struct{}, 4),
+		ending: make(chan struct{}),
 	}
 	w.ctx, w.cancel = context.WithCancel(ctx)
 	for range s.set.Workers {
-		w.running.Go(func() {
-			for env := range w.queue {
-				<-w.places
-				w.handle(to, env)
-			}
-		})
+		w.running.Go(func() { w.run(to) })
 	}
 	return w
 }
 
+// run handles envelopes until drain was called and none waits.
+func (w *workers) run(to Receiver) {
+	for {
+		select {
+		case env := <-w.queue:
+			w.handle(to, env)
+			continue
+		default:
+		}
+		select {
+		case env := <-w.queue:
+			w.handle(to, env)
+		case <-w.ending:
+			if len(w.queue) == 0 {
+				return
+			}
+		}
+	}
+}
+
 func (w *workers) handle(to Receiver, env Envelope) {
+	<-w.places
 	defer w.left.Add(-1)
 	defer func() { w.socket.recovered(env, recover()) }()
 	to.Handle(w.ctx, env)
@@ -76,7 +94,7 @@ func (w *workers) start(env Envelope) {
 // drain waits for the work under way, up to the limit, then ends its context
 // and gives it a last moment. It returns how many envelopes were left.
 func (w *workers) drain(limit time.Duration) int {
-	close(w.queue)
+	close(w.ending)
 	idle := make(chan struct{})
 	go func() {
 		w.running.Wait()
