@@ -1,0 +1,79 @@
+package telemetry
+
+import (
+	"strings"
+	"testing"
+)
+
+// matchesPattern is what CloudWatch Logs does with a pattern of optional terms:
+// one of them occurs in the event, with the case as written.
+func matchesPattern(t *testing.T, pattern, line string) bool {
+	t.Helper()
+	for rest := pattern; rest != ""; rest = strings.TrimPrefix(rest, " ") {
+		if rest[0] != '?' {
+			t.Fatalf("pattern goes on with %q: not an optional term", rest)
+		}
+		rest = rest[1:]
+		var term string
+		if strings.HasPrefix(rest, `"`) {
+			var closed bool
+			term, rest, closed = strings.Cut(rest[1:], `"`)
+			if !closed {
+				t.Fatalf("quote is not closed before %q", rest)
+			}
+		} else {
+			n := strings.IndexByte(rest+" ", ' ')
+			term, rest = rest[:n], rest[n:]
+			if strings.ContainsFunc(term, func(r rune) bool { return r > 0x7f || !isAlnum(byte(r)) && r != '_' }) {
+				t.Fatalf("term %q must be quoted", term)
+			}
+		}
+		if term == "" {
+			t.Fatal("an empty term matches everything")
+		}
+		if strings.Contains(line, term) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestDefaultPatternFindsEveryShape(t *testing.T) {
+	p := DefaultPattern()
+	if len(p) > maxPattern {
+		t.Errorf("pattern has %d characters, CloudWatch Logs takes %d", len(p), maxPattern)
+	}
+	if !strings.HasPrefix(p, "?invalid_signature ") {
+		t.Errorf("pattern %q does not begin with invalid_signature", p)
+	}
+	for _, s := range shapes {
+		if !matchesPattern(t, p, s.line) {
+			t.Errorf("not found by the default pattern: %s", s.line)
+		}
+	}
+}
+
+func TestDefaultPatternFindsTheCorpus(t *testing.T) {
+	for _, s := range corpus(t) {
+		if !matchesPattern(t, DefaultPattern(), s[0]) {
+			t.Errorf("not found by the default pattern: %s", s[0])
+		}
+	}
+}
+
+// What is logged for every request must not be read page after page.
+func TestDefaultPatternLeavesSuccessAlone(t *testing.T) {
+	for _, line := range []string{
+		"START RequestId: 3f2a Version: $LATEST",
+		"END RequestId: 3f2a",
+		"REPORT RequestId: 3f2a Duration: 2.10 ms Billed Duration: 3 ms Memory Size: 128 MB",
+		"INIT_START Runtime Version: nodejs:22.v5 Runtime Version ARN: arn:aws:lambda:eu-west-2::runtime:0",
+		`{"level":"info","message":"token validated","kid":"k1","iss":"https://idp","aud":"api","exp":1,"nbf":1}`,
+		`Signature verified with key k1, issuer https://idp, audience api`,
+		`{"event":"allow","kid":"k1","error":null,"issuer":"https://idp"}`,
+	} {
+		if matchesPattern(t, DefaultPattern(), line) {
+			t.Errorf("the default pattern finds %s", line)
+		}
+	}
+}
