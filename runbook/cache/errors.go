@@ -41,7 +41,7 @@ func (p *primary) explain(op string, err error) error {
 	if err == nil || errors.As(err, &known) {
 		return err
 	}
-	text := explainReply(op, err)
+	text := explainReply(op, p.access, err)
 	if text == "" {
 		text = explainNetwork(op, err)
 	}
@@ -49,7 +49,7 @@ func (p *primary) explain(op string, err error) error {
 }
 
 // explainReply covers what a server answers; "" for anything else.
-func explainReply(op string, err error) string {
+func explainReply(op, access string, err error) string {
 	var made *authError
 	if errors.As(err, &made) {
 		return made.Error()
@@ -67,7 +67,7 @@ func explainReply(op string, err error) string {
 	case strings.Contains(text, "NOAUTH"), strings.Contains(text, "without any password configured"):
 		return "authentication does not fit: check cache.auth, cache.username and the password: " + text
 	case redis.IsPermissionError(err), strings.Contains(text, "can't run this command"), strings.Contains(text, "can't access at least one of the keys"):
-		return fmt.Sprintf("%s: the user may not do this (%s): give it the access string %q", op, text, Access([]string{"<pattern>"}))
+		return fmt.Sprintf("%s: the user may not do this (%s): give it the access string %q", op, text, access)
 	case redis.IsReadOnlyError(err):
 		return op + ": it is a replica now (READONLY): nothing was changed on it; if this persists, point cache.url at the primary"
 	case moved, ask:

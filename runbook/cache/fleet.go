@@ -31,6 +31,7 @@ const (
 type primary struct {
 	name   string // for people: the node group id, or host:port
 	addr   string // host:port
+	access string // what the user needs, for errors
 	client *redis.Client
 }
 
@@ -49,7 +50,7 @@ type fleet struct {
 	primaries []*primary
 	slots     []slotRange // sorted by start
 
-	open func(addr string) *redis.Client // to a server of the same cluster
+	open func(addr string) *primary // any server of the same cluster
 
 	mu      sync.Mutex
 	users   int
@@ -107,20 +108,19 @@ func (s *Store) discover(ctx context.Context) (*fleet, error) {
 // connect makes the fleet of a topology; only a cluster has to be asked for
 // its shards.
 func (s *Store) connect(ctx context.Context, t Topology) (*fleet, error) {
-	f := &fleet{topology: t, open: func(addr string) *redis.Client { return s.open(addr, t.Endpoints[0], t) }}
+	f := &fleet{topology: t, open: func(addr string) *primary { return s.open(addr, t.Endpoints[0], t) }}
 	single := len(t.Endpoints) == 1
 	if !t.Cluster && s.url == nil {
-		addr := t.Endpoints[0]
-		name := addr
+		p := s.open(t.Endpoints[0], t.Endpoints[0], t)
 		if id := t.groups[""]; id != "" {
-			name = id
+			p.name = id
 		}
-		f.primaries = []*primary{{name: name, addr: addr, client: s.open(addr, addr, t)}}
+		f.primaries = []*primary{p}
 		return f, nil
 	}
 	var problems []error
 	for _, addr := range t.Endpoints {
-		seed := &primary{name: addr, addr: addr, client: s.open(addr, addr, t)}
+		seed := s.open(addr, addr, t)
 		slots, clustered, err := askSlots(ctx, seed)
 		switch {
 		case err != nil:
@@ -194,11 +194,8 @@ func (f *fleet) fill(s *Store, seed *primary, slots []redis.ClusterSlot) error {
 			if err := s.refusePlain(addr, f.topology.TLS); err != nil {
 				return err
 			}
-			p = &primary{name: addr, addr: addr}
-			if addr == seed.addr {
-				p.client = seed.client
-			} else {
-				p.client = s.open(addr, seed.addr, f.topology)
+			if p = seed; addr != seed.addr {
+				p = s.open(addr, seed.addr, f.topology)
 			}
 			known[addr] = p
 			f.primaries = append(f.primaries, p)
@@ -231,8 +228,8 @@ func nodeAddr(n redis.ClusterNode, seed string, withTLS bool) string {
 	return net.JoinHostPort(host, port)
 }
 
-// open makes a client for one server; it connects when it is first used.
-func (s *Store) open(addr, endpoint string, t Topology) *redis.Client {
+// open makes the client of one server; it connects when it is first used.
+func (s *Store) open(addr, endpoint string, t Topology) *primary {
 	opts := &redis.Options{
 		Addr:                  addr,
 		Protocol:              2,
@@ -254,7 +251,7 @@ func (s *Store) open(addr, endpoint string, t Topology) *redis.Client {
 	if s.url != nil {
 		opts.DB = s.url.db
 	}
-	return redis.NewClient(opts)
+	return &primary{name: addr, addr: addr, access: Access(s.settings.Patterns), client: redis.NewClient(opts)}
 }
 
 // dialer connects within dialTimeout, handshake included.
@@ -305,7 +302,7 @@ func (f *fleet) at(addr string) *primary {
 		if f.extra == nil {
 			f.extra = map[string]*primary{}
 		}
-		f.extra[addr] = &primary{name: addr, addr: addr, client: f.open(addr)}
+		f.extra[addr] = f.open(addr)
 	}
 	return f.extra[addr]
 }

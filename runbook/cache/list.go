@@ -27,7 +27,7 @@ func (s *Store) List(ctx context.Context) (runbook.Listing, error) {
 		budget := &budget{entries: int64(s.settings.MaxEntries), bytes: s.settings.MaxBytes}
 		found := make([]*lister, len(f.primaries))
 		err := f.each(ctx, func(ctx context.Context, i int, p *primary) error {
-			found[i] = &lister{p: p, match: newMatcher(s.settings.Patterns), budget: budget, seen: map[string]bool{}}
+			found[i] = &lister{fleet: f, p: p, match: newMatcher(s.settings.Patterns), budget: budget, seen: map[string]bool{}}
 			return found[i].run(ctx)
 		})
 		if err != nil {
@@ -42,9 +42,15 @@ func (s *Store) List(ctx context.Context) (runbook.Listing, error) {
 // assemble puts the primaries' results together.
 func assemble(found []*lister, most int) runbook.Listing {
 	var out runbook.Listing
+	seen := map[string]bool{} // a key that is being moved is found on both sides
 	for _, l := range found {
 		out.Shards = append(out.Shards, runbook.Shard{Name: l.p.name, Address: l.p.addr, Keys: l.keys})
-		out.Entries = append(out.Entries, l.entries...)
+		for _, e := range l.entries {
+			if !seen[e.Name] {
+				seen[e.Name] = true
+				out.Entries = append(out.Entries, e)
+			}
+		}
 		out.Others += max(0, l.keys-l.matched)
 		out.Truncated = out.Truncated || l.truncated
 	}
@@ -65,6 +71,7 @@ func (b *budget) take(entries, bytes int64) bool {
 
 // lister lists one primary.
 type lister struct {
+	fleet  *fleet
 	p      *primary
 	match  matcher
 	budget *budget
@@ -91,8 +98,11 @@ func (l *lister) run(ctx context.Context) error {
 		}
 		batch := l.queue[:min(len(l.queue), readBatch)]
 		l.queue = l.queue[len(batch):]
-		reads := startReads(ctx, pipe, batch)
-		_, execErr := pipe.Exec(ctx)
+		reads := make([]*read, len(batch))
+		for i, name := range batch {
+			reads[i] = startRead(ctx, pipe, name, false)
+		}
+		_, _ = pipe.Exec(ctx)
 
 		if size != nil {
 			if size.Err() != nil {
@@ -108,7 +118,7 @@ func (l *lister) run(ctx context.Context) error {
 			l.add(names)
 			cursor, scanning = next, next != 0
 		}
-		if err := l.finish(ctx, reads, execErr); err != nil {
+		if err := l.finish(ctx, reads); err != nil {
 			return err
 		}
 	}
@@ -137,26 +147,22 @@ func (l *lister) add(names []string) {
 	}
 }
 
-// finish turns the answers of a batch into entries, with a second round trip
-// for what the first could not read: collections and long strings.
-func (l *lister) finish(ctx context.Context, reads []*read, execErr error) error {
-	var more []*read
-	pipe := l.p.client.Pipeline()
-	for _, r := range reads {
-		if err := r.settle(); err != nil {
-			return l.p.explain("read entry", err)
+// finish turns the answers of a batch into entries.
+func (l *lister) finish(ctx context.Context, reads []*read) error {
+	for i, r := range reads {
+		server, asking := l.servedBy(r)
+		if !asking {
+			continue
 		}
-		if r.present && !r.whole && r.startMore(ctx, pipe) {
-			more = append(more, r)
+		pipe := server.client.Pipeline()
+		reads[i] = startRead(ctx, pipe, r.entry.Name, true)
+		_, _ = pipe.Exec(ctx)
+		if err := settleAll(ctx, server, reads[i:i+1]); err != nil {
+			return err
 		}
 	}
-	if len(more) > 0 {
-		_, _ = pipe.Exec(ctx)
-		for _, r := range more {
-			if err := r.settleMore(); err != nil {
-				return l.p.explain("read entry", err)
-			}
-		}
+	if err := settleAll(ctx, l.p, reads); err != nil {
+		return err
 	}
 	for _, r := range reads {
 		if !r.present {
@@ -169,6 +175,46 @@ func (l *lister) finish(ctx context.Context, reads []*read, execErr error) error
 			break
 		}
 		l.entries = append(l.entries, r.entry)
+	}
+	return nil
+}
+
+// servedBy says where a key has to be asked for while a resharding moves its
+// slot: SCAN finds it on the server that holds it, which the cluster may not
+// let answer for it yet (MOVED), or which has just handed it on (ASK).
+func (l *lister) servedBy(r *read) (server *primary, asking bool) {
+	if addr, ask := redis.IsAskError(r.kind.Err()); ask {
+		return l.fleet.at(addr), true
+	}
+	_, moved := redis.IsMovedError(r.kind.Err())
+	return l.p, moved
+}
+
+// settleAll takes over the answers of one server, with a second round trip for
+// what the first could not read: collections and long strings.
+func settleAll(ctx context.Context, p *primary, reads []*read) error {
+	var more []*read
+	pipe := p.client.Pipeline()
+	for _, r := range reads {
+		if r.settled {
+			continue
+		}
+		r.settled = true
+		if err := r.settle(); err != nil {
+			return p.explain("read entry", err)
+		}
+		if r.present && !r.whole && r.startMore(ctx, pipe) {
+			more = append(more, r)
+		}
+	}
+	if len(more) == 0 {
+		return nil
+	}
+	_, _ = pipe.Exec(ctx)
+	for _, r := range more {
+		if err := r.settleMore(); err != nil {
+			return p.explain("read entry", err)
+		}
 	}
 	return nil
 }

@@ -214,6 +214,9 @@ func judgeArgs(e runbook.Saved, action string) ([]any, error) {
 	payload, content := "", contentDigest(e.RawEntry)
 	if len(e.Payload) > 0 {
 		payload = sha1hex(e.Payload)
+		if len(e.Value) == 0 && len(e.Parts) == 0 {
+			content = "" // the value was not kept beside the payload
+		}
 	}
 	if payload == "" && content == "" {
 		return nil, fmt.Errorf("cache: entry %q: its snapshot holds neither payload nor value, so that nothing can be compared: take a new snapshot", e.Name)
@@ -226,7 +229,7 @@ func judgeArgs(e runbook.Saved, action string) ([]any, error) {
 func contentDigest(e runbook.RawEntry) string {
 	parts := e.Parts
 	if e.Type == "string" {
-		if len(e.Value) == 0 || len(e.Value) != e.Bytes {
+		if len(e.Value) != e.Bytes {
 			return ""
 		}
 		parts = []runbook.RawPart{{Value: e.Value}}

@@ -27,6 +27,8 @@ type read struct {
 	entry   runbook.RawEntry
 	present bool
 	whole   bool // the value is complete
+	settled bool // the answers were taken over
+	asking  bool // the slot is on its way to the server, which answers only if asked so
 
 	kind   *redis.StatusCmd
 	ttl    *redis.DurationCmd
@@ -38,20 +40,26 @@ type read struct {
 	members *redis.StringSliceCmd
 }
 
-// startReads asks for type, TTL, length and value of each name at once, as if
-// all were strings: most are, and WRONGTYPE costs less than a round trip.
-func startReads(ctx context.Context, pipe redis.Pipeliner, names []string) []*read {
-	reads := make([]*read, len(names))
-	for i, n := range names {
-		reads[i] = &read{
-			entry:  runbook.RawEntry{Name: n},
-			kind:   pipe.Type(ctx, n),
-			ttl:    pipe.PTTL(ctx, n),
-			length: pipe.StrLen(ctx, n),
-			value:  pipe.GetRange(ctx, n, 0, firstRead-1),
-		}
+// startRead asks for type, TTL, length and value at once, as if the entry were
+// a string: most are, and WRONGTYPE costs less than a round trip.
+func startRead(ctx context.Context, pipe redis.Pipeliner, name string, asking bool) *read {
+	r := &read{entry: runbook.RawEntry{Name: name}, asking: asking}
+	r.ask(ctx, pipe)
+	r.kind = pipe.Type(ctx, name)
+	r.ask(ctx, pipe)
+	r.ttl = pipe.PTTL(ctx, name)
+	r.ask(ctx, pipe)
+	r.length = pipe.StrLen(ctx, name)
+	r.ask(ctx, pipe)
+	r.value = pipe.GetRange(ctx, name, 0, firstRead-1)
+	return r
+}
+
+// ask precedes each command to a server that is importing the slot.
+func (r *read) ask(ctx context.Context, pipe redis.Pipeliner) {
+	if r.asking {
+		pipe.Do(ctx, "asking")
 	}
-	return reads
 }
 
 // settle takes over the first answers.
@@ -86,6 +94,7 @@ func (r *read) settle() error {
 // startMore asks for what is missing; false when there is nothing to ask for.
 func (r *read) startMore(ctx context.Context, pipe redis.Pipeliner) bool {
 	n := r.entry.Name
+	r.ask(ctx, pipe)
 	switch r.entry.Type {
 	case "string":
 		r.entry.Bytes = int(r.length.Val())
