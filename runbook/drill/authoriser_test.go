@@ -4,14 +4,12 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"jwksbot/runbook"
 )
 
 // TestAuthoriserRefuses holds the validation to tokens that must not pass, with
 // the line that each leaves.
 func TestAuthoriserRefuses(t *testing.T) {
-	w := startWorld(t, Options{Scenario: "healthy", Clock: runbook.SystemClock{}})
+	w := quietWorld(t)
 	_ = w.Close() // the traffic ends; the parts stay usable without a network
 	at := w.clock.Now()
 	good, err := w.idp.issue("user", "jti", at)
@@ -90,7 +88,7 @@ func TestParseKeysRefuses(t *testing.T) {
 
 // A cache that is gone refuses everybody, and the log says why.
 func TestCacheOutageIsLogged(t *testing.T) {
-	w := startWorld(t, Options{Scenario: "healthy"})
+	w := quietWorld(t)
 	w.mini.Close()
 	signInsSucceed(t, w, false)
 	if got := w.State(); !strings.HasPrefix(got.LastError, "JwksCacheError: GET jwks:current: redis "+w.RedisAddr()) || got.CacheNote == "" {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // maxAWSBody bounds a request to an AWS endpoint.
@@ -29,8 +30,9 @@ type endpoints struct {
 	world    *World
 	requests atomic.Int64
 
-	mu     sync.Mutex
-	faults Faults
+	mu          sync.Mutex
+	faults      Faults
+	filterCalls []time.Time // of the last second
 }
 
 func newEndpoints(w *World) *endpoints { return &endpoints{world: w} }

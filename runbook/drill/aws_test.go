@@ -2,6 +2,7 @@ package drill
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -101,7 +102,7 @@ func TestCloudWatchReadsTheIncident(t *testing.T) {
 }
 
 func TestGetMetricDataPages(t *testing.T) {
-	w := startWorld(t, Options{Scenario: "healthy", Clock: runbook.SystemClock{}})
+	w := quietWorld(t)
 	end := w.clock.Now().Truncate(time.Minute)
 	pages := cloudwatch.NewGetMetricDataPaginator(cloudwatch.NewFromConfig(sdk(w)), &cloudwatch.GetMetricDataInput{
 		StartTime: aws.Time(end.Add(-20 * time.Minute)), EndTime: aws.Time(end), MaxDatapoints: aws.Int32(7),
@@ -130,7 +131,7 @@ func TestGetMetricDataPages(t *testing.T) {
 }
 
 func TestGetMetricDataRefusals(t *testing.T) {
-	w := startWorld(t, Options{Scenario: "healthy"})
+	w := quietWorld(t)
 	client := cloudwatch.NewFromConfig(sdk(w))
 	now := w.clock.Now()
 	good := []cwtypes.MetricDataQuery{sumQuery("a", "AWS/ApiGateway", "Count", "ApiName", RestAPI)}
@@ -147,7 +148,7 @@ func TestGetMetricDataRefusals(t *testing.T) {
 }
 
 func TestListMetrics(t *testing.T) {
-	w := startWorld(t, Options{Scenario: "healthy"})
+	w := quietWorld(t)
 	out, err := cloudwatch.NewFromConfig(sdk(w)).ListMetrics(t.Context(), &cloudwatch.ListMetricsInput{
 		Namespace: aws.String("AWS/ElastiCache"), MetricName: aws.String("CacheHits"),
 		Dimensions: []cwtypes.DimensionFilter{{Name: aws.String("CacheClusterId")}},
@@ -204,7 +205,7 @@ func TestFilterLogEventsFindsTheFailures(t *testing.T) {
 }
 
 func TestFilterLogEventsOldestFirst(t *testing.T) {
-	w := startWorld(t, Options{Scenario: "healthy", Clock: runbook.SystemClock{}})
+	w := quietWorld(t)
 	in := &cloudwatchlogs.FilterLogEventsInput{LogGroupIdentifier: aws.String(logGroupARN), FilterPattern: aws.String(`token_accepted -ERROR`), Limit: aws.Int32(3)}
 	client := cloudwatchlogs.NewFromConfig(sdk(w))
 	first, err := client.FilterLogEvents(t.Context(), in)
@@ -222,7 +223,7 @@ func TestFilterLogEventsOldestFirst(t *testing.T) {
 }
 
 func TestLogsRefusals(t *testing.T) {
-	w := startWorld(t, Options{Scenario: "healthy"})
+	w := quietWorld(t)
 	client := cloudwatchlogs.NewFromConfig(sdk(w))
 	for name, tt := range map[string]struct {
 		in   cloudwatchlogs.FilterLogEventsInput
@@ -242,7 +243,7 @@ func TestLogsRefusals(t *testing.T) {
 }
 
 func TestDescribeLogs(t *testing.T) {
-	w := startWorld(t, Options{Scenario: "healthy"})
+	w := quietWorld(t)
 	client := cloudwatchlogs.NewFromConfig(sdk(w))
 	streams, err := client.DescribeLogStreams(t.Context(), &cloudwatchlogs.DescribeLogStreamsInput{
 		LogGroupName: aws.String(LogGroup), OrderBy: logtypes.OrderByLastEventTime, Descending: aws.Bool(true),
@@ -260,7 +261,7 @@ func TestDescribeLogs(t *testing.T) {
 }
 
 func TestElastiCacheLeadsToTheRedis(t *testing.T) {
-	w := startWorld(t, Options{Scenario: "healthy"})
+	w := quietWorld(t)
 	client := elasticache.NewFromConfig(sdk(w))
 	out, err := client.DescribeReplicationGroups(t.Context(), &elasticache.DescribeReplicationGroupsInput{ReplicationGroupId: aws.String(ReplicationGroup)})
 	if err != nil || len(out.ReplicationGroups) != 1 {
@@ -290,7 +291,7 @@ func TestElastiCacheLeadsToTheRedis(t *testing.T) {
 }
 
 func TestFaults(t *testing.T) {
-	w := startWorld(t, Options{Scenario: "healthy"})
+	w := quietWorld(t)
 	cfg := sdk(w)
 	w.Fail(Faults{
 		Deny:     []string{"cloudwatch:GetMetricData", "elasticache:DescribeReplicationGroups"},
@@ -320,8 +321,22 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// Who reads faster than the account's quota is throttled, as by AWS.
+func TestFilterLogEventsQuota(t *testing.T) {
+	w := quietWorld(t)
+	client := cloudwatchlogs.NewFromConfig(sdk(w))
+	in := &cloudwatchlogs.FilterLogEventsInput{LogGroupName: aws.String(LogGroup), Limit: aws.Int32(1)}
+	eventually(t, func() error {
+		_, err := client.FilterLogEvents(t.Context(), in)
+		if errorCode(err) == "ThrottlingException" {
+			return nil
+		}
+		return fmt.Errorf("not throttled yet: %v", err)
+	})
+}
+
 func TestSignatureIsDemanded(t *testing.T) {
-	w := startWorld(t, Options{Scenario: "healthy"})
+	w := quietWorld(t)
 	for name, tt := range map[string]struct {
 		path, target, body, authorization string
 		want                              string
@@ -361,7 +376,7 @@ func signedFor(service, region string) string {
 }
 
 func TestPresignedCallerIdentity(t *testing.T) {
-	w := startWorld(t, Options{Scenario: "healthy"})
+	w := quietWorld(t)
 	signed, err := sts.NewPresignClient(sts.NewFromConfig(sdk(w))).PresignGetCallerIdentity(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)

@@ -19,6 +19,10 @@ const (
 	pageScan   = 10_000
 )
 
+// filterQuota is how many FilterLogEvents calls a second an account has in most
+// regions (CloudWatch Logs quotas), counted in real time.
+const filterQuota = 10
+
 var errNoLogGroup = apiError{http.StatusBadRequest, "ResourceNotFoundException", "The specified log group does not exist."}
 
 const logGroupARN = "arn:aws:logs:" + Region + ":" + Account + ":log-group:" + LogGroup
@@ -80,7 +84,24 @@ func parsePosition(token string) (p position, err error) {
 	return p, nil
 }
 
+// withinQuota counts a FilterLogEvents call, and says whether the account still
+// has it.
+func (e *endpoints) withinQuota() bool {
+	now := time.Now()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.filterCalls = slices.DeleteFunc(e.filterCalls, func(t time.Time) bool { return now.Sub(t) >= time.Second })
+	if len(e.filterCalls) >= filterQuota {
+		return false
+	}
+	e.filterCalls = append(e.filterCalls, now)
+	return true
+}
+
 func (e *endpoints) filterLogEvents(c awsCall) error {
+	if !e.withinQuota() {
+		return jsonProtocol.throttled
+	}
 	var in filterInput
 	if err := c.readJSON(&in); err != nil {
 		return err

@@ -44,6 +44,12 @@ func startWorld(t *testing.T, o Options) *World {
 	return w
 }
 
+// quietWorld is a healthy world with little traffic, which starts quickly.
+func quietWorld(t *testing.T) *World {
+	t.Helper()
+	return startWorld(t, Options{Scenario: "healthy", RequestsPerMinute: 12})
+}
+
 // eventually polls until the condition holds, and ends the test with its last
 // complaint when it never does.
 func eventually(t *testing.T, condition func() error) {

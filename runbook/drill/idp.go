@@ -2,22 +2,12 @@ package drill
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/rsa"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"math/big"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
-
-// keyBits is the size of Cognito's signing keys.
-const keyBits = 2048
 
 // Health of the identity provider's JWKS endpoint. Token issuing goes on in
 // all of them.
@@ -28,23 +18,6 @@ const (
 	IDPFlapping    = "flapping" // every other answer is a 503
 	IDPDisagreeing = "edges"    // every other answer comes from an edge that still has the previous keys
 )
-
-// signingKey is one RSA key with its name.
-type signingKey struct {
-	kid     string
-	private *rsa.PrivateKey
-}
-
-// keySet is what the endpoint publishes, in order.
-type keySet []signingKey
-
-func (s keySet) kids() []string {
-	kids := make([]string, 0, len(s))
-	for _, k := range s {
-		kids = append(kids, k.kid)
-	}
-	return kids
-}
 
 // provider is an identity provider in the manner of a Cognito user pool.
 type provider struct {
@@ -104,27 +77,6 @@ func (p *provider) open() error {
 	defer p.mu.Unlock()
 	p.signing, p.published = key, keySet{key}
 	return nil
-}
-
-func newSigningKey() (signingKey, error) {
-	key, err := rsa.GenerateKey(rand.Reader, keyBits)
-	if err != nil {
-		return signingKey{}, fmt.Errorf("generate signing key: %w", err)
-	}
-	return signingKey{kid: newKid(), private: key}, nil
-}
-
-// newKid returns a key id as Cognito makes them: 32 bytes in standard base64,
-// so that "+", "/" and "=" occur. It insists on one "+" or "/", because readers
-// that choke on them must be found.
-func newKid() string {
-	for {
-		b := make([]byte, 32)
-		_, _ = rand.Read(b) // never fails
-		if kid := base64.StdEncoding.EncodeToString(b); strings.ContainsAny(kid, "+/") {
-			return kid
-		}
-	}
 }
 
 // Rotation says how keys are changed. The zero value is a hard cut: the old
@@ -245,30 +197,4 @@ func (p *provider) answer() (status int, contentType string, body []byte) {
 		return http.StatusServiceUnavailable, "application/json", []byte(`{"message":"Service Unavailable"}`)
 	}
 	return http.StatusOK, "application/json", set.document()
-}
-
-// jwk is a public key with its members in Cognito's order.
-type jwk struct {
-	Alg string `json:"alg"`
-	E   string `json:"e"`
-	Kid string `json:"kid"`
-	Kty string `json:"kty"`
-	N   string `json:"n"`
-	Use string `json:"use"`
-}
-
-// document is the key set as JSON.
-func (s keySet) document() []byte {
-	doc := struct {
-		Keys []jwk `json:"keys"`
-	}{Keys: []jwk{}}
-	for _, k := range s {
-		doc.Keys = append(doc.Keys, jwk{
-			Alg: "RS256", Kid: k.kid, Kty: "RSA", Use: "sig",
-			E: base64.RawURLEncoding.EncodeToString(big.NewInt(int64(k.private.E)).Bytes()),
-			N: base64.RawURLEncoding.EncodeToString(k.private.N.Bytes()),
-		})
-	}
-	b, _ := json.Marshal(doc) // strings only: cannot fail
-	return b
 }

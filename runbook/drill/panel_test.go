@@ -13,7 +13,7 @@ import (
 )
 
 func TestPanel(t *testing.T) {
-	w := startWorld(t, Options{Scenario: "healthy"})
+	w := quietWorld(t)
 	panel := httptest.NewServer(http.StripPrefix("/drill", w.Panel()))
 	defer panel.Close()
 	call := func(method, path string, form url.Values, want int) map[string]any {
@@ -59,7 +59,7 @@ func TestPanel(t *testing.T) {
 }
 
 func TestPanelRefusesOtherSites(t *testing.T) {
-	w := startWorld(t, Options{Scenario: "healthy"})
+	w := quietWorld(t)
 	req := httptest.NewRequest(http.MethodPost, "/rotate", nil)
 	req.Header.Set("Sec-Fetch-Site", "cross-site")
 	rec := httptest.NewRecorder()
@@ -72,7 +72,7 @@ func TestPanelRefusesOtherSites(t *testing.T) {
 // Latency is on every answer of both servers, from the end of the start.
 func TestLatency(t *testing.T) {
 	const latency = 50 * time.Millisecond
-	w := startWorld(t, Options{Scenario: "healthy", Latency: latency, Clock: runbook.SystemClock{}})
+	w := startWorld(t, Options{Scenario: "healthy", RequestsPerMinute: 6, Latency: latency, Clock: runbook.SystemClock{}})
 	for _, url := range []string{w.JWKSURL(), w.AWSEndpoint()} {
 		began := time.Now()
 		resp, err := http.Get(url)

@@ -78,7 +78,7 @@ func TestWrongPasswordIsNotInTheError(t *testing.T) {
 
 // A connection that is lost is opened again with the next command.
 func TestStoreReconnects(t *testing.T) {
-	w := startWorld(t, Options{Scenario: "healthy", Clock: runbook.SystemClock{}})
+	w := quietWorld(t)
 	s := newStore(w.RedisAddr(), "", "")
 	defer s.close()
 	if err := s.set(t.Context(), "k", "v", time.Minute); err != nil {

@@ -1,0 +1,78 @@
+package drill
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"math/big"
+	"strings"
+)
+
+// keyBits is the size of Cognito's signing keys.
+const keyBits = 2048
+
+// signingKey is one RSA key with its name.
+type signingKey struct {
+	kid     string
+	private *rsa.PrivateKey
+}
+
+// keySet is what the endpoint publishes, in order.
+type keySet []signingKey
+
+func (s keySet) kids() []string {
+	kids := make([]string, 0, len(s))
+	for _, k := range s {
+		kids = append(kids, k.kid)
+	}
+	return kids
+}
+
+func newSigningKey() (signingKey, error) {
+	key, err := rsa.GenerateKey(rand.Reader, keyBits)
+	if err != nil {
+		return signingKey{}, fmt.Errorf("generate signing key: %w", err)
+	}
+	return signingKey{kid: newKid(), private: key}, nil
+}
+
+// newKid returns a key id as Cognito makes them: 32 bytes in standard base64,
+// so that "+", "/" and "=" occur. It insists on one "+" or "/", because readers
+// that choke on them must be found.
+func newKid() string {
+	for {
+		b := make([]byte, 32)
+		_, _ = rand.Read(b) // never fails
+		if kid := base64.StdEncoding.EncodeToString(b); strings.ContainsAny(kid, "+/") {
+			return kid
+		}
+	}
+}
+
+// jwk is a public key with its members in Cognito's order.
+type jwk struct {
+	Alg string `json:"alg"`
+	E   string `json:"e"`
+	Kid string `json:"kid"`
+	Kty string `json:"kty"`
+	N   string `json:"n"`
+	Use string `json:"use"`
+}
+
+// document is the key set as JSON.
+func (s keySet) document() []byte {
+	doc := struct {
+		Keys []jwk `json:"keys"`
+	}{Keys: []jwk{}}
+	for _, k := range s {
+		doc.Keys = append(doc.Keys, jwk{
+			Alg: "RS256", Kid: k.kid, Kty: "RSA", Use: "sig",
+			E: base64.RawURLEncoding.EncodeToString(big.NewInt(int64(k.private.E)).Bytes()),
+			N: base64.RawURLEncoding.EncodeToString(k.private.N.Bytes()),
+		})
+	}
+	b, _ := json.Marshal(doc) // strings only: cannot fail
+	return b
+}
