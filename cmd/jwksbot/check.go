@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"jwksbot/runbook"
+)
+
+// checkCmd runs the checks of a target and prints the verdict.
+type checkCmd struct {
+	Target string        `arg:"" optional:"" help:"Name of the target; needed when there is more than one."`
+	Since  time.Duration `help:"How far back the logs and metrics are read." default:"1h"`
+	Kid    string        `help:"Count failures of this key id only."`
+	JSON   bool          `name:"json" help:"Print JSON."`
+}
+
+// Run checks anew, whatever was checked before.
+func (c checkCmd) Run(ctx context.Context, w *world) error {
+	cfg, err := w.readConfig()
+	if err != nil {
+		return err
+	}
+	p, err := w.assemble(ctx, cfg, runbook.SystemClock{})
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	t, err := p.target(c.Target)
+	if err != nil {
+		return err
+	}
+	var rep runbook.Reporter = runbook.Silent{}
+	if !c.JSON && w.terminal {
+		rep = &stepPrinter{w: w}
+	}
+	report, err := p.runner.Check(ctx, t, runbook.Ask{Window: c.Since, Kid: c.Kid, Anew: true}, rep)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		enc := json.NewEncoder(w.stdout)
+		enc.SetIndent("", "  ")
+		err = enc.Encode(report)
+	} else {
+		err = newPrinter(w).report(report)
+	}
+	if err != nil {
+		return err
+	}
+	if code := report.ExitCode(); code != exitOK {
+		return &exitError{code: code}
+	}
+	return nil
+}
+
+// target finds a target for the terminal, with the same words as on Slack.
+func (p *parts) target(name string) (*runbook.Target, error) {
+	desk, err := runbook.NewDesk(runbook.DeskSettings{Targets: p.targets, Runner: p.runner, Clock: p.clock})
+	if err != nil {
+		return nil, err
+	}
+	return desk.Target(name)
+}

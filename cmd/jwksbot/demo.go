@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"jwksbot/bot/slacksim"
+	"jwksbot/runbook"
+	"jwksbot/runbook/drill"
+)
+
+// demoCmd runs everything on one machine.
+type demoCmd struct {
+	Scenario string  `help:"What is broken; see --list." default:"stale" placeholder:"NAME"`
+	Listen   string  `help:"Where the emulated Slack is served." default:"127.0.0.1:8088" placeholder:"HOST:PORT"`
+	Speed    float64 `help:"How fast time runs." default:"1"`
+	List     bool    `help:"List the scenarios."`
+}
+
+// Run starts the world, the workspace and the real bot, and stops them together.
+func (c demoCmd) Run(ctx context.Context, w *world) error {
+	if c.List {
+		return listScenarios(w)
+	}
+	if c.Speed < 1 || c.Speed > 1000 {
+		return fmt.Errorf("--speed %g: between 1 and 1000", c.Speed)
+	}
+	dir, err := os.MkdirTemp("", "jwksbot-demo-")
+	if err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	return c.stage(ctx, w, filepath.Join(dir, "journal.db"), func(url string) {
+		fmt.Fprintf(w.stderr, "\n  Open %s in a browser.\n  Type /jwks-check production, then /jwks-flush; approve it as another person.\n  Scenario %q (others: jwksbot demo --list). Stop with Ctrl-C.\n\n", url, c.Scenario)
+	})
+}
+
+func listScenarios(w *world) error {
+	t := tabwriter.NewWriter(w.stdout, 0, 4, 2, ' ', 0)
+	for _, s := range drill.Scenarios() {
+		fmt.Fprintf(t, "%s\t%s\t%s\n", s.Name, s.Verdict, s.Summary)
+	}
+	return t.Flush()
+}
+
+// stage builds the demo and runs it until ctx ends. opened is told the page's
+// URL when everything is up.
+func (c demoCmd) stage(ctx context.Context, w *world, journal string, opened func(url string)) (err error) {
+	var clock runbook.Clock = runbook.SystemClock{}
+	if c.Speed != 1 {
+		clock = newFastClock(c.Speed)
+	}
+	staged, err := drill.Start(ctx, drill.Options{Scenario: c.Scenario, Clock: clock, OtherKeys: 1200})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, staged.Close()) }()
+	sim := slacksim.New(slacksim.Options{Clock: clock, Panel: staged.Panel()})
+	url, err := sim.Start(c.Listen)
+	if err != nil {
+		return fmt.Errorf("demo: %w; choose another address with --listen", err)
+	}
+	defer func() { err = errors.Join(err, sim.Close()) }()
+	cfg, err := demoConfig(staged, journal)
+	if err != nil {
+		return err
+	}
+	p, err := w.assembleWith(cfg, demoAWS(staged), nil, clock)
+	if err != nil {
+		return err
+	}
+	opened(url)
+	return w.serve(ctx, p, slackAPI(cfg, url+"/api/"))
+}
+
+// demoAWS points every AWS client at the staged endpoints, whatever the
+// environment says.
+func demoAWS(staged *drill.World) aws.Config {
+	return aws.Config{Region: drill.Region, BaseEndpoint: aws.String(staged.AWSEndpoint()),
+		Credentials: credentials.NewStaticCredentialsProvider("AKIADEMODEMODEMODEMO", "demo", "")}
+}
+
+// demoConfig is the configuration of the demo, read like any other.
+func demoConfig(staged *drill.World, journal string) (*config, error) {
+	text := fmt.Sprintf(`
+slack: {bot_token: xoxb-demo-bot, app_token: xapp-demo-app}
+journal: %q
+listen: ""
+targets:
+  - name: production
+    region: %s
+    jwks_url: %q
+    issuer: %q
+    channel: inc-bridge
+    cache: {replication_group: %s, auth: none, keys: ["jwks:*"]}
+    authoriser: {function: %s, log_group: %s}
+    approval: {requesters: [S0ONCALL], approvers: [S0LEADS], required: 1, cooldown: 1m}
+`, journal, drill.Region, staged.JWKSURL(), staged.Issuer(), drill.ReplicationGroup, drill.Function, drill.LogGroup)
+	return parseConfig("demo", []byte(text), func(string) string { return "" })
+}
+
+// fastClock runs faster than life, from the same moment on.
+type fastClock struct {
+	start time.Time
+	speed float64
+}
+
+func newFastClock(speed float64) *fastClock { return &fastClock{time.Now().UTC(), speed} }
+
+// Now is the start plus the real time since, times the speed.
+func (c *fastClock) Now() time.Time {
+	return c.start.Add(time.Duration(float64(time.Since(c.start)) * c.speed))
+}
+
+// Wait waits the shorter real time.
+func (c *fastClock) Wait(ctx context.Context, d time.Duration) error {
+	return runbook.SystemClock{}.Wait(ctx, time.Duration(float64(d)/c.speed))
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+)
+
+// healthCmd asks a running bot whether it is ready: the health check of the
+// container, which has no shell and no curl.
+type healthCmd struct {
+	Address string `help:"Where the bot listens; listen of the configuration without it." placeholder:"HOST:PORT"`
+}
+
+// Run exits 0 when the bot says that it is ready.
+func (c healthCmd) Run(ctx context.Context, w *world) error {
+	address := c.Address
+	if address == "" {
+		cfg, err := w.readConfig()
+		if err != nil {
+			return err
+		}
+		address = cfg.Listen
+	}
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/readyz", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("no answer: %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return &exitError{exitFinding, fmt.Errorf("not ready: %s", resp.Status)}
+	}
+	_, err = fmt.Fprintln(w.stdout, "ready")
+	return err
+}
+
+// healthServer answers /healthz (the process works) and /readyz (Slack is
+// connected and the journal answers).
+type healthServer struct {
+	ready func(context.Context) error
+}
+
+// ServeHTTP answers in JSON.
+func (h healthServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var err error
+	switch r.URL.Path {
+	case "/healthz":
+	case "/readyz":
+		err = h.ready(r.Context())
+	default:
+		http.NotFound(w, r)
+		return
+	}
+	answer := map[string]string{"status": "ok"}
+	code := http.StatusOK
+	if err != nil {
+		answer, code = map[string]string{"status": "not ready", "why": err.Error()}, http.StatusServiceUnavailable
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(answer) // the asker is gone: nobody to tell
+}
+
+// serveHealth listens until the context ends.
+func serveHealth(ctx context.Context, address string, h http.Handler) error {
+	if address == "" {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("health checks: %w; set listen in the configuration to a free address, or to \"\"", err)
+	}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
+	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
+	defer stop()
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return ctx.Err()
+}

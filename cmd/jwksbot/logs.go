@@ -1,0 +1,56 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"jwksbot/runbook/telemetry"
+)
+
+// logsCmd holds the commands about log lines; they need no configuration.
+type logsCmd struct {
+	Classify logsClassifyCmd `cmd:"" help:"Name the error class and kid of every line that tells of a failure or a key event."`
+}
+
+type logsClassifyCmd struct {
+	File string `arg:"" optional:"" help:"A file; standard input without it."`
+	JSON bool   `name:"json" help:"Print JSON Lines."`
+}
+
+// Run reads lines and prints one line for each that says something.
+func (c logsClassifyCmd) Run(w *world) error {
+	in := w.stdin
+	if c.File != "" && c.File != "-" {
+		f, err := os.Open(c.File)
+		if err != nil {
+			return fmt.Errorf("log lines: %w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	classifier, err := telemetry.NewClassifier(nil)
+	if err != nil {
+		return err
+	}
+	return telemetry.Classify(in, classifier, c.emitter(w.stdout))
+}
+
+func (c logsClassifyCmd) emitter(out io.Writer) func(int, string, string) error {
+	if c.JSON {
+		enc := json.NewEncoder(out)
+		enc.SetEscapeHTML(false)
+		return func(line int, class, kid string) error {
+			return enc.Encode(struct {
+				Line  int    `json:"line"`
+				Class string `json:"class"`
+				Kid   string `json:"kid"`
+			}{line, class, kid})
+		}
+	}
+	return func(line int, class, kid string) error {
+		_, err := fmt.Fprintf(out, "%d\t%s\t%s\n", line, class, clean(kid))
+		return err
+	}
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"jwksbot/bot"
+	"jwksbot/runbook"
+	"jwksbot/runbook/journal"
+)
+
+// office is everything around the journal: the desk that takes requests, the
+// machine that executes them, and the keeper of due times.
+type office struct {
+	*parts
+	journal *journal.Journal
+	desk    *runbook.Desk
+	machine *runbook.Machine
+	keeper  *runbook.Keeper
+}
+
+// openOffice opens the journal and puts the domain around it.
+func (w *world) openOffice(ctx context.Context, p *parts, people runbook.Directory) (*office, error) {
+	j, err := w.openJournal(ctx, p.cfg, p.clock)
+	if err != nil {
+		return nil, err
+	}
+	o := &office{parts: p, journal: j, keeper: runbook.NewKeeper(j, p.clock)}
+	o.desk, err = runbook.NewDesk(runbook.DeskSettings{Targets: p.targets, Runner: p.runner, Ledger: j, People: people, Clock: p.clock})
+	if err != nil {
+		return nil, errors.Join(err, j.Close(ctx))
+	}
+	o.machine = runbook.NewMachine(runbook.MachineSettings{Targets: p.targets, Ledger: j, Snapshots: j, People: people, Clock: p.clock,
+		Guard: j.Guard, Changed: p.runner.Forget})
+	return o, nil
+}
+
+// closeWithin is how long an orderly end may take.
+const closeWithin = 10 * time.Second
+
+func (o *office) close() error {
+	o.parts.close()
+	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
+	defer cancel()
+	return o.journal.Close(ctx)
+}
+
+// slackAPI is the client of the Web API, at Slack or at SLACK_API_URL.
+func slackAPI(cfg *config, apiURL string) *slack.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = 64 // two, the default, makes every burst dial anew
+	opts := []slack.Option{slack.OptionAppLevelToken(cfg.Slack.AppToken.Reveal()),
+		slack.OptionHTTPClient(&http.Client{Transport: transport, Timeout: 15 * time.Second})}
+	if apiURL != "" {
+		opts = append(opts, slack.OptionAPIURL(trimSlash(apiURL)+"/"))
+	}
+	return slack.New(cfg.Slack.BotToken.Reveal(), opts...)
+}
+
+// terminalOffice is the office as commands on the terminal use it.
+func (w *world) terminalOffice(ctx context.Context) (*office, terminalPeople, error) {
+	cfg, err := w.readConfig()
+	if err != nil {
+		return nil, terminalPeople{}, err
+	}
+	clock := runbook.SystemClock{}
+	p, err := w.assemble(ctx, cfg, clock)
+	if err != nil {
+		return nil, terminalPeople{}, err
+	}
+	people := terminalPeople{people: cfg.People}
+	if cfg.Slack.BotToken != "" {
+		people.slack = bot.NewDirectory(slackAPI(cfg, w.getenv("SLACK_API_URL")), clock)
+	}
+	o, err := w.openOffice(ctx, p, people)
+	if err != nil {
+		p.close()
+		return nil, terminalPeople{}, err
+	}
+	return o, people, nil
+}

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"jwksbot/runbook"
+)
+
+// printer writes for people on a terminal: colour only where it is wanted, and
+// never as the only sign.
+type printer struct {
+	out    io.Writer
+	colour bool
+	err    error
+}
+
+func newPrinter(w *world) *printer { return &printer{out: w.stdout, colour: w.colour} }
+
+func (p *printer) line(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.out, format+"\n", args...)
+	}
+}
+
+func (p *printer) paint(code, s string) string {
+	if !p.colour {
+		return s
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}
+
+func (p *printer) bold(s string) string { return p.paint("1", s) }
+
+var severityColour = map[runbook.Severity]string{runbook.SeverityCritical: "1;31", runbook.SeverityWarning: "1;33", runbook.SeverityInfo: "1;32"}
+
+// statusMark is a sign and a word for a step: colour is not needed to read it.
+func (p *printer) statusMark(s runbook.Status) string {
+	marks := map[runbook.Status][2]string{
+		runbook.StatusOK: {"32", "ok     "}, runbook.StatusWarn: {"33", "warn   "}, runbook.StatusFail: {"31", "FAIL   "},
+		runbook.StatusError: {"31", "ERROR  "}, runbook.StatusSkipped: {"2", "skipped"},
+	}
+	m := marks[s]
+	return p.paint(m[0], m[1])
+}
+
+// report prints verdict, proof, steps, keys and what follows.
+func (p *printer) report(r runbook.Report) error {
+	v := r.Diagnosis.Verdict
+	p.line("%s  %s", p.bold(r.Target), p.paint(severityColour[v.Severity], string(v.ID)))
+	p.line("%s", clean(v.Summary))
+	for _, b := range v.Because {
+		p.line("  - %s", clean(b))
+	}
+	p.line("")
+	for _, s := range r.Steps {
+		p.line("%s  %-13s  %s  %s", p.statusMark(s.Status), s.Step, clean(s.Summary), p.paint("2", "("+runbook.Duration(s.Duration)+")"))
+	}
+	p.keys(r)
+	p.advice(r)
+	return p.err
+}
+
+func (p *printer) keys(r runbook.Report) {
+	if set, ok := r.Evidence.Live.Set(); ok {
+		p.line("")
+		p.line("%s  %s", p.bold("live"), clean(r.JWKSURL))
+		for _, k := range set.Keys {
+			p.line("  %s", keyLine(k))
+		}
+	}
+	if r.Evidence.Cached == nil {
+		return
+	}
+	for _, e := range r.Evidence.Cached.Entries {
+		p.line("%s  %s  (%s, %s%s)", p.bold("cached"), clean(e.Name), e.Reading.Format, e.Heals(), foreign(e))
+		for _, k := range e.Reading.Set.Keys {
+			p.line("  %s", keyLine(k))
+		}
+		if len(e.Reading.Set.Keys) == 0 && e.Reading.Note != "" {
+			p.line("  %s", clean(e.Reading.Note))
+		}
+	}
+}
+
+func foreign(e runbook.Entry) string {
+	if e.Foreign == "" {
+		return ""
+	}
+	return ", of another issuer: " + clean(e.Foreign)
+}
+
+func keyLine(k runbook.Key) string {
+	kid := k.Kid
+	if kid == "" {
+		kid = "(no kid)"
+	}
+	line := fmt.Sprintf("%-46s %s %-3s %-6s", clean(kid), short(k.Thumbprint), clean(k.Kty), clean(k.Alg))
+	if len(k.Problems) > 0 {
+		line += "  " + clean(strings.Join(k.Problems, "; "))
+	}
+	return strings.TrimRight(line, " ")
+}
+
+func short(thumbprint string) string {
+	if len(thumbprint) > 16 {
+		return thumbprint[:16] + "…"
+	}
+	return thumbprint
+}
+
+func (p *printer) advice(r runbook.Report) {
+	v := r.Diagnosis.Verdict
+	p.line("")
+	for _, m := range v.Recommended {
+		p.line("%s %s", p.bold("recommended:"), m)
+	}
+	for _, a := range v.Against {
+		p.line("not %s: %s", a.Mitigation, clean(a.Reason))
+	}
+	if len(v.Stranded) > 0 {
+		p.line("a flush removes the last copy of: %s; tokens signed with it that are still valid would be refused", clean(strings.Join(v.Stranded, ", ")))
+	}
+	for _, f := range r.Diagnosis.Findings[1:] {
+		p.line("also (%s): %s", f.ID, clean(f.Summary))
+	}
+	if v.WouldChange != "" {
+		p.line("would change this verdict: %s", clean(v.WouldChange))
+	}
+}
+
+// plan prints exactly what a run will touch.
+func (p *printer) plan(plan runbook.Plan) error {
+	what := "matching entries"
+	if plan.Scope == runbook.ScopeAll {
+		what = "EVERYTHING on every primary"
+	}
+	p.line("%s flush %s of %s (%s)", p.bold("plan"), what, plan.Target, plan.Resource)
+	for i, e := range plan.Entries {
+		if i == 20 {
+			p.line("  … and %s more", runbook.Thousands(int64(len(plan.Entries)-i)))
+			break
+		}
+		p.line("  delete %s  (%s; kids %s)", clean(e.Name), clean(e.Format), clean(strings.Join(e.Kids, ", ")))
+	}
+	if gone := plan.KidsGone(); len(gone) > 0 {
+		p.line("  kids that leave the cache: %s", clean(strings.Join(gone, ", ")))
+	}
+	if plan.Current+plan.Foreign > 0 {
+		p.line("  left alone: %d with live keys, %d of other issuers", plan.Current, plan.Foreign)
+	}
+	if plan.Scope == runbook.ScopeAll {
+		p.line("  %s", p.paint("1;31", fmt.Sprintf("also deletes %s keys that are not JWKS", runbook.Thousands(plan.Others))))
+	} else if plan.Others > 0 {
+		p.line("  untouched: %s other keys in the same cache", runbook.Thousands(plan.Others))
+	}
+	if plan.Advice != "" {
+		p.line("  against the verdict %s: %s", plan.Verdict, clean(plan.Advice))
+	}
+	p.line("  digest %s", short(plan.Digest))
+	return p.err
+}
+
+// run prints where a run stands.
+func (p *printer) run(r runbook.Run) error {
+	p.line("%s  %s  %s  %s  requested by %s (%s): %s", p.bold(r.ID), r.Target, p.bold(string(r.State)), r.CreatedAt.Format(time.DateTime), clean(r.Requester.Label()), r.Ticket, clean(r.Reason))
+	for _, d := range r.Decisions {
+		p.line("  %s  %s by %s %s", d.At.Format(time.TimeOnly), d.Kind, clean(d.By.Label()), clean(d.Reason))
+	}
+	for _, rec := range r.Receipts {
+		p.line("  %s  %s  %s (%s)", p.statusMark(rec.Status), rec.Step, clean(rec.Summary), runbook.Duration(rec.EndedAt.Sub(rec.StartedAt)))
+	}
+	if r.Outcome != "" {
+		p.line("  %s", clean(r.Outcome))
+	}
+	return p.err
+}
+
+// clean takes control characters out of text that comes from outside, so that
+// a key name can never paint or move on a terminal.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
+}
+
+// stepPrinter tells on standard error how a check proceeds.
+type stepPrinter struct{ w *world }
+
+// Started names the steps.
+func (s *stepPrinter) Started(target string, steps []string) {
+	fmt.Fprintf(s.w.stderr, "checking %s: %s\n", target, strings.Join(steps, ", "))
+}
+
+// Step tells that one ended.
+func (s *stepPrinter) Step(r runbook.Result) {
+	fmt.Fprintf(s.w.stderr, "  %s: %s (%s)\n", r.Step, r.Status, runbook.Duration(r.Duration))
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/slack-go/slack"
+	"golang.org/x/sync/errgroup"
+
+	"jwksbot/bot"
+	"jwksbot/runbook"
+)
+
+// serveCmd runs the bot.
+type serveCmd struct{}
+
+// Run serves until it is interrupted, or until an error comes that time does
+// not heal.
+func (serveCmd) Run(ctx context.Context, w *world) error {
+	cfg, err := w.readConfig()
+	if err != nil {
+		return err
+	}
+	if err := cfg.needSlack(); err != nil {
+		return err
+	}
+	clock := runbook.SystemClock{}
+	p, err := w.assemble(ctx, cfg, clock)
+	if err != nil {
+		return err
+	}
+	return w.serve(ctx, p, slackAPI(cfg, w.getenv("SLACK_API_URL")))
+}
+
+// needSlack says which token is missing, and where it comes from.
+func (c *config) needSlack() error {
+	if err := c.need("slack.bot_token", "slack.app_token"); err != nil {
+		return fmt.Errorf("%w\nBoth tokens come from the app's page at Slack: the bot token (xoxb-…) from OAuth & Permissions, the app-level token (xapp-…, scope connections:write) from Basic Information", err)
+	}
+	if c.Slack.BotToken == "" || c.Slack.AppToken == "" {
+		return errors.New("slack.bot_token and slack.app_token are needed to serve: set SLACK_BOT_TOKEN and SLACK_APP_TOKEN")
+	}
+	return nil
+}
+
+// serve puts the bot around the office and runs everything until it ends.
+func (w *world) serve(ctx context.Context, p *parts, api *slack.Client) (err error) {
+	dir := bot.NewDirectory(api, p.clock)
+	o, err := w.openOffice(ctx, p, dir)
+	if err != nil {
+		p.close()
+		return err
+	}
+	defer func() { err = errors.Join(err, o.close()) }()
+	b, err := bot.New(bot.Settings{API: api, Desk: o.desk, Ledger: o.journal, Directory: dir, Clock: p.clock, Log: w.log, Present: o.journal.Executing})
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return b.Run(ctx) })
+	group.Go(func() error { return o.journal.Execute(ctx, o.machine.Advance) })
+	group.Go(func() error {
+		return o.keeper.Keep(ctx, func(err error) { w.log.Error("due runs", "error", err) })
+	})
+	group.Go(func() error { return serveHealth(ctx, p.cfg.Listen, healthServer{b.Ready}) })
+	err = group.Wait()
+	if errors.Is(err, context.Canceled) {
+		return nil // asked to end, and ended in order
+	}
+	return err
+}

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+)
+
+// versionCmd prints the version.
+type versionCmd struct{}
+
+// Run prints version, revision and platform in one line.
+func (versionCmd) Run(w *world) error {
+	_, err := fmt.Fprintf(w.stdout, "jwksbot %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
+}
+
+// release is set by the linker (-X main.release=…) in released builds.
+var release = ""
+
+func version() string {
+	if release != "" {
+		return release
+	}
+	info, ok := debug.ReadBuildInfo()
+	if ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "devel"
+}
+
+func trimSlash(s string) string { return strings.TrimRight(s, "/") }
+
+// poolRegion is the region in which a user pool lives: it stands before the
+// underscore.
+func poolRegion(pool string) string {
+	region, _, _ := strings.Cut(pool, "_")
+	return region
+}

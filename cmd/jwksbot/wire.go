@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/base64"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+
+	"jwksbot/runbook"
+	"jwksbot/runbook/cache"
+	"jwksbot/runbook/journal"
+	"jwksbot/runbook/keys"
+	"jwksbot/runbook/telemetry"
+)
+
+// parts are the pieces that every command with a configuration needs.
+type parts struct {
+	cfg     *config
+	clock   runbook.Clock
+	targets []*runbook.Target
+	runner  *runbook.Runner
+	stores  []*cache.Store
+}
+
+func (w *world) readConfig() (*config, error) { return readConfig(w.config, w.getenv) }
+
+// assemble makes the targets ready; it uses no network.
+func (w *world) assemble(ctx context.Context, cfg *config, clock runbook.Clock) (*parts, error) {
+	base, err := loadAWS(ctx)
+	if err != nil {
+		return nil, err
+	}
+	roots, err := caBundle(w.getenv("AWS_CA_BUNDLE"))
+	if err != nil {
+		return nil, err
+	}
+	return w.assembleWith(cfg, base, roots, clock)
+}
+
+// assembleWith makes the targets ready with given AWS settings and roots.
+func (w *world) assembleWith(cfg *config, base aws.Config, roots *x509.CertPool, clock runbook.Clock) (*parts, error) {
+	p := &parts{cfg: cfg, clock: clock}
+	for i := range cfg.Targets {
+		if err := p.addTarget(i, base, roots); err != nil {
+			return nil, fmt.Errorf("target %q: %w", cfg.Targets[i].Name, err)
+		}
+	}
+	p.runner = runbook.NewRunner(clock, func(step string, value any, stack []byte) {
+		w.log.Error("a check panicked", "step", step, "panic", fmt.Sprint(value), "stack", string(stack))
+	})
+	return p, nil
+}
+
+// loadAWS reads the environment and the shared files as every AWS tool does.
+// Credentials are looked for when the first call needs them.
+func loadAWS(ctx context.Context) (aws.Config, error) {
+	cfg, err := awsconfig.LoadDefaultConfig(ctx)
+	if err != nil {
+		return aws.Config{}, fmt.Errorf("AWS settings: %w", err)
+	}
+	return cfg, nil
+}
+
+// caBundle adds the certificates of AWS_CA_BUNDLE to the system's; nil leaves
+// the system's alone.
+func caBundle(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("AWS_CA_BUNDLE: %w", err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("AWS_CA_BUNDLE: no certificate in %q", file)
+	}
+	return pool, nil
+}
+
+func (p *parts) addTarget(i int, base aws.Config, roots *x509.CertPool) error {
+	c := p.cfg.Targets[i]
+	pre := fmt.Sprintf("targets[%d]", i)
+	if err := p.cfg.need(pre+".cache.password", pre+".cache.url", pre+".cache.username", pre+".jwks_url", pre+".user_pool_id"); err != nil {
+		return err
+	}
+	region := base.Copy()
+	if c.Region != "" {
+		region.Region = c.Region
+	}
+	t := &runbook.Target{Name: c.Name, Channel: c.Channel, Resource: c.Cache.resource(), AllowAll: c.Cache.AllowFlushAll, Decode: keys.Decode, Policy: c.Approval.policy()}
+	t.Issuer, t.JWKSURL = c.issuer()
+	endpoint, err := keys.NewEndpoint(keys.Settings{URL: t.JWKSURL, RootCAs: roots, Clock: p.clock, UserAgent: "jwksbot/" + version()})
+	if err != nil {
+		return err
+	}
+	t.Live = endpoint
+	store, err := cache.New(cache.Settings{
+		ReplicationGroup: c.Cache.ReplicationGroup, Serverless: c.Cache.Serverless, URL: c.Cache.URL,
+		Auth: c.Cache.Auth, Username: c.Cache.Username, Password: c.Cache.Password, Patterns: c.Cache.Keys,
+		MaxEntries: p.cfg.Snapshot.MaxEntries, MaxBytes: p.cfg.Snapshot.MaxBytes, AWS: region, RootCAs: roots, Clock: p.clock,
+	})
+	if err != nil {
+		return err
+	}
+	p.stores = append(p.stores, store)
+	t.Entries = store
+	if err := addTelemetry(t, c, region, p.clock); err != nil {
+		return err
+	}
+	p.targets = append(p.targets, t)
+	return nil
+}
+
+func addTelemetry(t *runbook.Target, c targetConfig, region aws.Config, clock runbook.Clock) error {
+	if c.Cache.URL == "" {
+		metrics, err := telemetry.NewMetrics(telemetry.MetricSettings{AWS: region})
+		if err != nil {
+			return err
+		}
+		t.Traffic = metrics
+	}
+	if c.Authoriser.LogGroup == "" {
+		return nil
+	}
+	var patterns []telemetry.Pattern
+	for _, p := range c.Authoriser.Patterns {
+		patterns = append(patterns, telemetry.Pattern{Class: p.Class, Regexp: p.Regexp})
+	}
+	logs, err := telemetry.NewLogs(telemetry.LogSettings{AWS: region, Group: c.Authoriser.LogGroup, Clock: clock,
+		FailurePattern: c.Authoriser.FailurePattern, SuccessPattern: c.Authoriser.SuccessPattern, Patterns: patterns})
+	if err != nil {
+		return err
+	}
+	t.Logs = logs
+	return nil
+}
+
+// resource is what a flush changes: what is locked and cooled down.
+func (c cacheConfig) resource() string {
+	switch {
+	case c.ReplicationGroup != "":
+		return "replication group " + c.ReplicationGroup
+	case c.Serverless != "":
+		return "serverless cache " + c.Serverless
+	}
+	return "cache " + hosts(c.URL)
+}
+
+// hosts is what may be said of a cache URL: never its user or password.
+func hosts(raw string) string {
+	var out []string
+	for _, one := range strings.Split(raw, ",") {
+		if _, rest, ok := strings.Cut(one, "://"); ok {
+			one = rest
+		}
+		one = one[strings.LastIndex(one, "@")+1:]
+		host, _, _ := strings.Cut(one, "/")
+		out = append(out, strings.TrimSpace(host))
+	}
+	return strings.Join(out, ",")
+}
+
+// issuer returns the issuer and the URL of its keys.
+func (c targetConfig) issuer() (issuer, jwksURL string) {
+	issuer, jwksURL = c.Issuer, c.JWKSURL
+	if c.UserPoolID != "" {
+		region := c.Region
+		if region == "" {
+			region = poolRegion(c.UserPoolID)
+		}
+		if issuer == "" {
+			issuer = keys.CognitoIssuer(region, c.UserPoolID)
+		}
+		if jwksURL == "" {
+			jwksURL = keys.CognitoURL(region, c.UserPoolID)
+		}
+	}
+	if jwksURL == "" {
+		jwksURL = trimSlash(issuer) + "/.well-known/jwks.json"
+	}
+	return issuer, jwksURL
+}
+
+func (a approvalConfig) policy() runbook.Policy {
+	return runbook.Policy{Viewers: a.Viewers, Requesters: a.Requesters, Approvers: a.Approvers,
+		Required: a.Required, SelfApproval: a.SelfApproval, Expires: a.Expires, Cooldown: a.Cooldown}
+}
+
+// openJournal opens the journal of the configuration.
+func (w *world) openJournal(ctx context.Context, cfg *config, clock runbook.Clock) (*journal.Journal, error) {
+	if err := cfg.need("journal", "snapshot.key", "audit_key"); err != nil {
+		return nil, err
+	}
+	return journal.Open(ctx, journal.Settings{URL: cfg.Journal, Clock: clock, Log: w.log,
+		SnapshotKey: decodeKey(cfg.Snapshot.Key), AuditKey: decodeKey(cfg.AuditKey), SnapshotKeep: cfg.Snapshot.Keep})
+}
+
+// decodeKey decodes a key whose form was validated when it was read.
+func decodeKey(s runbook.Secret) []byte {
+	b, _ := base64.StdEncoding.DecodeString(s.Reveal())
+	return b
+}
+
+// close ends the connections to the caches.
+func (p *parts) close() {
+	for _, s := range p.stores {
+		_ = s.Close() // nothing is lost with an idle connection
+	}
+}
