@@ -132,7 +132,7 @@ type session struct {
 // (it then returns nil) or Slack answers with an error that only the operator
 // can mend (a [*PermanentError]). Before it returns, acknowledgements are
 // written, work under way has ended or SocketSettings.Drain is over, and the
-// connections are closed.
+// connections are closed. One Run at a time.
 func (s *Socket) Run(ctx context.Context, to Receiver) error {
 	live, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
@@ -174,12 +174,20 @@ func (s *session) keepConnected(ctx context.Context) error {
 			return ctx.Err()
 		case <-current.leaving:
 		}
-		useful := s.count.takeProgress() || time.Since(current.opened) >= usefulLife
-		if wait := s.pace.ended(useful); wait > 0 {
+		if wait := s.afterEnd(current); wait > 0 {
 			s.log.Warn("slack connection ended soon after it was opened, will wait before the next",
 				"link", current.number, "reason", current.why(), "wait", wait.Round(time.Millisecond))
 		}
 	}
+}
+
+// afterEnd returns how long to wait for the successor of a connection.
+func (s *session) afterEnd(l *link) time.Duration {
+	delivered := s.count.takeProgress()
+	if l.unwelcome.Load() {
+		return s.pace.refused(0)
+	}
+	return s.pace.ended(delivered || time.Since(l.opened) >= usefulLife)
 }
 
 // connect opens one connection and returns it when Slack has said hello.

@@ -4,12 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/gorilla/websocket"
-	"github.com/slack-go/slack"
 	"github.com/slack-go/slack/socketmode"
 )
 
@@ -86,12 +86,8 @@ const benchCommand = `{"envelope_id":%q,"payload":{"token":"hidden","team_id":"T
 	`"response_url":"https://hooks.slack.com/commands/T0123ABCDEF/1111111111111/abcdefghijklmnopqrstuvwx",` +
 	`"trigger_id":"1111111111111.2222222222222.%s"},"type":"slash_commands","accepts_response_payload":true}`
 
-func benchAPI(baseURL string) *slack.Client {
-	return slack.New("xoxb-test", slack.OptionAppLevelToken("xapp-test"), slack.OptionAPIURL(baseURL+"/api/"))
-}
-
 func runBare(ctx context.Context, b *testing.B, baseURL string) {
-	_, url, err := benchAPI(baseURL).StartSocketModeContext(ctx)
+	_, url, err := testAPI(baseURL, http.DefaultClient).StartSocketModeContext(ctx)
 	if err != nil {
 		b.Error(err)
 		return
@@ -121,7 +117,7 @@ func runOurs(ctx context.Context, b *testing.B, baseURL string) {
 		respond: func(Envelope) any { return map[string]string{"response_type": "ephemeral", "text": "Checking."} },
 		handle:  func(_ context.Context, env Envelope) { _, _ = decodeCommand(env) },
 	}
-	socket, err := NewSocket(SocketSettings{API: benchAPI(baseURL)})
+	socket, err := NewSocket(SocketSettings{API: testAPI(baseURL, http.DefaultClient)})
 	if err != nil {
 		b.Error(err)
 		return
@@ -132,7 +128,7 @@ func runOurs(ctx context.Context, b *testing.B, baseURL string) {
 }
 
 func runSlackGo(ctx context.Context, _ *testing.B, baseURL string) {
-	client := socketmode.New(benchAPI(baseURL))
+	client := socketmode.New(testAPI(baseURL, http.DefaultClient))
 	go func() {
 		for {
 			select {

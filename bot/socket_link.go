@@ -39,7 +39,9 @@ type link struct {
 	last    atomic.Int64  // last frame, in nanoseconds since opened
 	stopBy  atomic.Int64  // when we end it at the latest, in nanoseconds since opened; 0: we do not
 	buf     bytes.Buffer  // the reader's
-	writing sync.Mutex    // held while a message is written
+	// unwelcome: Slack ended it for a reason other than a refresh.
+	unwelcome atomic.Bool
+	writing   sync.Mutex // held while a message is written
 
 	helloOnce, leaveOnce sync.Once
 	mu                   sync.Mutex

@@ -53,11 +53,16 @@ type ackFrame struct {
 }
 
 func newSocketServer(t testing.TB) *socketServer {
+	return startSocketServer(t, (*httptest.Server).Start)
+}
+
+func startSocketServer(t testing.TB, start func(*httptest.Server)) *socketServer {
 	s := &socketServer{t: t, conns: make(chan *serverConn, 100), tickets: map[string]bool{}, live: map[*serverConn]bool{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/apps.connections.open", s.open)
 	mux.HandleFunc("GET /link", s.link)
-	s.http = httptest.NewServer(mux)
+	s.http = httptest.NewUnstartedServer(mux)
+	start(s.http)
 	t.Cleanup(s.http.Close)
 	t.Cleanup(func() {
 		s.mu.Lock()
@@ -257,10 +262,17 @@ type running struct {
 	ends chan error
 }
 
+func testAPI(baseURL string, client *http.Client) *slack.Client {
+	return slack.New("xoxb-test", slack.OptionAppLevelToken("xapp-test"),
+		slack.OptionAPIURL(baseURL+"/api/"), slack.OptionHTTPClient(client))
+}
+
 func runSocket(t testing.TB, baseURL string, to Receiver, set SocketSettings) *running {
 	t.Helper()
 	r := &running{t: t, base: baseURL, log: &lockedLog{}, ends: make(chan error, 1)}
-	set.API = slack.New("xoxb-test", slack.OptionAppLevelToken("xapp-test"), slack.OptionAPIURL(baseURL+"/api/"))
+	if set.API == nil {
+		set.API = testAPI(baseURL, http.DefaultClient)
+	}
 	set.Log = slog.New(slog.NewTextHandler(io.Writer(r.log), nil))
 	socket, err := NewSocket(set)
 	if err != nil {
