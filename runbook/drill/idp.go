@@ -16,7 +16,7 @@ const (
 	IDPUnavailable = "503"      // answers 503 with a short JSON error
 	IDPHTML        = "html"     // answers 200 with a maintenance page
 	IDPFlapping    = "flapping" // every other answer is a 503
-	IDPDisagreeing = "edges"    // every other answer comes from an edge that still has the previous keys
+	IDPDisagreeing = "edges"    // every other answer comes from an edge that still has the keys before the last rotation
 )
 
 // provider is an identity provider in the manner of a Cognito user pool.
@@ -186,7 +186,7 @@ func (p *provider) answer() (status int, contentType string, body []byte) {
 	health, set := p.health, slices.Clone(p.published)
 	odd := p.answers%2 == 1
 	p.answers++
-	if health == IDPDisagreeing && odd {
+	if health == IDPDisagreeing && odd && len(p.previous) > 0 {
 		set = slices.Clone(p.previous)
 	}
 	p.mu.Unlock()
