@@ -210,12 +210,12 @@ func mentionID(id string) string {
 	return mention(runbook.PersonRef{ID: id})
 }
 
-// clock writes a moment in the reader's own time zone; where Slack does not
+// atTime writes a moment in the reader's own time zone; where Slack does not
 // render it, in UTC.
-func clock(t time.Time) string { return moment(t, "{time_secs}", "15:04:05 MST") }
+func atTime(t time.Time) string { return moment(t, "{time_secs}", "15:04:05 MST") }
 
-// day writes a moment with its date.
-func day(t time.Time) string {
+// atDay writes a moment with its date.
+func atDay(t time.Time) string {
 	return moment(t, "{date_short_pretty} {time}", "2 Jan 15:04 MST")
 }
 

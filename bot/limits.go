@@ -57,26 +57,29 @@ func clip(s string, n int) string {
 	return string([]rune(s)[:n-1]) + ellipsis
 }
 
-// joinLines puts whole lines below each other until n runes are full, and says
-// how many did not fit. Lines are finished markup, so they are never cut.
+// joinLines puts the first lines below each other until n runes are full, and
+// says how many of all did not fit. Lines are finished markup, so they are
+// never cut.
 func joinLines(lines []string, maxLines, n int) string {
+	return joinSome(lines[:min(maxLines, len(lines))], len(lines), n)
+}
+
+// joinSome is joinLines where only some of the lines were rendered at all.
+func joinSome(lines []string, total, n int) string {
 	const note = 24 // room for "… 10,000 more"
-	var out strings.Builder
+	var out []string
 	used := 0
 	for i, l := range lines {
-		size := utf8.RuneCountInString(l) + 1
-		last := i == len(lines)-1
-		if i >= maxLines || used+size > n || (!last && used+size+note > n) {
-			out.WriteString(moreLine(len(lines) - i))
-			return out.String()
+		used += utf8.RuneCountInString(l) + 1
+		if used > n || used+note > n && i < total-1 {
+			break
 		}
-		out.WriteString(l)
-		if !last {
-			out.WriteByte('\n')
-		}
-		used += size
+		out = append(out, l)
 	}
-	return out.String()
+	if more := total - len(out); more > 0 {
+		out = append(out, moreLine(more))
+	}
+	return strings.Join(out, "\n")
 }
 
 func moreLine(n int) string { return ellipsis + " " + runbook.Thousands(int64(n)) + " more" }

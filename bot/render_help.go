@@ -1,19 +1,143 @@
 package bot
 
 import (
+	"fmt"
+	"strings"
 	"time"
+
+	"github.com/slack-go/slack"
 
 	"jwksbot/runbook"
 )
 
-func helpText(command string, targets []string) string { return "help" }
+const (
+	maxTargetsShown = 25
+	maxRunsShown    = 20
+)
 
+// helpText explains a command to whoever types it with "help".
+func helpText(command string, targets []string) string {
+	example := "production"
+	if len(targets) > 0 {
+		example = clip(targets[0], limitName)
+	}
+	lines := checkHelp(example)
+	if strings.HasSuffix(command, "flush") {
+		lines = flushHelp(example)
+	}
+	return strings.Join(append(lines,
+		"",
+		"*Targets:* "+orText(codes(targets, maxTargetsShown), "none are configured"),
+		"*Also:* `status` shows what waits and what runs, `history` the last runs."), "\n")
+}
+
+func checkHelp(target string) []string {
+	return []string{
+		"`/jwks-check [target] [since=1h] [kid=…]` says whether the authoriser's key cache is stale, with proof, and whether a flush would help.",
+		"",
+		"*Examples*",
+		"• " + code("/jwks-check "+target) + " checks the last hour",
+		"• " + code("/jwks-check "+target+" since=3h") + " looks further back in the logs",
+		"• " + code("/jwks-check "+target+" kid=abc123") + " looks for one key id",
+		"",
+		"*It only reads.* It needs no approval, changes nothing, and never shows tokens, secrets or private keys.",
+	}
+}
+
+func flushHelp(target string) []string {
+	return []string{
+		"`/jwks-flush [target] [ticket] [reason]` asks for a flush of the authoriser's key cache. Without ticket and reason a form opens.",
+		"",
+		"*Examples*",
+		"• " + code("/jwks-flush "+target) + " opens the form",
+		"• " + code("/jwks-flush "+target+" INC-2026-0214-001 keys rotated at 02:40") + " asks at once",
+		"",
+		"*What happens:* the checks run, a card shows exactly what would be deleted, somebody else approves it, the old entries are copied and deleted, and the effect is read back.",
+		"*It never* deletes without an approval, touches keys that do not match the target or belong to another issuer, flushes while the identity provider's keys are broken, or says \"flushed\" without having read it back.",
+	}
+}
+
+// stateWords say a state in a list.
+var stateWords = map[runbook.State]string{
+	runbook.StatePending:   "✋ waits for approval",
+	runbook.StateApproved:  "⏳ approved, starting",
+	runbook.StateSnapshot:  "⏳ keeping a copy",
+	runbook.StateFlush:     "⏳ flushing",
+	runbook.StateVerify:    "⏳ reading back",
+	runbook.StateDone:      "✅ done",
+	runbook.StateFailed:    "🛑 failed",
+	runbook.StateDenied:    "⛔ denied",
+	runbook.StateWithdrawn: "↩️ withdrawn",
+	runbook.StateExpired:   "⌛ expired",
+	runbook.StateObsolete:  "✅ nothing left to do",
+}
+
+func stateText(s runbook.State) string {
+	return orText(stateWords[s], "❓ "+quoted(string(s), limitName))
+}
+
+// statusMessage says for each target what waits, what runs, and what was last.
 func statusMessage(targets []string, runs []runbook.Run, now time.Time) message {
-	return message{Text: "jwksbot: status", Metadata: metadata(eventReport, "", "", "", "status")}
+	var lines []string
+	open := 0
+	for _, t := range targets {
+		var last *runbook.Run
+		busy := false
+		for i, r := range runs {
+			switch {
+			case r.Target != t:
+			case !r.State.Ended():
+				busy = true
+				open++
+				lines = append(lines, "*"+quoted(t, limitName)+"* "+openText(r, now))
+			case last == nil || r.EndedAt.After(last.EndedAt):
+				last = &runs[i]
+			}
+		}
+		switch {
+		case busy:
+		case last == nil:
+			lines = append(lines, "*"+quoted(t, limitName)+"* – nothing waits, nothing runs")
+		default:
+			lines = append(lines, "*"+quoted(t, limitName)+"* – nothing waits; last: "+stateText(last.State)+" at "+atDay(last.EndedAt)+" ("+code(last.Ticket)+")")
+		}
+	}
+	if len(lines) == 0 {
+		lines = []string{"No targets are configured."}
+	}
+	return message{
+		Text:     fmt.Sprintf("jwksbot: %s on %s", plural(open, "open request", "open requests"), plural(len(targets), "target", "targets")),
+		Blocks:   []slack.Block{titled("Status", bullets(lines), maxTargetsShown, roomBlock)},
+		Metadata: metadata(eventReport, "", "", "", "status"),
+	}
 }
 
+// openText is a run that has not ended, in a list.
+func openText(r runbook.Run, now time.Time) string {
+	s := stateText(r.State)
+	if r.State == runbook.StatePending {
+		s += fmt.Sprintf(", %d of %d, %s", len(r.Approvals()), r.Required, leftText(r, now))
+	}
+	return s + progressText(r.Progress) + " · " + code(r.Ticket) + " by " + quoted(r.Requester.Label(), limitName) + " · run " + code(r.ID)
+}
+
+// historyMessage lists runs as they come, newest first.
 func historyMessage(runs []runbook.Run) message {
-	return message{Text: "jwksbot: history", Metadata: metadata(eventReport, "", "", "", "history")}
+	lines := make([]string, 0, len(runs))
+	for _, r := range runs {
+		line := fmt.Sprintf("%s *%s* %s · %s by %s · run %s", atDay(r.CreatedAt), quoted(r.Target, limitName),
+			stateText(r.State), code(r.Ticket), quoted(r.Requester.Label(), limitName), code(r.ID))
+		if r.Outcome != "" {
+			line += "\n      " + prose(r.Outcome, limitSentence/2)
+		}
+		lines = append(lines, line)
+	}
+	if len(lines) == 0 {
+		lines = []string{"No runs yet."}
+	}
+	return message{
+		Text:     "jwksbot: the last " + plural(len(runs), "run", "runs"),
+		Blocks:   []slack.Block{titled("History", bullets(lines), maxRunsShown, roomBlock)},
+		Metadata: metadata(eventReport, "", "", "", "history"),
+	}
 }
-
-func refusalText(err error) string { return "refused" }

@@ -1,6 +1,8 @@
 package bot
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/slack-go/slack"
@@ -8,25 +10,247 @@ import (
 	"jwksbot/runbook"
 )
 
+// Room for the parts of a report, in runes; together they stay below
+// limitMessage, so that a report never needs a second message.
+const (
+	limitVerdict  = 1200
+	roomWhy       = 2400
+	roomDo        = 2200
+	roomBeside    = 1800
+	roomSteps     = 2400
+	linesWhy      = 7
+	linesDo       = 8
+	linesBeside   = 5
+	linesSteps    = 12
+	namesInReport = 3
+)
+
+// progressMessage shows a check that is under way; it is updated until the
+// report takes its place.
 func progressMessage(target string, steps []stepLine, started time.Time) message {
-	var lines []string
-	for _, s := range steps {
-		lines = append(lines, stepText(s.Name, s.Status, s.Summary, s.Duration))
+	done := 0
+	lines := make([]string, len(steps))
+	for i, s := range steps {
+		lines[i] = stepText(s.Name, s.Status, s.Summary, s.Duration)
+		if s.Status != "" {
+			done++
+		}
 	}
-	return message{
-		Text:     "jwksbot: checking " + escape(target),
-		Blocks:   []slack.Block{header("Checking · " + target), titled("Steps", lines, 20, limitSection)},
+	m := message{
+		Text:     fallback("jwksbot: ", quoted(target, limitName), fmt.Sprintf(": checking, %d of %d steps done", done, len(steps))),
 		Metadata: metadata(eventReport, "", target, "", "checking"),
 	}
+	m.Blocks = append(m.Blocks, header("⏳ Checking · "+clip(target, limitName)))
+	if len(lines) > 0 {
+		m.Blocks = append(m.Blocks, section(joinLines(lines, linesSteps, roomSteps)))
+	}
+	m.Blocks = append(m.Blocks, contextLine(fmt.Sprintf("%d of %d steps done · started at %s · reads only, changes nothing", done, len(steps), atTime(started))))
+	return m
 }
 
+// reportMessage is the answer to a check: verdict, proof, what to do.
 func reportMessage(r runbook.Report) message {
 	v := r.Diagnosis.Verdict
-	return message{
-		Text:     "jwksbot: " + prose(r.Target+": "+v.Summary, limitSentence),
-		Blocks:   []slack.Block{section("*" + prose(v.Summary, limitSentence) + "*")},
-		Metadata: metadata(eventReport, "", r.Target, v.ID, "done"),
+	m := message{Text: reportText(r), Metadata: metadata(eventReport, "", r.Target, v.ID, "done")}
+	m.Blocks = append(m.Blocks,
+		header(shapeOf(v.Finding)+" "+titleOf(v.ID)+" · "+clip(r.Target, limitName)),
+		section(bold(prose(v.Summary, limitVerdict))))
+	add := func(title string, lines []string, maxLines, room int) {
+		if len(lines) > 0 {
+			m.Blocks = append(m.Blocks, titled(title, lines, maxLines, room))
+		}
 	}
+	add("Why", bullets(whyLines(r)), linesWhy, roomWhy)
+	add("What to do", doLines(r), linesDo, roomDo)
+	add("Also found", findingLines(r.Diagnosis), linesBeside, roomBeside)
+	add("Checks", resultLines(r.Steps), linesSteps, roomSteps)
+	m.Blocks = append(m.Blocks, reportButtons(r), contextLine(reportFooter(r)))
+	return m
 }
 
-func evidenceMessages(r runbook.Report) []message { return nil }
+// reportText is the sentence for notifications.
+func reportText(r runbook.Report) string {
+	v := r.Diagnosis.Verdict
+	s := "jwksbot: " + quoted(r.Target, limitName) + ": " + lower(titleOf(v.ID)) + ", " + adviceOf(v)
+	if l := r.Evidence.Logged; l != nil && l.Count > 0 {
+		s += fmt.Sprintf(" (%s in the last %s)", l.CountText(), runbook.Duration(l.Until.Sub(l.Since)))
+	}
+	return fallback(s)
+}
+
+func lower(s string) string { return strings.ToLower(s[:1]) + s[1:] }
+
+func bold(markup string) string {
+	if markup == "" {
+		return "*No sentence.*"
+	}
+	return "*" + markup + "*"
+}
+
+// whyLines are the proof: what the verdict rests on, and since when it fails.
+func whyLines(r runbook.Report) []string {
+	var out []string
+	for _, b := range r.Diagnosis.Verdict.Because {
+		out = append(out, prose(b, limitSentence))
+	}
+	if s := failingSince(r.Evidence.Logged); s != "" {
+		out = append(out, s)
+	}
+	return out
+}
+
+// failingSince says when failures began and when the last one was seen.
+func failingSince(ev *runbook.LogEvidence) string {
+	if ev == nil {
+		return ""
+	}
+	var first, last time.Time
+	for _, m := range ev.PerMinute {
+		if m.Count == 0 {
+			continue
+		}
+		if first.IsZero() {
+			first = m.At
+		}
+		last = m.At.Add(time.Minute)
+	}
+	if first.IsZero() {
+		return ""
+	}
+	since := "failures since " + atTime(first)
+	if ev.AtLeast || !first.After(ev.Since) {
+		since = "failures since before " + atTime(first)
+	}
+	if quiet := ev.Until.Sub(last); quiet > 2*time.Minute {
+		return since + ", the last one " + runbook.Duration(quiet) + " before the check"
+	}
+	return since + ", still going on"
+}
+
+// doLines say what helps, what a flush would touch, and what does harm.
+func doLines(r runbook.Report) []string {
+	v := r.Diagnosis.Verdict
+	var out []string
+	for i, m := range v.Recommended {
+		line := fmt.Sprintf("%d. *%s.*", i+1, doText(m))
+		if m == runbook.FlushCache {
+			line += touchText(r.Evidence)
+		}
+		out = append(out, line)
+	}
+	if len(out) == 0 && v.ID == runbook.Healthy {
+		out = append(out, "✓ *Nothing.*")
+	}
+	if len(v.Stranded) > 0 {
+		out = append(out, "⚠️ *Hard cut:* tokens signed with "+codes(v.Stranded, namesInReport)+" are refused as soon as the cache is flushed.")
+	}
+	for _, a := range v.Against {
+		mark := "⛔ "
+		if v.ID == runbook.Healthy {
+			mark = "– "
+		}
+		out = append(out, mark+"*"+dontText(a.Mitigation, v)+":* "+prose(a.Reason, limitSentence)+".")
+	}
+	return out
+}
+
+// touchText says how much of the cache a flush would delete and spare.
+func touchText(e runbook.Evidence) string {
+	var old []string
+	kept, foreign := 0, 0
+	for _, m := range e.Marked() {
+		switch {
+		case m.Foreign != "":
+			foreign++
+		case m.Old:
+			old = append(old, m.Name)
+		default:
+			kept++
+		}
+	}
+	if len(old) == 0 {
+		return ""
+	}
+	s := fmt.Sprintf(" It deletes %s (%s) on %s", plural(len(old), "entry", "entries"), codes(old, namesInReport), plural(len(e.Cached.Shards), "shard", "shards"))
+	if spared := sparedText(kept, foreign, e.Cached.Others); spared != "" {
+		s += " and leaves " + spared + " alone"
+	}
+	return s + ". A colleague approves it first."
+}
+
+// sparedText lists what a flush of the matching keys does not touch.
+func sparedText(current, foreign int, others int64) string {
+	var parts []string
+	if current > 0 {
+		parts = append(parts, plural(current, "entry that holds the live keys", "entries that hold the live keys"))
+	}
+	if foreign > 0 {
+		parts = append(parts, plural(foreign, "entry of another issuer", "entries of other issuers"))
+	}
+	if others > 0 {
+		parts = append(parts, plural(int(others), "other key", "other keys"))
+	}
+	return andList(parts)
+}
+
+func andList(parts []string) string {
+	if len(parts) < 2 {
+		return strings.Join(parts, "")
+	}
+	return strings.Join(parts[:len(parts)-1], ", ") + " and " + parts[len(parts)-1]
+}
+
+// findingLines are the findings beside the verdict, the worst first.
+func findingLines(d runbook.Diagnosis) []string {
+	var out []string
+	for _, s := range severities {
+		for i, f := range d.Findings {
+			if f.Severity != s.severity || i == 0 && f.ID == d.Verdict.ID {
+				continue
+			}
+			out = append(out, s.word+prose(f.Summary, limitSentence))
+		}
+	}
+	return out
+}
+
+func resultLines(steps []runbook.Result) []string {
+	out := make([]string, len(steps))
+	for i, s := range steps {
+		out[i] = stepText(s.Step, s.Status, s.Summary, s.Duration)
+	}
+	return out
+}
+
+// reportButtons put the action that the verdict calls for first. Where a flush
+// would destroy the last good copy, or nothing is wrong, none is offered.
+func reportButtons(r runbook.Report) slack.Block {
+	v := r.Diagnosis.Verdict
+	value := clip(r.Target, limitButtonValue)
+	again := button(actionCheckAgain, value, "Check again", slack.StyleDefault)
+	details := button(actionDetails, value, "Details", slack.StyleDefault)
+	switch {
+	case v.Advises(runbook.FlushCache):
+		return slack.NewActionBlock("", button(actionRequestFlush, value, "Request flush", slack.StylePrimary), again, details)
+	case v.Forbids(), v.ID == runbook.Healthy, r.Evidence.Cached == nil:
+		return slack.NewActionBlock("", again, details)
+	}
+	return slack.NewActionBlock("", again, button(actionRequestFlush, value, "Request flush anyway"+ellipsis, slack.StyleDefault), details)
+}
+
+func reportFooter(r runbook.Report) string {
+	s := fmt.Sprintf("Checked at %s in %s", atTime(r.StartedAt), runbook.Duration(r.Duration))
+	if r.Shared {
+		s = fmt.Sprintf("Shared result: this check was made for somebody else at %s and not repeated", atTime(r.StartedAt.Add(r.Duration)))
+	}
+	if window := r.Question.Until.Sub(r.Question.Since); window > 0 {
+		s += " · window: the last " + runbook.Duration(window)
+	}
+	if r.Question.Kid != "" {
+		s += " · only kid " + code(r.Question.Kid)
+	}
+	if w := r.Diagnosis.Verdict.WouldChange; w != "" {
+		s += " · what would change the verdict: " + prose(w, limitSentence)
+	}
+	return s + " · evidence is in the thread"
+}

@@ -1,0 +1,83 @@
+package bot
+
+import (
+	"fmt"
+
+	"github.com/slack-go/slack"
+
+	"jwksbot/runbook"
+)
+
+// maxPlanned bounds how many planned entries a thread lists.
+const maxPlanned = 25
+
+// runThreadMessages is the evidence of an ended run, for its thread: every
+// line of proof, what the plan was, and who decided. Nil while the run goes
+// on, and where there is nothing to add to its message.
+func runThreadMessages(r runbook.Run) []message {
+	if !r.State.Ended() {
+		return nil
+	}
+	var blocks []slack.Block
+	if len(r.Receipts) > 0 {
+		blocks = append(blocks, titled("Proof of each step", proofLines(r), 60, roomBlock))
+		blocks = append(blocks, titled("What was planned", plannedLines(r.Plan), maxPlanned, roomBlock))
+	}
+	if gone := r.Plan.KidsGone(); len(gone) > 0 && deleted(r) {
+		blocks = append(blocks, section("*Keys of the plan that are not live:* "+codes(gone, 15)))
+	}
+	if lines := decisionLines(r); len(lines) > 0 {
+		blocks = append(blocks, titled("Decisions", lines, maxRows, roomBlock))
+	}
+	return pack(blocks, maxEvidence, func(part []slack.Block) message {
+		return message{
+			Text:     fallback("jwksbot: ", quoted(r.Target, limitName), ": the evidence of run ", quoted(r.ID, limitName)),
+			Blocks:   part,
+			Metadata: metadata(eventRun, r.ID, r.Target, r.Plan.Verdict, string(r.State)),
+		}
+	})
+}
+
+func proofLines(r runbook.Run) []string {
+	var lines []string
+	for _, rec := range r.Receipts {
+		lines = append(lines, stepText(rec.Step, rec.Status, rec.Summary, rec.EndedAt.Sub(rec.StartedAt))+" (ended at "+atTime(rec.EndedAt)+")")
+		for _, p := range rec.Proof {
+			lines = append(lines, "      • "+prose(p, limitSentence))
+		}
+	}
+	return lines
+}
+
+func plannedLines(p runbook.Plan) []string {
+	lines := make([]string, 0, len(p.Entries))
+	for _, e := range p.Entries {
+		kids := "no keys"
+		if len(e.Kids) > 0 {
+			kids = "kids " + codes(e.Kids, namesOnRun)
+		}
+		lines = append(lines, fmt.Sprintf("• %s on shard %s, %s: %s", code(e.Name), code(e.Shard), quoted(orText(e.Format, "unknown format"), limitName), kids))
+	}
+	return lines
+}
+
+// decisionWords name the kinds of decision as what somebody did.
+var decisionWords = map[runbook.DecisionKind]string{
+	runbook.DecideApprove: "approved", runbook.DecideDeny: "denied", runbook.DecideWithdraw: "withdrew",
+}
+
+func decisionLines(r runbook.Run) []string {
+	var lines []string
+	for _, d := range r.Decisions {
+		word := orText(decisionWords[d.Kind], quoted(string(d.Kind), limitName))
+		line := fmt.Sprintf("• %s %s %s plan %d", atTime(d.At), mention(d.By), word, d.Generation)
+		if d.Via == runbook.ViaTerminal {
+			line += " from a terminal"
+		}
+		if d.Reason != "" {
+			line += ": " + quoted(d.Reason, limitSentence)
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
