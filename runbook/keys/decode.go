@@ -25,6 +25,11 @@ type decoder struct {
 var decoders = []decoder{
 	{"gzip", startsWith("\x1f\x8b"), gunzip},
 	{"zlib", isZlib, inflate},
+	{"PHP serialize", isPHP, unphp},
+	{"Python pickle", isPickle, unpickle},
+	{"Java serialisation", isJava, unjava},
+	{"Rails cache entry", isRails, unrails},
+	{"Ruby Marshal", isRuby, unruby},
 }
 
 // Decode says what one cache entry holds. It never fails: bytes that no decoder
@@ -33,13 +38,13 @@ func Decode(e runbook.RawEntry) runbook.Reading {
 	d, found := newDocument(), error(nil)
 	kid := kidOf(e.Name)
 	switch {
-	case len(e.Parts) > 0 || e.Type != "" && e.Type != "string":
-		found = d.collection(e)
-	case len(e.Value) == 0 && e.Bytes > 0:
+	case len(e.Value) == 0 && len(e.Parts) == 0 && e.Bytes > 0:
 		return runbook.Reading{Format: "unknown", Content: runbook.ContentUnknown, Set: unread("not read: too large"),
 			Kid: kid, Note: fmt.Sprintf("%d bytes, too large to be read", e.Bytes)}
-	default:
+	case e.Type == "" || e.Type == "string":
 		found = d.stored(e.Value, 0, 0, kid)
+	default:
+		found = d.collection(e)
 	}
 	return d.reading(e, kid, found)
 }
@@ -65,6 +70,7 @@ func (d *document) stored(value []byte, layers, depth int, kid string) error {
 		}
 		return d.stored(inner, layers+1, depth, kid)
 	}
+	d.inside = value
 	return d.text(value, depth, kid)
 }
 
@@ -74,7 +80,7 @@ func (d *document) reading(e runbook.RawEntry, kid string, err error) runbook.Re
 	r := runbook.Reading{Set: d.set, Issuer: d.issuer, Written: d.written}
 	r.Content, r.Note = d.content(e)
 	if r.Content == runbook.ContentPoison || r.Content == runbook.ContentUnknown || r.Content == runbook.ContentEmpty && err != nil {
-		if marker, about := negative(e, kid); marker {
+		if marker, about := negative(e.Name, d.inside, kid); marker {
 			r.Content, r.Kid, r.Note = runbook.ContentNegative, about, "a marker that a kid does not exist"
 			d.path = []string{"negative marker"}
 		} else {

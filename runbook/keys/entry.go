@@ -45,9 +45,9 @@ var negativeTokens = []string{"negative", "not_found", "notfound", "not-found", 
 
 // negative says whether an entry is a marker that a kid does not exist, by its
 // name or by its small value, and about which kid.
-func negative(e runbook.RawEntry, kid string) (bool, string) {
-	value := bytes.TrimSpace(e.Value)
-	marker := slices.ContainsFunc(strings.FieldsFunc(strings.ToLower(e.Name), isSeparator), func(part string) bool {
+func negative(name string, value []byte, kid string) (bool, string) {
+	value = bytes.TrimSpace(value)
+	marker := slices.ContainsFunc(strings.FieldsFunc(strings.ToLower(name), isSeparator), func(part string) bool {
 		return part == "negative" || part == "neg" || part == "notfound" || part == "missing"
 	})
 	marker = marker && len(value) <= 256
@@ -109,9 +109,12 @@ func (d *document) collection(e runbook.RawEntry) error {
 		return nil
 	case e.Type == "hash":
 		d.path = append(d.path, "hash from kid to key")
-	default:
+	case e.Type == "set", e.Type == "zset", e.Type == "list":
 		d.set.Shape = runbook.ShapeArray
 		d.path = append(d.path, e.Type+" of keys")
+	default:
+		d.nature = natureBinary
+		return fmt.Errorf("a value of the Redis type %q, which holds no keys in any known way", e.Type)
 	}
 	return d.parts(e)
 }

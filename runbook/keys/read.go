@@ -29,6 +29,7 @@ type document struct {
 	path    []string  // the wrappings around the keys, from outside
 	issuer  string    // that an envelope names
 	written time.Time // that an envelope names
+	inside  []byte    // a stored value without its encodings
 	nature  nature    // what an unreadable text is
 }
 
@@ -185,7 +186,7 @@ func (d *document) notJSON(b []byte, err *jsonError) error {
 	switch {
 	case !utf8.Valid(b) || bytes.IndexByte(b, 0) >= 0:
 		d.nature = natureBinary
-		return fmt.Errorf("%d bytes of binary data, not JSON", len(b))
+		return fmt.Errorf("%d bytes of %s, not JSON", len(b), binaryKind(b))
 	case err.cut && strings.IndexByte(`{["`, first) >= 0:
 		d.nature = natureCut
 	case len(b) > 32 && len(bytes.Fields(b)) == 1:

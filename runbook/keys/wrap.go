@@ -49,3 +49,21 @@ func readInflated(r io.Reader) ([]byte, error) {
 	}
 	return out, nil
 }
+
+// binaryKinds are formats that are known by their first bytes and not read.
+var binaryKinds = []struct{ magic, name string }{
+	{"\x28\xb5\x2f\xfd", "zstd-compressed data"},
+	{"\x04\x22\x4d\x18", "lz4-compressed data"},
+	{"\xfd7zXZ", "xz-compressed data"},
+	{"\x00\x00\x00\x02", "igbinary data (PHP)"},
+}
+
+// binaryKind describes bytes that no decoder fits.
+func binaryKind(b []byte) string {
+	for _, k := range binaryKinds {
+		if bytes.HasPrefix(b, []byte(k.magic)) {
+			return k.name
+		}
+	}
+	return "binary data"
+}
