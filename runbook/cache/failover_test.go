@@ -1,0 +1,291 @@
+package cache
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"jwksbot/runbook"
+	"jwksbot/runbook/cache/redistest"
+)
+
+// fillEntries writes n entries and returns their snapshot.
+func fillEntries(t testing.TB, s *Store, raw redis.UniversalClient, n int) []runbook.Saved {
+	t.Helper()
+	ctx := testContext(t)
+	pipe := raw.Pipeline()
+	names := make([]string, n)
+	for i := range n {
+		names[i] = fmt.Sprintf("jwks:%05d", i)
+		pipe.Set(ctx, names[i], "old", 0)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		t.Fatal(err)
+	}
+	saved, err := s.Snapshot(ctx, names)
+	if err != nil || len(saved) != n {
+		t.Fatalf("snapshot of %d entries: %v", len(saved), err)
+	}
+	return saved
+}
+
+// tally counts fates and refuses an entry that is reported twice.
+func tally(t testing.TB, fates map[runbook.Fate]int) func([]Result) error {
+	seen := map[string]bool{}
+	return func(batch []Result) error {
+		for _, r := range batch {
+			if seen[r.Name] {
+				t.Errorf("%s reported twice", r.Name)
+			}
+			seen[r.Name] = true
+			fates[r.Fate]++
+		}
+		return nil
+	}
+}
+
+// A replica is promoted in the middle of a deletion: the old primary answers
+// READONLY, ElastiCache names the new one, and the deletion goes on there.
+func TestDeleteFollowsFailover(t *testing.T) {
+	a := redistest.Start(t, redistest.Options{})
+	b := redistest.Start(t, redistest.Options{ReplicaOf: a})
+	var present atomic.Pointer[redistest.Server]
+	present.Store(a)
+	e := &elastiCache{serve: func(url.Values) (int, string) { return 200, standaloneXML(present.Load().Addr, false) }}
+	s := newStore(t, Settings{ReplicationGroup: "oidc", AWS: e.config(t)})
+	saved := fillEntries(t, s, redis.NewClient(&redis.Options{Addr: a.Addr}), 3*batchOf)
+
+	fates := map[runbook.Fate]int{}
+	count := tally(t, fates)
+	batches := 0
+	err := s.Delete(testContext(t), saved, func(batch []Result) error {
+		if batches++; batches == 1 {
+			a.CLI(t, "wait", "1", "5000")
+			promote(t, b, a)
+			present.Store(b)
+		}
+		return count(batch)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fates[runbook.FateDeleted] != len(saved) || e.calls.Load() != 2 {
+		t.Errorf("fates %v of %d entries, %d look-ups", fates, len(saved), e.calls.Load())
+	}
+	if left := b.CLI(t, "dbsize"); left != "0" {
+		t.Errorf("%s entries left on the new primary", left)
+	}
+}
+
+func promote(t testing.TB, replica, old *redistest.Server) {
+	t.Helper()
+	replica.CLI(t, "replicaof", "no", "one")
+	host, port, _ := net.SplitHostPort(replica.Addr)
+	old.CLI(t, "replicaof", host, port)
+}
+
+// A URL that points at a replica: reading works, a deletion says what is
+// wrong and changes nothing.
+func TestReplicaIsRefusedForWriting(t *testing.T) {
+	a := redistest.Start(t, redistest.Options{})
+	a.CLI(t, "set", "jwks:1", "old")
+	b := redistest.Start(t, redistest.Options{ReplicaOf: a})
+	redistest.Await(t, "the replica to catch up", func() bool { return b.CLI(t, "dbsize") == "1" })
+	s := newStore(t, Settings{URL: "redis://" + b.Addr})
+	saved, err := s.Snapshot(testContext(t), []string{"jwks:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.Delete(testContext(t), saved, nil)
+	if err == nil || !strings.Contains(err.Error(), "is a replica now") || !strings.Contains(err.Error(), "point cache.url at the primary") {
+		t.Errorf("error = %v", err)
+	}
+}
+
+// A shard of a cluster fails over between snapshot and deletion.
+func TestDeleteFollowsClusterFailover(t *testing.T) {
+	nodes := redistest.StartCluster(t, 3, 1)
+	s := newStore(t, Settings{URL: "redis://" + nodes[0].Addr + "," + nodes[1].Addr})
+	raw := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{nodes[0].Addr}})
+	saved := fillEntries(t, s, raw, 600)
+	for _, n := range nodes {
+		if strings.Contains(n.CLI(t, "role"), "slave") {
+			n.CLI(t, "cluster", "failover")
+			redistest.Await(t, "the failover", func() bool { return strings.HasPrefix(n.CLI(t, "role"), "master") })
+			break
+		}
+	}
+	fates := map[runbook.Fate]int{}
+	if err := s.Delete(testContext(t), saved, tally(t, fates)); err != nil {
+		t.Fatal(err)
+	}
+	if fates[runbook.FateDeleted] != 600 {
+		t.Errorf("fates = %v", fates)
+	}
+}
+
+// While a resharding moves a slot, its keys lie on two servers. All are
+// listed once, saved, and deleted.
+func TestReshardingInProgress(t *testing.T) {
+	nodes := redistest.StartCluster(t, 3, 0)
+	ctx := testContext(t)
+	s := newStore(t, Settings{URL: "redis://" + nodes[0].Addr})
+	raw := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{nodes[0].Addr}})
+	names := []string{"jwks:{move}:gone", "jwks:{move}:moved", "jwks:{move}:staying", "jwks:elsewhere"}
+	for _, n := range names[1:] {
+		if err := raw.Set(ctx, n, "old", 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	slot := slotOf("{move}")
+	from := ownerOf(t, nodes, slot)
+	to := nodes[(from+1)%3]
+	to.CLI(t, "cluster", "setslot", strconv.Itoa(slot), "importing", nodes[from].CLI(t, "cluster", "myid"))
+	nodes[from].CLI(t, "cluster", "setslot", strconv.Itoa(slot), "migrating", to.CLI(t, "cluster", "myid"))
+	host, port, _ := net.SplitHostPort(to.Addr)
+	nodes[from].CLI(t, "migrate", host, port, names[1], "0", "5000")
+
+	listed, err := s.List(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(listed.Entries) != 3 || string(listed.Entries[0].Value) != "old" {
+		t.Errorf("listed %+v", listed.Entries)
+	}
+	saved, err := s.Snapshot(ctx, names)
+	if err != nil || len(saved) != 3 {
+		t.Fatalf("saved %d entries: %v", len(saved), err)
+	}
+	fates := map[runbook.Fate]int{}
+	if err := s.Delete(ctx, saved, tally(t, fates)); err != nil || fates[runbook.FateDeleted] != 3 {
+		t.Errorf("fates = %v, %v", fates, err)
+	}
+	compared, err := s.Compare(ctx, saved)
+	for _, r := range compared {
+		if r.Fate != runbook.FateGone {
+			t.Errorf("%s: %s", r.Name, r.Fate)
+		}
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func ownerOf(t testing.TB, nodes []*redistest.Server, slot int) int {
+	t.Helper()
+	raw := redis.NewClient(&redis.Options{Addr: nodes[0].Addr})
+	defer raw.Close()
+	slots, err := raw.ClusterSlots(testContext(t)).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range slots {
+		for i, n := range nodes {
+			if r.Start <= slot && slot <= r.End && r.Nodes[0].Addr == n.Addr {
+				return i
+			}
+		}
+	}
+	t.Fatalf("nobody serves slot %d", slot)
+	return 0
+}
+
+// Authorisers refill the cache while it is being emptied: nothing that they
+// write after the snapshot is ever deleted.
+func TestRefillDuringDeleteSurvives(t *testing.T) {
+	worlds(t, func(t *testing.T, w world) {
+		ctx := testContext(t)
+		saved := fillEntries(t, w.store, w.raw, 2000)
+		stop, stopped := make(chan struct{}), make(chan map[string]bool)
+		go func() {
+			fresh := map[string]bool{}
+			for i := 0; ; i = (i + 37) % len(saved) {
+				select {
+				case <-stop:
+					stopped <- fresh
+					return
+				default:
+				}
+				if w.raw.Set(ctx, saved[i].Name, "fresh", 0).Err() == nil {
+					fresh[saved[i].Name] = true
+				}
+			}
+		}()
+		fates := map[runbook.Fate]int{}
+		err := w.store.Delete(ctx, saved, tally(t, fates))
+		close(stop)
+		fresh := <-stopped
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name := range fresh {
+			if v := w.raw.Get(ctx, name).Val(); v != "fresh" {
+				t.Fatalf("%s = %q after it was refilled", name, v)
+			}
+		}
+		listed, err := w.store.List(ctx)
+		if err != nil || len(listed.Entries) != len(fresh) {
+			t.Errorf("%d entries left, %d were refilled: %v", len(listed.Entries), len(fresh), err)
+		}
+	})
+}
+
+// DUMP writes a hash in the order of its table; another order is the same
+// entry.
+func TestSameContentInAnotherOrderIsTheSame(t *testing.T) {
+	r := redistest.Start(t, redistest.Options{})
+	ctx := testContext(t)
+	raw := redis.NewClient(&redis.Options{Addr: r.Addr})
+	s := newStore(t, Settings{URL: "redis://" + r.Addr})
+	const fields = 40
+	write := func(from, to, step int) {
+		raw.Del(ctx, "jwks:h")
+		for i := from; i != to; i += step {
+			raw.HSet(ctx, "jwks:h", fmt.Sprintf("kid-%d", i), strings.Repeat("n", 100))
+		}
+	}
+	write(0, fields, 1)
+	saved, err := s.Snapshot(ctx, []string{"jwks:h"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(fields-1, -1, -1)
+	if raw.Dump(ctx, "jwks:h").Val() == string(saved[0].Payload) {
+		t.Fatal("both orders serialise the same: the test shows nothing")
+	}
+	results, err := s.Compare(ctx, saved)
+	if err != nil || results[0].Fate != runbook.FateLeft {
+		t.Errorf("%v, %v", results, err)
+	}
+	raw.HSet(ctx, "jwks:h", "kid-0", "another")
+	results, err = s.Compare(ctx, saved)
+	if err != nil || results[0].Fate != runbook.FateRewritten {
+		t.Errorf("%v, %v", results, err)
+	}
+}
+
+// A server that was restarted between two operations is found again.
+func TestRestartedServerIsReconnected(t *testing.T) {
+	a := redistest.Start(t, redistest.Options{})
+	b := redistest.Start(t, redistest.Options{})
+	var present atomic.Pointer[redistest.Server]
+	present.Store(a)
+	e := &elastiCache{serve: func(url.Values) (int, string) { return 200, standaloneXML(present.Load().Addr, false) }}
+	s := newStore(t, Settings{ReplicationGroup: "oidc", AWS: e.config(t)})
+	if _, err := s.List(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	a.Stop()
+	present.Store(b)
+	b.CLI(t, "set", "jwks:1", "v")
+	listed, err := s.List(testContext(t))
+	if err != nil || len(listed.Entries) != 1 {
+		t.Errorf("listing after the restart: %+v, %v", listed, err)
+	}
+}
