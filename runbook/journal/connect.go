@@ -1,0 +1,141 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// busyTimeout is how long a statement waits for another process that writes.
+const busyTimeout = 5 * time.Second
+
+// connect opens the database handle that url names.
+func (j *Journal) connect(ctx context.Context, url string) error {
+	if strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://") {
+		return j.connectPostgres(ctx, url)
+	}
+	path, err := sqlitePath(url)
+	if err != nil {
+		return fmt.Errorf("open journal %q: %w", url, err)
+	}
+	j.path, j.name, j.writer = path, path, make(chan struct{}, 1)
+	if err := prepareFile(path); err != nil {
+		return fmt.Errorf("open journal %q: %w", path, err)
+	}
+	j.db, err = openSQLite(path, 4)
+	return err
+}
+
+// sqlitePath takes the path out of "sqlite:path", "sqlite:///path" or "path".
+func sqlitePath(url string) (string, error) {
+	path := url
+	if rest, ok := strings.CutPrefix(url, "sqlite:"); ok {
+		path = strings.TrimPrefix(rest, "//")
+	} else if i := strings.Index(url, "://"); i > 0 {
+		return "", fmt.Errorf("%q is no kind of journal; give a file path or postgres://…", url[:i])
+	}
+	if path == "" || path == ":memory:" {
+		return "", errors.New("a journal has to outlive the program; give the path of a file")
+	}
+	return path, nil
+}
+
+// prepareFile creates the file, readable by its owner alone. An existing file
+// is not opened here: closing it again would drop SQLite's locks on it.
+func prepareFile(path string) error {
+	switch info, err := os.Stat(path); {
+	case err == nil && info.IsDir():
+		return errors.New("it is a directory; give the path of a file")
+	case err == nil:
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w; give jwksbot access to the directory", errors.Unwrap(err))
+	}
+	dir := filepath.Dir(path)
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("directory %q does not exist; create it, or name another path", dir)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cannot create it (%w); give jwksbot write access to the directory", errors.Unwrap(err))
+	}
+	return f.Close()
+}
+
+// openSQLite returns a handle whose transactions take the write lock at their
+// begin (so that no transaction fails halfway for it) and whose commits are on
+// the disk when they return.
+func openSQLite(path string, conns int) (*sql.DB, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("open journal %q: %w", path, err)
+	}
+	q := url.Values{"_txlock": {"immediate"}, "_pragma": {
+		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
+		"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)", "cache_size(-1000)",
+	}}
+	dsn := url.URL{Scheme: "file", Path: abs, RawQuery: q.Encode()}
+	db, err := sql.Open("sqlite", dsn.String())
+	if err != nil {
+		return nil, fmt.Errorf("open journal %q: %w", path, err)
+	}
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(2)
+	return db, nil
+}
+
+func (j *Journal) connectPostgres(ctx context.Context, raw string) error {
+	pool, err := openPool(ctx, raw)
+	if err != nil {
+		return fmt.Errorf("open journal: %w", err) // pgx hides the password
+	}
+	j.pool, j.name = pool, postgresName(pool.Config().ConnConfig)
+	j.db, j.writer = stdlib.OpenDBFromPool(pool), make(chan struct{}, poolSize/2)
+	return nil
+}
+
+// poolSize is the number of connections that a process opens at most, and the
+// executor once more for the engine.
+const poolSize = 10
+
+// openPool makes a pool of few connections; it connects when it is used.
+func openPool(ctx context.Context, raw string) (*pgxpool.Pool, error) {
+	config, err := pgxpool.ParseConfig(raw)
+	if err != nil {
+		return nil, err
+	}
+	config.MaxConns = poolSize
+	config.ConnConfig.ConnectTimeout = 5 * time.Second
+	config.ConnConfig.RuntimeParams["application_name"] = "jwksbot"
+	return pgxpool.NewWithConfig(ctx, config)
+}
+
+// postgresName is the place without the credentials.
+func postgresName(c *pgx.ConnConfig) string {
+	return fmt.Sprintf("postgres://%s:%d/%s", c.Host, c.Port, c.Database)
+}
+
+func (j *Journal) disconnect() error {
+	err := j.db.Close()
+	if j.pool != nil {
+		j.pool.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("close journal %q: %w", j.name, err)
+	}
+	return nil
+}

@@ -1,0 +1,185 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"jwksbot/runbook"
+)
+
+// Errors of executing.
+var (
+	// ErrExecutorElsewhere says that another process executes the journal.
+	ErrExecutorElsewhere = errors.New("another process executes this journal")
+	// ErrNotExecutor says that this process does not, or no longer, execute the journal.
+	ErrNotExecutor = errors.New("this process does not execute the journal")
+)
+
+// Times of executing, in real time.
+const (
+	lockPoll   = 500 * time.Millisecond // how soon a free lock is noticed
+	lockBeat   = time.Second            // how often the held lock is checked
+	sweepEvery = time.Minute            // how often lost workflows are looked for
+	drainLimit = 10 * time.Second       // for steps that run when Execute is ended
+	stopLimit  = 5 * time.Second        // for steps that were told to stop, and for the engine
+	engineKeep = 7 * 24 * time.Hour     // how long ended workflows are kept
+)
+
+// Advance carries out the state that the run is in and says what came of it.
+// It may be called more than once for a state. An error is tried again a few
+// times; the context's end is no failure of the run.
+type Advance = func(context.Context, runbook.Run) (runbook.Transition, error)
+
+// Execute makes this process the executor: it waits until no other process is,
+// then carries out approved runs with advance, those first that were cut off.
+// It returns nil after ctx has ended: steps that run may finish within 10
+// seconds, later ones are told to stop; every run goes on with the next
+// executor. It returns an error when the lock is lost or the journal cannot be
+// executed; the process should end then and start anew.
+func (j *Journal) Execute(ctx context.Context, advance Advance) error {
+	return j.execute(ctx, advance, true)
+}
+
+// TryExecute is Execute for a process that need not execute: it returns
+// ErrExecutorElsewhere at once if another process does.
+func (j *Journal) TryExecute(ctx context.Context, advance Advance) error {
+	return j.execute(ctx, advance, false)
+}
+
+// Executing says whether this process carries out runs.
+func (j *Journal) Executing() bool { return j.executor.Load() != nil }
+
+// Guard returns nil while this process is the executor by the journal's own
+// account, and ErrNotExecutor otherwise. Call it right before an effect: a
+// process that was stopped for a while may have been replaced.
+func (j *Journal) Guard(ctx context.Context) error {
+	x := j.executor.Load()
+	if x == nil || x.ctx.Err() != nil {
+		return ErrNotExecutor
+	}
+	epoch, _, err := j.epoch(ctx)
+	if err != nil {
+		return err
+	}
+	if epoch != x.epoch {
+		return ErrNotExecutor
+	}
+	return nil
+}
+
+func (j *Journal) execute(ctx context.Context, advance Advance, wait bool) error {
+	lock, err := j.acquire(ctx, wait)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	epoch, err := j.takeOver(ctx)
+	if err != nil {
+		lock.release()
+		return err
+	}
+	x := newExecutor(j, advance, epoch)
+	eng, err := j.launch(x.carry)
+	if err != nil {
+		x.cancel(err)
+		lock.release()
+		return err
+	}
+	j.executor.Store(x)
+	j.log.Info("executing runs", "journal", j.name, "epoch", epoch)
+	err = x.watch(ctx, lock, eng)
+	j.executor.CompareAndSwap(x, nil)
+	stopped := x.stop(eng, err)
+	if stopped != nil {
+		// A step that does not stop may still act: the lock is kept until this
+		// process ends, so that no other one acts beside it.
+		return errors.Join(err, stopped)
+	}
+	lock.release()
+	return err
+}
+
+// acquire takes the lock; with wait it asks until it gets it or ctx ends.
+func (j *Journal) acquire(ctx context.Context, wait bool) (executorLock, error) {
+	told := false
+	for {
+		lock, err := j.tryLock(ctx)
+		if err == nil {
+			return lock, nil
+		}
+		if !errors.Is(err, errLocked) {
+			if !wait || j.pool == nil {
+				return nil, err
+			}
+			j.log.Warn("the executor's lock cannot be asked for, trying on", "journal", j.name, "error", err)
+		} else if !wait {
+			return nil, j.elsewhere(ctx)
+		} else if !told {
+			told = true
+			j.log.Info("another process executes runs, waiting", "journal", j.name, "executor", j.elsewhere(ctx).Error())
+		}
+		if err := (runbook.SystemClock{}).Wait(ctx, lockPoll); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// elsewhere is ErrExecutorElsewhere with the holder's name.
+func (j *Journal) elsewhere(ctx context.Context) error {
+	if _, name, err := j.epoch(ctx); err == nil && name != "" {
+		return fmt.Errorf("%w: %s", ErrExecutorElsewhere, name)
+	}
+	return ErrExecutorElsewhere
+}
+
+// epoch reads the number and the name of the present executor.
+func (j *Journal) epoch(ctx context.Context) (int64, string, error) {
+	var epoch int64
+	var name string
+	if err := j.db.QueryRowContext(ctx, `SELECT epoch, name FROM holder WHERE id = 1`).Scan(&epoch, &name); err != nil {
+		return 0, "", j.explain("read", err)
+	}
+	return epoch, name, nil
+}
+
+// takeOver raises the epoch: what an earlier executor still tries to record is
+// refused from here on.
+func (j *Journal) takeOver(ctx context.Context) (int64, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown host"
+	}
+	name := fmt.Sprintf("process %d on %s", os.Getpid(), host)
+	var epoch int64
+	err = j.write(ctx, "execute", func(t *tx) error {
+		if err := t.row(ctx, `SELECT epoch FROM holder WHERE id = 1`+j.forUpdate()).Scan(&epoch); err != nil {
+			return err
+		}
+		epoch++
+		_, err := t.exec(ctx, `UPDATE holder SET epoch = ?, name = ?, since = ? WHERE id = 1`, epoch, clean(name), j.stamp(j.now()))
+		return err
+	})
+	return epoch, err
+}
+
+// fence refuses a transaction of an executor that was replaced. The row stays
+// locked until the commit, so that a take-over comes after it.
+func (x *executor) fence(t *tx) error {
+	lock := ""
+	if x.j.pool != nil {
+		lock = " FOR SHARE"
+	}
+	var epoch int64
+	if err := t.row(context.WithoutCancel(x.ctx), `SELECT epoch FROM holder WHERE id = 1`+lock).Scan(&epoch); err != nil {
+		return err
+	}
+	if epoch != x.epoch {
+		return ErrNotExecutor
+	}
+	return nil
+}

@@ -1,0 +1,179 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"jwksbot/runbook"
+)
+
+// executor is one tenure of this process as the executor.
+type executor struct {
+	j       *Journal
+	advance Advance
+	epoch   int64
+	ctx     context.Context // of the steps
+	cancel  context.CancelCauseFunc
+	waits   context.Context // of pauses between attempts: ends when the draining begins
+	hurry   context.CancelFunc
+
+	mu      sync.Mutex
+	closing bool
+	running map[string]bool // by run; one run is carried out by one step at a time
+	idle    chan struct{}   // closed when closing and nothing is running
+
+	suspects map[string]bool // runs whose workflow seemed lost at the last sweep
+}
+
+func newExecutor(j *Journal, advance Advance, epoch int64) *executor {
+	x := &executor{j: j, advance: advance, epoch: epoch, running: map[string]bool{}, idle: make(chan struct{}), suspects: map[string]bool{}}
+	x.ctx, x.cancel = context.WithCancelCause(j.life)
+	x.waits, x.hurry = context.WithCancel(x.ctx)
+	return x
+}
+
+// begin registers a step of the run. taken: another step of it is running.
+func (x *executor) begin(run string) (ok, taken bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.closing || x.running[run] {
+		return false, x.running[run] && !x.closing
+	}
+	x.running[run] = true
+	return true, false
+}
+
+func (x *executor) finish(run string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	delete(x.running, run)
+	if x.closing && len(x.running) == 0 {
+		close(x.idle)
+	}
+}
+
+// close lets no new step begin; idle is closed when the last one has ended.
+func (x *executor) close() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.closing = true
+	if len(x.running) == 0 {
+		close(x.idle)
+	}
+}
+
+// watch returns nil when ctx ends, and an error when the lock or the epoch is
+// lost. Between, it looks for lost workflows.
+func (x *executor) watch(ctx context.Context, lock executorLock, eng *engine) error {
+	beat := time.NewTicker(lockBeat)
+	defer beat.Stop()
+	var swept time.Time
+	for {
+		if time.Since(swept) >= sweepEvery {
+			swept = time.Now()
+			if err := x.sweep(ctx, eng); err != nil && ctx.Err() == nil {
+				x.j.log.Warn("looking for lost runs", "error", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-beat.C:
+		}
+		if err := lock.check(ctx); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("execute journal %q: the lock is lost: %w", x.j.name, err)
+		}
+		// An epoch that cannot be read is no proof; the fence checks it again.
+		if epoch, name, err := x.j.epoch(ctx); err == nil && epoch != x.epoch {
+			return fmt.Errorf("execute journal %q: %w: %s", x.j.name, ErrExecutorElsewhere, name)
+		}
+	}
+}
+
+// stop ends the tenure: at once after lost, else with time for running steps.
+func (x *executor) stop(eng *engine, lost error) error {
+	x.close()
+	x.hurry()
+	if lost == nil {
+		waitFor(x.idle, drainLimit)
+	}
+	x.cancel(errors.Join(ErrNotExecutor, lost))
+	idle := waitFor(x.idle, stopLimit)
+	err := eng.stop(stopLimit)
+	if !idle {
+		return fmt.Errorf("execute journal %q: a step does not stop; end the process", x.j.name)
+	}
+	if err != nil {
+		x.j.log.Warn("stopping the engine", "error", err)
+	}
+	return nil
+}
+
+func waitFor(c <-chan struct{}, limit time.Duration) bool {
+	t := time.NewTimer(limit)
+	defer t.Stop()
+	select {
+	case <-c:
+		return true
+	case <-t.C:
+		return false
+	}
+}
+
+// sweep gives every open run that has lost its workflow a new one: its own
+// ended in an error, was deleted, or is marked as running and does not run. The
+// last is believed only when it is seen twice.
+func (x *executor) sweep(ctx context.Context, eng *engine) error {
+	open, err := x.j.Runs(ctx, runbook.Filter{States: holding(), Limit: 10000})
+	if err != nil {
+		return err
+	}
+	suspects := map[string]bool{}
+	for _, run := range open {
+		w := work{Run: run.ID, Generation: run.Generation, State: run.State}
+		all, queued, running, err := eng.workflows(w)
+		if err != nil {
+			return err
+		}
+		if queued > 0 || x.runs(run.ID) {
+			continue
+		}
+		if running > 0 && !x.suspects[run.ID] {
+			suspects[run.ID] = true
+			continue
+		}
+		now, err := x.j.Run(ctx, run.ID)
+		if err != nil || now.Version != run.Version {
+			continue // it moves, so it is not lost
+		}
+		x.j.log.Warn("an open run had lost its workflow, it goes on", "run", run.ID, "state", run.State)
+		if err := eng.again(w, all); err != nil {
+			return err
+		}
+	}
+	x.suspects = suspects
+	if err := x.j.pruneSnapshots(ctx); err != nil {
+		return err
+	}
+	return eng.prune(time.Now().Add(-engineKeep))
+}
+
+func (x *executor) runs(id string) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.running[id]
+}
+
+// holding lists the states in which a run is carried out.
+func holding() []runbook.State {
+	var out []runbook.State
+	for _, s := range runbook.States() {
+		if s.Holds() {
+			out = append(out, s)
+		}
+	}
+	return out
+}

@@ -1,0 +1,162 @@
+// Package journal keeps the runs, the decisions on them, the audit trail and
+// the snapshots, and executes approved runs durably. It lives in one SQLite
+// file or in one Postgres database; people may query its tables (schema.go).
+//
+// # Words
+//
+// The journal is the database. The executor is the one process that carries
+// out runs; it holds a lock beside the journal and has an epoch, a number that
+// rises at every take-over. Every other process may create runs, decide on
+// them and read them: the run it approves is carried out by the executor.
+//
+// # Promises
+//
+//   - Change is a compare-and-set: a run, its decisions, its audit rows and the
+//     order to execute it are written in one transaction or not at all.
+//   - At most one run holds a resource: the database refuses a second one.
+//   - A run that was approved is carried out until it ends, through crashes and
+//     restarts; what was written as an audit row was written once.
+//   - A state may be carried out more than once (a crash between its effect and
+//     the record of it); its result is recorded once.
+//   - An executor that lost its lock records nothing more: its epoch is checked
+//     inside every transaction that moves a run.
+//   - Values of cache entries are in the table snapshots and nowhere else.
+//
+// # How a run is carried out
+//
+// The transaction that makes a run "approved" enqueues a workflow of the
+// engine (engine.go). The workflow is a loop over states: each state is one
+// recorded step whose output is the state that it led to, so that a new version
+// of the program can add states and still finish old runs. The row in runs, not
+// the engine, says where a run stands; a step that finds the row further on
+// goes on from there.
+package journal
+
+import (
+	"context"
+	"crypto/cipher"
+	"database/sql"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"jwksbot/runbook"
+)
+
+// Settings say where the journal is and how it is kept.
+type Settings struct {
+	// URL is a file path, "sqlite:" and a path, or postgres://….
+	URL   string
+	Clock runbook.Clock // nil: real time
+	Log   *slog.Logger  // nil: nothing is logged
+	// SnapshotKey encrypts snapshots (AES-256, 32 bytes); empty: as they are.
+	SnapshotKey []byte
+	// AuditKey keys the audit chain (HMAC-SHA-256, 32 bytes); empty: plain SHA-256.
+	AuditKey []byte
+	// SnapshotKeep is how long snapshots are kept; 0 means 24 hours.
+	SnapshotKeep time.Duration
+}
+
+// Journal is an open journal. It is safe for concurrent use.
+type Journal struct {
+	db    *sql.DB
+	pool  *pgxpool.Pool // nil on SQLite
+	path  string        // the SQLite file, "" on Postgres
+	name  string        // for messages: the path, or the URL without credentials
+	clock runbook.Clock
+	log   *slog.Logger
+
+	auditKey []byte
+	sealer   cipher.AEAD // nil: snapshots are not encrypted
+	keep     time.Duration
+
+	// writer bounds the transactions that write. On SQLite it lets one through
+	// at a time, so that only processes compete for the file's lock; on Postgres
+	// it leaves connections for those who read and for the engine. Nothing that
+	// holds it waits for anything but the database.
+	writer chan struct{}
+
+	life     context.Context // until Close
+	end      context.CancelFunc
+	enqueuer enqueuer
+	executor atomic.Pointer[executor]
+
+	mu   sync.Mutex
+	subs map[chan struct{}]struct{}
+}
+
+const defaultSnapshotKeep = 24 * time.Hour
+
+// Open opens the journal and brings its tables up to date. The error is for the
+// operator. Nothing is executed before Execute.
+func Open(ctx context.Context, s Settings) (*Journal, error) {
+	j := &Journal{
+		clock: s.Clock, log: s.Log, auditKey: s.AuditKey, keep: s.SnapshotKeep,
+		subs: map[chan struct{}]struct{}{},
+	}
+	if j.clock == nil {
+		j.clock = runbook.SystemClock{}
+	}
+	if j.log == nil {
+		j.log = slog.New(slog.DiscardHandler)
+	}
+	if j.keep == 0 {
+		j.keep = defaultSnapshotKeep
+	}
+	if n := len(s.AuditKey); n != 0 && n != 32 {
+		return nil, fmt.Errorf("open journal: the audit key has %d bytes; give 32", n)
+	}
+	var err error
+	if j.sealer, err = newSealer(s.SnapshotKey); err != nil {
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	if err := j.connect(ctx, s.URL); err != nil {
+		return nil, err
+	}
+	if err := j.migrate(ctx); err != nil {
+		j.disconnect()
+		return nil, err
+	}
+	j.life, j.end = context.WithCancel(context.Background())
+	return j, nil
+}
+
+// Close closes the journal. End Execute first (by its context); Close does not
+// wait for it.
+func (j *Journal) Close(context.Context) error {
+	j.end()
+	return j.disconnect()
+}
+
+// Subscribe returns a channel that gets a value after changes that this process
+// made, several changes in one; changes of other processes have to be polled
+// for. The function ends the subscription.
+func (j *Journal) Subscribe() (<-chan struct{}, func()) {
+	c := make(chan struct{}, 1)
+	j.mu.Lock()
+	j.subs[c] = struct{}{}
+	j.mu.Unlock()
+	return c, func() {
+		j.mu.Lock()
+		delete(j.subs, c)
+		j.mu.Unlock()
+	}
+}
+
+func (j *Journal) signal() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for c := range j.subs {
+		select {
+		case c <- struct{}{}:
+		default: // one is waiting already
+		}
+	}
+}
+
+// now is the clock's time as it is stored: UTC, microseconds.
+func (j *Journal) now() time.Time { return j.clock.Now().UTC().Truncate(time.Microsecond) }

@@ -1,0 +1,182 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// schemaVersion is the number of the last element of schema.
+const schemaVersion = 1
+
+// schema holds the statements that lead from one version to the next. BLOB,
+// TIME and JSON stand for the engine's own types. On SQLite times are text in
+// UTC with six decimals, so that they sort.
+//
+// runs.body is the whole run as JSON; the columns beside it are copies for
+// queries, except version, shown, channel and ts, which are the truth.
+var schema = [schemaVersion]string{`
+CREATE TABLE runs (
+	id         TEXT PRIMARY KEY,
+	target     TEXT NOT NULL,
+	resource   TEXT NOT NULL,
+	state      TEXT NOT NULL,
+	generation INTEGER NOT NULL,
+	version    BIGINT NOT NULL,
+	shown      BIGINT NOT NULL,
+	requester  TEXT NOT NULL,
+	ticket     TEXT NOT NULL,
+	reason     TEXT NOT NULL,
+	verdict    TEXT NOT NULL,
+	digest     TEXT NOT NULL,
+	created_at TIME,
+	expires_at TIME,
+	next_at    TIME,
+	ended_at   TIME,
+	channel    TEXT NOT NULL,
+	ts         TEXT NOT NULL,
+	holds      INTEGER NOT NULL,
+	body       JSON NOT NULL
+);
+CREATE UNIQUE INDEX runs_one_holder ON runs (resource) WHERE holds = 1;
+CREATE INDEX runs_newest ON runs (created_at);
+CREATE INDEX runs_due ON runs (next_at) WHERE next_at IS NOT NULL;
+CREATE TABLE decisions (
+	run_id     TEXT NOT NULL REFERENCES runs (id),
+	generation INTEGER NOT NULL,
+	actor      TEXT NOT NULL,
+	name       TEXT NOT NULL,
+	kind       TEXT NOT NULL,
+	reason     TEXT NOT NULL,
+	via        TEXT NOT NULL,
+	at         TIME,
+	UNIQUE (run_id, generation, actor, kind)
+);
+CREATE TABLE audit (
+	seq    BIGINT PRIMARY KEY,
+	at     TEXT NOT NULL,
+	actor  TEXT NOT NULL,
+	kind   TEXT NOT NULL,
+	run    TEXT NOT NULL,
+	target TEXT NOT NULL,
+	ticket TEXT NOT NULL,
+	reason TEXT NOT NULL,
+	digest TEXT NOT NULL,
+	detail TEXT NOT NULL,
+	keyed  INTEGER NOT NULL,
+	prev   TEXT NOT NULL,
+	hash   TEXT NOT NULL
+);
+CREATE INDEX audit_run ON audit (run);
+CREATE TABLE audit_head (id INTEGER PRIMARY KEY, seq BIGINT NOT NULL, hash TEXT NOT NULL);
+INSERT INTO audit_head VALUES (1, 0, '');
+CREATE TABLE snapshots (
+	run_id   TEXT NOT NULL REFERENCES runs (id),
+	seq      INTEGER NOT NULL,
+	name     TEXT NOT NULL,
+	shard    TEXT NOT NULL,
+	type     TEXT NOT NULL,
+	bytes    BIGINT NOT NULL,
+	ttl_ms   BIGINT NOT NULL,
+	taken_at TIME,
+	sealed   INTEGER NOT NULL,
+	payload  BLOB NOT NULL,
+	sha      TEXT NOT NULL,
+	fate     TEXT NOT NULL,
+	PRIMARY KEY (run_id, seq)
+);
+CREATE INDEX snapshots_name ON snapshots (run_id, name, shard);
+CREATE TABLE holder (id INTEGER PRIMARY KEY, epoch BIGINT NOT NULL, name TEXT NOT NULL, since TIME);
+INSERT INTO holder VALUES (1, 0, '', NULL);
+`}
+
+// migrate brings the tables to schemaVersion. It begins a writing transaction
+// in any case, so that a journal that cannot be written is noticed at once.
+func (j *Journal) migrate(ctx context.Context) error {
+	err := j.write(ctx, "open", func(t *tx) error {
+		if j.pool != nil { // two replicas may start on an empty database together
+			if _, err := t.exec(ctx, `SELECT pg_advisory_xact_lock(?)`, lockKey+1); err != nil {
+				return err
+			}
+		}
+		version, err := t.version(ctx)
+		if err != nil {
+			return err
+		}
+		if version > schemaVersion {
+			return fmt.Errorf("it was written by a newer jwksbot (schema %d; this one knows %d); use that version or another journal", version, schemaVersion)
+		}
+		if version == schemaVersion {
+			return errUnchanged
+		}
+		return t.upgrade(ctx, version)
+	})
+	if errors.Is(err, errUnchanged) {
+		return nil
+	}
+	return err
+}
+
+// version reads the schema's version; 0 for an empty database.
+func (t *tx) version(ctx context.Context) (int, error) {
+	tables := `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`
+	if t.j.pool != nil {
+		tables = `SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()`
+	}
+	rows, err := t.query(ctx, tables)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	var others []string
+	known := false
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return 0, err
+		}
+		if name == "journal_schema" {
+			known = true
+		}
+		others = append(others, name)
+	}
+	if err := rows.Err(); err != nil {
+		return 0, err
+	}
+	if !known && len(others) > 0 && t.j.pool == nil {
+		return 0, fmt.Errorf("it is the database of another program (table %q); name another path", others[0])
+	}
+	if !known {
+		return 0, nil
+	}
+	var version int
+	err = t.row(ctx, `SELECT version FROM journal_schema`).Scan(&version)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return version, err
+}
+
+func (t *tx) upgrade(ctx context.Context, from int) error {
+	types := strings.NewReplacer(" TIME", " TEXT")
+	if t.j.pool != nil {
+		types = strings.NewReplacer(" TIME", " TIMESTAMPTZ", " BLOB", " BYTEA")
+	}
+	statements := []string{`CREATE TABLE IF NOT EXISTS journal_schema (version INTEGER NOT NULL)`}
+	for _, step := range schema[from:] {
+		statements = append(statements, strings.Split(types.Replace(step), ";\n")...)
+	}
+	statements = append(statements, `DELETE FROM journal_schema`,
+		fmt.Sprintf(`INSERT INTO journal_schema VALUES (%d)`, schemaVersion))
+	for _, s := range statements {
+		if strings.TrimSpace(s) == "" {
+			continue
+		}
+		if _, err := t.exec(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}

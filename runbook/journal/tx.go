@@ -1,0 +1,202 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// errUnchanged rolls a transaction back that had nothing to write.
+var errUnchanged = errors.New("nothing to write")
+
+// tx is a writing transaction.
+type tx struct {
+	*sql.Tx
+	j *Journal
+}
+
+// write runs fn in a transaction that is committed if fn returns nil. On
+// Postgres a transaction that lost against another one is run again.
+func (j *Journal) write(ctx context.Context, op string, fn func(*tx) error) error {
+	for attempt := 1; ; attempt++ {
+		err := j.writeOnce(ctx, fn)
+		if err == nil {
+			return nil
+		}
+		if !lostRace(err) || attempt == 5 {
+			return j.explain(op, err)
+		}
+	}
+}
+
+func (j *Journal) writeOnce(ctx context.Context, fn func(*tx) error) error {
+	select {
+	case j.writer <- struct{}{}:
+		defer func() { <-j.writer }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	t, err := j.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer t.Rollback() // nothing after a commit
+	if err := fn(&tx{Tx: t, j: j}); err != nil {
+		return err
+	}
+	return t.Commit()
+}
+
+func (t *tx) exec(ctx context.Context, q string, args ...any) (sql.Result, error) {
+	return t.ExecContext(ctx, t.j.rebind(q), args...)
+}
+
+func (t *tx) query(ctx context.Context, q string, args ...any) (*sql.Rows, error) {
+	return t.QueryContext(ctx, t.j.rebind(q), args...)
+}
+
+func (t *tx) row(ctx context.Context, q string, args ...any) *sql.Row {
+	return t.QueryRowContext(ctx, t.j.rebind(q), args...)
+}
+
+// forUpdate is what a SELECT needs to keep others from the row. A writing
+// transaction on SQLite keeps them out altogether.
+func (j *Journal) forUpdate() string {
+	if j.pool == nil {
+		return ""
+	}
+	return " FOR UPDATE"
+}
+
+// rebind turns ? into $1, $2, … for Postgres.
+func (j *Journal) rebind(q string) string {
+	if j.pool == nil {
+		return q
+	}
+	var b strings.Builder
+	n := 0
+	for i := range len(q) {
+		if q[i] != '?' {
+			b.WriteByte(q[i])
+			continue
+		}
+		n++
+		b.WriteByte('$')
+		b.WriteString(strconv.Itoa(n))
+	}
+	return b.String()
+}
+
+// stampLayout has a fixed width, so that times sort as text.
+const stampLayout = "2006-01-02T15:04:05.000000Z"
+
+// stamp is a time as a column takes it; the zero time is NULL.
+func (j *Journal) stamp(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	if j.pool != nil {
+		return t.UTC()
+	}
+	return t.UTC().Format(stampLayout)
+}
+
+// instant scans a column that stamp wrote.
+type instant struct{ time.Time }
+
+// Scan implements sql.Scanner.
+func (i *instant) Scan(v any) error {
+	switch v := v.(type) {
+	case nil:
+		i.Time = time.Time{}
+	case time.Time:
+		i.Time = v.UTC()
+	case string:
+		t, err := time.Parse(stampLayout, v)
+		if err != nil {
+			return fmt.Errorf("time %q: %w", v, err)
+		}
+		i.Time = t
+	default:
+		return fmt.Errorf("a time is stored as %T", v)
+	}
+	return nil
+}
+
+// clean drops what Postgres cannot keep in text.
+func clean(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
+}
+
+// violates says whether a constraint that must be unique, or a reference, was
+// hurt.
+func violates(err error) bool {
+	var s *sqlite.Error
+	if errors.As(err, &s) {
+		switch s.Code() {
+		case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+			return true
+		}
+	}
+	var p *pgconn.PgError
+	return errors.As(err, &p) && (p.Code == "23505" || p.Code == "23503")
+}
+
+// lostRace says that the same transaction may succeed when it is run again.
+func lostRace(err error) bool {
+	var p *pgconn.PgError
+	return errors.As(err, &p) && (p.Code == "40001" || p.Code == "40P01")
+}
+
+// explain adds what happened and what to do for errors of the database; other
+// errors pass as they are.
+func (j *Journal) explain(op string, err error) error {
+	var s *sqlite.Error
+	var p *pgconn.PgError
+	var c *pgconn.ConnectError
+	switch {
+	case errors.As(err, &s):
+		if advice, ok := sqliteAdvice[s.Code()&0xff]; ok {
+			return fmt.Errorf("%s journal %q: %s: %w", op, j.name, advice, err)
+		}
+	case errors.As(err, &p):
+		if advice, ok := postgresAdvice[p.Code]; ok {
+			return fmt.Errorf("%s journal %q: %s: %w", op, j.name, advice, err)
+		}
+	case errors.As(err, &c):
+		return fmt.Errorf("%s journal %q: the server cannot be reached; check the address, the network and the server: %w", op, j.name, err)
+	case op != "open":
+		return err
+	case errors.Is(err, errUnchanged):
+		return err
+	}
+	return fmt.Errorf("%s journal %q: %w", op, j.name, err)
+}
+
+var sqliteAdvice = map[int]string{
+	sqlite3.SQLITE_BUSY:     "another program has it locked; close that program (a database shell, a backup) and try again",
+	sqlite3.SQLITE_READONLY: "it cannot be written; give jwksbot write access to the file and its directory",
+	sqlite3.SQLITE_CANTOPEN: "it cannot be opened; give jwksbot access to the file and its directory",
+	sqlite3.SQLITE_FULL:     "the disk is full; free some space, nothing of this change was written",
+	sqlite3.SQLITE_IOERR:    "the disk reported an error; check it, nothing of this change was written",
+	sqlite3.SQLITE_CORRUPT:  "the file is damaged; restore it from a copy, or move it away to start a new one",
+	sqlite3.SQLITE_NOTADB:   "the file is no journal; name another path",
+}
+
+var postgresAdvice = map[string]string{
+	"28P01": "the password is wrong",
+	"28000": "this user may not connect",
+	"3D000": "there is no such database; create it",
+	"42501": "this user may not do that; grant it the schema",
+	"25006": "the server is read-only (a standby?); name the primary",
+	"53100": "the server's disk is full; free some space, nothing of this change was written",
+	"53300": "the server has no connection left",
+}
