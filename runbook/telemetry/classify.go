@@ -163,10 +163,37 @@ func (c *Classifier) Line(text string) (class, kid string, ok bool) {
 	return "", "", false
 }
 
-// class decides one line.
+// class decides one line. The stack frames of a trace on one line (JSON logs)
+// name files and types in which phrases occur ("RateLimitedJwkProvider"); what
+// stands before the first frame decides, if it can.
 func (c *Classifier) class(line string) string {
 	found, ok := c.terms.find(line)
-	if !ok || found.has(c.metrics) || found.has(c.method) && found.has(c.protocol) {
+	if !ok {
+		return ""
+	}
+	if i := firstFrame(line); i > 0 {
+		if head, ok := c.terms.find(line[:i]); ok {
+			if class := c.decide(line[:i], &head); class != "" {
+				return class
+			}
+		}
+	}
+	return c.decide(line, &found)
+}
+
+// firstFrame returns where the first stack frame begins on a line, -1 without.
+func firstFrame(line string) int {
+	for _, frame := range [...]string{`\tat `, "\tat ", "    at "} {
+		if i := strings.Index(line, frame); i >= 0 {
+			return i
+		}
+	}
+	return -1
+}
+
+// decide finds the first rule of the table that fits.
+func (c *Classifier) decide(line string, found *groupSet) string {
+	if found.has(c.metrics) || found.has(c.method) && found.has(c.protocol) {
 		return ""
 	}
 	for i := range c.rules {

@@ -51,7 +51,7 @@ func scanKid(text, word string, field bool) string {
 		if !wholeWord(text, start, i) || otherKey(text[:start]) {
 			continue
 		}
-		if kid := valueAfter(text[i:], field); kid != "" {
+		if kid := valueAfter(text[:start], text[i:], field); kid != "" {
 			return kid
 		}
 	}
@@ -84,10 +84,13 @@ func otherKey(before string) bool {
 
 // valueAfter reads the value behind a name: quotes of any level, a bracket, or
 // nothing around it.
-func valueAfter(s string, field bool) string {
+func valueAfter(before, s string, field bool) string {
 	i := 0
-	for i < len(s) && (s[i] == '"' || s[i] == '\'' || s[i] == '\\') {
+	for i < len(s) && (s[i] == '"' || s[i] == '\'' || s[i] == '\\' || s[i] == ']') { // PHP prints [kid] => …
 		i++
+	}
+	if strings.HasPrefix(s[i:], " is:") {
+		i += len(" is")
 	}
 	separated := false
 	for i < len(s) && (s[i] == ' ' || s[i] == ':' || s[i] == '=' || s[i] == '>') {
@@ -96,6 +99,9 @@ func valueAfter(s string, field bool) string {
 	}
 	if i == 0 || separated != field {
 		return ""
+	}
+	if strings.HasPrefix(s[i:], "Some(") { // Rust's Option
+		i += len("Some(")
 	}
 	opened := false
 	for i < len(s) && (s[i] == '"' || s[i] == '\'' || s[i] == '\\' || s[i] == '[' || s[i] == '(' || s[i] == '<' || s[i] == '`') {
@@ -109,12 +115,16 @@ func valueAfter(s string, field bool) string {
 	kid := s[i:end]
 	if !opened {
 		kid = strings.TrimRight(kid, ".:")
-		if !field && !likeKid(kid) || prose[strings.ToLower(kid)] {
+		if !field && !likeKid(kid) && !sureKid.MatchString(before) || prose[strings.ToLower(kid)] {
 			return ""
 		}
 	}
 	return cleanKid(kid)
 }
+
+// sureKid are the words before "kid" after which a kid follows, whatever it
+// looks like.
+var sureKid = regexp.MustCompile(`(?i)\b(?:for|with|find|unknown|missing|retrieve) $`)
 
 // likeKid tells a kid from the next word of a sentence: it has a digit, a
 // symbol, or capitals within.
@@ -132,6 +142,8 @@ var prose = map[string]bool{
 	"could": true, "cannot": true, "can": true, "not": true, "no": true, "the": true, "is": true, "was": true, "failed": true,
 	"unable": true, "invalid": true, "empty": true, "required": true, "must": true, "expected": true, "string": true, "error": true,
 	"does": true, "did": true, "header": true, "a": true, "an": true, "token": true, "signature": true, "in": true, "or": true, "and": true,
+	"claim": true, "from": true, "for": true, "of": true, "that": true, "which": true, "has": true, "found": true, "matches": true, "match": true,
+	"matching": true, "value": true, "field": true, "parameter": true, "mismatch": true, "on": true, "to": true, "with": true, "but": true, "given": true,
 }
 
 // isKidByte says what a kid in a message may hold: base64 of both alphabets,

@@ -12,11 +12,11 @@ const maxPattern = 1024
 // with anything but letters, digits and '_' is quoted in the pattern.
 var failureTerms = []string{
 	// what is said of signatures
-	"invalid_signature", "INVALID_SIGNATURE", "InvalidSignature", "invalid", "Invalid", "verification", "Verification", "bad_signature", "verify signature", "cryptographic",
+	"invalid_signature", "INVALID_SIGNATURE", "InvalidSignature", "invalid", "Invalid", "verification", "Verification", "bad_signature", "cryptographic",
 	// of keys
 	"not found", "not_found", "NotFound", "unknown", "Unknown", "no_key", "no_kid", "No key", "no matching", "No matching", "No KID", "no applicable", "NO_MATCHING",
 	// of anything
-	"Unable to", "unable to", "Could not", "could not", "ouldn't", "failed", "Failed", "fails", "Fail to", "doesn't", "does not", "annot", "missing", "mismatch", "empty", "be an Object",
+	"Unable to", "unable to", "Could not", "could not", "ouldn't", "failed", "Failed", "fails", "JwksError", "idn't find", "doesn't", "does not", "annot", "issing", "mismatch", "empty", "be an Object",
 	// of key sets and fetching them
 	"contain any", "multiple", "uplicate", "etching", "to fetch", "Status code", "alidationError", "alformed", "not return", "not allowed", "oo many", "Rate Limit", "hrottled", "TIMEOUT", "Expected 200", "HTTP Error", "in cache", "cache miss", "efreshed",
 	// of claims

@@ -47,26 +47,26 @@ var rules = []rule{
 			"the rate limit has been reached|refetch throttled|jwks refresh throttled|jwks throttled|jwks fetch throttled|refresh rate limit|refreshed too recently|" +
 			"refresh was too recent|skipping jwks refresh|jwks refresh skipped|jwks cooldown|jwks refetch limited|key refresh throttled|keys refresh throttled")},
 	{class: runbook.ClassRefetchThrottled,
-		any:  phrases("status code is 429|http 429|http error 429|http error: 429|status 429|status code 429|status code: 429|statuscode=429|status=429|429 too many|too many requests|rate limit exceeded|rate limited"),
+		any:  phrases("status code is 429|http 429|http error 429|http error: 429|status 429|status code 429|status code: 429|statuscode=429|status=429|429 too many|too many requests|rate limit exceeded|is rate limited|was rate limited|been rate limited"),
 		with: aboutKeySet},
 	{class: runbook.ClassNoKid,
 		any: phrases("no kid specified|kid not found in token|kid not found in jwt|kid not found in header|kid not found in the token|kid not found in the jwt|kid not found in the header|" +
-			"could not find kid in|no key id (kid) found|jwtwithoutvalidkid|does not have valid kid|does not have a valid kid")},
+			"could not find kid in|no key id (kid) found|no key id (kid) specified|[kid] field is not a string|jwtwithoutvalidkid|does not have valid kid|does not have a valid kid")},
 	{class: runbook.ClassDuplicateKid,
 		any: phrases("duplicate kid|duplicated kid|duplicate key id|multiple keys with kid|multiple keys with the same kid|multiple keys with the same key id|" +
 			"multiple keys match|multiple matching keys|more than one key with kid|more than one matching key|several keys with kid|ambiguous kid|ambiguous key id")},
 	{class: runbook.ClassNoSigningKeys,
 		any: phrases("contain any signing keys|contain any keys|contain any usable keys|contain any valid keys|no signing keys|no keys found in jwks|no keys found in the jwks|" +
 			"no keys in jwks|no keys in the jwks|jwks contains no|jwks has no keys|empty jwks|jwks is empty|jwks empty|jwks does not contain any|keys array is empty|" +
-			"doesnt have any valid public keys|does not have any valid public keys|does not have [keys] field|jwk set is empty|jwk set contains no|key set contains no|no usable keys in"),
+			"have any valid public key|does not have [keys] field|jwk set is empty|jwk set contains no|key set contains no|no usable keys in"),
 		not: phrases("cache")},
 	{class: runbook.ClassJWKSParse,
 		any: phrases("jwksvalidationerror|jwkvalidationerror|json web key set malformed|err jwks invalid|malformed jwk|jwks malformed|malformed key set|invalid jwks|jwks invalid|" +
 			"jwks is an invalid json|jwks is invalid|jwks parse error|jwks parse failed|parse jwks|parse jwk|parse the jwks|parsing jwks|unmarshal jwk|decode jwks|decode keys|decoding jwks|" +
-			"did not return a json object|pyjwkseterror|json web key set http response as json|[keys] in jwks is not|invalid jwk set|invalid json web key set|jwks is not valid|jwks is not a valid"),
+			"did not return a json object|pyjwkseterror|json web key set http response as json|[keys] in jwks is not|invalid jwk set|invalid json web key set|jwks rsa [n] or|jwks ec [x] or|jwks pem public key|jwks is not valid|jwks is not a valid"),
 		not: phrases("will parse|successfully")},
 	{class: runbook.ClassJWKSFetch,
-		any: phrases("pyjwkclientconnection|fail to fetch data from the url|nonretryablefetcherror|failed to fetch jwk|failed to fetch the jwks|failed to fetch keys|fetching keys oidc|" +
+		any: phrases("pyjwkclientconnection|fetcherror: failed to fetch|fail to fetch data from the url|nonretryablefetcherror|failed to fetch jwk|failed to fetch the jwks|failed to fetch keys|fetching keys oidc|" +
 			"get keys failed|cannot obtain jwks|retrieve remote jwk|jwks remote fetch is failed|remote jwks fetch|jwks fetch failed|jwks fetch error|jwks fetch failure|error fetching jwks|" +
 			"error fetching keys|fetch jwks failed|failed to retrieve jwks|unable to fetch jwks|could not fetch jwks|err jwks timeout|jwkstimeout:|" +
 			"expected 200 ok from the json web key set|jwks request failed|jwks endpoint unreachable|jwks unreachable|jwks unavailable|failed to refresh jwks|failed to refresh keys|" +
@@ -82,7 +82,7 @@ var rules = []rule{
 			"signingkeynotfound|kid invalid, unable to lookup|another algorithm expected, or no matching|signature verification key for jws|given key id was not found|" +
 			"public key not found in jwks|not found in jwks|not found in the jwks|not in jwks|not in the jwks|missing from jwks|missing from the jwks|kid mismatch|jwk not found|jwks key not found|" +
 			"no matching jwk|no matching kid|kid did not match|kid does not match|kid doesnt match|kid not in key set|find a signing key|find signing key|unable to find jwk|kid unknown|kid is unknown|" +
-			"unknown signing key|find matching jwk|find matching key in jwks|idx10501|idx10516"),
+			"unknown signing key|did not match any keys|no keys match|find publickey|didnt find public key|find matching jwk|find matching key in jwks|idx10501|idx10516"),
 		not: phrases("not found in cache|not in cache|not found in the cache")},
 	{class: runbook.ClassUnknownKid,
 		any: phrases("no matching key|no suitable key|no matching public key|signing key not found|public key not found|verification key not found|key id not found|does not match any key|" +
@@ -114,7 +114,7 @@ var rules = []rule{
 			"verify the first certificate|unable to get local issuer|self signed certificate|x509:|tls handshake|network error|failed to refresh|unable to refresh|could not refresh|refresh failed|" +
 			"i/o error on get|failed to load|unable to load|could not load"),
 		with: aboutKeySet,
-		not:  phrases("redis|elasticache")},
+		not:  phrases("redis|elasticache|:6379|jwks cache error")},
 	{class: runbook.ClassNoKey,
 		any: phrases("secret or public key must be provided|no security keys were provided|no keyfunc was provided|key material not provided|idx10500|jwks not loaded|no keys loaded|" +
 			"no public keys available|no verification key|no verification keys")},
@@ -127,30 +127,30 @@ var rules = []rule{
 			"nbf claim timestamp check failed|iat claim timestamp check failed|nbf not satisfied|iat not satisfied|immature signature|nbf has not been reached|handle token prior to|" +
 			"handle token with iat prior|handle token with nbf prior|prematurejwt|not be accepted before|jwt used before|token used before|issued in the future|iat is in the future|" +
 			"iat in the future|issued at in the future|invalid iat|invalidissuedat|jwt not yet valid|idx10222|clock skew detected|clock skew too|clock drift detected|clock skew exceeded|" +
-			"token issued in future|nbf in the future|nbf is in the future")},
+			"token issued in future|nbf in the future|nbf is in the future|nbf claim not valid until|token will be active at")},
 	{class: runbook.ClassClock,
 		any:  phrases("not yet valid|not valid yet|not active yet"),
 		with: phrases("jwt|token|nbf|iat|jose|bearer"),
 		not:  phrases("certificate|x509")},
 	{class: runbook.ClassExpired,
 		any: phrases("jwt expired|jwt is expired|jwt has expired|token expired|token is expired|token has expired|token has invalid claims: token is expired|signature has expired|expired token|expired jwt|" +
-			"expired signature|exp claim timestamp check failed|exp not satisfied|err jwt expired|idx10223|exp claim is in the past|exp claim has passed"),
+			"expired signature|exp claim timestamp check failed|exp not satisfied|err jwt expired|idx10223|exp claim is in the past|exp claim has passed|exp claim expired|jwt is no longer valid|token is no longer valid"),
 		not: phrases("refresh token expired|refresh token has expired|refresh token is expired|security token included|expiredtokenexception|csrf|requestexpired")},
 	{class: runbook.ClassIssuer,
 		any: phrases("issuer not allowed|jwtinvalidissuer|invalid issuer|issuer invalid|wrong issuer|issuer mismatch|issuer does not match|issuer did not match|issuer doesnt match|issuers do not match|" +
 			"unexpected issuer|unknown issuer|untrusted issuer|unaccepted issuer|issuer is not configured|issuer not trusted|issuer is not trusted|issuer validation failed|" +
 			"issued by a different provider|unexpected iss claim|iss not satisfied|iss claim is not valid|iss claim mismatch|claim iss value|expected iss claim|issuer is invalid|" +
-			"iss invalid|invalid iss|idx10205|idx10211|issuer is not allowed|issuer not accepted|iss mismatch|unsupported issuer|iss does not match|required issuer"),
+			"iss invalid|invalid iss|idx10205|idx10211|issuer is not allowed|issuer not accepted|iss mismatch|unsupported issuer|iss does not match|required issuer|invalid token issuer|invalid claim iss|iss claim value|issuer (iss) claim"),
 		not: phrases("certificate|x509|local issuer")},
 	{class: runbook.ClassAudience,
 		any: phrases("invalid audience|audience invalid|audience mismatch|audience doesnt match|audience does not match|audience did not match|audience not allowed|wrong audience|unexpected audience|" +
 			"expected audience|audience is not|audience is invalid|audiences in jwt are not allowed|jwtinvalidaudience|unexpected aud claim|aud not satisfied|aud claim is not valid|" +
 			"aud claim mismatch|claim aud value|expected aud claim|client id not allowed|jwtinvalidclientid|not issued for this audience|idx10206|idx10208|idx10214|" +
-			"audience validation failed|token use not allowed|jwtinvalidtokenuse|invalid aud|aud invalid|aud mismatch|unaccepted audience|missing audience|missing aud|audience not accepted|aud does not match")},
+			"audience validation failed|token use not allowed|jwtinvalidtokenuse|invalid aud|aud invalid|aud mismatch|unaccepted audience|missing audience|missing aud|audience not accepted|aud does not match|invalid token audience|invalid claim aud|aud claim value|audience (aud) claim")},
 	{class: runbook.ClassBadSignature,
 		any: phrases("jwtinvalidsignature|jws signature verification failed|err jws signature verification failed|jwt verification fails|jwt verification failed|jwt signature does not match|" +
 			"square/go jose: error in cryptographic|go jose/go jose: error in cryptographic|could not verify message using any|token signature is invalid|tokens signature resulted invalid|" +
-			"signature resulted invalid|verify id token signature|signed jwt rejected: invalid signature|idx10511|idx10503|jwt signature is invalid|invalid jwt signature|" +
+			"signature resulted invalid|verify id token signature|signed jwt rejected: invalid signature|idx10511|jwt signature is invalid|invalid jwt signature|" +
 			"invalid token signature|jwt signature verification failed|jwt invalid signature|crypto/rsa: verification error|crypto/ecdsa: verification error|ecdsa verification failed|ed25519: verification error")},
 	{class: runbook.ClassBadSignature,
 		any:  badSignature,
@@ -163,6 +163,7 @@ var rules = []rule{
 	{class: runbook.ClassColdCache,
 		any:  phrases("not found in cache|not in cache|not found in the cache|cache miss|cache is empty"),
 		with: phrases("jwks|jwk|kid|signing key|public key")},
+	{class: runbook.ClassJWKSFetch, any: phrases("jwkserror:|jwkserror http")}, // node-jwks-rsa, whose message is the answer's body
 	{class: runbook.ClassJWKSFetch, any: values("jwks fetch")},
 	{class: runbook.ClassJWKSParse, any: values("jwks parse")},
 	{class: runbook.ClassExpired, any: values("expired")},
