@@ -101,6 +101,16 @@ func (d *Desk) Check(ctx context.Context, target, by string, ask Ask, rep Report
 	return d.runner.Check(ctx, t, ask, rep)
 }
 
+// Last returns the newest report of a target that is at most two minutes old,
+// nil if there is none, for somebody who may see it.
+func (d *Desk) Last(ctx context.Context, target, by string) (*Report, error) {
+	t, err := d.View(ctx, target, by)
+	if err != nil {
+		return nil, err
+	}
+	return d.runner.last(t.Name), nil
+}
+
 // MayRequest says whether somebody may ask for a mitigation of the target.
 func (d *Desk) MayRequest(ctx context.Context, target, by string) (*Target, error) {
 	t, err := d.Target(target)

@@ -135,6 +135,9 @@ type Run struct {
 type Post struct {
 	Channel string `json:"channel"`
 	TS      string `json:"ts,omitempty"`
+	// Reminder and Evidence are messages in its thread, once they are posted.
+	Reminder string `json:"reminder,omitempty"`
+	Evidence string `json:"evidence,omitempty"`
 }
 
 // Progress tells how far the running step is; zero when it cannot tell.

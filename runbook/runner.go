@@ -110,6 +110,27 @@ func (r *Runner) forget(now time.Time) {
 	}
 }
 
+// last returns the newest finished report of a target that is still fresh
+// enough to plan with.
+func (r *Runner) last(target string) *Report {
+	now := r.clock.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var newest *Report
+	for _, p := range r.reports {
+		select {
+		case <-p.done:
+		default:
+			continue
+		}
+		if p.report.Target == target && now.Sub(p.at) < planFreshFor && (newest == nil || p.report.StartedAt.After(newest.StartedAt)) {
+			report := p.report
+			newest = &report
+		}
+	}
+	return newest
+}
+
 // Forget drops what is remembered of a target, since the world was changed.
 func (r *Runner) Forget(target string) {
 	prefix := fmt.Sprintf("%q ", target)

@@ -10,11 +10,7 @@ import (
 )
 
 // Result is what became of one entry.
-type Result struct {
-	Name  string
-	Shard string
-	Fate  runbook.Fate
-}
+type Result = runbook.EntryFate
 
 // Delete removes the saved entries that still hold what was saved. An entry
 // that somebody has rewritten stays, whatever it holds now. done, which may be

@@ -1,0 +1,180 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"jwksbot/runbook"
+)
+
+// ledger is what the bot needs of the journal: to read runs, to know when one
+// changed, and to remember what is shown.
+type ledger interface {
+	Run(ctx context.Context, id string) (runbook.Run, error)
+	Runs(ctx context.Context, f runbook.Filter) ([]runbook.Run, error)
+	MarkShown(ctx context.Context, id string, version int64, post runbook.Post) error
+	Subscribe() (<-chan struct{}, func())
+}
+
+// Settings are what a Bot needs.
+type Settings struct {
+	API       *slack.Client
+	Desk      *runbook.Desk
+	Ledger    ledger
+	Directory *Directory
+	Clock     runbook.Clock
+	Log       *slog.Logger
+	// Present says whether this process keeps messages up to date: only the
+	// one that executes runs does, so that two replicas never post twice. Nil
+	// means it does.
+	Present func() bool
+}
+
+// Bot is the Slack side of the program.
+type Bot struct {
+	Settings
+	socket *Socket
+	send   *sender
+	places *places
+
+	work sync.WaitGroup // checks that outlive the envelope they came with
+}
+
+// New checks the settings and returns a bot that Run runs.
+func New(s Settings) (*Bot, error) {
+	if s.Log == nil {
+		s.Log = slog.New(slog.DiscardHandler)
+	}
+	if s.Present == nil {
+		s.Present = func() bool { return true }
+	}
+	socket, err := NewSocket(SocketSettings{API: s.API, Log: s.Log})
+	if err != nil {
+		return nil, err
+	}
+	b := &Bot{Settings: s, socket: socket, send: newSender(s.API, s.Log), places: newPlaces(s.API)}
+	return b, nil
+}
+
+// Run connects and works until the context ends or an error comes that time
+// does not heal: an invalid token, a missing scope, Socket Mode switched off.
+func (b *Bot) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := b.checkToken(ctx); err != nil {
+			stop(err)
+		}
+	})
+	wg.Go(func() { b.present(ctx) })
+	err := b.socket.Run(ctx, b)
+	stop(err)
+	wg.Wait()
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return err
+}
+
+// Ready returns nil while Slack is connected.
+func (b *Bot) Ready(context.Context) error { return b.socket.Healthy() }
+
+// checkToken asks Slack once who the bot token belongs to, so that a wrong one
+// ends the start with a clear line instead of failing at the first post. The
+// socket does not wait for it.
+func (b *Bot) checkToken(ctx context.Context) error {
+	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
+		_, err := b.API.AuthTestContext(ctx)
+		if err == nil {
+			return nil
+		}
+		var refused slack.SlackErrorResponse
+		if errors.As(err, &refused) && isTokenError(refused.Err) {
+			return fmt.Errorf("slack refuses the bot token (%s): set slack.bot_token to the app's Bot User OAuth Token, which begins with xoxb-", refused.Err)
+		}
+		if err := (runbook.SystemClock{}).Wait(ctx, wait); err != nil {
+			return nil // asked to end before Slack answered
+		}
+	}
+}
+
+func isTokenError(code string) bool {
+	switch code {
+	case "invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "not_allowed_token_type":
+		return true
+	}
+	return false
+}
+
+// Respond gives the first private answer where it needs no I/O: help, and what
+// is wrong with the form of a command or a modal.
+func (b *Bot) Respond(env Envelope) any {
+	switch env.Type {
+	case EnvelopeCommand:
+		cmd, err := decodeCommand(env)
+		if err != nil {
+			return nil
+		}
+		if text := b.firstAnswer(cmd); text != "" {
+			return map[string]any{"response_type": "ephemeral", "text": text}
+		}
+	case EnvelopeInteraction:
+		call, err := decodeInteraction(env)
+		if err == nil && call.Type == slack.InteractionTypeViewSubmission {
+			return viewAnswer(call.View)
+		}
+	}
+	return nil
+}
+
+// Handle does the work of an envelope that was acknowledged.
+func (b *Bot) Handle(ctx context.Context, env Envelope) {
+	switch env.Type {
+	case EnvelopeCommand:
+		cmd, err := decodeCommand(env)
+		if err != nil {
+			b.Log.Warn("a command could not be read", "error", err)
+			return
+		}
+		from := placeOfCommand(cmd)
+		b.guarded(ctx, from, func() error { return b.command(ctx, from, cmd) })
+	case EnvelopeInteraction:
+		call, err := decodeInteraction(env)
+		if err != nil {
+			b.Log.Warn("an interaction could not be read", "error", err)
+			return
+		}
+		from := placeOfCall(call)
+		b.guarded(ctx, from, func() error { return b.interaction(ctx, from, call) })
+	case EnvelopeEvent:
+		b.guarded(ctx, place{}, func() error { return b.event(ctx, env) })
+	}
+}
+
+// guarded does some work for somebody. Whatever goes wrong, they get an answer
+// and the log gets the details.
+func (b *Bot) guarded(ctx context.Context, from place, work func() error) {
+	defer func() {
+		if v := recover(); v != nil {
+			b.Log.Error("work panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()), "user", from.user)
+			b.private(ctx, from, "Something went wrong inside jwksbot. Nothing was changed by this click; the log has the details.")
+		}
+	}()
+	err := work()
+	if err == nil {
+		return
+	}
+	var refusal *runbook.Refusal
+	if !errors.As(err, &refusal) {
+		b.Log.Error("work for a user failed", "error", err, "user", from.user, "channel", from.channel)
+	}
+	b.private(ctx, from, refusalText(err))
+}

@@ -1,0 +1,120 @@
+package bot
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"jwksbot/runbook"
+)
+
+// interaction does the work of a click, a shortcut or a submitted view.
+func (b *Bot) interaction(ctx context.Context, from place, call slack.InteractionCallback) error {
+	switch call.Type {
+	case slack.InteractionTypeBlockActions:
+		return b.click(ctx, from, call)
+	case slack.InteractionTypeViewSubmission:
+		return b.submitted(ctx, from, call.View)
+	case slack.InteractionTypeMessageAction:
+		return b.shortcut(ctx, from, call)
+	}
+	return nil // closing a modal asks for nothing
+}
+
+// opaqueID is the only form of a run's id in a button; anything else was
+// forged or edited.
+var opaqueID = regexp.MustCompile(`^[0-9]{4}-[a-z0-9]{8}$`)
+
+// click answers a pressed button. Its value says what it is about and never
+// what may be done.
+func (b *Bot) click(ctx context.Context, from place, call slack.InteractionCallback) error {
+	if len(call.ActionCallback.BlockActions) == 0 {
+		return nil
+	}
+	action := call.ActionCallback.BlockActions[0]
+	switch action.ActionID {
+	case actionApprove, actionDeny, actionWithdraw, actionDenyReason, actionRequestAgain:
+		if !opaqueID.MatchString(action.Value) {
+			return &runbook.Refusal{Code: runbook.RefusedUnknownRun, Text: "This button belongs to no run that jwksbot knows. Start again with `/jwks-flush`."}
+		}
+		return b.clickOnRun(ctx, from, action.ActionID, action.Value)
+	case actionRequestFlush:
+		return b.openFlushModal(ctx, from, modalInput{Target: action.Value})
+	case actionCheckAgain:
+		return b.check(ctx, inThread(from, call), asked{target: action.Value, since: runbook.DefaultWindow})
+	case actionDetails:
+		return b.details(ctx, from, call, action.Value)
+	}
+	if action.ActionID == "" || action.Type == "static_select" || action.Type == "radio_buttons" || action.Type == "checkboxes" {
+		return nil // a choice inside a modal, read when it is submitted
+	}
+	b.Log.Warn("a click on an unknown button", "action", action.ActionID, "user", from.user)
+	return &runbook.Refusal{Code: "unknown_button", Text: "jwksbot does not know this button; it may be of another version. Use `/jwks-check` or `/jwks-flush`."}
+}
+
+// inThread keeps the answer of a click inside a thread there, and out of it
+// otherwise.
+func inThread(from place, call slack.InteractionCallback) place {
+	from.thread = call.Message.ThreadTimestamp
+	return from
+}
+
+var kindOfAction = map[string]runbook.DecisionKind{actionApprove: runbook.DecideApprove, actionDeny: runbook.DecideDeny, actionWithdraw: runbook.DecideWithdraw}
+
+func (b *Bot) clickOnRun(ctx context.Context, from place, action, id string) error {
+	switch action {
+	case actionDenyReason:
+		return b.openView(ctx, from, denyModal(id))
+	case actionRequestAgain:
+		run, err := b.Ledger.Run(ctx, id)
+		if err != nil {
+			return err
+		}
+		return b.openFlushModal(ctx, from, modalInput{Target: run.Target, Ticket: run.Ticket, Reason: run.Reason})
+	}
+	return b.decide(ctx, from, runbook.Click{Run: id, By: from.user, Kind: kindOfAction[action], Via: runbook.ViaSlack})
+}
+
+// decide hands a decision to the desk and tells the person what came of it.
+func (b *Bot) decide(ctx context.Context, from place, c runbook.Click) error {
+	start := time.Now()
+	answer, err := b.Desk.Decide(ctx, c)
+	if err != nil {
+		return err
+	}
+	b.Log.Info("decided", "run", c.Run, "by", c.By, "kind", c.Kind, "state", answer.Run.State, "took", time.Since(start).Round(time.Millisecond))
+	b.private(ctx, from, escape(answer.Text))
+	return nil
+}
+
+// details shows the evidence of the newest report privately, for whoever does
+// not want to open the thread.
+func (b *Bot) details(ctx context.Context, from place, call slack.InteractionCallback, target string) error {
+	report, err := b.Desk.Last(ctx, target, from.user)
+	if err != nil {
+		return err
+	}
+	if report == nil {
+		b.private(ctx, from, "The evidence is in the thread of this message. It is too old to be shown again; press *Check again* for a new one.")
+		return nil
+	}
+	for _, m := range evidenceMessages(*report) {
+		b.privateMessage(ctx, from, m)
+	}
+	return nil
+}
+
+// event does the work of an event: the Home tab was opened.
+func (b *Bot) event(ctx context.Context, env Envelope) error {
+	e, err := decodeEvent(env)
+	if err != nil {
+		return fmt.Errorf("event: %w", err)
+	}
+	if e.Type == "app_home_opened" && e.Tab == "home" {
+		return b.publishHome(ctx, e.User)
+	}
+	return nil
+}

@@ -1,0 +1,149 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/slack-go/slack"
+
+	"jwksbot/runbook"
+)
+
+// firstAnswer is the private answer that needs no I/O, "" for none.
+func (b *Bot) firstAnswer(cmd slack.SlashCommand) string {
+	a, err := parseLine(cmd.Command, cmd.Text, b.Desk.Targets())
+	switch {
+	case cmd.Command != commandCheck && cmd.Command != commandFlush:
+		return fmt.Sprintf("jwksbot does not know %s. It knows `%s` and `%s`.", shown(cmd.Command), commandCheck, commandFlush)
+	case err != nil:
+		return err.Error()
+	case a.verb == "help":
+		return helpText(cmd.Command, b.Desk.Targets())
+	}
+	return ""
+}
+
+// command does the work of a slash command.
+func (b *Bot) command(ctx context.Context, from place, cmd slack.SlashCommand) error {
+	if b.firstAnswer(cmd) != "" {
+		return nil // answered with the acknowledgement
+	}
+	a, err := parseLine(cmd.Command, cmd.Text, b.Desk.Targets())
+	if err != nil {
+		return err
+	}
+	switch {
+	case a.verb == "status" || a.verb == "history":
+		return b.listRuns(ctx, from, a)
+	case cmd.Command == commandCheck:
+		return b.check(ctx, from, a)
+	case a.ticket == "":
+		return b.openFlushModal(ctx, from, modalInput{Target: a.target})
+	}
+	return b.request(ctx, from, runbook.Request{Target: a.target, Ticket: a.ticket, Reason: a.reason})
+}
+
+// listRuns shows runs privately: open ones for status, all for history.
+func (b *Bot) listRuns(ctx context.Context, from place, a asked) error {
+	filter := runbook.Filter{Limit: 20}
+	targets := b.Desk.Targets()
+	if a.target != "" {
+		t, err := b.Desk.View(ctx, a.target, from.user)
+		if err != nil {
+			return err
+		}
+		filter.Target, targets = t.Name, []string{t.Name}
+	} else if _, err := b.Desk.View(ctx, targets[0], from.user); err != nil && len(targets) == 1 {
+		return err
+	}
+	runs, err := b.Ledger.Runs(ctx, filter)
+	if err != nil {
+		return err
+	}
+	runs, err = b.visible(ctx, from.user, runs)
+	if err != nil {
+		return err
+	}
+	if a.verb == "status" {
+		b.privateMessage(ctx, from, statusMessage(targets, runs, b.Clock.Now()))
+		return nil
+	}
+	b.privateMessage(ctx, from, historyMessage(runs))
+	return nil
+}
+
+// visible leaves the runs of targets that somebody may see.
+func (b *Bot) visible(ctx context.Context, user string, runs []runbook.Run) ([]runbook.Run, error) {
+	may := map[string]bool{}
+	var out []runbook.Run
+	for _, r := range runs {
+		if _, known := may[r.Target]; !known {
+			_, err := b.Desk.View(ctx, r.Target, user)
+			var refusal *runbook.Refusal
+			if err != nil && !errors.As(err, &refusal) {
+				return nil, err
+			}
+			may[r.Target] = err == nil
+		}
+		if may[r.Target] {
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
+
+// request takes a request for a flush: it answers at once that it is at work,
+// and afterwards where the card stands. The card itself is the presenter's.
+func (b *Bot) request(ctx context.Context, from place, req runbook.Request) error {
+	t, err := b.Desk.MayRequest(ctx, req.Target, from.user)
+	if err != nil {
+		return err
+	}
+	channel, note, err := b.cardChannel(ctx, from, t)
+	if err != nil {
+		return err
+	}
+	b.private(ctx, from, fmt.Sprintf("Reading the live keys and the cache of %s. The approval card comes into <#%s>.%s", code(t.Name), channel, note))
+	req.By, req.Via, req.Channel = from.user, runbook.ViaSlack, channel
+	run, _, err := b.Desk.Open(ctx, req, runbook.Silent{})
+	if err != nil {
+		return err
+	}
+	b.Log.Info("requested", "run", run.ID, "target", run.Target, "by", run.Requester.ID, "ticket", run.Ticket)
+	return nil
+}
+
+// cardChannel is where the approval card will stand: here if the bot may post
+// here, else in the target's channel.
+func (b *Bot) cardChannel(ctx context.Context, from place, t *runbook.Target) (channel, note string, err error) {
+	var here *notHere
+	if from.channel != "" && !isDirect(from.channel) {
+		err = b.places.postable(ctx, from.channel)
+		switch {
+		case err == nil:
+			return from.channel, "", nil
+		case !errors.As(err, &here):
+			return "", "", err
+		}
+		note = " " + here.text
+	}
+	channel, err = b.places.resolve(ctx, t.Channel)
+	if err == nil {
+		err = b.places.postable(ctx, channel)
+	}
+	if err == nil {
+		return channel, note, nil
+	}
+	if here == nil && !errors.As(err, &here) {
+		return "", "", err
+	}
+	text := here.text + " Nothing was requested."
+	if here.invite {
+		text += " " + inviteLine
+	}
+	return "", "", &runbook.Refusal{Code: "no_channel", Text: text}
+}
+
+// isDirect says that a channel is the conversation of one person with the app.
+func isDirect(channel string) bool { return len(channel) > 0 && channel[0] == 'D' }

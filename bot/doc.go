@@ -1,0 +1,27 @@
+// Package bot is Slack in and Slack out: it takes commands, clicks and modals,
+// hands them to the runbook's desk, and keeps messages up to date.
+//
+// # One direction
+//
+// [Socket] acknowledges an envelope and hands it on. commands.go, clicks.go and
+// modal.go turn it into a call of [runbook.Desk], which decides; what comes
+// back is rendered and sent. The renderers (render*.go) are pure. Nobody's
+// click is authority: a button carries an opaque id, and the desk looks up who
+// pressed it and what it stands for.
+//
+// # Messages are a projection
+//
+// A run has one message, and that message is a projection of the run's row in
+// the journal: the presenter compares the version that is shown with the
+// version that is, and posts or updates until they are equal. A crash, a rate
+// limit or an outage only delays it. No run ever waits for Slack.
+//
+// # Promises
+//
+//   - Every command and every click gets an answer, also a refused, late,
+//     forged or broken one; the answer is private.
+//   - Nothing is lost where the bot may not post: what it found comes privately,
+//     with the line that invites it.
+//   - What people typed is redacted before it is kept or shown, and escaped
+//     wherever it is shown.
+package bot

@@ -1,0 +1,114 @@
+package bot
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"jwksbot/runbook"
+)
+
+// The two commands.
+const (
+	commandCheck = "/jwks-check"
+	commandFlush = "/jwks-flush"
+)
+
+// asked is a command line, understood.
+type asked struct {
+	verb   string // "" does the command's own work; "help", "status", "history"
+	target string
+	since  time.Duration
+	kid    string
+
+	ticket string // /jwks-flush with everything on the line
+	reason string
+}
+
+const (
+	maxLine  = 2000
+	maxSince = 24 * time.Hour
+	minSince = time.Minute
+)
+
+var verbs = map[string]bool{"help": true, "status": true, "history": true}
+
+// usageError is what is wrong with a command line, in words, and how to put it
+// right.
+type usageError struct{ text string }
+
+func (e *usageError) Error() string { return e.text }
+
+func usage(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
+// parseLine reads what was typed after a command. targets are the known names;
+// an unknown name is left for the desk, which refuses it with the list.
+func parseLine(command, text string, targets []string) (asked, error) {
+	a := asked{since: runbook.DefaultWindow}
+	if len(text) > maxLine {
+		return a, usage("That is too long for a command line. Try `%s help`.", command)
+	}
+	words := strings.Fields(text)
+	if len(words) > 0 && verbs[strings.ToLower(words[0])] {
+		a.verb = strings.ToLower(words[0])
+		words = words[1:]
+		if len(words) > 0 {
+			a.target, words = words[0], words[1:]
+		}
+		if len(words) > 0 {
+			return a, usage("`%s %s` takes a target at most. Try `%s help`.", command, a.verb, command)
+		}
+		return a, nil
+	}
+	if command == commandFlush {
+		return parseFlushLine(a, words, targets)
+	}
+	return parseCheckLine(a, words)
+}
+
+func parseCheckLine(a asked, words []string) (asked, error) {
+	for _, w := range words {
+		name, value, isOption := strings.Cut(w, "=")
+		switch {
+		case !isOption && a.target == "":
+			a.target = w
+		case !isOption:
+			return a, usage("“%s” is one word too many. Usage: `%s [target] [since=1h] [kid=…]`", shown(w), commandCheck)
+		case name == "since":
+			d, err := time.ParseDuration(value)
+			if err != nil || d < minSince || d > maxSince {
+				return a, usage("“since=%s” is no time span between 1m and 24h. Write since=15m or since=2h.", shown(value))
+			}
+			a.since = d
+		case name == "kid" && value != "":
+			a.kid = value // may hold + / = as Cognito's do
+		default:
+			return a, usage("“%s” is no option. Known are since=1h and kid=….", shown(w))
+		}
+	}
+	return a, nil
+}
+
+// parseFlushLine reads "[target] TICKET reason…". Without a ticket the modal
+// asks for the rest.
+func parseFlushLine(a asked, words, targets []string) (asked, error) {
+	if len(words) == 0 {
+		return a, nil
+	}
+	if runbook.CheckTicket(words[0]) != nil {
+		a.target, words = words[0], words[1:]
+	} else if len(targets) > 1 {
+		return a, usage("Which target? Write `%s TARGET %s reason`, with one of: %s.", commandFlush, shown(words[0]), strings.Join(targets, ", "))
+	}
+	if len(words) == 0 {
+		return a, nil
+	}
+	if runbook.CheckTicket(words[0]) != nil {
+		return a, usage("“%s” is no ticket: it looks like INC-2026-0214-001. Usage: `%s [target] [TICKET reason…]`", shown(words[0]), commandFlush)
+	}
+	a.ticket, a.reason = words[0], strings.Join(words[1:], " ")
+	return a, nil
+}
+
+// shown is what may be echoed of what somebody typed.
+func shown(s string) string { return quoted(runbook.Redact(s), 80) }
