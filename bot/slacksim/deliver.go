@@ -141,7 +141,7 @@ func (s *Sim) deliverEvent(payload obj) *Delivery {
 		return first
 	}
 	waits := slices.Clone(s.opt.EventRetries)
-	s.wg.Go(func() {
+	s.spawn(func() {
 		for i, w := range waits {
 			s.sleep(w)
 			if s.ctx.Err() != nil {

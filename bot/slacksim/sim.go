@@ -193,6 +193,14 @@ func (s *Sim) Start(addr string) (baseURL string, err error) {
 	return s.base, nil
 }
 
+// URL returns the base URL of the workspace without a trailing slash, "" before
+// the first request when Start was not used.
+func (s *Sim) URL() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.base
+}
+
 // Close ends the server, every connection and everything that still waits for
 // an acknowledgement.
 func (s *Sim) Close() error {
@@ -210,6 +218,26 @@ func (s *Sim) Close() error {
 	}
 	s.wg.Wait()
 	return err
+}
+
+// enter counts work that Close waits for; false once Close was called. The
+// caller owes a wg.Done.
+func (s *Sim) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		return false
+	}
+	s.wg.Add(1)
+	return true
+}
+
+// spawn runs f in the background unless the workspace is closed; Close waits
+// for it.
+func (s *Sim) spawn(f func()) {
+	if s.enter() {
+		go func() { defer s.wg.Done(); f() }()
+	}
 }
 
 // Wait returns nil as soon as cond holds. It looks again after every change in

@@ -65,6 +65,11 @@ func (c *conn) close() {
 func (c *conn) send(v any) error {
 	c.write.Lock()
 	defer c.write.Unlock()
+	return c.put(v)
+}
+
+// put writes one frame; c.write is held.
+func (c *conn) put(v any) error {
 	_ = c.ws.SetWriteDeadline(time.Now().Add(writeWait))
 	return c.ws.WriteJSON(v)
 }
@@ -104,9 +109,11 @@ func (s *Sim) serveSocket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c := &conn{ws: ws, gone: make(chan struct{})}
-	s.wg.Add(1)
-	defer s.wg.Done()
 	defer c.close()
+	if !s.enter() {
+		return
+	}
+	defer s.wg.Done()
 	if !s.admit(c) {
 		return
 	}
@@ -126,34 +133,39 @@ func (s *Sim) serveSocket(w http.ResponseWriter, r *http.Request) {
 
 // admit registers a connection and says hello, or turns the eleventh away.
 func (s *Sim) admit(c *conn) bool {
-	s.mu.Lock()
-	if s.ctx.Err() != nil {
-		s.mu.Unlock()
+	// The write lock is held until hello is out: an envelope may be meant for
+	// this connection from the moment it is registered, but may not overtake.
+	c.write.Lock()
+	defer c.write.Unlock()
+	n, ok := s.register(c)
+	if !ok {
+		_ = c.put(disconnectFrame("too_many_websockets", n))
 		return false
 	}
-	n := len(s.socket.conns)
-	if n >= maxConnections {
-		s.mu.Unlock()
-		_ = c.send(disconnectFrame("too_many_websockets", n))
+	hello := obj{
+		"type": "hello", "num_connections": n, "connection_info": obj{"app_id": AppID},
+		"debug_info": obj{"host": hostName, "build_number": 1, "approximate_connection_time": lifeOfSocket},
+	}
+	if c.put(hello) != nil {
+		s.forget(c)
 		return false
+	}
+	return true
+}
+
+// register adds a connection and returns how many there are now.
+func (s *Sim) register(c *conn) (n int, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n = len(s.socket.conns); n >= maxConnections || s.ctx.Err() != nil {
+		return n, false
 	}
 	s.socket.connected++
 	c.id = s.socket.connected
 	c.ws.SetPingHandler(func(data string) error { return s.pong(c, data) })
-	s.mu.Unlock()
-	hello := obj{
-		"type": "hello", "num_connections": n + 1, "connection_info": obj{"app_id": AppID},
-		"debug_info": obj{"host": hostName, "build_number": 1, "approximate_connection_time": lifeOfSocket},
-	}
-	// Hello comes first: no envelope may overtake it.
-	if c.send(hello) != nil {
-		return false
-	}
-	s.mu.Lock()
 	s.socket.conns = append(s.socket.conns, c)
 	s.touch()
-	s.mu.Unlock()
-	return true
+	return n + 1, true
 }
 
 func disconnectFrame(reason string, n int) obj {

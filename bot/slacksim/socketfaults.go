@@ -17,14 +17,14 @@ func (s *Sim) RefreshConnections(r Refresh) {
 	} else {
 		s.tell(old, "refresh_requested")
 	}
-	s.wg.Go(func() {
+	s.spawn(func() {
 		if r.Warning > 0 {
 			s.sleep(r.Warning)
 			s.tell(old, "refresh_requested")
 		}
 		s.sleep(r.Linger)
 		for _, c := range old {
-			c.close()
+			s.end(c)
 		}
 	})
 }
@@ -41,7 +41,7 @@ func (s *Sim) Disconnect(reason string) {
 	old := s.open()
 	s.tell(old, reason)
 	for _, c := range old {
-		c.close()
+		s.end(c)
 	}
 }
 
@@ -55,7 +55,7 @@ func (s *Sim) EnableSocketMode() {
 // Cut breaks every open connection without a word, as a lost network does.
 func (s *Sim) Cut() {
 	for _, c := range s.open() {
-		c.close()
+		s.end(c)
 	}
 }
 
@@ -115,6 +115,13 @@ func (s *Sim) open() []*conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.socket.all()
+}
+
+// end takes a connection out of the list, so that nothing more is sent on it,
+// and closes it.
+func (s *Sim) end(c *conn) {
+	s.forget(c)
+	c.close()
 }
 
 func (s *Sim) tell(conns []*conn, reason string) {
