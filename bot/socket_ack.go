@@ -50,7 +50,9 @@ func (s *Socket) recovered(env Envelope, panicked any) {
 
 // ack writes the acknowledgement on the connection that the envelope came on.
 // A payload that cannot be sent is left out, with a line in the log: without
-// an acknowledgement the user would see Slack's own error.
+// an acknowledgement the user would see Slack's own error. A write that is
+// stuck has no deadline of its own, which would cost a timer each: nothing is
+// read meanwhile, so the connection is silent and is given up as such.
 func (s *session) ack(l *link, id string, reply any) error {
 	text, err := ackText(id, reply)
 	if err != nil {
@@ -59,7 +61,6 @@ func (s *session) ack(l *link, id string, reply any) error {
 	}
 	l.writing.Lock()
 	defer l.writing.Unlock()
-	_ = l.conn.SetWriteDeadline(time.Now().Add(writeWithin))
 	if err := l.conn.WriteMessage(websocket.TextMessage, text); err != nil {
 		s.count.ackErrors.Add(1)
 		return fmt.Errorf("acknowledge envelope %q: %w", id, err)

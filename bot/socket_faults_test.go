@@ -227,3 +227,21 @@ func TestOldConnectionsAreEndedWhenSlackDoesNot(t *testing.T) {
 	}
 	receive(t, first.closed, "the end of the oldest connection")
 }
+
+// Slack's side stops reading, and acknowledgements pile up until a write is
+// stuck.
+func TestStuckWriteEndsTheConnection(t *testing.T) {
+	srv := newSocketServer(t)
+	srv.greet = func(c *serverConn) {
+		c.send(`{"type":"hello","num_connections":1}`)
+		for i := 0; c.number == 1 && c.ws.WriteMessage(1, fmt.Appendf(nil, `{"envelope_id":"E%d","type":"slash_commands","accepts_response_payload":true,"payload":{}}`, i)) == nil; i++ {
+		}
+	}
+	rec := &recorder{respond: func(Envelope) any { return strings.Repeat("x", maxAck-1000) }}
+	sock := runSocket(t, srv.http.URL, rec, SocketSettings{Silence: 50 * time.Millisecond, PongWithin: 500 * time.Millisecond, Queue: 1 << 20})
+	for srv.nextConn().number != 2 {
+	}
+	if n := sock.Status().Silent; n < 1 {
+		t.Errorf("%d silent connections counted, want at least 1", n)
+	}
+}

@@ -18,8 +18,6 @@ const (
 	lastCall = 100 * time.Millisecond
 	// lastOrders bounds the last call when things go on coming.
 	lastOrders = time.Second
-	// writeWithin bounds one write to a connection.
-	writeWithin = 10 * time.Second
 	// farewellWithin bounds the wait for Slack's side of the closing handshake.
 	farewellWithin = time.Second
 
