@@ -14,6 +14,7 @@ const (
 	maxSamples    = 3
 	maxSampleText = 300   // runes of a sample line
 	maxKids       = 10000 // different kids that are counted; a storm of junk has more
+	reportedKids  = 1000  // of them, the most frequent
 	maxIssuers    = 10
 	maxMinutes    = 7 * 24 * 60 // points of a series; longer windows begin later
 )
@@ -97,7 +98,7 @@ func (t *tally) topKids() []runbook.KidCount {
 	slices.SortFunc(kids, func(a, b runbook.KidCount) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Kid, b.Kid))
 	})
-	return kids
+	return kids[:min(len(kids), reportedKids)]
 }
 
 // perMinute is the series over the window, gaps zero. After a reading that was
