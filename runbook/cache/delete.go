@@ -65,7 +65,7 @@ func (s *Store) judge(ctx context.Context, saved []runbook.Saved, action string,
 				if err != nil {
 					return p.explain(action, err)
 				}
-				batch[i] = Result{calls[i].key, p.name, fate}
+				batch[i] = Result{Name: calls[i].key, Shard: p.name, Fate: fate}
 				settled[calls[i].index] = true
 			}
 			if done == nil || len(batch) == 0 {

@@ -43,7 +43,7 @@ func (s *Store) Topology(ctx context.Context) (Topology, error) {
 	if time.Now().Before(k.until) {
 		return k.value, nil
 	}
-	return share(ctx, s, "topology", func(ctx context.Context) (Topology, error) {
+	return share(ctx, s, "ElastiCache", func(ctx context.Context) (Topology, error) {
 		t, err := s.describe(ctx)
 		if err != nil {
 			return Topology{}, err
@@ -78,7 +78,7 @@ func share[T any](ctx context.Context, s *Store, what string, fn func(context.Co
 	var zero T
 	select {
 	case <-ctx.Done():
-		return zero, fmt.Errorf("cache: look up %s: %w", what, ctx.Err())
+		return zero, fmt.Errorf("cache %q: no answer in time from %s: is the bot in the right VPC and security group, and is TLS set right? %w", s.name(), what, ctx.Err())
 	case r := <-ch:
 		if r.Err != nil {
 			return zero, r.Err
@@ -87,11 +87,19 @@ func share[T any](ctx context.Context, s *Store, what string, fn func(context.Co
 	}
 }
 
+// name is the cache's name for people.
+func (s *Store) name() string {
+	if s.url != nil {
+		return strings.Join(s.url.hosts, ",")
+	}
+	return s.settings.ReplicationGroup + s.settings.Serverless
+}
+
 func (s *Store) describe(ctx context.Context) (Topology, error) {
 	switch {
 	case s.url != nil:
 		return Topology{
-			Name:      strings.Join(s.url.hosts, ","),
+			Name:      s.name(),
 			Endpoints: s.url.hosts,
 			TLS:       s.url.tls,
 			Cluster:   len(s.url.hosts) > 1,

@@ -35,6 +35,12 @@ type serverError struct {
 func (e *serverError) Error() string { return fmt.Sprintf("redis %q: %s", e.addr, e.text) }
 func (e *serverError) Unwrap() error { return e.err }
 
+// handshakeError is a failure after the connection and before TLS.
+type handshakeError struct{ err error }
+
+func (e *handshakeError) Error() string { return "TLS handshake: " + e.err.Error() }
+func (e *handshakeError) Unwrap() error { return e.err }
+
 // explain says what happened to op on the server, and what to do next.
 func (p *primary) explain(op string, err error) error {
 	var known *serverError
@@ -86,8 +92,9 @@ func explainNetwork(op string, err error) string {
 	var record tls.RecordHeaderError
 	var authority x509.UnknownAuthorityError
 	var hostname x509.HostnameError
-	var op2 *net.OpError
-	dialing := errors.As(err, &op2) && op2.Op == "dial"
+	var handshake *handshakeError
+	var step *net.OpError
+	dialing := errors.As(err, &step) && step.Op == "dial"
 	switch {
 	case errors.Is(err, context.Canceled):
 		return op + ": stopped: " + err.Error()
@@ -101,6 +108,8 @@ func explainNetwork(op string, err error) string {
 		return "certificate signed by an unknown authority: set AWS_CA_BUNDLE to the authority's certificate"
 	case errors.As(err, &hostname):
 		return "certificate is for another host: " + hostname.Error()
+	case errors.As(err, &handshake):
+		return fmt.Sprintf("no TLS (%v): has it encryption in transit? If not, it is redis://, not rediss://", handshake)
 	case dialing && isTimeout(err):
 		return "no connection in time: is the bot in the cache's security group and VPC?"
 	case isTimeout(err):
@@ -120,7 +129,7 @@ func isTimeout(err error) bool {
 func isMoved(err error) bool {
 	_, moved := redis.IsMovedError(err)
 	_, ask := redis.IsAskError(err)
-	return moved || ask || redis.IsReadOnlyError(err) || redis.IsMasterDownError(err)
+	return moved || ask || errors.Is(err, errDemoted) || redis.IsReadOnlyError(err) || redis.IsMasterDownError(err)
 }
 
 // isUnreachable says that a connection broke or could not be made, for other

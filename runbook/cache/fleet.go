@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -33,6 +34,8 @@ type primary struct {
 	addr   string // host:port
 	access string // what the user needs, for errors
 	client *redis.Client
+	// master says that it was seen as the primary; see watchRole.
+	master atomic.Bool
 }
 
 // slotRange says which primary serves a range of hash slots.
@@ -74,7 +77,7 @@ func (s *Store) acquire(ctx context.Context) (f *fleet, fresh bool, err error) {
 			return k.value, fresh, nil
 		}
 		s.mu.Unlock()
-		if _, err := share(ctx, s, "fleet", s.discover); err != nil {
+		if _, err := share(ctx, s, "its servers", s.discover); err != nil {
 			return nil, true, err
 		}
 		fresh = true
@@ -151,8 +154,8 @@ func askSlots(ctx context.Context, seed *primary) (slots []redis.ClusterSlot, cl
 	asked := pipe.ClusterSlots(ctx)
 	// HELLO is open to every user and names the mode, also when the user may
 	// not ask for the slots.
-	hello := pipe.Do(ctx, "hello", "2")
-	_, _ = pipe.Exec(ctx)
+	hello := askHello(ctx, pipe)
+	exec(ctx, pipe)
 	slots, err = asked.Result()
 	if err == nil {
 		if len(slots) == 0 {
@@ -161,22 +164,45 @@ func askSlots(ctx context.Context, seed *primary) (slots []redis.ClusterSlot, cl
 		return slots, true, nil
 	}
 	var reply redis.Error
-	if errors.As(err, &reply) && helloMode(hello) != "cluster" && !redis.IsAuthError(err) && !redis.IsLoadingError(err) {
+	if errors.As(err, &reply) && helloSays(hello, "mode") != "cluster" && !redis.IsAuthError(err) && !redis.IsLoadingError(err) {
 		return nil, false, nil
 	}
 	return nil, false, seed.explain("CLUSTER SLOTS", err)
 }
 
-// helloMode is "standalone", "cluster", or "" when the server did not say.
-func helloMode(cmd *redis.Cmd) string {
+// askHello asks a server who it is. Every user may.
+func askHello(ctx context.Context, pipe redis.Pipeliner) *redis.Cmd {
+	return pipe.Do(ctx, "hello", "2")
+}
+
+// helloSays is a property of the server, "" when it did not say.
+func helloSays(cmd *redis.Cmd, property string) string {
 	pairs, _ := cmd.Slice()
 	for i := 0; i+1 < len(pairs); i += 2 {
-		if pairs[i] == "mode" {
-			mode, _ := pairs[i+1].(string)
-			return mode
+		if pairs[i] == property {
+			value, _ := pairs[i+1].(string)
+			return value
 		}
 	}
 	return ""
+}
+
+// errDemoted says that a primary has become a replica.
+var errDemoted = errors.New("it was the primary and is a replica now")
+
+// watchRole notices a failover where only reads are sent: a replica answers
+// them, from data that may stand still. A server that was a replica from the
+// start, as a URL may name one, is read all the same.
+func (p *primary) watchRole(hello *redis.Cmd) error {
+	switch helloSays(hello, "role") {
+	case "master":
+		p.master.Store(true)
+	case "replica", "slave":
+		if p.master.Load() {
+			return &serverError{p.addr, errDemoted.Error() + ": a failover is going on, try again", errDemoted}
+		}
+	}
+	return nil
 }
 
 // fill makes the primaries from CLUSTER SLOTS, whose first node per range is
@@ -259,11 +285,34 @@ func (s *Store) dialer(addr, endpoint string, withTLS bool) func(context.Context
 	return func(ctx context.Context, network, _ string) (net.Conn, error) {
 		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 		defer cancel()
-		if withTLS {
-			d := &tls.Dialer{Config: s.tlsConfig(addr, endpoint)}
-			return d.DialContext(ctx, network, addr)
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+		if err != nil || !withTLS {
+			return conn, err
 		}
-		return (&net.Dialer{}).DialContext(ctx, network, addr)
+		secure := tls.Client(conn, s.tlsConfig(addr, endpoint))
+		if err := secure.HandshakeContext(ctx); err != nil {
+			conn.Close()
+			return nil, &handshakeError{err}
+		}
+		return secure, nil
+	}
+}
+
+// exec sends a pipeline and leaves every outcome in its commands. go-redis
+// leaves them without an error when it got no connection at all (a refused
+// password, for one), which would read as empty answers.
+func exec(ctx context.Context, pipe redis.Pipeliner) {
+	cmds, err := pipe.Exec(ctx)
+	if err == nil {
+		return
+	}
+	for _, c := range cmds {
+		if c.Err() != nil {
+			return
+		}
+	}
+	for _, c := range cmds {
+		c.SetErr(err)
 	}
 }
 

@@ -24,7 +24,9 @@ const (
 func (s *Store) List(ctx context.Context) (runbook.Listing, error) {
 	var out runbook.Listing
 	err := s.with(ctx, func(ctx context.Context, f *fleet) error {
-		budget := &budget{entries: int64(s.settings.MaxEntries), bytes: s.settings.MaxBytes}
+		budget := &budget{}
+		budget.entries.Store(int64(s.settings.MaxEntries))
+		budget.bytes.Store(s.settings.MaxBytes)
 		found := make([]*lister, len(f.primaries))
 		err := f.each(ctx, func(ctx context.Context, i int, p *primary) error {
 			found[i] = &lister{fleet: f, p: p, match: newMatcher(s.settings.Patterns), budget: budget, seen: map[string]bool{}}
@@ -63,11 +65,10 @@ func assemble(found []*lister, most int) runbook.Listing {
 }
 
 // budget is what may still be read, over all primaries.
-type budget struct{ entries, bytes int64 }
+type budget struct{ entries, bytes atomic.Int64 }
 
-func (b *budget) take(entries, bytes int64) bool {
-	return atomic.AddInt64(&b.entries, -entries) >= 0 && atomic.AddInt64(&b.bytes, -bytes) >= 0
-}
+func (b *budget) takeEntry() bool      { return b.entries.Add(-1) >= 0 }
+func (b *budget) takeBytes(n int) bool { return b.bytes.Add(-int64(n)) >= 0 }
 
 // lister lists one primary.
 type lister struct {
@@ -90,8 +91,9 @@ func (l *lister) run(ctx context.Context) error {
 		pipe := l.p.client.Pipeline()
 		var page *redis.ScanCmd
 		var size *redis.IntCmd
+		var hello *redis.Cmd
 		if first {
-			size = pipe.DBSize(ctx)
+			hello, size = askHello(ctx, pipe), pipe.DBSize(ctx)
 		}
 		if scanning {
 			page = pipe.Scan(ctx, cursor, l.match.scan, scanCount)
@@ -102,11 +104,14 @@ func (l *lister) run(ctx context.Context) error {
 		for i, name := range batch {
 			reads[i] = startRead(ctx, pipe, name, false)
 		}
-		_, _ = pipe.Exec(ctx)
+		exec(ctx, pipe)
 
 		if size != nil {
 			if size.Err() != nil {
 				return l.p.explain("DBSIZE", size.Err())
+			}
+			if err := l.p.watchRole(hello); err != nil {
+				return err
 			}
 			l.keys = size.Val()
 		}
@@ -139,7 +144,7 @@ func (l *lister) add(names []string) {
 		}
 		l.seen[n] = true
 		l.matched++
-		if !l.budget.take(1, 0) {
+		if !l.budget.takeEntry() {
 			l.truncated = true
 			continue
 		}
@@ -156,7 +161,7 @@ func (l *lister) finish(ctx context.Context, reads []*read) error {
 		}
 		pipe := server.client.Pipeline()
 		reads[i] = startRead(ctx, pipe, r.entry.Name, true)
-		_, _ = pipe.Exec(ctx)
+		exec(ctx, pipe)
 		if err := settleAll(ctx, server, reads[i:i+1]); err != nil {
 			return err
 		}
@@ -170,7 +175,7 @@ func (l *lister) finish(ctx context.Context, reads []*read) error {
 			continue
 		}
 		r.entry.Shard = l.p.name
-		if !l.budget.take(0, int64(r.entry.Bytes)) {
+		if !l.budget.takeBytes(r.entry.Bytes) {
 			l.truncated, l.queue = true, nil
 			break
 		}
@@ -210,7 +215,7 @@ func settleAll(ctx context.Context, p *primary, reads []*read) error {
 	if len(more) == 0 {
 		return nil
 	}
-	_, _ = pipe.Exec(ctx)
+	exec(ctx, pipe)
 	for _, r := range more {
 		if err := r.settleMore(); err != nil {
 			return p.explain("read entry", err)

@@ -105,7 +105,7 @@ func (p *primary) unlink(ctx context.Context, names []string, many bool) (int64,
 		cmds = append(cmds, pipe.Unlink(ctx, names[:n]...))
 		names = names[n:]
 	}
-	_, _ = pipe.Exec(ctx)
+	exec(ctx, pipe)
 	var total int64
 	for _, c := range cmds {
 		if c.Err() != nil {

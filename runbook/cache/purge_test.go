@@ -20,37 +20,35 @@ import (
 // of the specification is stated for 1000000.
 var purgeKeys = flag.Int("purge-keys", 100_000, "keys that BenchmarkPurge deletes, of twice as many")
 
-func TestPurgeDeletesByNameAlone(t *testing.T) {
-	worlds(t, func(t *testing.T, w world) {
-		ctx := testContext(t)
-		const n = 7_000
-		pipe := w.raw.Pipeline()
-		for i := range n {
-			pipe.Set(ctx, fmt.Sprintf("jwks:%d", i), "k", 0)
-			pipe.Set(ctx, fmt.Sprintf("session:%d", i), "s", 0)
+func purgeDeletesByNameAlone(t *testing.T, w world) {
+	ctx := testContext(t)
+	const n = 7_000
+	pipe := w.raw.Pipeline()
+	for i := range n {
+		pipe.Set(ctx, fmt.Sprintf("jwks:%d", i), "k", 0)
+		pipe.Set(ctx, fmt.Sprintf("session:%d", i), "s", 0)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		t.Fatal(err)
+	}
+	var last int64
+	deleted, err := w.store.Purge(ctx, func(n int64) error {
+		if n < last {
+			t.Errorf("progress went back from %d to %d", last, n)
 		}
-		if _, err := pipe.Exec(ctx); err != nil {
-			t.Fatal(err)
-		}
-		var last int64
-		deleted, err := w.store.Purge(ctx, func(n int64) error {
-			if n < last {
-				t.Errorf("progress went back from %d to %d", last, n)
-			}
-			last = n
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		listed, err := w.store.List(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if deleted != n || last != n || len(listed.Entries) != 0 || listed.Others != n {
-			t.Errorf("deleted %d (progress %d), left %d and %d others", deleted, last, len(listed.Entries), listed.Others)
-		}
+		last = n
+		return nil
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed, err := w.store.List(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if deleted != n || last != n || len(listed.Entries) != 0 || listed.Others != n {
+		t.Errorf("deleted %d (progress %d), left %d and %d others", deleted, last, len(listed.Entries), listed.Others)
+	}
 }
 
 func TestPurgeStopsWhenProgressFails(t *testing.T) {

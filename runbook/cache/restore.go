@@ -27,7 +27,7 @@ func (s *Store) Restore(ctx context.Context, saved []runbook.Saved, force bool, 
 			if err != nil {
 				return err
 			}
-			out[i] = Result{e.Name, p.name, runbook.FateGone}
+			out[i] = Result{Name: e.Name, Shard: p.name, Fate: runbook.FateGone}
 			if _, live := remaining(e, now); live {
 				routed[p] = append(routed[p], i)
 			}
@@ -62,7 +62,7 @@ func (p *primary) restore(ctx context.Context, saved []runbook.Saved, batch []in
 			cmds[i] = pipe.Restore(ctx, e.Name, ttl, string(e.Payload))
 		}
 	}
-	_, _ = pipe.Exec(ctx)
+	exec(ctx, pipe)
 	for i, c := range cmds {
 		switch err := c.Err(); {
 		case err == nil:

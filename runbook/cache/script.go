@@ -125,6 +125,7 @@ const batchOf = 500
 // error some of them are errors too.
 func runScript(ctx context.Context, f *fleet, p *primary, sc script, calls []call) ([]*redis.Cmd, error) {
 	pipe := p.client.Pipeline()
+	hello := askHello(ctx, pipe)
 	cmds := make([]*redis.Cmd, len(calls))
 	for i, c := range calls {
 		if i == 0 {
@@ -133,8 +134,8 @@ func runScript(ctx context.Context, f *fleet, p *primary, sc script, calls []cal
 			cmds[i] = pipe.EvalSha(ctx, sc.sha, []string{c.key}, c.args...)
 		}
 	}
-	_, _ = pipe.Exec(ctx)
-	var failed error
+	exec(ctx, pipe)
+	failed := p.watchRole(hello)
 	for i, cmd := range cmds {
 		switch addr, ask := redis.IsAskError(cmd.Err()); {
 		case ask:
@@ -156,7 +157,7 @@ func (f *fleet) ask(ctx context.Context, addr string, sc script, c call) *redis.
 	pipe := f.at(addr).client.Pipeline()
 	pipe.Do(ctx, "asking")
 	cmd := pipe.Eval(ctx, sc.text, []string{c.key}, c.args...)
-	_, _ = pipe.Exec(ctx)
+	exec(ctx, pipe)
 	return cmd
 }
 

@@ -1,0 +1,183 @@
+package cache
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"jwksbot/runbook"
+	"jwksbot/runbook/cache/redistest"
+)
+
+// Every failure names the server and what to do, and no secret.
+func TestErrorsSayWhatToDo(t *testing.T) {
+	plain := redistest.Start(t, redistest.Options{})
+	encrypted := redistest.Start(t, redistest.Options{TLS: true, User: "jwksbot", Password: "geheim", Rules: "~jwks:* -@all +@read"})
+	strangers := x509.NewCertPool()
+	silent := silentServer(t)
+	ended := redistest.Start(t, redistest.Options{})
+	ended.Stop()
+	for _, c := range []struct {
+		name     string
+		settings Settings
+		want     []string
+	}{
+		{"refused", Settings{URL: "redis://" + ended.Addr}, []string{ended.Addr, "connection refused", "security group"}},
+		{"no such host", Settings{URL: "redis://cache.invalid:6379"}, []string{"cache.invalid", "VPC"}},
+		{"silent", Settings{URL: "redis://" + silent}, []string{silent, "no answer in time"}},
+		{"no TLS there", Settings{URL: "rediss://" + plain.Addr}, []string{plain.Addr}},
+		{"TLS wanted", Settings{URL: "redis://" + encrypted.Addr}, []string{encrypted.Addr, "rediss://"}},
+		{"unknown authority", Settings{URL: "rediss://" + encrypted.Addr, RootCAs: strangers}, []string{"unknown authority", "AWS_CA_BUNDLE"}},
+		{"wrong password", Settings{URL: "rediss://jwksbot:falsch@" + encrypted.Addr, RootCAs: encrypted.RootCAs}, []string{"refused", "cache.username"}},
+		{"no password", Settings{URL: "rediss://" + encrypted.Addr, RootCAs: encrypted.RootCAs}, []string{"authentication does not fit", "cache.auth"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			_, err := newStore(t, c.settings).List(ctx)
+			checkError(t, err, c.want...)
+		})
+	}
+}
+
+func checkError(t testing.TB, err error, want ...string) {
+	t.Helper()
+	if err == nil {
+		t.Error("no error")
+		return
+	}
+	for _, w := range want {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("error %q does not contain %q", err, w)
+		}
+	}
+	for _, secret := range []string{"geheim", "falsch", "X-Amz", "verysecret", "failed to"} {
+		if strings.Contains(err.Error(), secret) {
+			t.Errorf("error %q contains %q", err, secret)
+		}
+	}
+}
+
+// silentServer accepts connections and never answers.
+func silentServer(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			if _, err := l.Accept(); err != nil {
+				return
+			}
+		}
+	}()
+	return l.Addr().String()
+}
+
+// A user with too few rights reads, and is told the access string that the
+// rest needs.
+func TestMissingRightsAreNamed(t *testing.T) {
+	r := redistest.Start(t, redistest.Options{User: "jwksbot", Password: "geheim", Rules: "~jwks:* -@all +@read"})
+	s := newStore(t, Settings{URL: "redis://" + r.Addr, Username: "jwksbot", Password: "geheim"})
+	r.CLI(t, "set", "jwks:1", "v")
+	r.CLI(t, "set", "other:1", "v")
+	ctx := testContext(t)
+	listed, err := s.List(ctx)
+	if err != nil || len(listed.Entries) != 1 || listed.Others != 1 {
+		t.Fatalf("a read-only user lists %+v, %v", listed, err)
+	}
+	_, err = s.Snapshot(ctx, []string{"jwks:1"})
+	checkError(t, err, r.Addr, "EVAL", "~jwks:*", "+eval +evalsha +unlink")
+	_, err = s.Purge(ctx, nil)
+	checkError(t, err, r.Addr, "UNLINK", "~jwks:*", "+unlink")
+	checkError(t, s.FlushAll(ctx), r.Addr, "FLUSHALL")
+
+	r.CLI(t, "acl", "setuser", "jwksbot", "+eval", "+evalsha")
+	saved, err := s.Snapshot(ctx, []string{"jwks:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkError(t, s.Delete(ctx, saved, nil), r.Addr, "+unlink")
+	saved[0].Name = "other:1"
+	checkError(t, s.Delete(ctx, saved, nil), r.Addr, "~jwks:*")
+	if n := r.CLI(t, "dbsize"); n != "2" {
+		t.Errorf("%s of 2 entries left", n)
+	}
+}
+
+// The token is what the connection authenticates with, over TLS.
+func TestIAMOverTheWire(t *testing.T) {
+	now := time.Date(2026, 2, 14, 3, 0, 0, 0, time.UTC)
+	r := redistest.Start(t, redistest.Options{TLS: true, User: "jwksbot", Password: "other", Rules: "~jwks:* -@all +@read"})
+	e := &elastiCache{serve: func(url.Values) (int, string) { return 200, standaloneXML(r.Addr, true) }}
+	s := newStore(t, Settings{ReplicationGroup: "oidc", Auth: AuthIAM, Username: "jwksbot", AWS: e.config(t), RootCAs: r.RootCAs, Clock: fixedClock{now: now}})
+	_, err := s.List(testContext(t))
+	checkError(t, err, "elasticache:Connect")
+	_, token, err := s.credentials(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.CLI(t, "acl", "setuser", "jwksbot", ">"+token)
+	if _, err := s.List(testContext(t)); err != nil {
+		t.Error(err)
+	}
+}
+
+type fixedClock struct {
+	runbook.SystemClock
+	now time.Time
+}
+
+func (c fixedClock) Now() time.Time { return c.now }
+
+func TestSettingsAreCheckedTogether(t *testing.T) {
+	for _, c := range []struct {
+		settings Settings
+		want     []string
+	}{
+		{Settings{}, []string{"exactly one of replication_group", "at least one pattern"}},
+		{Settings{URL: "redis://a", ReplicationGroup: "b", Patterns: []string{"*"}}, []string{"not 2", "matches every key"}},
+		{Settings{URL: "http://a"}, []string{"redis:// or rediss://"}},
+		{Settings{URL: "redis://u:geheim@a:99999"}, []string{`"a:99999" is no host:port`}},
+		{Settings{URL: "redis://u:geheim@a:1/x"}, []string{"number of a database"}},
+		{Settings{URL: "redis://a,b/1"}, []string{"database 0 only"}},
+		{Settings{URL: "redis://"}, []string{"no host:port"}},
+		{Settings{URL: "redis://a", Auth: "kerberos"}, []string{`"kerberos" is none of iam, password, none`}},
+		{Settings{URL: "redis://a", Auth: AuthPassword}, []string{"there is no password"}},
+		{Settings{URL: "redis://:geheim@a", Auth: AuthNone}, []string{"auth: none, but there is a password"}},
+		{Settings{URL: "redis://a", Auth: AuthIAM}, []string{"needs replication_group", "needs username"}},
+		{Settings{URL: "redis://a", MaxEntries: -1}, []string{"negative"}},
+	} {
+		_, err := New(c.settings)
+		checkError(t, err, c.want...)
+	}
+	s := newStore(t, Settings{URL: "rediss://u%40x:p%3A@one,two:7000,[::1]:1"})
+	want := "[one:6379 two:7000 [::1]:1] tls=true u@x p:"
+	if got := fmt.Sprintf("%v tls=%v %s %s", s.url.hosts, s.url.tls, s.settings.Username, s.settings.Password.Reveal()); got != want {
+		t.Errorf("address = %s, want %s", got, want)
+	}
+	if text := fmt.Sprintf("%+v %#v", s.settings.Password, s.settings.Password); strings.Contains(text, "p:") {
+		t.Errorf("password prints as %s", text)
+	}
+}
+
+func TestClosedStoreSaysSo(t *testing.T) {
+	r := redistest.Start(t, redistest.Options{})
+	s := newStore(t, Settings{URL: "redis://" + r.Addr})
+	if _, err := s.List(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	_, err := s.List(testContext(t))
+	checkError(t, err, "cache: closed")
+	redistest.Await(t, "the connections to end", func() bool {
+		return strings.Count(r.CLI(t, "client", "list"), " addr=") == 1 // redis-cli's own
+	})
+}
