@@ -50,11 +50,11 @@ func firstProblem(set runbook.KeySet) string {
 }
 
 // cutOff is an answer that began and did not end.
-func (e *Endpoint) cutOff(status, size int, err error) string {
+func (a *attempt) cutOff(err error) string {
 	if isTimeout(err) {
-		return fmt.Sprintf("its answer (HTTP %d) was not complete after %s: %d bytes came", status, e.timeout, size)
+		return fmt.Sprintf("its answer (HTTP %d) was not complete after %s: %d bytes came", a.probe.Status, a.limit, a.probe.Size)
 	}
-	return fmt.Sprintf("its answer (HTTP %d) broke off after %d bytes", status, size)
+	return fmt.Sprintf("its answer (HTTP %d) broke off after %d bytes", a.probe.Status, a.probe.Size)
 }
 
 // fail sorts an error: an answer that is wrong, or no connection at all, which
@@ -68,7 +68,7 @@ func (e *Endpoint) fail(a *attempt, err error) {
 	case errors.Is(err, context.Canceled):
 		p.Problem = "no answer: the check was cancelled"
 	case isTimeout(err):
-		p.Problem = fmt.Sprintf("no answer from %q within %s", host, e.timeout)
+		p.Problem = fmt.Sprintf("no answer from %q within %s", host, a.limit)
 	case a.handshake != nil && !isNetwork(a.handshake):
 		p.Problem = tlsProblem(a.handshake)
 		return

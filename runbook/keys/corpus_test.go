@@ -108,11 +108,11 @@ func TestCorpus(t *testing.T) {
 func TestCorpusRotations(t *testing.T) {
 	dir, _ := corpus(t)
 	for sequence, want := range map[string][]string{
-		"samekid-newkey-dante":   {DiffRekeyed},
-		"hardcut-ahamed":         {DiffReplaced, DiffReplaced, DiffReplaced},
-		"overlap-advait":         {DiffAdded, DiffAdded, DiffRenamed, DiffAdded},
-		"obs-google":             {DiffRemoved, DiffAdded, DiffRemoved, DiffAdded, DiffRemoved, DiffAdded, DiffRemoved},
-		"obs-reencoded-ionos-id": {DiffReencoded},
+		"samekid-newkey-dante":   {diffRekeyed},
+		"hardcut-ahamed":         {diffReplaced, diffReplaced, diffReplaced},
+		"overlap-advait":         {diffAdded, diffAdded, diffRenamed, diffAdded},
+		"obs-google":             {diffRemoved, diffAdded, diffRemoved, diffAdded, diffRemoved, diffAdded, diffRemoved},
+		"obs-reencoded-ionos-id": {diffReencoded},
 	} {
 		files, err := filepath.Glob(filepath.Join(dir, "rotation", sequence, "*.json"))
 		if err != nil || len(files) != len(want)+1 {

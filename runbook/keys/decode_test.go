@@ -187,7 +187,10 @@ func wrappings() []wrapping {
 		{"Rails 7.1", "Rails cache entry > JSON key set", asString(func(d string) string { return rails(2, d) })},
 		{"Rails 7.1 compressed", "Rails cache entry > Ruby Marshal > JSON key set", data(func(v any) string { return rails(0x81, zl("\x04\x08"+rubyItem(v))) })},
 		{"Rails 6", "Ruby Marshal > JSON key set", asString(func(d string) string {
-			return "\x04\x08o: ActiveSupport::Cache::Entry\x08:\x0b@value" + rubyString(d) + ":\x0d@version0:\x10@created_atf\x061"
+			return "\x04\x08o: ActiveSupport::Cache::Entry\x08:\x0b@value" + rubyString(d) + ":\x0d@version0:\x10@created_atf\x060"
+		})},
+		{"Rails 5 envelope", "Ruby Marshal > JSON envelope (value) > JSON string", asString(func(d string) string {
+			return "\x04\x08o: ActiveSupport::Cache::Entry\x07:\x0b@value" + rubyString(d) + ":\x10@created_atf\x0f1700000000"
 		})},
 		{".NET", ".NET cache hash > JSON key set", func(d string) runbook.RawEntry {
 			return runbook.RawEntry{Name: "app:jwks", Type: "hash", Bytes: len(d), Parts: []runbook.RawPart{
@@ -212,7 +215,7 @@ func TestDecodeWrappings(t *testing.T) {
 			t.Errorf("%s: %q, %s, %d usable: %s %q", w.name, got.Format, got.Content, got.Set.Usable, got.Note, got.Set.Problems)
 			continue
 		}
-		if d := Compare(got.Set, want.Set); d.Verdict != DiffSame {
+		if d := Compare(got.Set, want.Set); d.Verdict != diffSame {
 			t.Errorf("%s: differs from bare: %+v", w.name, d)
 		}
 		if strings.Contains(w.name, "envelope") && !got.Written.Equal(time.Unix(1700000000, 0)) {

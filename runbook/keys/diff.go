@@ -10,15 +10,15 @@ import (
 
 // Verdicts of a comparison, in the order in which they are tried.
 const (
-	DiffUnreadable      = "unreadable"
-	DiffRekeyed         = "rekeyed"          // a kid names another key
-	DiffReplaced        = "replaced"         // every key is another one
-	DiffRenamed         = "renamed"          // a key has another kid
-	DiffAdded           = "added"            // live has keys that the cache lacks
-	DiffRemoved         = "removed"          // the cache has keys that live lacks
-	DiffMetadataChanged = "metadata_changed" // a member beside the numbers differs
-	DiffReencoded       = "reencoded"        // a number is written differently
-	DiffSame            = "same"
+	diffUnreadable      = "unreadable"
+	diffRekeyed         = "rekeyed"          // a kid names another key
+	diffReplaced        = "replaced"         // every key is another one
+	diffRenamed         = "renamed"          // a key has another kid
+	diffAdded           = "added"            // live has keys that the cache lacks
+	diffRemoved         = "removed"          // the cache has keys that live lacks
+	diffMetadataChanged = "metadata_changed" // a member beside the numbers differs
+	diffReencoded       = "reencoded"        // a number is written differently
+	diffSame            = "same"
 )
 
 // Diff is how a cached (older) key set differs from the live (newer) one; it
@@ -71,7 +71,7 @@ func (d Diff) Stranded() bool {
 // are, 2 when a side could not be read.
 func (d Diff) ExitCode() int {
 	switch {
-	case d.Verdict == DiffUnreadable:
+	case d.Verdict == diffUnreadable:
 		return 2
 	case d.Stranded():
 		return 1
@@ -112,7 +112,7 @@ func Compare(live, cached runbook.KeySet) Diff {
 	c := &comparison{live: slices.Clone(live.Keys), cached: slices.Clone(cached.Keys)}
 	c.Diff = Diff{Added: []DiffKey{}, Removed: []DiffKey{}, Rekeyed: []DiffThumb{}, Renamed: []DiffKid{}, Metadata: []DiffMetadata{}}
 	if live.Shape == runbook.ShapeUnreadable || cached.Shape == runbook.ShapeUnreadable {
-		c.Verdict = DiffUnreadable
+		c.Verdict = diffUnreadable
 		return c.Diff
 	}
 	slices.SortStableFunc(c.live, byName)
@@ -204,21 +204,21 @@ func plain(value string) string {
 func (c *comparison) verdict(live, cached runbook.KeySet) string {
 	switch {
 	case len(c.Rekeyed) > 0:
-		return DiffRekeyed
+		return diffRekeyed
 	case len(c.Added) > 0 && len(c.Removed) > 0 && !overlap(live.Thumbprints(), cached.Thumbprints()):
-		return DiffReplaced
+		return diffReplaced
 	case len(c.Renamed) > 0:
-		return DiffRenamed
+		return diffRenamed
 	case len(c.Added) > 0:
-		return DiffAdded
+		return diffAdded
 	case len(c.Removed) > 0:
-		return DiffRemoved
+		return diffRemoved
 	case len(c.Metadata) > 0:
-		return DiffMetadataChanged
+		return diffMetadataChanged
 	case c.reencoded:
-		return DiffReencoded
+		return diffReencoded
 	}
-	return DiffSame
+	return diffSame
 }
 
 func overlap(a, b []string) bool {

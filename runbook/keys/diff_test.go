@@ -17,30 +17,30 @@ func TestCompare(t *testing.T) {
 		name, live, cached, verdict string
 		exit                        int
 	}{
-		{"same", set(a, b), set(a, b), DiffSame, 0},
-		{"order and white space", set(a, b), "\n" + set(b, a), DiffSame, 0},
-		{"other shape", set(a), a.String(), DiffSame, 0},
-		{"added", set(a, b), set(a), DiffAdded, 0},
-		{"removed", set(a), set(a, b), DiffRemoved, 1},
-		{"all removed", `{"keys":[]}`, set(a), DiffRemoved, 1},
-		{"into an empty cache", set(a), `{"keys":[]}`, DiffAdded, 0},
-		{"rekeyed", set(other), set(a), DiffRekeyed, 1},
-		{"rekeyed beside added", set(other, edKey("c")), set(a), DiffRekeyed, 1},
-		{"swapped kids", set(a, ecKey("b")), set(ecKey("a"), good("b")), DiffRekeyed, 1},
-		{"replaced", set(b), set(a), DiffReplaced, 1},
-		{"added and removed", set(a, b), set(a, edKey("c")), DiffAdded, 1},
-		{"renamed", set(good("c")), set(a), DiffRenamed, 1},
-		{"renamed beside added and removed", set(good("c"), b), set(a, edKey("d")), DiffRenamed, 1},
-		{"second name", set(a, good("c")), set(a), DiffAdded, 0},
-		{"metadata", set(a.with("alg", "RS512")), set(a), DiffMetadataChanged, 0},
-		{"metadata before reencoded", set(padded.with("use", nil)), set(a), DiffMetadataChanged, 0},
-		{"reencoded", set(padded), set(a), DiffReencoded, 0},
-		{"no kids", set(a.without("kid"), b), set(b, a.without("kid")), DiffSame, 0},
-		{"no kid any more", set(a.without("kid")), set(a), DiffRenamed, 1},
-		{"symmetric", set(object{"kid", "s", "kty", "oct", "k", "AQ"}), set(object{"kid", "s", "kty", "oct", "k", "Ag"}), DiffSame, 0},
-		{"unknown type", set(object{"kid", "s", "kty", "X", "z", "AQ"}), set(object{"kid", "s", "kty", "X", "z", "Ag"}), DiffMetadataChanged, 0},
-		{"unreadable", "<html>", set(a), DiffUnreadable, 2},
-		{"unreadable cache", set(a), "{", DiffUnreadable, 2},
+		{"same", set(a, b), set(a, b), diffSame, 0},
+		{"order and white space", set(a, b), "\n" + set(b, a), diffSame, 0},
+		{"other shape", set(a), a.String(), diffSame, 0},
+		{"added", set(a, b), set(a), diffAdded, 0},
+		{"removed", set(a), set(a, b), diffRemoved, 1},
+		{"all removed", `{"keys":[]}`, set(a), diffRemoved, 1},
+		{"into an empty cache", set(a), `{"keys":[]}`, diffAdded, 0},
+		{"rekeyed", set(other), set(a), diffRekeyed, 1},
+		{"rekeyed beside added", set(other, edKey("c")), set(a), diffRekeyed, 1},
+		{"swapped kids", set(a, ecKey("b")), set(ecKey("a"), good("b")), diffRekeyed, 1},
+		{"replaced", set(b), set(a), diffReplaced, 1},
+		{"added and removed", set(a, b), set(a, edKey("c")), diffAdded, 1},
+		{"renamed", set(good("c")), set(a), diffRenamed, 1},
+		{"renamed beside added and removed", set(good("c"), b), set(a, edKey("d")), diffRenamed, 1},
+		{"second name", set(a, good("c")), set(a), diffAdded, 0},
+		{"metadata", set(a.with("alg", "RS512")), set(a), diffMetadataChanged, 0},
+		{"metadata before reencoded", set(padded.with("use", nil)), set(a), diffMetadataChanged, 0},
+		{"reencoded", set(padded), set(a), diffReencoded, 0},
+		{"no kids", set(a.without("kid"), b), set(b, a.without("kid")), diffSame, 0},
+		{"no kid any more", set(a.without("kid")), set(a), diffRenamed, 1},
+		{"symmetric", set(object{"kid", "s", "kty", "oct", "k", "AQ"}), set(object{"kid", "s", "kty", "oct", "k", "Ag"}), diffSame, 0},
+		{"unknown type", set(object{"kid", "s", "kty", "X", "z", "AQ"}), set(object{"kid", "s", "kty", "X", "z", "Ag"}), diffMetadataChanged, 0},
+		{"unreadable", "<html>", set(a), diffUnreadable, 2},
+		{"unreadable cache", set(a), "{", diffUnreadable, 2},
 	} {
 		got := Compare(Read([]byte(c.live)), Read([]byte(c.cached)))
 		if got.Verdict != c.verdict || got.ExitCode() != c.exit || got.Stranded() != (c.exit == 1) {
@@ -95,7 +95,7 @@ func shuffled(r *rand.Rand, keys []object) []object {
 func TestMetadataIsComparedByMeaning(t *testing.T) {
 	a := Read([]byte(strings.Replace(set(good("a")), `"e":`, `"x": {"b" : 1, "a":[ "A" ]}, "e":`, 1)))
 	b := Read([]byte(strings.Replace(set(good("a")), `"e":`, `"x":{"a":["A"],"b":1},"e":`, 1)))
-	if d := Compare(a, b); d.Verdict != DiffSame {
+	if d := Compare(a, b); d.Verdict != diffSame {
 		t.Errorf("%+v", d)
 	}
 	long := strings.Repeat("x", 10_000)
@@ -103,7 +103,7 @@ func TestMetadataIsComparedByMeaning(t *testing.T) {
 	if got := c.Keys[0].Metadata["long"]; len(got) > 100 || !strings.Contains(got, "sha256:") {
 		t.Errorf("a long value is kept: %.100s", got)
 	}
-	if d := Compare(c, Read([]byte(set(good("a").with("long", long+"y"))))); d.Verdict != DiffMetadataChanged {
+	if d := Compare(c, Read([]byte(set(good("a").with("long", long+"y"))))); d.Verdict != diffMetadataChanged {
 		t.Errorf("%+v", d)
 	}
 	if runbook.ProblemEmptySet != "empty_set" {

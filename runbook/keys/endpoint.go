@@ -97,6 +97,7 @@ type attempt struct {
 	refused   string // why a redirect was not followed
 	connected bool   // a connection was made, TLS included
 	handshake error  // how the TLS handshake failed
+	limit     time.Duration
 }
 
 // Probe asks once, on a connection of its own. It always returns a probe; what
@@ -106,6 +107,9 @@ func (e *Endpoint) Probe(ctx context.Context) runbook.Probe {
 	defer cancel()
 	a := &attempt{probe: runbook.Probe{At: e.clock.Now(), Set: Read(nil)}}
 	start := time.Now()
+	if deadline, ok := ctx.Deadline(); ok {
+		a.limit = time.Until(deadline).Round(time.Millisecond) // the caller's may come first
+	}
 	e.ask(ctx, a)
 	a.probe.Duration = time.Since(start)
 	return a.probe
@@ -190,7 +194,7 @@ func (e *Endpoint) receive(a *attempt, res *http.Response) {
 		p.Problem = a.refused
 		return
 	case err != nil:
-		p.Problem = e.cutOff(res.StatusCode, len(body), err)
+		p.Problem = a.cutOff(err)
 		return
 	case len(body) > maxBody:
 		p.Size, p.Problem = maxBody, "its answer is larger than 1 MiB"

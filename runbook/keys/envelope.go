@@ -54,19 +54,24 @@ func (d *document) outline(raw []byte) outline {
 			}
 		case slices.Contains(writtenNames, name):
 			d.noteWritten(value)
-		case len(o.parts) < maxKeys && mayHoldKeys(value):
+		case len(o.parts) < maxKeys && mayHoldKeys(name, value):
 			o.parts = append(o.parts, member{name, value})
 		}
 	})
 	return o
 }
 
-// mayHoldKeys is a cheap filter before a member is read in earnest.
-func mayHoldKeys(value []byte) bool {
+// mayHoldKeys is a cheap filter before a member is read in earnest. Something
+// empty says "no keys" only under a name that is for keys.
+func mayHoldKeys(name string, value []byte) bool {
+	if slices.Contains(wrappers, name) {
+		return strings.IndexByte(`{["`, value[0]) >= 0
+	}
 	switch value[0] {
-	case '{', '[', '"':
-		return bytes.Contains(value, []byte("kty")) || bytes.Contains(value, []byte("keys")) ||
-			bytes.Contains(value, []byte("x5c")) || bytes.Contains(value, pemBegin)
+	case '{', '[':
+		return !isEmpty(value)
+	case '"':
+		return bytes.Contains(value, []byte("kty")) || bytes.Contains(value, []byte("keys")) || bytes.Contains(value, pemBegin)
 	}
 	return false
 }

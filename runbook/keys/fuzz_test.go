@@ -78,7 +78,7 @@ func checkSet(t *testing.T, got runbook.KeySet) {
 	if len(got.Keys) == 0 && got.Shape != runbook.ShapeUnreadable && !slices.Contains(got.Problems, runbook.ProblemEmptySet) {
 		t.Errorf("empty without saying so: %#v", got)
 	}
-	if d := Compare(got, got); got.Shape != runbook.ShapeUnreadable && d.Verdict != DiffSame {
+	if d := Compare(got, got); got.Shape != runbook.ShapeUnreadable && d.Verdict != diffSame {
 		t.Errorf("differs from itself: %+v", d)
 	}
 }

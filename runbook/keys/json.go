@@ -303,6 +303,14 @@ func unquote(raw []byte) string {
 	return out
 }
 
+// unquoteBytes is unquote without a copy where none is needed.
+func unquoteBytes(raw []byte) []byte {
+	if inner := raw[1 : len(raw)-1]; bytes.IndexByte(inner, '\\') < 0 {
+		return inner
+	}
+	return []byte(unquote(raw))
+}
+
 // nameOf is unquote for member names; those that every key has cost nothing.
 func nameOf(raw []byte) string {
 	switch string(raw) {

@@ -64,7 +64,8 @@ func (o object) String() string {
 		if !ok {
 			value, _ = json.Marshal(o[i+1])
 		}
-		parts = append(parts, fmt.Sprintf("%q:%s", o[i], value))
+		name, _ := json.Marshal(o[i])
+		parts = append(parts, fmt.Sprintf("%s:%s", name, value))
 	}
 	return "{" + strings.Join(parts, ",") + "}"
 }
@@ -186,20 +187,23 @@ func TestOwnThumbprintIsTheLibrarys(t *testing.T) {
 	}
 }
 
-func TestKeys(t *testing.T) {
+// keyCase is one key and what is to be said of it.
+type keyCase struct {
+	name   string
+	key    object
+	usable bool
+	thumb  bool     // it has the thumbprint of the key it was made of
+	say    []string // parts of its problems; none means no problem
+}
+
+func keyCases() []keyCase {
 	m := keyMaterial()
 	cert := base64.StdEncoding.EncodeToString(m.cert)
 	even := new(big.Int).Lsh(m.rsa.N, 1).Bytes()
 	spki, _ := x509.MarshalPKIXPublicKey(&m.rsa.PublicKey)
 	n := encode(m.rsa.N.Bytes())
 	x := ecKey("a")[ecKey("a").index("x")+1].(string)
-	for _, c := range []struct {
-		name   string
-		key    object
-		usable bool
-		thumb  bool     // it has the thumbprint of the key it was made of
-		say    []string // parts of its problems; none means no problem
-	}{
+	return []keyCase{
 		{"rsa", good("a"), true, true, nil},
 		{"ec", ecKey("a"), true, true, nil},
 		{"ed25519", edKey("a"), true, true, nil},
@@ -260,7 +264,11 @@ func TestKeys(t *testing.T) {
 		{"akp", object{"kid", "a", "kty", "AKP", "alg", "ML-DSA-44", "pub", "AQIDBA"}, false, true, []string{`"AKP" is unknown`}},
 		{"secp256k1", secp256k1Key(), true, true, []string{"unusual curve secp256k1"}},
 		{"secp256k1 off curve", secp256k1Key().with("y", encode(make([]byte, 32))), false, false, []string{"not on the curve"}},
-	} {
+	}
+}
+
+func TestKeys(t *testing.T) {
+	for _, c := range keyCases() {
 		t.Run(c.name, func(t *testing.T) {
 			got := Read([]byte(set(c.key)))
 			if got.Shape != runbook.ShapeSet || len(got.Keys) != 1 {

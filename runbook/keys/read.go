@@ -15,7 +15,7 @@ import (
 // Limits of a document. A pool publishes two keys in about 1 KiB; the largest
 // set seen in public had a few hundred.
 const (
-	maxDocument = 16 << 20
+	maxDocument = 8 << 20
 	maxKeys     = 20_000
 	maxDepth    = 6 // wrappings around the keys: strings, envelopes
 )
@@ -217,7 +217,7 @@ func (d *document) value(raw []byte, depth int, kid string) error {
 	case '"':
 		d.shape(runbook.ShapeString, depth)
 		d.path = append(d.path, "JSON string")
-		return d.inner([]byte(unquote(raw)), depth, kid)
+		return d.inner(unquoteBytes(raw), depth, kid)
 	}
 	d.nature = natureJSON
 	if raw[0] == 'n' {

@@ -38,22 +38,40 @@ func unrails(b []byte) ([]byte, error) {
 }
 
 // unruby reads a value of Ruby's Marshal.dump as plain data: an object becomes
-// the map of its variables, and no class is looked up. Of an
-// ActiveSupport::Cache::Entry its value is taken.
+// the map of its variables, and no class is looked up.
 func unruby(b []byte) ([]byte, error) {
 	r := &rubyReader{cursor: cursor{b: b[2:]}}
 	v := r.value(0)
 	if r.bad {
 		return nil, errors.New("damaged, cut off or of an unknown kind")
 	}
-	if entry, ok := v.(*mapping); ok {
-		for _, p := range entry.pairs {
-			if p.key == "@v" || p.key == "@value" {
-				v = p.value
-			}
+	return treeText(cacheEntry(v))
+}
+
+// cacheEntry takes the value out of an ActiveSupport::Cache::Entry; with the
+// time of writing, where that is kept, as an envelope.
+func cacheEntry(v any) any {
+	object, ok := v.(*mapping)
+	if !ok {
+		return v
+	}
+	var value, created any
+	found := false
+	for _, p := range object.pairs {
+		switch p.key {
+		case "@v", "@value":
+			value, found = p.value, true
+		case "@created_at":
+			created = p.value
 		}
 	}
-	return treeText(v)
+	if at, ok := created.(float64); found && ok && at > 0 {
+		return &mapping{[]pair{{"value", value}, {"created_at", created}}}
+	}
+	if found {
+		return value
+	}
+	return v
 }
 
 type rubyReader struct {
