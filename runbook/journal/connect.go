@@ -121,6 +121,9 @@ func openPool(ctx context.Context, raw string) (*pgxpool.Pool, error) {
 	config.MaxConns = poolSize
 	config.ConnConfig.ConnectTimeout = 5 * time.Second
 	config.ConnConfig.RuntimeParams["application_name"] = "jwksbot"
+	// A process that is stopped inside of a transaction must not keep the row of
+	// the holder from the one that takes over.
+	config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = fmt.Sprint(sessionTimeout.Milliseconds())
 	return pgxpool.NewWithConfig(ctx, config)
 }
 

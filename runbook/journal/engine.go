@@ -68,7 +68,7 @@ func (e *enqueuer) start(j *Journal) error {
 	} else {
 		config.SQLiteSystemDB = j.db
 	}
-	ctx, err := dbos.NewContext(j.life, config) // never launched, so there is nothing to shut down
+	ctx, err := j.openEngine(config) // never launched, so there is nothing to shut down
 	if err != nil {
 		return j.explain("open", err)
 	}
@@ -87,6 +87,30 @@ func (e *enqueuer) enqueue(t *sql.Tx, run runbook.Run) error {
 	_, err := dbos.Enqueue[string](e.ctx, engineQueue, engineWorkflow, w, dbos.WithEnqueueWorkflowID(w.id()),
 		dbos.WithEnqueueApplicationVersion(engineVersion), dbos.WithEnqueueTransaction(t))
 	return err
+}
+
+// openEngine opens the engine, which brings its tables up to date. On Postgres
+// it does not expect company in that, so one process does it at a time. The lock
+// is asked for, not waited for: who waits holds a snapshot, and the engine's
+// CREATE INDEX CONCURRENTLY waits for every snapshot to go.
+func (j *Journal) openEngine(config dbos.Config) (dbos.Context, error) {
+	if j.pool == nil {
+		return dbos.NewContext(j.life, config)
+	}
+	for {
+		lock, err := j.lockSession(j.life, lockKey+2, 30*time.Second)
+		if err == nil {
+			defer lock.release()
+			break
+		}
+		if !errors.Is(err, errLocked) {
+			return nil, err
+		}
+		if err := (runbook.SystemClock{}).Wait(j.life, lockPoll/10); err != nil {
+			return nil, err
+		}
+	}
+	return dbos.NewContext(j.life, config)
 }
 
 func engineConfig(log *slog.Logger) dbos.Config {
@@ -120,7 +144,7 @@ func (j *Journal) launch(carry func(gone <-chan struct{}, w work) (runbook.State
 		}
 		config.SystemDBPool, poll, done = pool, pollPostgres, pool.Close
 	}
-	ctx, err := dbos.NewContext(j.life, config)
+	ctx, err := j.openEngine(config)
 	if err != nil {
 		done()
 		return nil, j.explain("execute", err)

@@ -284,6 +284,11 @@ func TestStoppedExecutor(t *testing.T) {
 	effects := filepath.Join(t.TempDir(), "effects")
 	first := spawn(t, url, effects)
 	eventually(t, "the first executes", func() bool { return holderIs(j, first) })
+	create(t, j, pending("r0", "a"))
+	if _, err := approve(j, "r0", "U2"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the first run is done", func() bool { return state(t, j, "r0") == runbook.StateDone })
 	second := spawn(t, url, effects)
 	if err := first.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)

@@ -12,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// lockKey is the advisory lock of the executor on Postgres; the next number
-// guards the schema.
+// lockKey is the advisory lock of the executor on Postgres; the next two
+// numbers guard our tables and the engine's while they are brought up to date.
 const lockKey int64 = 0x6a776b73626f74 // "jwksbot"
 
 // sessionTimeout is after how much silence Postgres ends the session of the
@@ -31,7 +31,7 @@ var errLocked = errors.New("another process holds the lock")
 
 func (j *Journal) tryLock(ctx context.Context) (executorLock, error) {
 	if j.pool != nil {
-		return j.lockPostgres(ctx)
+		return j.lockSession(ctx, lockKey, sessionTimeout)
 	}
 	return lockFile(j.path + ".lock")
 }
@@ -96,18 +96,18 @@ func (l *fileLock) release() {
 
 type sessionLock struct{ conn *pgx.Conn }
 
-// lockPostgres takes the advisory lock on a connection of its own, which the
-// server ends when it is silent.
-func (j *Journal) lockPostgres(ctx context.Context) (executorLock, error) {
+// lockSession takes an advisory lock on a connection of its own, which the
+// server ends when it is silent for as long as limit (Postgres 14 and later).
+func (j *Journal) lockSession(ctx context.Context, key int64, limit time.Duration) (executorLock, error) {
 	config := j.pool.Config().ConnConfig.Copy()
-	config.RuntimeParams["application_name"] = "jwksbot executor"
-	config.RuntimeParams["idle_session_timeout"] = fmt.Sprint(sessionTimeout.Milliseconds())
+	config.RuntimeParams["application_name"] = "jwksbot lock"
+	config.RuntimeParams["idle_session_timeout"] = fmt.Sprint(limit.Milliseconds())
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, j.explain("lock", err)
 	}
 	var got bool
-	if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1)`, lockKey).Scan(&got); err != nil {
+	if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1)`, key).Scan(&got); err != nil {
 		closeConn(conn)
 		return nil, j.explain("lock", err)
 	}

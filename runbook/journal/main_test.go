@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -163,7 +164,7 @@ func (s *postgresServer) stop() {
 	}
 }
 
-func open(t testing.TB, url string) *Journal { return openWith(t, Settings{URL: url}) }
+func open(t testing.TB, url string) *Journal { return openWith(t, Settings{URL: url, Log: testLog(t)}) }
 
 func openWith(t testing.TB, s Settings) *Journal {
 	t.Helper()
@@ -178,7 +179,7 @@ func openWith(t testing.TB, s Settings) *Journal {
 // eventually polls a condition that other goroutines or processes bring about.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(60 * time.Second)
+	deadline := time.Now().Add(20 * time.Second)
 	for !ok() {
 		if time.Now().After(deadline) {
 			t.Fatalf("gave up waiting: %s", what)
@@ -224,7 +225,13 @@ func execute(t testing.TB, j *Journal, advance Advance) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- j.Execute(ctx, advance) }()
+	go func() {
+		err := j.Execute(ctx, advance)
+		if err != nil {
+			t.Log("execute:", err)
+		}
+		done <- err
+	}()
 	var once sync.Once
 	var err error
 	stop = func() error {
@@ -253,4 +260,13 @@ func state(t testing.TB, j *Journal, id string) runbook.State {
 		t.Fatal(err)
 	}
 	return run.State
+}
+
+// testLog shows the journal's log with -v.
+func testLog(t testing.TB) *slog.Logger {
+	level := slog.LevelInfo
+	if os.Getenv("JOURNAL_TEST_DEBUG") != "" {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: level}))
 }
