@@ -104,8 +104,8 @@ func TestRefusedOpensAreRetried(t *testing.T) {
 	sock := runSocket(t, srv.http.URL, &recorder{}, SocketSettings{BackoffBase: time.Millisecond, BackoffMax: time.Millisecond})
 	srv.nextConn()
 	<-sock.Ready()
-	if strings.Contains(sock.log.String(), "hush") {
-		t.Error("the ticket of a socket URL is in the log")
+	if log := sock.log.String(); strings.Contains(log, "hush") || strings.Contains(log, "xapp-test") {
+		t.Error("the ticket of a socket URL or the token is in the log")
 	}
 }
 
@@ -138,11 +138,11 @@ func TestSilentConnectionIsReplaced(t *testing.T) {
 		})
 		c.send(`{"type":"hello","num_connections":1}`)
 	}
-	sock := runSocket(t, srv.http.URL, &recorder{}, SocketSettings{Silence: 20 * time.Millisecond, PongWithin: time.Second})
+	sock := runSocket(t, srv.http.URL, &recorder{}, SocketSettings{Silence: 20 * time.Millisecond, PongWithin: 2 * time.Second})
 	srv.nextConn()
 	second := srv.nextConn()
-	if st := sock.Status(); st.Silent != 1 {
-		t.Errorf("%d silent connections counted, want 1", st.Silent)
+	if st := sock.Status(); st.Silent < 1 {
+		t.Errorf("%d silent connections counted, want at least 1", st.Silent)
 	}
 	// The second answers the socket's pings and lives.
 	for range 3 {
