@@ -233,7 +233,8 @@ func (e *engine) prune(t time.Time) error {
 // on with the next launch.
 func (e *engine) stop(limit time.Duration) error { return dbos.Shutdown(e.ctx, limit) }
 
-// quiet lowers what the engine tells of itself: its news are our details.
+// quiet lowers what the engine tells of itself: its news are our details, and
+// what it could not do because it is being stopped is no error.
 type quiet struct{ slog.Handler }
 
 func (q quiet) Enabled(ctx context.Context, l slog.Level) bool {
@@ -242,6 +243,15 @@ func (q quiet) Enabled(ctx context.Context, l slog.Level) bool {
 
 func (q quiet) Handle(ctx context.Context, r slog.Record) error {
 	r.Level = lower(r.Level)
+	r.Attrs(func(a slog.Attr) bool {
+		if err, ok := a.Value.Any().(error); ok && errors.Is(err, context.Canceled) {
+			r.Level = slog.LevelDebug
+		}
+		return true
+	})
+	if !q.Handler.Enabled(ctx, r.Level) {
+		return nil
+	}
 	return q.Handler.Handle(ctx, r)
 }
 

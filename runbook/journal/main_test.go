@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net"
@@ -116,7 +117,11 @@ func (s *postgresServer) run() error {
 	}
 	port := l.Addr().(*net.TCPAddr).Port
 	l.Close()
-	s.cmd = exec.Command(bin, "-D", data, "-p", strconv.Itoa(port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=200")
+	fsync := "off" // no test cuts the power; the benchmarks shall be honest
+	if f := flag.Lookup("test.bench"); f != nil && f.Value.String() != "" {
+		fsync = "on"
+	}
+	s.cmd = exec.Command(bin, "-D", data, "-p", strconv.Itoa(port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=200", "-c", "fsync="+fsync)
 	s.cmd.SysProcAttr, s.cmd.Dir = attr, s.dir
 	if err := s.cmd.Start(); err != nil {
 		return err
