@@ -313,6 +313,10 @@ func TestDecodeCollections(t *testing.T) {
 			t.Errorf("%s: %q %q %q: %q", c.name, got.Content, got.Format, kids, got.Set.Problems)
 		}
 	}
+	beside := Decode(runbook.RawEntry{Type: "hash", Name: "jwks", Parts: []runbook.RawPart{part("jwks", set(k)), part("fetched_at", "2026-01-02T03:04:05Z"), part("issuer", "https://issuer.example")}})
+	if beside.Content != runbook.ContentKeys || len(beside.Set.Problems) > 0 || beside.Issuer != "https://issuer.example" || beside.Written.Year() != 2026 {
+		t.Errorf("hash with fields beside the keys: %+v", beside)
+	}
 	got := Decode(runbook.RawEntry{Type: "set", Parts: []runbook.RawPart{part("", "<html>"), part("", "x")}})
 	if got.Content != runbook.ContentPoison || !strings.Contains(got.Note, "member 1: an HTML") {
 		t.Errorf("set of rubbish: %+v", got)

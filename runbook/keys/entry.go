@@ -114,7 +114,7 @@ func (d *document) collection(e runbook.RawEntry) error {
 		d.path = append(d.path, e.Type+" of keys")
 	default:
 		d.nature = natureBinary
-		return fmt.Errorf("a value of the Redis type %q, which holds no keys in any known way", e.Type)
+		return fmt.Errorf("a value of the Redis type %q, which holds no keys in any known way", clip(e.Type, 40))
 	}
 	return d.parts(e)
 }
@@ -125,6 +125,9 @@ func (d *document) parts(e runbook.RawEntry) error {
 	path := d.path
 	var first error
 	for i, part := range e.Parts {
+		if e.Type == "hash" && d.aside(part) {
+			continue
+		}
 		place, kid, value := fmt.Sprintf("member %d", i+1), "", part.Value
 		if e.Type == "hash" {
 			place, kid = fmt.Sprintf("field %q", clip(part.Field, 80)), part.Field
@@ -147,6 +150,23 @@ func (d *document) parts(e runbook.RawEntry) error {
 		return first
 	}
 	return nil
+}
+
+// aside reads the fields of a hash that stand beside its keys.
+func (d *document) aside(part runbook.RawPart) bool {
+	text := string(part.Value)
+	switch {
+	case slices.Contains(writtenNames, part.Field):
+		if !json.Valid(part.Value) {
+			text = quote(text)
+		}
+		d.noteWritten([]byte(text))
+	case part.Field == "issuer" || part.Field == "iss":
+		d.issuer = clip(strings.Trim(text, `"`), 300)
+	default:
+		return false
+	}
+	return true
 }
 
 // fieldsToJSON writes the fields of a hash as an object of strings.

@@ -162,22 +162,31 @@ func (d *document) byKid(o outline) bool {
 	return found
 }
 
-// envelope looks for keys under each member that may hold them, known names
-// first, and says whether there were any.
+// envelope looks for keys under each member that may hold them, and says
+// whether there were any. The first known name that holds some is the only one
+// that counts; under other names (a map from issuer to set, current and
+// previous) all do.
 func (d *document) envelope(o outline, depth int) bool {
 	if depth >= maxDepth {
 		return false
 	}
 	slices.SortStableFunc(o.parts, func(a, b member) int { return rank(a.name) - rank(b.name) })
+	found := false
 	for _, m := range o.parts {
 		before := *d
-		d.path = append(d.path, "JSON envelope ("+clip(m.name, 40)+")")
-		if d.value(m.value, depth+1, "") == nil {
-			return true
+		d.path = append(slices.Clone(d.path), "JSON envelope ("+clip(m.name, 40)+")")
+		if d.value(m.value, depth+1, "") != nil {
+			*d = before // what a wrong guess noted does not count
+			continue
 		}
-		*d = before // what a wrong guess noted does not count
+		if found { // the first one names the format
+			d.path, d.single = before.path, false
+		}
+		if found = true; rank(m.name) < len(wrappers) {
+			break
+		}
 	}
-	return false
+	return found
 }
 
 func rank(name string) int {

@@ -148,6 +148,9 @@ func (j *judge) readNumbers() {
 		if _, problem := j.raw.text("kty"); problem == "" {
 			j.refuse("member kty: missing")
 		}
+		if len(j.raw.get("x5c")) > 0 {
+			j.certificateOnly()
+		}
 	default:
 		j.refuse("member kty: key type %q is unknown to mainstream verifiers", j.key.Kty)
 	}

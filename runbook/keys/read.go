@@ -277,5 +277,5 @@ func looksLikeKey(raw []byte) bool {
 		}
 	})
 	has := func(n string) bool { return slices.Contains(names, n) }
-	return has("kty") || has("n") && has("e") || has("crv") && has("x") || has("kid") && has("x5c")
+	return has("kty") || has("n") && has("e") || has("crv") && has("x") || has("x5c")
 }

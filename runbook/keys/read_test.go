@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"runtime"
@@ -59,6 +60,8 @@ func TestShapes(t *testing.T) {
 		{"nothing", "", "unreadable", 0, 0, "empty"},
 		{"null", "null", "unreadable", 0, 0, "null"},
 		{"error body", `{"error":"x","message":"y"}`, "unreadable", 0, 0, `members "error", "message"`},
+		{"map of issuers", `{"https://a":` + set(good("a")) + `,"x":1,"https://b":` + set(good("b")) + `}`, "envelope", 2, 2, ""},
+		{"map of certificates", `{"a":{"x5c":["` + base64.StdEncoding.EncodeToString(keyMaterial().cert) + `"]}}`, "envelope", 1, 0, "only a certificate"},
 		{"error body with a list", `{"message":"x","errors":[],"data":{}}`, "unreadable", 0, 0, "no keys"},
 		{"envelope of nothing", `{"jwks":[]}`, "envelope", 0, 0, "empty_set"},
 		{"envelope of a key without kty", `{"a":` + good("a").without("kty").String() + `}`, "envelope", 1, 0, "member kty: missing"},
