@@ -100,11 +100,27 @@ func (m *markup) text() string {
 	return m.out.String()
 }
 
+// enough cuts what cannot be shown in n runes anyhow, before work is put into
+// it: markup is never shorter than what it stands for.
+func enough(s string, n int) string {
+	s = strings.TrimSpace(s)
+	if len(s) <= n {
+		return s
+	}
+	for i := range s {
+		if n < 0 {
+			return s[:i]
+		}
+		n--
+	}
+	return s
+}
+
 // prose renders a sentence of the runbook in at most n runes. Pairs of
 // backticks are code marks and are kept; everything else is literal.
 func prose(s string, n int) string {
 	m := &markup{left: n}
-	parts := strings.Split(strings.TrimSpace(s), "`")
+	parts := strings.Split(enough(s, n), "`")
 	if len(parts)%2 == 0 { // one mark without its partner
 		last := len(parts) - 1
 		parts[last-1] += "'" + parts[last]
@@ -128,8 +144,14 @@ func prose(s string, n int) string {
 }
 
 func (m *markup) literal(s string) {
-	runes := []rune(strings.Map(tame, s))
+	runes := []rune(s)
 	for i, r := range runes {
+		runes[i] = tame(r)
+	}
+	for i, r := range runes {
+		if m.full {
+			return
+		}
 		before, after := ' ', ' '
 		if i > 0 {
 			before = runes[i-1]
@@ -145,13 +167,13 @@ func (m *markup) literal(s string) {
 // without any formatting.
 func quoted(s string, n int) string {
 	m := &markup{left: n}
-	m.literal(strings.Join(strings.Fields(strings.ReplaceAll(s, "`", "'")), " "))
+	m.literal(enough(strings.Join(strings.Fields(strings.ReplaceAll(s, "`", "'")), " "), n))
 	return m.text()
 }
 
 // code renders a name in code marks, in at most limitName runes.
 func code(s string) string {
-	s = strings.TrimSpace(strings.Map(tame, strings.ReplaceAll(s, "`", "'")))
+	s = strings.TrimSpace(strings.Map(tame, strings.ReplaceAll(enough(s, limitName), "`", "'")))
 	if s == "" {
 		return "(empty)"
 	}

@@ -1,6 +1,10 @@
 package bot
 
 import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
 	"time"
 
 	"jwksbot/runbook"
@@ -9,52 +13,52 @@ import (
 // noon is the fixed moment of all fixtures: 03:00 on the night of a rotation.
 var noon = time.Date(2026, 2, 14, 3, 0, 0, 0, time.UTC)
 
-func key(kid, print string) runbook.Key {
+func keyNamed(kid, print string) runbook.Key {
 	return runbook.Key{Kid: kid, Thumbprint: print + "-NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs", Kty: "RSA", Alg: "RS256", Use: "sig", Usable: true}
 }
 
 var (
-	oldKey     = key("2025-11-09-k1", "Aold")
-	liveKey    = key("2026-02-14-k2", "Bnew")
-	liveKey2   = key("2026-02-14-k3", "Cnew")
+	oldKey     = keyNamed("2025-11-09-k1", "Aold")
+	liveKey    = keyNamed("2026-02-14-k2", "Bnew")
+	liveKey2   = keyNamed("2026-02-14-k3", "Cnew")
 	entryName  = "jwks:eu-west-2_AbCdEfGhI"
 	foreignOne = "jwks:eu-west-2_ZyXwVuTsR"
 )
 
-func set(keys ...runbook.Key) runbook.KeySet {
+func setOf(keys ...runbook.Key) runbook.KeySet {
 	return runbook.KeySet{Shape: runbook.ShapeSet, Usable: len(keys), Keys: keys}
 }
 
-func probe(keys ...runbook.Key) runbook.Probe {
+func probeOf(keys ...runbook.Key) runbook.Probe {
 	return runbook.Probe{At: noon, Duration: 84 * time.Millisecond, Status: 200, ContentType: "application/json", Size: 1204,
-		TLS: "TLS 1.3", CacheControl: "public, max-age=86400", Set: set(keys...)}
+		TLS: "TLS 1.3", CacheControl: "public, max-age=86400", Set: setOf(keys...)}
 }
 
-func broken(status int, problem string) runbook.Probe {
+func brokenProbe(status int, problem string) runbook.Probe {
 	return runbook.Probe{At: noon, Duration: 91 * time.Millisecond, Status: status, ContentType: "text/html", Size: 512, TLS: "TLS 1.3", Problem: problem}
 }
 
-func unreachable() runbook.Probe {
+func unreachableProbe() runbook.Probe {
 	return runbook.Probe{At: noon, Duration: 2 * time.Second, Unreachable: true, Problem: "no connection: lookup cognito-idp.eu-west-2.amazonaws.com: no such host"}
 }
 
-func live(probes ...runbook.Probe) *runbook.LiveEvidence {
+func liveWith(probes ...runbook.Probe) *runbook.LiveEvidence {
 	return &runbook.LiveEvidence{URL: "https://cognito-idp.eu-west-2.amazonaws.com/eu-west-2_AbCdEfGhI/.well-known/jwks.json", Probes: probes}
 }
 
-func entry(name string, ttl time.Duration, keys ...runbook.Key) runbook.Entry {
+func entryOf(name string, ttl time.Duration, keys ...runbook.Key) runbook.Entry {
 	return runbook.Entry{Name: name, Shard: "0002", Type: "string", TTL: ttl, Bytes: 812, Digest: "d1",
-		Reading: runbook.Reading{Format: "JSON key set", Content: runbook.ContentKeys, Set: set(keys...)}}
+		Reading: runbook.Reading{Format: "JSON key set", Content: runbook.ContentKeys, Set: setOf(keys...)}}
 }
 
-func cached(entries ...runbook.Entry) *runbook.CacheEvidence {
+func cacheWith(entries ...runbook.Entry) *runbook.CacheEvidence {
 	return &runbook.CacheEvidence{
 		Shards:  []runbook.Shard{{Name: "0001"}, {Name: "0002"}, {Name: "0003"}},
 		Entries: entries, Others: 41210,
 	}
 }
 
-func failing(kid string, n int) *runbook.LogEvidence {
+func failuresOn(kid string, n int) *runbook.LogEvidence {
 	ev := &runbook.LogEvidence{Group: "/aws/lambda/commandbridge-dev-actions", Since: noon.Add(-time.Hour), Until: noon,
 		Pattern: `?"invalid_signature" ?"unknown kid"`, Pages: 3, Count: n, Classes: map[string]int{}}
 	if n == 0 {
@@ -76,7 +80,7 @@ func failing(kid string, n int) *runbook.LogEvidence {
 	return ev
 }
 
-func traffic() *runbook.TrafficEvidence {
+func steadyTraffic() *runbook.TrafficEvidence {
 	ev := &runbook.TrafficEvidence{Nodes: []string{"production-oidc-cache-0001-001", "production-oidc-cache-0002-001"}}
 	for i := range 60 {
 		ev.Points = append(ev.Points, runbook.TrafficPoint{At: noon.Add(time.Duration(i-60) * time.Minute), Hits: 990, Misses: 10})
@@ -84,73 +88,142 @@ func traffic() *runbook.TrafficEvidence {
 	return ev
 }
 
-// report makes a report as the runner does, from evidence.
-func report(e runbook.Evidence) runbook.Report {
-	return runbook.Report{
-		Target: "production", JWKSURL: "https://example.com/jwks.json",
-		Question: runbook.Question{Since: noon.Add(-time.Hour), Until: noon},
-		Steps: []runbook.Result{
-			{Step: runbook.StepLiveKeys, Status: runbook.StatusOK, Summary: "2 keys, 2 of 2 usable, 3 probes agree", Duration: 91 * time.Millisecond},
-			{Step: runbook.StepCachedKeys, Status: runbook.StatusFail, Summary: "1 entry with 2 keys on 3 shards; entry `" + entryName + "` lacks live key `2026-02-14-k2`", Duration: 43 * time.Millisecond},
-			{Step: runbook.StepLoggedKeys, Status: runbook.StatusFail, Summary: `412 failures in the last 60 min, all that name a kid on "2026-02-14-k2"`, Duration: 1240 * time.Millisecond},
-			{Step: runbook.StepCacheTraffic, Status: runbook.StatusOK, Summary: "hit ratio 99 % now, 99 % before; no spike in misses", Duration: 310 * time.Millisecond},
-		},
-		Evidence: e, Diagnosis: runbook.Diagnose(e), StartedAt: noon, Duration: 1310 * time.Millisecond,
-	}
+// frozen is a clock that stands still.
+type frozen struct{ now time.Time }
+
+func (c frozen) Now() time.Time                                  { return c.now }
+func (c frozen) Wait(ctx context.Context, _ time.Duration) error { return ctx.Err() }
+
+// played gives evidence back as the sources of a target, so that reports are
+// made by the real runner, with its own words.
+type played struct {
+	runbook.Evidence
+	probes *atomic.Int32
 }
 
-// stale is the main story: the cache lacks a live key and users fail on it.
-func stale() runbook.Evidence {
-	foreign := entry(foreignOne, 20*time.Minute, key("other", "Xoth"))
+func (p played) Probe(context.Context) runbook.Probe {
+	return p.Live.Probes[int(p.probes.Add(1)-1)%len(p.Live.Probes)]
+}
+
+func (p played) List(context.Context) (runbook.Listing, error) {
+	if p.Cached == nil {
+		return runbook.Listing{}, errors.New(p.Unread[runbook.StepCachedKeys])
+	}
+	l := runbook.Listing{Shards: p.Cached.Shards, Others: p.Cached.Others, Truncated: p.Cached.Truncated}
+	for _, e := range p.Cached.Entries {
+		l.Entries = append(l.Entries, runbook.RawEntry{Name: e.Name, Shard: e.Shard, Type: e.Type, TTL: e.TTL, Bytes: e.Bytes})
+	}
+	return l, nil
+}
+
+func (p played) decode(raw runbook.RawEntry) runbook.Reading {
+	for _, e := range p.Cached.Entries {
+		if e.Name == raw.Name {
+			return e.Reading
+		}
+	}
+	return runbook.Reading{Content: runbook.ContentUnknown}
+}
+
+func (p played) Failures(context.Context, time.Time, time.Time, string) (runbook.LogEvidence, error) {
+	if p.Logged == nil {
+		return runbook.LogEvidence{}, errors.New(p.Unread[runbook.StepLoggedKeys])
+	}
+	return *p.Logged, nil
+}
+
+func (p played) Traffic(context.Context, []string, time.Time, time.Time) (runbook.TrafficEvidence, error) {
+	return *p.Evidence.Traffic, nil
+}
+
+func (p played) Nodes(context.Context) ([]string, error) { return p.Evidence.Traffic.Nodes, nil }
+
+func (played) Snapshot(context.Context, []string) ([]runbook.Saved, error) { return nil, errReadOnly }
+
+func (played) Delete(context.Context, []runbook.Saved, func([]runbook.EntryFate) error) error {
+	return errReadOnly
+}
+
+func (played) Compare(context.Context, []runbook.Saved) ([]runbook.EntryFate, error) {
+	return nil, errReadOnly
+}
+
+var errReadOnly = errors.New("a check changed something")
+
+// reportOf makes the report that a check of this evidence leads to.
+func reportOf(t *testing.T, e runbook.Evidence) runbook.Report {
+	t.Helper()
+	p := played{e, new(atomic.Int32)}
+	target := &runbook.Target{Name: "production", Issuer: "https://cognito-idp.eu-west-2.amazonaws.com/eu-west-2_AbCdEfGhI", JWKSURL: e.Live.URL,
+		Live: p, Entries: p, Decode: p.decode, Logs: p, Traffic: p}
+	r, err := runbook.NewRunner(frozen{noon}, nil).Check(t.Context(), target, runbook.Ask{}, runbook.Silent{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Probes are asked at once; their order and what they took is chance.
+	r.Evidence.Live = e.Live
+	r.Diagnosis = runbook.Diagnose(r.Evidence)
+	r.Duration = 1310 * time.Millisecond
+	for i := range r.Steps {
+		r.Steps[i].Duration = time.Duration(i*i*140+43) * time.Millisecond
+	}
+	return r
+}
+
+// staleEvidence is the main story: the cache lacks a live key and users fail on it.
+func staleEvidence() runbook.Evidence {
+	foreign := entryOf(foreignOne, 20*time.Minute, keyNamed("other", "Xoth"))
 	foreign.Foreign = "eu-west-2_ZyXwVuTsR"
 	return runbook.Evidence{
-		Live:   live(probe(liveKey, liveKey2), probe(liveKey, liveKey2), probe(liveKey, liveKey2)),
-		Cached: cached(entry(entryName, 43*time.Minute, oldKey, liveKey2), foreign),
-		Logged: failing(liveKey.Kid, 412), Traffic: traffic(),
+		Live:   liveWith(probeOf(liveKey, liveKey2), probeOf(liveKey, liveKey2), probeOf(liveKey, liveKey2)),
+		Cached: cacheWith(entryOf(entryName, 43*time.Minute, oldKey, liveKey2), foreign),
+		Logged: failuresOn(liveKey.Kid, 412), Traffic: steadyTraffic(),
 	}
 }
 
 // situations are one piece of evidence for each verdict of the main job.
 func situations() map[string]runbook.Evidence {
-	sound := live(probe(liveKey, liveKey2), probe(liveKey, liveKey2), probe(liveKey, liveKey2))
+	sound := liveWith(probeOf(liveKey, liveKey2), probeOf(liveKey, liveKey2), probeOf(liveKey, liveKey2))
 	rubbish := runbook.Entry{Name: entryName, Shard: "0002", Type: "string", TTL: runbook.NoExpiry, Bytes: 512,
 		Reading: runbook.Reading{Format: "HTML", Content: runbook.ContentPoison, Note: "HTML page, 512 bytes"}}
 	rekeyed := liveKey
 	rekeyed.Thumbprint = "Dold-thumbprint-of-the-same-kid"
 	with := func(change func(*runbook.Evidence)) runbook.Evidence {
-		e := stale()
+		e := staleEvidence()
 		change(&e)
 		return e
 	}
 	return map[string]runbook.Evidence{
-		"stale_cache": stale(),
+		"stale_cache": staleEvidence(),
 		"healthy": with(func(e *runbook.Evidence) {
-			e.Cached, e.Logged = cached(entry(entryName, 43*time.Minute, liveKey, liveKey2)), failing("", 0)
+			e.Cached, e.Logged = cacheWith(entryOf(entryName, 43*time.Minute, liveKey, liveKey2)), failuresOn("", 0)
 		}),
-		"rekeyed_kid":    with(func(e *runbook.Evidence) { e.Cached = cached(entry(entryName, runbook.NoExpiry, rekeyed, liveKey2)) }),
-		"poisoned_cache": with(func(e *runbook.Evidence) { e.Cached = cached(rubbish) }),
+		"rekeyed_kid": with(func(e *runbook.Evidence) {
+			e.Cached = cacheWith(entryOf(entryName, runbook.NoExpiry, rekeyed, liveKey2))
+		}),
+		"poisoned_cache": with(func(e *runbook.Evidence) { e.Cached = cacheWith(rubbish) }),
 		"retired_key_cached": with(func(e *runbook.Evidence) {
-			e.Cached, e.Logged = cached(entry(entryName, time.Hour, oldKey, liveKey, liveKey2)), failing("", 0)
+			e.Cached, e.Logged = cacheWith(entryOf(entryName, time.Hour, oldKey, liveKey, liveKey2)), failuresOn("", 0)
 		}),
 		"live_unhealthy": with(func(e *runbook.Evidence) {
-			p := broken(503, "HTTP 503 with an HTML page instead of a key set")
-			e.Live = live(p, p, p)
+			p := brokenProbe(503, "HTTP 503 with an HTML page instead of a key set")
+			e.Live = liveWith(p, p, p)
 		}),
 		"live_disagrees": with(func(e *runbook.Evidence) {
-			e.Live = live(probe(liveKey, liveKey2), probe(oldKey, liveKey2), probe(liveKey, liveKey2))
+			e.Live = liveWith(probeOf(liveKey, liveKey2), probeOf(oldKey, liveKey2), probeOf(liveKey, liveKey2))
 		}),
 		"inconclusive": with(func(e *runbook.Evidence) {
-			e.Live, e.Logged = live(unreachable(), unreachable(), unreachable()), nil
+			e.Live, e.Logged = liveWith(unreachableProbe(), unreachableProbe(), unreachableProbe()), nil
 			e.Unread = map[string]string{runbook.StepLoggedKeys: "read log group \"/aws/lambda/commandbridge-dev-actions\": AccessDeniedException: logs:FilterLogEvents is missing"}
 		}),
-		"cold": with(func(e *runbook.Evidence) { e.Cached, e.Logged = cached(), failing("", 0) }),
+		"cold": with(func(e *runbook.Evidence) { e.Cached, e.Logged = cacheWith(), failuresOn("", 0) }),
 		"leak": with(func(e *runbook.Evidence) {
 			s := sound.Probes[0].Set
 			s.PrivatePublished = true
 			for i := range e.Live.Probes {
 				e.Live.Probes[i].Set = s
 			}
-			e.Cached, e.Logged = cached(entry(entryName, 43*time.Minute, liveKey, liveKey2)), failing("", 0)
+			e.Cached, e.Logged = cacheWith(entryOf(entryName, 43*time.Minute, liveKey, liveKey2)), failuresOn("", 0)
 		}),
 	}
 }
@@ -160,7 +233,7 @@ var (
 	sam   = runbook.PersonRef{ID: "U0LEAD", Name: "Sam Okoro"}
 )
 
-func plan() runbook.Plan {
+func stalePlan() runbook.Plan {
 	return runbook.Plan{
 		Target: "production", Resource: "replication group production-scotaccount-oidc-cache", Scope: runbook.ScopeKeys,
 		Entries: []runbook.PlanEntry{
@@ -168,30 +241,30 @@ func plan() runbook.Plan {
 			{Name: entryName + ":backup", Shard: "0001", Format: "gzip > JSON key set", Kids: []string{oldKey.Kid}, Thumbprints: []string{oldKey.Thumbprint}, Meaning: "keys 2"},
 		},
 		Live: []string{liveKey.Thumbprint, liveKey2.Thumbprint}, Verdict: runbook.StaleCache,
-		Summary: runbook.Diagnose(stale()).Verdict.Summary, Others: 41210, Shards: 3, Current: 1, Foreign: 1, Digest: "3f9a0c77d1e2",
+		Summary: runbook.Diagnose(staleEvidence()).Verdict.Summary, Others: 41210, Shards: 3, Current: 1, Foreign: 1, Digest: "3f9a0c77d1e2",
 	}
 }
 
-func pending() runbook.Run {
+func pendingRun() runbook.Run {
 	return runbook.Run{
-		ID: "0214-k7m2p9qx", Target: "production", Resource: plan().Resource, State: runbook.StatePending, Generation: 1, Version: 1,
-		Plan: plan(), Requester: robin, Via: runbook.ViaSlack, Ticket: "INC-2026-0214-001", Reason: "keys rotated at 02:40, sign-ins fail since then",
+		ID: "0214-k7m2p9qx", Target: "production", Resource: stalePlan().Resource, State: runbook.StatePending, Generation: 1, Version: 1,
+		Plan: stalePlan(), Requester: robin, Via: runbook.ViaSlack, Ticket: "INC-2026-0214-001", Reason: "keys rotated at 02:40, sign-ins fail since then",
 		Required: 1, CreatedAt: noon, ExpiresAt: noon.Add(15 * time.Minute), RemindAt: noon.Add(450 * time.Second),
 		Post: runbook.Post{Channel: "C0BRIDGE", TS: "1771038000.000100"},
 	}
 }
 
-func decision(by runbook.PersonRef, kind runbook.DecisionKind, reason string, generation int) runbook.Decision {
+func decisionOf(by runbook.PersonRef, kind runbook.DecisionKind, reason string, generation int) runbook.Decision {
 	return runbook.Decision{By: by, Kind: kind, Reason: reason, Generation: generation, At: noon.Add(2 * time.Minute), Via: runbook.ViaSlack}
 }
 
-func receipt(step string, status runbook.Status, summary string, proof ...string) runbook.Receipt {
+func receiptOf(step string, status runbook.Status, summary string, proof ...string) runbook.Receipt {
 	return runbook.Receipt{Step: step, Status: status, Summary: summary, Proof: proof, StartedAt: noon.Add(2 * time.Minute), EndedAt: noon.Add(2*time.Minute + 140*time.Millisecond)}
 }
 
 // inState brings the run of the main story into a state.
 func inState(s runbook.State) runbook.Run {
-	r := pending()
+	r := pendingRun()
 	if s == runbook.StatePending {
 		return r
 	}
@@ -199,16 +272,16 @@ func inState(s runbook.State) runbook.Run {
 	if s.Ended() {
 		r.EndedAt = noon.Add(3 * time.Minute)
 	}
-	kept := receipt("snapshot", runbook.StatusOK, "2 entries kept (1,624 bytes)", "digest of what was kept: 9f2c1a7b3d4e5f60")
-	gone := receipt(string(runbook.FlushCache), runbook.StatusOK, "2 old entries deleted on 2 shards")
-	back := receipt("verify", runbook.StatusOK, "0 of 2 old entries left on 3 shards; refilled with live keys after 4 s", "`"+entryName+"` now holds `2026-02-14-k2`, `2026-02-14-k3`")
+	kept := receiptOf("snapshot", runbook.StatusOK, "2 entries kept (1,624 bytes)", "digest of what was kept: 9f2c1a7b3d4e5f60")
+	gone := receiptOf(string(runbook.FlushCache), runbook.StatusOK, "2 old entries deleted on 2 shards")
+	back := receiptOf("verify", runbook.StatusOK, "0 of 2 old entries left on 3 shards; refilled with live keys after 4 s", "`"+entryName+"` now holds `2026-02-14-k2`, `2026-02-14-k3`")
 	switch s {
 	case runbook.StateDenied:
-		r.Decisions = []runbook.Decision{decision(sam, runbook.DecideDeny, "wait for the second edge", 1)}
+		r.Decisions = []runbook.Decision{decisionOf(sam, runbook.DecideDeny, "wait for the second edge", 1)}
 		r.Outcome = "Sam Okoro denied it: wait for the second edge"
 		return r
 	case runbook.StateWithdrawn:
-		r.Decisions = []runbook.Decision{decision(robin, runbook.DecideWithdraw, "", 1)}
+		r.Decisions = []runbook.Decision{decisionOf(robin, runbook.DecideWithdraw, "", 1)}
 		r.Outcome = "Robin Ashe withdrew it."
 		return r
 	case runbook.StateExpired:
@@ -218,7 +291,7 @@ func inState(s runbook.State) runbook.Run {
 		r.Outcome = "Nothing is left to do: none of the planned entries is left as it was."
 		return r
 	}
-	r.Decisions = []runbook.Decision{decision(sam, runbook.DecideApprove, "", 1)}
+	r.Decisions = []runbook.Decision{decisionOf(sam, runbook.DecideApprove, "", 1)}
 	r.ApprovedAt, r.StartBy = noon.Add(2*time.Minute), noon.Add(12*time.Minute)
 	switch s {
 	case runbook.StateFlush:

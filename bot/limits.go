@@ -67,11 +67,14 @@ func joinLines(lines []string, maxLines, n int) string {
 // joinSome is joinLines where only some of the lines were rendered at all.
 func joinSome(lines []string, total, n int) string {
 	const note = 24 // room for "… 10,000 more"
+	if all := strings.Join(lines, "\n"); len(lines) == total && utf8.RuneCountInString(all) <= n {
+		return all
+	}
 	var out []string
 	used := 0
-	for i, l := range lines {
+	for _, l := range lines {
 		used += utf8.RuneCountInString(l) + 1
-		if used > n || used+note > n && i < total-1 {
+		if used+note > n {
 			break
 		}
 		out = append(out, l)

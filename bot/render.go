@@ -86,7 +86,7 @@ var words = map[runbook.Status]string{
 func stepText(name string, status runbook.Status, summary string, took time.Duration) string {
 	line := marks[status] + " *" + quoted(name, limitName) + "*"
 	if status == "" {
-		return line + "  running" + ellipsis
+		return line + " running" + ellipsis
 	}
 	if word := words[status]; word != "" {
 		line += " (" + word + ")"

@@ -29,7 +29,7 @@ func cardBlocks(r runbook.Run, now time.Time) []slack.Block {
 
 // fitText says whether the plan does what the verdict recommends.
 func fitText(r runbook.Run) string {
-	name := "*" + lower(titleOf(r.Plan.Verdict)) + "*"
+	name := "*" + phraseOf(r.Plan.Verdict) + "*"
 	if r.Plan.Advice == "" {
 		return "✓ The plan fits the verdict " + name + "."
 	}
@@ -72,11 +72,23 @@ func deleteText(p runbook.Plan) string {
 	for i, e := range p.Entries {
 		names[i] = e.Name
 	}
-	s := fmt.Sprintf("*Deletes %s* on %s of %s", plural(len(names), "entry", "entries"), plural(p.Shards, "shard", "shards"), quoted(p.Resource, limitName))
+	s := fmt.Sprintf("*Deletes %s* on %s of %s", plural(len(names), "entry", "entries"), shardsText(p), quoted(p.Resource, limitName))
 	if len(names) > 0 {
 		s += ": " + codes(names, namesOnRun)
 	}
 	return s
+}
+
+// shardsText counts the primaries on which something is deleted.
+func shardsText(p runbook.Plan) string {
+	shards := map[string]bool{}
+	for _, e := range p.Entries {
+		shards[e.Shard] = true
+	}
+	if p.Scope == runbook.ScopeAll {
+		return "all " + plural(p.Shards, "shard", "shards")
+	}
+	return plural(len(shards), "shard", "shards")
 }
 
 func cardFields(r runbook.Run, now time.Time) []*slack.TextBlockObject {
@@ -113,7 +125,8 @@ func approvalsText(r runbook.Run) string {
 func cardButtons(r runbook.Run) slack.Block {
 	approve := button(actionApprove, r.ID, "Approve", slack.StylePrimary)
 	if r.Plan.Advice != "" {
-		approve.Text = plainText("Approve against the verdict", limitButton)
+		// Nothing may invite to press it.
+		approve = button(actionApprove, r.ID, "Approve against the verdict", slack.StyleDefault)
 	}
 	approve.Confirm = slack.NewConfirmationBlockObject(
 		plainText("Flush "+r.Target+"?", limitConfirmTitle), mrkdwn(confirmText(r.Plan)),
@@ -127,7 +140,7 @@ func cardButtons(r runbook.Run) slack.Block {
 
 // confirmText states the effect once more, in the few words that a dialog takes.
 func confirmText(p runbook.Plan) string {
-	parts := []string{fmt.Sprintf("Deletes *%s* on %s.", plural(len(p.Entries), "entry", "entries"), plural(p.Shards, "shard", "shards"))}
+	parts := []string{fmt.Sprintf("Deletes *%s* on %s.", plural(len(p.Entries), "entry", "entries"), shardsText(p))}
 	if p.Scope == runbook.ScopeAll {
 		parts = append(parts, fmt.Sprintf("*Also destroys %s that are not JWKS.*", plural(int(p.Others), "key", "keys")))
 	}

@@ -32,12 +32,13 @@ func evidenceMessages(r runbook.Report) []message {
 	if lines := unreadLines(r.Evidence.Unread); len(lines) > 0 {
 		blocks = append(blocks, titled("Not read", bullets(lines), maxRows, roomBlock))
 	}
-	if lines := findingLines(r.Diagnosis); len(lines) > 0 {
-		blocks = append(blocks, titled("All findings beside the verdict", lines, maxRows, roomBlock))
+	// The report itself shows a few; only a longer list is repeated here.
+	if alarms, beside := findingLines(r.Diagnosis); len(alarms) > linesAlarms || len(beside) > linesBeside {
+		blocks = append(blocks, titled("All findings beside the verdict", append(alarms, beside...), maxRows, roomBlock))
 	}
 	return pack(blocks, maxEvidence, func(part []slack.Block) message {
 		return message{
-			Text:     fallback("jwksbot: ", quoted(r.Target, limitName), ": the evidence behind \"", lower(titleOf(r.Diagnosis.Verdict.ID)), "\""),
+			Text:     fallback("jwksbot: ", quoted(r.Target, limitName), ": the evidence behind \"", phraseOf(r.Diagnosis.Verdict.ID), "\""),
 			Blocks:   part,
 			Metadata: metadata(eventReport, "", r.Target, r.Diagnosis.Verdict.ID, "evidence"),
 		}

@@ -123,8 +123,8 @@ func openText(r runbook.Run, now time.Time) string {
 
 // historyMessage lists runs as they come, newest first.
 func historyMessage(runs []runbook.Run) message {
-	lines := make([]string, 0, len(runs))
-	for _, r := range runs {
+	var lines []string
+	for _, r := range runs[:min(maxRunsShown, len(runs))] {
 		line := fmt.Sprintf("%s *%s* %s · %s by %s · run %s", atDay(r.CreatedAt), quoted(r.Target, limitName),
 			stateText(r.State), code(r.Ticket), quoted(r.Requester.Label(), limitName), code(r.ID))
 		if r.Outcome != "" {
@@ -137,7 +137,7 @@ func historyMessage(runs []runbook.Run) message {
 	}
 	return message{
 		Text:     "jwksbot: the last " + plural(len(runs), "run", "runs"),
-		Blocks:   []slack.Block{titled("History", bullets(lines), maxRunsShown, roomBlock)},
+		Blocks:   []slack.Block{section("*History*\n" + joinSome(bullets(lines), max(len(lines), len(runs)), roomBlock))},
 		Metadata: metadata(eventReport, "", "", "", "history"),
 	}
 }

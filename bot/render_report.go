@@ -14,10 +14,12 @@ import (
 // limitMessage, so that a report never needs a second message.
 const (
 	limitVerdict  = 1200
-	roomWhy       = 2400
-	roomDo        = 2200
-	roomBeside    = 1800
-	roomSteps     = 2400
+	roomAlarms    = 900
+	roomWhy       = 2200
+	roomDo        = 2000
+	roomBeside    = 1500
+	roomSteps     = 2200
+	linesAlarms   = 3
 	linesWhy      = 7
 	linesDo       = 8
 	linesBeside   = 5
@@ -53,8 +55,13 @@ func reportMessage(r runbook.Report) message {
 	v := r.Diagnosis.Verdict
 	m := message{Text: reportText(r), Metadata: metadata(eventReport, "", r.Target, v.ID, "done")}
 	m.Blocks = append(m.Blocks,
-		header(shapeOf(v.Finding)+" "+titleOf(v.ID)+" · "+clip(r.Target, limitName)),
+		header(reportHeader(r)),
 		section(bold(prose(v.Summary, limitVerdict))))
+	// A leaked key outranks whatever the verdict says about the cache.
+	alarms, beside := findingLines(r.Diagnosis)
+	if len(alarms) > 0 {
+		m.Blocks = append(m.Blocks, section(joinLines(alarms, linesAlarms, roomAlarms)))
+	}
 	add := func(title string, lines []string, maxLines, room int) {
 		if len(lines) > 0 {
 			m.Blocks = append(m.Blocks, titled(title, lines, maxLines, room))
@@ -62,23 +69,45 @@ func reportMessage(r runbook.Report) message {
 	}
 	add("Why", bullets(whyLines(r)), linesWhy, roomWhy)
 	add("What to do", doLines(r), linesDo, roomDo)
-	add("Also found", findingLines(r.Diagnosis), linesBeside, roomBeside)
+	add("Also found", beside, linesBeside, roomBeside)
 	add("Checks", resultLines(r.Steps), linesSteps, roomSteps)
 	m.Blocks = append(m.Blocks, reportButtons(r), contextLine(reportFooter(r)))
 	return m
 }
 
+// reportHeader is the verdict in words behind its shape; a critical finding
+// beside it takes the shape.
+func reportHeader(r runbook.Report) string {
+	v := r.Diagnosis.Verdict
+	s := clip(titleOf(v.ID), limitName/2)
+	if alarm := worstBeside(r.Diagnosis); alarm != nil {
+		return shapeOf(*alarm) + " " + clip(titleOf(alarm.ID), limitName/4) + " · cache: " + lower(s) + " · " + clip(r.Target, limitName/2)
+	}
+	return shapeOf(v.Finding) + " " + s + " · " + clip(r.Target, limitName)
+}
+
+// worstBeside is the first critical finding that is not the verdict's own.
+func worstBeside(d runbook.Diagnosis) *runbook.Finding {
+	for i, f := range d.Findings {
+		if f.Severity == runbook.SeverityCritical && (i > 0 || f.ID != d.Verdict.ID) {
+			return &d.Findings[i]
+		}
+	}
+	return nil
+}
+
 // reportText is the sentence for notifications.
 func reportText(r runbook.Report) string {
 	v := r.Diagnosis.Verdict
-	s := "jwksbot: " + quoted(r.Target, limitName) + ": " + lower(titleOf(v.ID)) + ", " + adviceOf(v)
+	s := "jwksbot: " + quoted(r.Target, limitName) + ": " + phraseOf(v.ID) + ", " + adviceOf(v)
+	if alarm := worstBeside(r.Diagnosis); alarm != nil {
+		s += ", and CRITICAL: " + phraseOf(alarm.ID)
+	}
 	if l := r.Evidence.Logged; l != nil && l.Count > 0 {
 		s += fmt.Sprintf(" (%s in the last %s)", l.CountText(), runbook.Duration(l.Until.Sub(l.Since)))
 	}
 	return fallback(s)
 }
-
-func lower(s string) string { return strings.ToLower(s[:1]) + s[1:] }
 
 func bold(markup string) string {
 	if markup == "" {
@@ -138,18 +167,14 @@ func doLines(r runbook.Report) []string {
 		}
 		out = append(out, line)
 	}
-	if len(out) == 0 && v.ID == runbook.Healthy {
-		out = append(out, "✓ *Nothing.*")
+	if v.ID == runbook.Healthy {
+		return []string{"✓ *Nothing.* A flush or a restart would change nothing."}
 	}
 	if len(v.Stranded) > 0 {
 		out = append(out, "⚠️ *Hard cut:* tokens signed with "+codes(v.Stranded, namesInReport)+" are refused as soon as the cache is flushed.")
 	}
 	for _, a := range v.Against {
-		mark := "⛔ "
-		if v.ID == runbook.Healthy {
-			mark = "– "
-		}
-		out = append(out, mark+"*"+dontText(a.Mitigation, v)+":* "+prose(a.Reason, limitSentence)+".")
+		out = append(out, "⛔ *"+dontText(a.Mitigation)+":* "+prose(a.Reason, limitSentence)+".")
 	}
 	return out
 }
@@ -157,6 +182,7 @@ func doLines(r runbook.Report) []string {
 // touchText says how much of the cache a flush would delete and spare.
 func touchText(e runbook.Evidence) string {
 	var old []string
+	shards := map[string]bool{}
 	kept, foreign := 0, 0
 	for _, m := range e.Marked() {
 		switch {
@@ -164,6 +190,7 @@ func touchText(e runbook.Evidence) string {
 			foreign++
 		case m.Old:
 			old = append(old, m.Name)
+			shards[m.Shard] = true
 		default:
 			kept++
 		}
@@ -171,7 +198,7 @@ func touchText(e runbook.Evidence) string {
 	if len(old) == 0 {
 		return ""
 	}
-	s := fmt.Sprintf(" It deletes %s (%s) on %s", plural(len(old), "entry", "entries"), codes(old, namesInReport), plural(len(e.Cached.Shards), "shard", "shards"))
+	s := fmt.Sprintf(" It deletes %s (%s) on %s", plural(len(old), "entry", "entries"), codes(old, namesInReport), plural(len(shards), "shard", "shards"))
 	if spared := sparedText(kept, foreign, e.Cached.Others); spared != "" {
 		s += " and leaves " + spared + " alone"
 	}
@@ -200,18 +227,22 @@ func andList(parts []string) string {
 	return strings.Join(parts[:len(parts)-1], ", ") + " and " + parts[len(parts)-1]
 }
 
-// findingLines are the findings beside the verdict, the worst first.
-func findingLines(d runbook.Diagnosis) []string {
-	var out []string
+// findingLines are the findings beside the verdict, the critical ones apart.
+func findingLines(d runbook.Diagnosis) (alarms, beside []string) {
 	for _, s := range severities {
 		for i, f := range d.Findings {
 			if f.Severity != s.severity || i == 0 && f.ID == d.Verdict.ID {
 				continue
 			}
-			out = append(out, s.word+prose(f.Summary, limitSentence))
+			line := s.word + prose(f.Summary, limitSentence/2)
+			if f.Severity == runbook.SeverityCritical {
+				alarms = append(alarms, line)
+			} else {
+				beside = append(beside, line)
+			}
 		}
 	}
-	return out
+	return alarms, beside
 }
 
 func resultLines(steps []runbook.Result) []string {

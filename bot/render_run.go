@@ -97,7 +97,7 @@ func runSentence(r runbook.Run, now time.Time) string {
 	ticket := quoted(r.Ticket, limitName)
 	switch r.State {
 	case runbook.StatePending:
-		return fmt.Sprintf("approval needed to flush %s (%s, %s), requested by %s, %s", entries, lower(titleOf(r.Plan.Verdict)), ticket, who, leftText(r, now))
+		return fmt.Sprintf("approval needed to flush %s (%s, %s), requested by %s, %s", entries, phraseOf(r.Plan.Verdict), ticket, who, leftText(r, now))
 	case runbook.StateApproved:
 		return fmt.Sprintf("the flush of %s is approved and starts (%s)", entries, ticket)
 	case runbook.StateSnapshot:
@@ -111,7 +111,14 @@ func runSentence(r runbook.Run, now time.Time) string {
 	case runbook.StateDone:
 		return "flush done (" + ticket + "). " + prose(r.Outcome, limitSentence)
 	}
-	return "the flush (" + ticket + ") ended as " + quoted(string(r.State), limitName) + ". " + prose(r.Outcome, limitSentence)
+	return orText(endWords[r.State], "the run is "+quoted(string(r.State), limitName)) + " (" + ticket + "). " + prose(r.Outcome, limitSentence)
+}
+
+// endWords say in a sentence how a run ended, where nobody's decision ended it.
+var endWords = map[runbook.State]string{
+	runbook.StateFailed:   "the flush failed",
+	runbook.StateExpired:  "the request expired",
+	runbook.StateObsolete: "nothing is left to flush",
 }
 
 // leftText is the time that is left to decide.

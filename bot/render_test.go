@@ -19,7 +19,7 @@ import (
 func TestReports(t *testing.T) {
 	for name, e := range situations() {
 		t.Run(name, func(t *testing.T) {
-			r := report(e)
+			r := reportOf(t, e)
 			if want := runbook.VerdictID(name); name != "cold" && name != "leak" && r.Diagnosis.Verdict.ID != want {
 				t.Fatalf("the evidence gives verdict %q", r.Diagnosis.Verdict.ID)
 			}
@@ -28,10 +28,10 @@ func TestReports(t *testing.T) {
 			if len(m.Blocks) > 12 {
 				t.Errorf("%d blocks: a wall at three in the morning", len(m.Blocks))
 			}
-			check(t, m)
+			withinLimits(t, m)
 			for i, ev := range evidenceMessages(r) {
 				goldenMessage(t, fmt.Sprintf("evidence/%s.%d", name, i+1), ev)
-				check(t, ev)
+				withinLimits(t, ev)
 			}
 		})
 	}
@@ -52,7 +52,7 @@ func TestReportButtonsFollowTheVerdict(t *testing.T) {
 	}
 	all := situations()
 	for name, labels := range want {
-		if got := labelsOf(reportMessage(report(all[name]))); !slices.Equal(got, labels) {
+		if got := labelsOf(reportMessage(reportOf(t, all[name]))); !slices.Equal(got, labels) {
 			t.Errorf("%s: buttons %q, want %q", name, got, labels)
 		}
 	}
@@ -79,14 +79,14 @@ func labelsOf(m message) []string {
 }
 
 func TestFallbackIsASentence(t *testing.T) {
-	got := reportMessage(report(stale())).Text
+	got := reportMessage(reportOf(t, staleEvidence())).Text
 	if want := "jwksbot: production: stale cache, a flush will help (412 failures in the last 60 min)"; got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
 
 func TestSharedReportSaysSo(t *testing.T) {
-	r := report(stale())
+	r := reportOf(t, staleEvidence())
 	r.Shared = true
 	if m := string(asJSON(t, reportMessage(r).Blocks)); !strings.Contains(m, "made for somebody else") {
 		t.Error("a shared report does not say that the check was not repeated")
@@ -101,7 +101,7 @@ func TestProgress(t *testing.T) {
 		{Name: runbook.StepCacheTraffic, Status: runbook.StatusSkipped, Summary: "the cache is no replication group"},
 	}, noon)
 	goldenMessage(t, "progress", m)
-	check(t, m)
+	withinLimits(t, m)
 }
 
 func TestRunInEveryState(t *testing.T) {
@@ -110,7 +110,7 @@ func TestRunInEveryState(t *testing.T) {
 			r := inState(s)
 			m := runMessage(r, noon.Add(time.Minute))
 			goldenMessage(t, "run/"+string(s), m)
-			check(t, m)
+			withinLimits(t, m)
 			if len(m.Blocks) > 12 {
 				t.Errorf("%d blocks", len(m.Blocks))
 			}
@@ -125,7 +125,7 @@ func TestRunInEveryState(t *testing.T) {
 			}
 			for i, m := range thread {
 				goldenMessage(t, fmt.Sprintf("run/%s.thread%d", s, i+1), m)
-				check(t, m)
+				withinLimits(t, m)
 			}
 		})
 	}
@@ -133,27 +133,27 @@ func TestRunInEveryState(t *testing.T) {
 
 // A state that is added to the runbook must not reach people as an empty card.
 func TestUnknownStateIsStillReadable(t *testing.T) {
-	r := pending()
+	r := pendingRun()
 	r.State = "watch"
-	check(t, runMessage(r, noon))
+	withinLimits(t, runMessage(r, noon))
 }
 
 func TestCards(t *testing.T) {
-	against := pending()
+	against := pendingRun()
 	against.Override = "the retired key is being revoked, security asked for it"
 	against.Plan.Verdict, against.Plan.Advice = runbook.RetiredKeyCached, "tokens signed with `2025-11-09-k1` that are still valid would be refused at once"
-	anew := pending()
+	anew := pendingRun()
 	anew.Generation, anew.Required = 2, 2
-	anew.Decisions = []runbook.Decision{decision(sam, runbook.DecideApprove, "", 1), decision(sam, runbook.DecideApprove, "", 2)}
+	anew.Decisions = []runbook.Decision{decisionOf(sam, runbook.DecideApprove, "", 1), decisionOf(sam, runbook.DecideApprove, "", 2)}
 	whole := against
 	whole.Plan.Scope, whole.Plan.NoUndo, whole.Via = runbook.ScopeAll, true, runbook.ViaTerminal
 	whole.Requester = runbook.PersonRef{ID: "arn:aws:iam::123456789012:user/robin", Name: "robin"}
-	late := pending()
+	late := pendingRun()
 	late.ExpiresAt = noon
 	for name, r := range map[string]runbook.Run{"against": against, "anew": anew, "whole": whole, "late": late} {
 		m := runMessage(r, noon.Add(time.Minute))
 		goldenMessage(t, "run/card_"+name, m)
-		check(t, m)
+		withinLimits(t, m)
 		if m.Metadata.EventType != eventApproval {
 			t.Errorf("%s: event type %q", name, m.Metadata.EventType)
 		}
@@ -170,14 +170,14 @@ func TestCards(t *testing.T) {
 
 func TestEndsThatNeedALook(t *testing.T) {
 	empty := inState(runbook.StateDone)
-	empty.Receipts[2] = receipt("verify", runbook.StatusWarn, "0 of 2 old entries left on 3 shards; not refilled yet: nobody asked for keys within 30 s")
+	empty.Receipts[2] = receiptOf("verify", runbook.StatusWarn, "0 of 2 old entries left on 3 shards; not refilled yet: nobody asked for keys within 30 s")
 	empty.Outcome = "The old entries are gone. The cache is empty and fills with the live keys when the next token comes."
 	never := inState(runbook.StateFailed)
 	never.Receipts, never.Outcome = nil, "Not started: Refused: the key endpoint is broken. Nothing was touched."
 	for name, r := range map[string]runbook.Run{"done_empty": empty, "failed_unstarted": never} {
 		m := runMessage(r, noon)
 		goldenMessage(t, "run/"+name, m)
-		check(t, m)
+		withinLimits(t, m)
 	}
 	if strings.Contains(string(asJSON(t, runMessage(empty, noon).Blocks)), "proven · ") {
 		t.Error("an end without a full proof is headed as proven")
@@ -185,9 +185,9 @@ func TestEndsThatNeedALook(t *testing.T) {
 }
 
 func TestReminder(t *testing.T) {
-	m := reminderMessage(pending(), []string{"S0LEADS", "U012AB3CD", "not an id <!channel>"}, noon.Add(8*time.Minute))
+	m := reminderMessage(pendingRun(), []string{"S0LEADS", "U012AB3CD", "not an id <!channel>"}, noon.Add(8*time.Minute))
 	goldenMessage(t, "reminder", m)
-	check(t, m)
+	withinLimits(t, m)
 }
 
 func TestLists(t *testing.T) {
@@ -205,7 +205,7 @@ func TestLists(t *testing.T) {
 	goldenMessage(t, "history", history)
 	none := historyMessage(nil)
 	for _, m := range []message{status, history, none, statusMessage(nil, nil, noon)} {
-		check(t, m)
+		withinLimits(t, m)
 	}
 }
 
@@ -240,11 +240,11 @@ func TestFlushModalRoundTrip(t *testing.T) {
 		Channel: "C0BRIDGE", Verdict: "The cache still serves an old key set: entry `x` lacks live key `y`."}
 	modal := flushModal(in)
 	golden(t, "modal/flush.json", asJSON(t, modal))
-	checkView(t, modal)
+	viewWithinLimits(t, modal)
 	if modal.PrivateMetadata != "C0BRIDGE" {
 		t.Errorf("private metadata %q: only the channel may be in it", modal.PrivateMetadata)
 	}
-	view := fill(modal, map[string]string{blockTarget: "staging", blockScope: "all", blockTicket: " inc-2026-0214-001 ", blockReason: " keys rotated\n", blockOverride: ""})
+	view := submitModal(modal, map[string]string{blockTarget: "staging", blockScope: "all", blockTicket: " inc-2026-0214-001 ", blockReason: " keys rotated\n", blockOverride: ""})
 	req, problems := parseFlushModal(view)
 	want := runbook.Request{Target: "staging", Scope: runbook.ScopeAll, Ticket: "INC-2026-0214-001", Reason: "keys rotated", Via: runbook.ViaSlack, Channel: "C0BRIDGE"}
 	if req != want || len(problems) != 0 {
@@ -258,7 +258,7 @@ func TestFlushModalProblems(t *testing.T) {
 		t.Errorf("problems of an empty modal are named for %q", got)
 	}
 	modal := flushModal(modalInput{Targets: []string{"production"}})
-	_, problems = parseFlushModal(fill(modal, map[string]string{blockTarget: "production", blockScope: "everything", blockTicket: "ticket 5", blockReason: "  "}))
+	_, problems = parseFlushModal(submitModal(modal, map[string]string{blockTarget: "production", blockScope: "everything", blockTicket: "ticket 5", blockReason: "  "}))
 	if got := slices.Sorted(maps.Keys(problems)); !slices.Equal(got, []string{blockReason, blockScope, blockTicket}) {
 		t.Errorf("problems are named for %q", got)
 	}
@@ -293,25 +293,25 @@ func TestModalWithManyTargets(t *testing.T) {
 	}
 	in.Targets = append(in.Targets, strings.Repeat("long", 30))
 	modal := flushModal(in)
-	checkView(t, modal)
+	viewWithinLimits(t, modal)
 	if text := string(asJSON(t, modal)); !strings.Contains(text, `"initial_option"`) || !strings.Contains(text, "51 more targets") {
 		t.Error("the chosen target is cut off, or the others are silently left out")
 	}
-	checkView(t, flushModal(modalInput{Targets: in.Targets[150:]}))
+	viewWithinLimits(t, flushModal(modalInput{Targets: in.Targets[150:]}))
 }
 
 func TestDenyModalRoundTrip(t *testing.T) {
 	modal := denyModal("0214-k7m2p9qx")
 	golden(t, "modal/deny.json", asJSON(t, modal))
-	checkView(t, modal)
-	id, reason := parseDenyModal(fill(modal, map[string]string{blockDeny: " not now "}))
+	viewWithinLimits(t, modal)
+	id, reason := parseDenyModal(submitModal(modal, map[string]string{blockDeny: " not now "}))
 	if id != "0214-k7m2p9qx" || reason != "not now" {
 		t.Errorf("run %q, reason %q", id, reason)
 	}
 }
 
-// fill submits a modal as Slack does, over JSON.
-func fill(m slack.ModalViewRequest, values map[string]string) slack.View {
+// submitModal submits a modal as Slack does, over JSON.
+func submitModal(m slack.ModalViewRequest, values map[string]string) slack.View {
 	state := map[string]map[string]any{}
 	for _, b := range m.Blocks.BlockSet {
 		in, ok := b.(*slack.InputBlock)

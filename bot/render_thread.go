@@ -21,12 +21,14 @@ func runThreadMessages(r runbook.Run) []message {
 	var blocks []slack.Block
 	if len(r.Receipts) > 0 {
 		blocks = append(blocks, titled("Proof of each step", proofLines(r), 60, roomBlock))
-		blocks = append(blocks, titled("What was planned", plannedLines(r.Plan), maxPlanned, roomBlock))
+	}
+	if len(r.Receipts) > 0 && len(r.Plan.Entries) > 0 {
+		blocks = append(blocks, section("*What was planned*\n"+joinSome(plannedLines(r.Plan), len(r.Plan.Entries), roomBlock)))
 	}
 	if gone := r.Plan.KidsGone(); len(gone) > 0 && deleted(r) {
 		blocks = append(blocks, section("*Keys of the plan that are not live:* "+codes(gone, 15)))
 	}
-	if lines := decisionLines(r); len(lines) > 0 {
+	if lines := decisionLines(r); len(lines) > 1 || len(lines) == 1 && len(blocks) > 0 {
 		blocks = append(blocks, titled("Decisions", lines, maxRows, roomBlock))
 	}
 	return pack(blocks, maxEvidence, func(part []slack.Block) message {
@@ -50,8 +52,8 @@ func proofLines(r runbook.Run) []string {
 }
 
 func plannedLines(p runbook.Plan) []string {
-	lines := make([]string, 0, len(p.Entries))
-	for _, e := range p.Entries {
+	var lines []string
+	for _, e := range p.Entries[:min(maxPlanned, len(p.Entries))] {
 		kids := "no keys"
 		if len(e.Kids) > 0 {
 			kids = "kids " + codes(e.Kids, namesOnRun)

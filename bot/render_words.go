@@ -2,6 +2,8 @@ package bot
 
 import (
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"jwksbot/runbook"
 )
@@ -33,6 +35,7 @@ var titles = map[runbook.VerdictID]string{
 	runbook.NoExpiryFinding:   "Entry never expires",
 }
 
+// titleOf names a verdict in a heading; it is not escaped.
 func titleOf(id runbook.VerdictID) string {
 	if t := titles[id]; t != "" {
 		return t
@@ -41,7 +44,18 @@ func titleOf(id runbook.VerdictID) string {
 	if s == "" {
 		return "No verdict"
 	}
-	return strings.ToUpper(s[:1]) + s[1:]
+	r, n := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(r)) + s[n:]
+}
+
+// phraseOf names a verdict within a sentence, as finished markup.
+func phraseOf(id runbook.VerdictID) string {
+	return quoted(lower(titleOf(id)), limitName)
+}
+
+func lower(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	return string(unicode.ToLower(r)) + s[n:]
 }
 
 // shapeOf shows how bad a verdict is by a shape: octagon, triangle, tick, or
@@ -89,26 +103,16 @@ func adviceOf(v runbook.Verdict) string {
 }
 
 // actions name the mitigations, each as an order and as something not to do.
-var actions = map[runbook.Mitigation]struct{ do, dont, noNeed string }{
-	runbook.FlushCache:        {"Flush the cache", "Do not flush", "No need to flush"},
-	runbook.RestartAuthoriser: {"Restart the authoriser", "Do not restart the authoriser", "No need to restart the authoriser"},
-	runbook.FlushGateway:      {"Flush the gateway's authoriser cache", "Do not flush the gateway's cache", "No need to flush the gateway's cache"},
+var actions = map[runbook.Mitigation]struct{ do, dont string }{
+	runbook.FlushCache:        {"Flush the cache", "Do not flush"},
+	runbook.RestartAuthoriser: {"Restart the authoriser", "Do not restart the authoriser"},
+	runbook.FlushGateway:      {"Flush the gateway's authoriser cache", "Do not flush the gateway's cache"},
 }
 
 func doText(m runbook.Mitigation) string {
-	if a, ok := actions[m]; ok {
-		return a.do
-	}
-	return quoted(string(m), limitName)
+	return orText(actions[m].do, quoted(string(m), limitName))
 }
 
-func dontText(m runbook.Mitigation, v runbook.Verdict) string {
-	switch a, ok := actions[m]; {
-	case !ok:
-		return "Not " + quoted(string(m), limitName)
-	case v.ID == runbook.Healthy:
-		return a.noNeed
-	default:
-		return a.dont
-	}
+func dontText(m runbook.Mitigation) string {
+	return orText(actions[m].dont, "Not "+quoted(string(m), limitName))
 }
