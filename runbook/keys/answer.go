@@ -60,7 +60,7 @@ func (a *attempt) cutOff(err error) string {
 // fail sorts an error: an answer that is wrong, or no connection at all, which
 // may be the fault of our own network.
 func (e *Endpoint) fail(a *attempt, err error) {
-	p, host := &a.probe, e.url.Hostname()
+	p, host, handshake := &a.probe, e.url.Hostname(), a.handshake.Load()
 	var dns *net.DNSError
 	switch {
 	case errors.As(err, &dns):
@@ -69,10 +69,10 @@ func (e *Endpoint) fail(a *attempt, err error) {
 		p.Problem = "no answer: the check was cancelled"
 	case isTimeout(err):
 		p.Problem = fmt.Sprintf("no answer from %q within %s", host, a.limit)
-	case a.handshake != nil && !isNetwork(a.handshake):
-		p.Problem = tlsProblem(a.handshake)
+	case handshake != nil && !isNetwork(*handshake):
+		p.Problem = tlsProblem(*handshake)
 		return
-	case a.connected:
+	case a.connected.Load():
 		p.Problem = fmt.Sprintf("%q took the connection and sent no valid HTTP answer", host)
 		return
 	default:

@@ -12,6 +12,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"jwksbot/runbook"
@@ -91,13 +92,26 @@ func shown(u *url.URL) string {
 	return clip(public.String(), 300)
 }
 
-// attempt is one probe under way.
+// attempt is one probe under way. A connection may still be tried after the
+// deadline ended the request, hence the atomics.
 type attempt struct {
 	probe     runbook.Probe
-	refused   string // why a redirect was not followed
-	connected bool   // a connection was made, TLS included
-	handshake error  // how the TLS handshake failed
-	limit     time.Duration
+	limit     time.Duration         // how long it may take
+	refused   string                // why a redirect was not followed
+	connected atomic.Bool           // a connection was made, TLS included
+	handshake atomic.Pointer[error] // how the TLS handshake failed
+}
+
+// trace notes how far a connection came, which the error alone does not tell.
+func (a *attempt) trace() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { a.connected.Store(true) },
+		TLSHandshakeDone: func(_ tls.ConnectionState, err error) {
+			if err != nil {
+				a.handshake.Store(&err)
+			}
+		},
+	}
 }
 
 // Probe asks once, on a connection of its own. It always returns a probe; what
@@ -116,11 +130,7 @@ func (e *Endpoint) Probe(ctx context.Context) runbook.Probe {
 }
 
 func (e *Endpoint) ask(ctx context.Context, a *attempt) {
-	trace := &httptrace.ClientTrace{
-		GotConn:          func(httptrace.GotConnInfo) { a.connected = true },
-		TLSHandshakeDone: func(_ tls.ConnectionState, err error) { a.handshake = err },
-	}
-	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodGet, e.url.String(), nil)
+	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, a.trace()), http.MethodGet, e.url.String(), nil)
 	if err != nil {
 		a.probe.Problem = fmt.Sprintf("the URL %q cannot be asked for", shown(e.url))
 		return

@@ -208,6 +208,9 @@ func TestProbeUnreachable(t *testing.T) {
 	if p = endpoint(t, Settings{URL: "http://" + silent, Timeout: 50 * time.Millisecond}).Probe(t.Context()); !p.Unreachable || !strings.Contains(p.Problem, "no answer") {
 		t.Errorf("silent: %+v", p)
 	}
+	if p = endpoint(t, Settings{URL: "https://" + silent, Timeout: 50 * time.Millisecond}).Probe(t.Context()); !p.Unreachable || !strings.Contains(p.Problem, "no answer") {
+		t.Errorf("silent in the handshake: %+v", p)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if p = endpoint(t, Settings{URL: "http://" + silent}).Probe(ctx); !p.Unreachable || !strings.Contains(p.Problem, "cancelled") {
