@@ -30,7 +30,7 @@ type Answer struct {
 func (d *Desk) Decide(ctx context.Context, c Click) (Answer, error) {
 	answer, target, err := d.decide(ctx, c)
 	if err != nil {
-		return answer, d.noteRefusal(ctx, string(c.Kind)+" of run "+clip(c.Run, maxTicket), c.By, target, err)
+		return answer, d.noteRefusal(ctx, string(c.Kind)+" of run "+clip(Redact(c.Run), maxTicket), c.By, target, err)
 	}
 	return answer, nil
 }

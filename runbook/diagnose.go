@@ -18,8 +18,11 @@ import (
 //     flush and restart, which also cures a poisoned or stale entry; so it wins
 //     over them. A key that the authoriser cannot parse wins over stale_cache:
 //     there a flush would lose the copy that still works.
-//  3. What no mitigation of ours can fix.
-//  4. healthy, which needs a read cache and no failures beyond noise.
+//     An authoriser whose refetches are throttled wins over stale_memory: a
+//     restart would start the storm again.
+//  3. What no mitigation of ours can fix. Where the logs alone explain the
+//     incident, an unread cache or unreachable live keys do not matter.
+//  4. healthy, which needs live keys, a read cache and no failures beyond noise.
 //  5. inconclusive, which names what would settle it.
 func Diagnose(e Evidence) Diagnosis {
 	f := gather(e)
@@ -39,8 +42,6 @@ func Diagnose(e Evidence) Diagnosis {
 var rules = []func(*facts) (Verdict, bool){
 	(*facts).liveUnhealthy,
 	(*facts).liveDisagrees,
-	(*facts).liveUnknown,
-	(*facts).cacheUnknown,
 	(*facts).rekeyedKid,
 	(*facts).poisonedCache,
 	(*facts).unsupportedKey,
@@ -48,13 +49,15 @@ var rules = []func(*facts) (Verdict, bool){
 	(*facts).staleCache,
 	(*facts).cacheUnreadable,
 	(*facts).refetchThrottled,
+	(*facts).staleMemory,
 	(*facts).unknownIssuer,
 	(*facts).unknownKids,
-	(*facts).staleMemory,
 	(*facts).claimsOrClock,
 	(*facts).retiredKeyCached,
 	(*facts).metadataChanged,
 	(*facts).healthy,
+	(*facts).liveUnknown,
+	(*facts).cacheUnknown,
 	(*facts).inconclusive,
 }
 
@@ -140,7 +143,7 @@ func (f *facts) whyNoLive() string {
 	return f.unread(StepLiveKeys, "not read")
 }
 
-// cacheUnknown: without the cache's content healthy cannot be said, and a
+// cacheUnknown: without the cache's content nobody can say healthy, and a
 // flush would be blind.
 func (f *facts) cacheUnknown() (Verdict, bool) {
 	if f.Cached != nil {
@@ -182,6 +185,9 @@ func (f *facts) rekeyedKid() (Verdict, bool) {
 
 // poisonedCache: what lies there is no key set at all.
 func (f *facts) poisonedCache() (Verdict, bool) {
+	if !f.liveOK {
+		return Verdict{}, false // a flush could not be refilled
+	}
 	for _, e := range f.own {
 		if c := e.Reading.Content; c != ContentPoison && (c != ContentEmpty || e.Reading.perKid()) {
 			continue
@@ -214,11 +220,12 @@ func (f *facts) negativeCache() (Verdict, bool) {
 // authoriser does not understand; it rejects the whole set when it refetches.
 func (f *facts) unsupportedKey() (Verdict, bool) {
 	for _, c := range f.sets {
-		if len(c.missing) == 0 || !allUnusable(c.missing) || f.class(ClassJWKSParse) == 0 && !c.sameBut(c.missing) {
+		lacks := c.lacks()
+		if len(lacks) == 0 || len(c.renamed) > 0 || !allUnusable(lacks) {
 			continue
 		}
-		v := critical(UnsupportedKey, "A new kind of key appeared in the live set (%s), and the authoriser cannot read it. A flush would make it worse: the copy that still works would be lost. Fix the consumer.", kindsOf(c.missing))
-		v.Because = append([]string{fmt.Sprintf("%s lacks only %s", c.name(), quoteAll(kidsOf(c.missing)))}, f.failureLine()...)
+		v := critical(UnsupportedKey, "A new kind of key appeared in the live set (%s), and the authoriser cannot read it. A flush would make it worse: the copy that still works would be lost. Fix the consumer.", kindsOf(lacks))
+		v.Because = append([]string{fmt.Sprintf("%s lacks only %s", c.name(), quoteAll(kidsOf(lacks)))}, f.failureLine()...)
 		v.Against = []Advice{{FlushCache, "the authoriser would fetch a set that it cannot parse"}, {RestartAuthoriser, "the authoriser would fetch a set that it cannot parse"}}
 		v.WouldChange = "the new key withdrawn, or an authoriser that skips keys it does not know"
 		return v, true
@@ -226,14 +233,9 @@ func (f *facts) unsupportedKey() (Verdict, bool) {
 	return Verdict{}, false
 }
 
-// sameBut says that nothing differs but the missing keys.
-func (c comparison) sameBut(missing []Key) bool {
-	return len(c.retired)+len(c.rekeyed)+len(c.renamed) == 0 && len(c.missing) == len(missing)
-}
-
 func allUnusable(keys []Key) bool {
 	for _, k := range keys {
-		if k.Usable || k.Use == "enc" {
+		if k.Usable {
 			return false
 		}
 	}
@@ -251,7 +253,7 @@ func kindsOf(keys []Key) string {
 // staleCache: the cache lacks a live key.
 func (f *facts) staleCache() (Verdict, bool) {
 	for _, c := range f.sets {
-		if lost := append(append([]Key(nil), c.missing...), c.renamed...); len(lost) > 0 {
+		if lost := append(c.lacks(), c.renamed...); len(lost) > 0 {
 			return f.stale(c, lost), true
 		}
 	}

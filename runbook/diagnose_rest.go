@@ -27,12 +27,12 @@ func (f *facts) cacheUnreadable() (Verdict, bool) {
 // refetchThrottled: the authoriser wants to ask again and may not.
 func (f *facts) refetchThrottled() (Verdict, bool) {
 	n := f.class(ClassRefetchThrottled)
-	if _, goingOn := f.failing(); n == 0 || !goingOn || !f.allSame() {
+	if _, goingOn := f.failing(); n == 0 || !goingOn || !f.nothingLacks() {
 		return Verdict{}, false
 	}
 	v := warning(RefetchThrottled, "The authoriser may not fetch keys right now: its refetch limit answered %s. Wait a minute; every restart starts the storm again.", plural(n, "time", "times"))
 	v.Because = f.failureLine()
-	v.Against = []Advice{{FlushCache, "the cache holds the live keys already"}, {RestartAuthoriser, "fresh environments would all fetch at once and be throttled again"}}
+	v.Against = []Advice{{FlushCache, "no cached key set lacks a live key"}, {RestartAuthoriser, "fresh environments would all fetch at once and be throttled again"}}
 	v.WouldChange = "failures that go on for more than a few minutes"
 	return v, true
 }
@@ -61,14 +61,8 @@ func (f *facts) unknownKids() (Verdict, bool) {
 	if _, goingOn := f.failing(); !goingOn {
 		return Verdict{}, false
 	}
-	strange, lines := 0, 0
-	for _, k := range f.Logged.Kids {
-		if !f.inLive(k.Kid) && !f.inCache(k.Kid) {
-			strange++
-			lines += k.Count
-		}
-	}
-	if strange < junkKids || lines > 3*strange || strange*2 <= len(f.Logged.Kids) {
+	strange, lines := f.strangeKids()
+	if !f.liveOK || f.Cached == nil || strange < junkKids || lines > 3*strange || strange*2 <= len(f.Logged.Kids) {
 		return Verdict{}, false
 	}
 	v := warning(UnknownKids, "Somebody sends tokens with made-up key ids: %d different unknown kids, about once each. Neither flush nor restart helps; rate limit the sender.", strange)
@@ -78,11 +72,35 @@ func (f *facts) unknownKids() (Verdict, bool) {
 	return v, true
 }
 
-// staleMemory: live and cache agree, and the authoriser still rejects
-// signatures or does not know a live kid.
+// strangeKids counts the different kids in the logs that are neither live nor
+// cached, and the failures that name them.
+func (f *facts) strangeKids() (kids, lines int) {
+	if f.Logged == nil {
+		return 0, 0
+	}
+	for _, k := range f.Logged.Kids {
+		if !f.inLive(k.Kid) && !f.inCache(k.Kid) {
+			kids++
+			lines += k.Count
+		}
+	}
+	return kids, lines
+}
+
+// staleMemory: the cache lacks no live key, and the authoriser still rejects
+// signatures or does not know a live kid. Expired tokens name live kids as
+// well, so that failures of the signature are counted by themselves.
 func (f *facts) staleMemory() (Verdict, bool) {
 	recent, goingOn := f.failing()
-	if !goingOn || !f.allSame() {
+	if !goingOn || !f.nothingLacks() {
+		return Verdict{}, false
+	}
+	cold := len(f.all()) == 0
+	if cold && f.class(ClassJWKSFetch, ClassJWKSParse, ClassNoSigningKeys) > 0 {
+		return Verdict{}, false // it cannot load keys at all: a restart would not change that
+	}
+	signature := f.class(ClassBadSignature, ClassUnknownKid, ClassNoKey)
+	if _, strange := f.strangeKids(); signature-strange <= noise {
 		return Verdict{}, false
 	}
 	onLive := 0
@@ -91,16 +109,17 @@ func (f *facts) staleMemory() (Verdict, bool) {
 			onLive += k.Count
 		}
 	}
-	if onLive == 0 && f.class(ClassBadSignature, ClassUnknownKid, ClassNoKey)*2 <= f.Logged.Count {
-		return Verdict{}, false
+	if onLive == 0 && (len(f.Logged.Kids) > 0 || !f.allSame() || signature*2 <= f.Logged.Count) {
+		return Verdict{}, false // what fails is not live, or nothing says that it is
 	}
-	if onLive == 0 && len(f.Logged.Kids) > 0 {
-		return Verdict{}, false // the kids that fail are not live: memory is not what lacks them
+	holds := "The cache already holds the live keys"
+	if cold {
+		holds = "The cache holds no old keys"
 	}
-	v := critical(StaleMemory, "The cache already holds the live keys, yet the authoriser still rejects tokens (%s in the last minutes): it keeps old keys in memory. Restart it; a flush would change nothing.", plural(recent, "failure", "failures"))
+	v := critical(StaleMemory, "%s, yet the authoriser still rejects tokens (%s in the last minutes): it keeps old keys in memory. Restart it; a flush would change nothing.", holds, plural(recent, "failure", "failures"))
 	v.Because = f.failureLine()
 	v.Recommended = []Mitigation{RestartAuthoriser}
-	v.Against = []Advice{{FlushCache, "the cache holds the live keys already"}}
+	v.Against = []Advice{{FlushCache, "no cached key set lacks a live key"}}
 	v.WouldChange = "failures that end by themselves, or a cache that differs from live"
 	return v, true
 }
@@ -121,7 +140,8 @@ func (f *facts) claimsOrClock() (Verdict, bool) {
 // retiredKeyCached: the cache knows more than live, and lacks nothing.
 func (f *facts) retiredKeyCached() (Verdict, bool) {
 	for _, c := range f.all() {
-		if len(c.retired) == 0 || len(c.missing)+len(c.rekeyed)+len(c.renamed) > 0 {
+		pool := c.entry.Name == "" // its missing keys are not lacking, nobody has asked for them
+		if len(c.retired) == 0 || len(c.rekeyed)+len(c.renamed) > 0 || !pool && len(c.lacks()) > 0 {
 			continue
 		}
 		kids := kidsOf(c.retired)
@@ -168,14 +188,17 @@ func changedMember(live, cached Key) string {
 // fails beyond noise.
 func (f *facts) healthy() (Verdict, bool) {
 	_, goingOn := f.failing()
-	if goingOn || f.Unread[StepLoggedKeys] != "" || f.Cached.Truncated {
+	if !f.liveOK || f.Cached == nil || f.Cached.Truncated || goingOn || f.Unread[StepLoggedKeys] != "" {
 		return Verdict{}, false
 	}
 	v := Verdict{Finding: Finding{ID: Healthy, Severity: SeverityInfo}}
-	if len(f.all()) == 0 {
+	switch {
+	case len(f.all()) == 0:
 		v.Summary = "Healthy: the cache holds no keys right now and fills with the live ones when the next token comes; nothing fails."
-	} else {
+	case f.allSame():
 		v.Summary = fmt.Sprintf("Healthy: the cache holds exactly the live keys (%s).", quoteAll(kidsOf(f.live.Keys)))
+	default:
+		v.Summary = fmt.Sprintf("Healthy: every cached key is a live one, and no key that is needed is missing (live: %s).", quoteAll(kidsOf(f.live.Keys)))
 	}
 	if f.Logged == nil {
 		v.Summary += " The authoriser's logs are not configured, so failures were not looked for."
@@ -206,7 +229,7 @@ func (f *facts) inconclusive() (Verdict, bool) {
 		v.Summary = fmt.Sprintf("Cannot tell: more entries match the patterns than can be read (%s were).", plural(len(f.Cached.Entries), "entry", "entries"))
 		v.WouldChange = "cached-keys: narrower patterns in cache.keys"
 	case goingOn:
-		v.Summary = "Cannot tell: the authoriser rejects tokens, but not on keys that are live or cached."
+		v.Summary = "Cannot tell: the authoriser rejects tokens, and neither the keys nor its log say why."
 		v.Because = f.failureLine()
 		v.WouldChange = "logged-keys: a kid or a token of a failing request (/jwks-check kid=…)"
 	}

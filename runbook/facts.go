@@ -49,6 +49,7 @@ func (c comparison) name() string {
 }
 
 func gather(e Evidence) *facts {
+	e = canonical(e)
 	f := &facts{Evidence: e}
 	f.live, f.liveOK = e.Live.Set()
 	if e.Cached == nil {
@@ -152,6 +153,33 @@ func (f *facts) allSame() bool {
 		}
 	}
 	return len(all) > 0
+}
+
+// nothingLacks says that live keys and cache were read in full, and that no
+// cached set lacks a live key. An empty cache, or a single key that nobody has
+// asked for, lacks nothing yet.
+func (f *facts) nothingLacks() bool {
+	if !f.liveOK || f.Cached == nil || f.Cached.Truncated {
+		return false
+	}
+	for _, c := range f.all() {
+		if len(c.rekeyed)+len(c.renamed) > 0 || c.entry.Name != "" && len(c.lacks()) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// lacks lists the live keys that are not cached and that a signature could be
+// checked with. Many consumers drop encryption keys before they cache a set.
+func (c comparison) lacks() []Key {
+	var out []Key
+	for _, k := range c.missing {
+		if k.Use != "enc" {
+			out = append(out, k)
+		}
+	}
+	return out
 }
 
 // failsOn says how often failures name the kid.

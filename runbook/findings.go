@@ -25,23 +25,32 @@ func (f *facts) liveFindings(add adder) {
 		if _, _, unreachable := f.Live.sort(); len(unreachable) > 0 {
 			add(LiveUnreachable, SeverityWarning, "%d of %d probes could not reach the JWKS URL (%s); that may be the bot's own network.", len(unreachable), len(f.Live.Probes), unreachable[0].Problem)
 		}
+		f.leaks(add, f.Live.published(), "the live key set")
 	}
 	if !f.liveOK {
 		return
 	}
-	f.leaks(add, f.live, "the live key set")
-	seen := map[string]bool{}
+	seen := map[string]int{}
 	for _, k := range f.live.Keys {
-		if k.Kid != "" && seen[k.Kid] {
-			add(DuplicateKid, SeverityWarning, "Kid %s stands for more than one key in the live set: verifiers may pick the wrong one.", quote(k.Kid))
+		if seen[k.Kid]++; k.Kid != "" && seen[k.Kid] == 2 {
+			add(DuplicateKid, SeverityWarning, "Kid %s stands more than once in the live set: verifiers may pick the wrong key.", quote(k.Kid))
 		}
-		seen[k.Kid] = true
 		for _, p := range k.Problems {
 			if strings.Contains(p, "weak") {
 				add(WeakKey, SeverityWarning, "Live key %s: %s.", quote(k.Kid), p)
 			}
 		}
 	}
+}
+
+// published says what any probe leaked: a set that is unusable, or differs from
+// the next one, is public all the same.
+func (ev *LiveEvidence) published() (all KeySet) {
+	for _, p := range ev.Probes {
+		all.PrivatePublished = all.PrivatePublished || p.Set.PrivatePublished
+		all.SymmetricPublished = all.SymmetricPublished || p.Set.SymmetricPublished
+	}
+	return all
 }
 
 func (f *facts) leaks(add adder, s KeySet, where string) {
@@ -57,10 +66,8 @@ func (f *facts) cacheFindings(add adder) {
 	if f.Cached == nil {
 		return
 	}
-	keys := 0
 	var forever []string
 	for _, e := range f.own {
-		keys += len(e.Reading.Set.Keys)
 		if e.TTL == NoExpiry {
 			forever = append(forever, e.Name)
 		}

@@ -122,6 +122,9 @@ func (m *Machine) stillAllowed(ctx context.Context, t *Target, run Run) error {
 		return nil
 	}
 	for _, a := range run.Approvals() {
+		if p, err := m.people.Person(ctx, a.By.ID); err == nil && p.Kind != KindUnknown && admit(p) != nil {
+			return refuse(RefusedKind, "%s, who approved it, is no full member of this workspace any more.", a.By.Label())
+		}
 		ok, err := listed(ctx, m.people, a.By.ID, t.Policy.Approvers, false)
 		if err == nil && !ok {
 			return refuse(RefusedRight, "%s, who approved it, may not approve mitigations of %s any more.", a.By.Label(), t.Name)

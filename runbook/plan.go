@@ -38,6 +38,9 @@ type Plan struct {
 	// Kept counts matching entries that are left alone, with the reason.
 	Current int `json:"current"` // they hold the live keys already
 	Foreign int `json:"foreign"` // they belong to another issuer
+	// Untouched names the matching entries that are left alone as they are: they
+	// prove nothing about a refill.
+	Untouched []string `json:"untouched,omitempty"`
 	// NoUndo says that no snapshot can be kept: too many entries or bytes.
 	NoUndo bool   `json:"no_undo,omitempty"`
 	Digest string `json:"digest"`

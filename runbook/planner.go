@@ -20,6 +20,7 @@ func (t *Target) planFlush(r Report, scope Scope, override bool) Plan {
 			p.Foreign++
 		case f.current(e) && !override && scope == ScopeKeys:
 			p.Current++
+			p.Untouched = append(p.Untouched, e.Name)
 		default:
 			p.Entries = append(p.Entries, planEntry(e))
 		}

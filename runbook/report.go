@@ -38,8 +38,8 @@ func (s *Result) judgeCache(f *facts) {
 		case len(c.rekeyed) > 0:
 			s.Status, s.Summary = StatusFail, fmt.Sprintf("%s; %s holds another key under live kid %s", s.Summary, c.name(), quote(c.rekeyed[0].Kid))
 			return
-		case c.entry.Name != "" && len(c.missing)+len(c.renamed) > 0:
-			s.Status, s.Summary = StatusFail, fmt.Sprintf("%s; %s lacks live key %s", s.Summary, c.name(), quoteAll(kidsOf(append(c.missing, c.renamed...))))
+		case c.entry.Name != "" && len(c.lacks())+len(c.renamed) > 0:
+			s.Status, s.Summary = StatusFail, fmt.Sprintf("%s; %s lacks live key %s", s.Summary, c.name(), quoteAll(kidsOf(append(c.lacks(), c.renamed...))))
 			return
 		case len(c.retired) > 0 && s.Status == StatusOK:
 			s.Status, s.Summary = StatusWarn, fmt.Sprintf("%s; retired key %s is still cached", s.Summary, quoteAll(kidsOf(c.retired)))

@@ -21,8 +21,10 @@ const (
 // Runner runs the checks of a target: all at once, each with its own deadline,
 // and at most once at a time for the same target and question.
 type Runner struct {
-	clock   Clock
-	onPanic func(step string, value any, stack []byte)
+	clock    Clock
+	onPanic  func(step string, value any, stack []byte)
+	deadline time.Duration // of each step, in real time
+	grace    time.Duration // after it, for a step that is just about to return
 
 	mu      sync.Mutex
 	reports map[string]*pending
@@ -38,7 +40,7 @@ type pending struct {
 // NewRunner returns a runner under the clock. onPanic, if not nil, is told of
 // a step that panicked; the check goes on without it.
 func NewRunner(clock Clock, onPanic func(step string, value any, stack []byte)) *Runner {
-	return &Runner{clock: clock, onPanic: onPanic, reports: map[string]*pending{}}
+	return &Runner{clock: clock, onPanic: onPanic, deadline: stepDeadline, grace: time.Second, reports: map[string]*pending{}}
 }
 
 // Ask is what somebody wants checked.
@@ -65,10 +67,9 @@ func (r *Runner) check(ctx context.Context, t *Target, ask Ask, rep Reporter, ma
 	p, mine := r.claim(t.Name, ask, maxAge)
 	if mine {
 		// Others may wait for this report: it must not die with its first caller.
-		p.report = r.run(context.WithoutCancel(ctx), t, ask, rep)
-		p.at = r.clock.Now()
-		close(p.done)
-		return p.report, nil
+		report := r.run(context.WithoutCancel(ctx), t, ask, rep)
+		r.finish(p, report)
+		return report, nil
 	}
 	select {
 	case <-p.done:
@@ -78,6 +79,13 @@ func (r *Runner) check(ctx context.Context, t *Target, ask Ask, rep Reporter, ma
 	case <-ctx.Done():
 		return Report{}, ctx.Err()
 	}
+}
+
+func (r *Runner) finish(p *pending, report Report) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p.report, p.at = report, r.clock.Now()
+	close(p.done)
 }
 
 // claim returns the report to wait for, and whether the caller has to make it.
@@ -187,7 +195,7 @@ func names(checks []Check) []string {
 // return in time is one failed line.
 func (r *Runner) step(ctx context.Context, c Check, q Question) (res Result) {
 	start := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, stepDeadline)
+	ctx, cancel := context.WithTimeout(ctx, r.deadline)
 	defer cancel()
 	done := make(chan Result, 1)
 	go func() { done <- r.guarded(ctx, c, q) }()
@@ -197,8 +205,8 @@ func (r *Runner) step(ctx context.Context, c Check, q Question) (res Result) {
 		// The check ignores its context, or is just about to return.
 		select {
 		case res = <-done:
-		case <-time.After(time.Second):
-			res = Result{Status: StatusError, Summary: fmt.Sprintf("no answer within %s", Duration(stepDeadline))}
+		case <-time.After(r.grace):
+			res = Result{Status: StatusError, Summary: fmt.Sprintf("no answer within %s", Duration(r.deadline))}
 		}
 	}
 	res.Step, res.Duration = c.Name(), time.Since(start)
@@ -217,7 +225,7 @@ func (r *Runner) guarded(ctx context.Context, c Check, q Question) (res Result) 
 	res, err := c.Run(ctx, q)
 	switch {
 	case err != nil && errors.Is(err, context.DeadlineExceeded):
-		res.Status, res.Summary = StatusError, fmt.Sprintf("no answer within %s: %v", Duration(stepDeadline), err)
+		res.Status, res.Summary = StatusError, fmt.Sprintf("no answer within %s: %v", Duration(r.deadline), err)
 	case err != nil && res.Status != StatusError:
 		res.Status, res.Summary = StatusError, err.Error()
 	}

@@ -20,8 +20,8 @@ const (
 type after struct {
 	left    []EntryFate // never deleted, still as they were
 	stale   []Entry     // written again, and not the live keys
-	fresh   []Entry     // hold the live keys
-	unknown []Entry     // written again, and there are no live keys to compare with
+	fresh   []Entry     // written again, and they hold the live keys
+	unknown []Entry     // written again, and they cannot be compared with live keys
 	shards  int
 	live    KeySet
 	liveOK  bool
@@ -58,7 +58,10 @@ func (m *Machine) verify(ctx context.Context, t *Target, run Run) (Transition, e
 }
 
 // settled says that waiting longer would show nothing new.
-func (a after) settled() bool { return len(a.left)+len(a.stale)+len(a.fresh)+len(a.unknown) > 0 }
+// An entry in a strange format beside the keys (a lock, say) settles nothing.
+func (a after) settled() bool {
+	return len(a.left)+len(a.stale)+len(a.fresh) > 0 || !a.liveOK && len(a.unknown) > 0
+}
 
 // look reads the cache once and sorts what it finds.
 func (m *Machine) look(ctx context.Context, t *Target, run Run, saved []Saved) (after, error) {
@@ -68,12 +71,12 @@ func (m *Machine) look(ctx context.Context, t *Target, run Run, saved []Saved) (
 		return a, err
 	}
 	// A batch that was cut off before it was recorded finds its entries gone.
-	deleted, planned := map[string]bool{}, map[string]bool{}
+	deleted, old := map[string]bool{}, map[string]bool{}
 	for _, f := range fates {
 		deleted[f.Name] = f.Fate == FateDeleted || f.Fate == FateGone
 	}
-	for _, s := range saved {
-		planned[s.Name] = true
+	for _, name := range run.Plan.Untouched {
+		old[name] = true
 	}
 	now, err := t.Entries.Compare(ctx, saved)
 	if err != nil {
@@ -82,7 +85,7 @@ func (m *Machine) look(ctx context.Context, t *Target, run Run, saved []Saved) (
 	for _, f := range now {
 		if f.Fate == FateLeft && !deleted[f.Name] {
 			a.left = append(a.left, f)
-			planned[f.Name] = false
+			old[f.Name] = true
 		}
 	}
 	e := t.reread(ctx)
@@ -92,18 +95,28 @@ func (m *Machine) look(ctx context.Context, t *Target, run Run, saved []Saved) (
 	a.shards = len(e.Cached.Shards)
 	a.live, a.liveOK = e.Live.Set()
 	f := gather(e)
-	own, _ := e.Cached.own()
-	for _, entry := range own {
-		switch {
-		case !a.liveOK && len(run.Plan.Live) == 0:
-			a.unknown = append(a.unknown, entry)
-		case a.isFresh(f, run, entry):
-			a.fresh = append(a.fresh, entry)
-		case planned[entry.Name]:
-			a.stale = append(a.stale, entry)
+	for _, entry := range f.own {
+		if !old[entry.Name] {
+			a.sort(f, run, entry)
 		}
 	}
 	return a, nil
+}
+
+// sort judges one entry that was written since the plan was made, under
+// whatever name.
+func (a *after) sort(f *facts, run Run, entry Entry) {
+	content := entry.Reading.Content
+	switch {
+	case content == ContentUnknown, !a.liveOK && len(run.Plan.Live) == 0:
+		a.unknown = append(a.unknown, entry)
+	case content == ContentNegative && a.liveOK && f.current(entry):
+		// A marker for a kid that does not exist is in order and no refill.
+	case a.isFresh(f, run, entry):
+		a.fresh = append(a.fresh, entry)
+	default:
+		a.stale = append(a.stale, entry)
+	}
 }
 
 // isFresh holds an entry against the live keys of this moment, or, if those
@@ -127,7 +140,7 @@ func (a after) receipt(saved int) Receipt {
 	case len(a.fresh) > 0:
 		r.Summary = fmt.Sprintf("%s; refilled with live keys after %s", gone, Duration(a.elapsed))
 	case len(a.unknown) > 0:
-		r.Status, r.Summary = StatusWarn, gone+"; refilled, but the live keys cannot be read, so nothing could be compared"
+		r.Status, r.Summary = StatusWarn, gone+"; refilled, but what came back could not be compared with the live keys"
 	default:
 		r.Status, r.Summary = StatusWarn, fmt.Sprintf("%s; not refilled yet: nobody asked for keys within %s", gone, Duration(a.elapsed))
 	}
@@ -150,7 +163,7 @@ func (a after) outcome(run Run, r Receipt) (State, string) {
 	case len(a.fresh) > 0:
 		return StateDone, fmt.Sprintf("Proven: %s. Every cached key is a live key.", r.Summary)
 	case len(a.unknown) > 0:
-		return StateDone, "The old entries are gone and the cache was refilled. Whether with live keys could not be compared: check again when the identity provider can be reached."
+		return StateDone, "The old entries are gone and the cache was refilled. Whether with live keys could not be compared: check again."
 	}
 	return StateDone, "The old entries are gone. The cache is empty and fills with the live keys when the next token comes."
 }
