@@ -191,6 +191,7 @@ func wholeWord(text string, from, to int) bool {
 // denied says whether a name is followed by a value that says no: a counter at
 // zero, false or null, as in {"invalid_signature":0}.
 func denied(after string) bool {
+	after = after[:min(len(after), 64)] // bounded: it is asked at every hit
 	i := 0
 	for i < len(after) && (after[i] >= 'a' && after[i] <= 'z' || after[i] == '_') {
 		i++

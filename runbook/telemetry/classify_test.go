@@ -140,3 +140,16 @@ func TestClassifyEndsWithTheFirstError(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// Anybody can make the authoriser log what they like. A pass that is quadratic
+// in the length of a line would not end within the test's time limit.
+func TestLongLinesOfStrangers(t *testing.T) {
+	c := newTestClassifier(t)
+	for _, part := range []string{"kid=", "kid ", "kid not found ", "kid: null ", "key id ", "unable to find key ", "no key ", `kid="`,
+		"iss issuer got ", "key 'x' not ", "eyJ.", "no_kid", "    at ", "jwk unknown\n", `{"kid":`, "invalid_signature"} {
+		text := strings.Repeat(part, maxLine/len(part))
+		c.Line(text)
+		findIssuer(text)
+		sampleText(text)
+	}
+}

@@ -109,13 +109,13 @@ func valueAfter(before, s string, field bool) string {
 		i++
 	}
 	end := i
-	for end < len(s) && isKidByte(s[end]) {
+	for end < len(s) && end-i <= maxKid && isKidByte(s[end]) {
 		end++
 	}
 	kid := s[i:end]
 	if !opened {
 		kid = strings.TrimRight(kid, ".:")
-		if !field && !likeKid(kid) && !sureKid.MatchString(before) || prose[strings.ToLower(kid)] {
+		if !field && !likeKid(kid) && !sureKid.MatchString(before[max(0, len(before)-12):]) || prose[strings.ToLower(kid)] {
 			return ""
 		}
 	}
@@ -170,9 +170,9 @@ func cleanKid(kid string) string {
 
 // Sentences that quote a kid without calling it one.
 var (
-	matchesKid = regexp.MustCompile(`(?i)(?:signing|matching) key that matches:?\s*\\*["']([^"'\\]{1,256})\\*["']`)
-	keyQuoted  = regexp.MustCompile(`(?i)\bkey (?:with id |id )?\\*["']([^"'\\\s]{1,256})\\*["'] (?:was |is |could )?not (?:be )?found`)
-	keyNamed   = regexp.MustCompile(`(?i)\bkey (?:with id )?([\w+/=.~-]{1,256}) (?:was |is )?not (?:found )?in (?:the )?(?:jwks|jwk|json web key|key set)`)
+	matchesKid = regexp.MustCompile(`(?i)(?:signing|matching) key that matches:?\s*\\*["']([^"'\\]+)\\*["']`)
+	keyQuoted  = regexp.MustCompile(`(?i)\bkey (?:with id |id )?\\*["']([^"'\\\s]+)\\*["'] (?:was |is |could )?not (?:be )?found`)
+	keyNamed   = regexp.MustCompile(`(?i)\bkey (?:with id )?([\w+/=.~-]+) (?:was |is )?not (?:found )?in (?:the )?(?:jwks|jwk|json web key|key set)`)
 )
 
 func quotedKid(text string) string {

@@ -44,7 +44,8 @@ type LogSettings struct {
 	// SuccessPattern is the filter pattern for accepted tokens; empty:
 	// Successes cannot be asked for.
 	SuccessPattern string
-	// Patterns recognise further lines among those that FailurePattern finds.
+	// Patterns recognise further lines among those that FailurePattern finds;
+	// messages of an own kind need both.
 	Patterns []Pattern
 	MaxPages int // pages that one reading may take; 0: 50
 	// Clock says what time it is; nil: the system's.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/google/go-cmp/cmp"
 
 	"jwksbot/runbook"
@@ -29,9 +30,11 @@ type logEvent struct {
 type logService struct {
 	mu       sync.Mutex
 	pages    [][]logEvent
-	endless  bool           // every page has a successor
-	failAt   map[int]string // request number from 1: error code
-	slow     map[int]bool   // request number: no answer until the client leaves
+	endless  bool   // every page has a successor
+	fail     string // error code of the requests failFrom to failTo, numbered from 1
+	failFrom int
+	failTo   int // 0: the last
+	slowFrom int // request number: no answer until the client leaves
 	requests []map[string]any
 }
 
@@ -50,13 +53,13 @@ func (s *logService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	n := len(s.requests)
 	s.mu.Unlock()
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	if s.slow[n] {
+	if s.slowFrom > 0 && n >= s.slowFrom {
 		<-r.Context().Done()
 		return
 	}
-	if code := s.failAt[n]; code != "" {
+	if s.fail != "" && n >= s.failFrom && (s.failTo == 0 || n <= s.failTo) {
 		w.WriteHeader(http.StatusBadRequest)
-		fmt.Fprintf(w, `{"__type":%q,"message":"said by AWS"}`, code)
+		fmt.Fprintf(w, `{"__type":%q,"message":"said by AWS"}`, s.fail)
 		return
 	}
 	page := 0
@@ -83,7 +86,14 @@ func awsConfig(t *testing.T, h http.Handler) aws.Config {
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "not-a-secret"}, nil
 		}),
-		RetryMaxAttempts: 1,
+		// One retry, at once. The SDK may close the body of a request while
+		// net/http still looks for its end, which closes the connection under
+		// the answer ("use of closed network connection"): it counts on retries.
+		Retryer: func() aws.Retryer {
+			return retry.NewStandard(func(o *retry.StandardOptions) {
+				o.MaxAttempts, o.MaxBackoff = 2, time.Millisecond
+			})
+		},
 	}
 }
 
@@ -137,6 +147,9 @@ func TestFailures(t *testing.T) {
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("evidence (-want +got):\n%s", d)
+	}
+	if len(s.requests) < 4 {
+		t.Errorf("%d requests for 4 pages", len(s.requests))
 	}
 	for i, in := range s.requests {
 		if in["startFromHead"] != false || in["logGroupName"] != "/aws/lambda/authoriser" || in["filterPattern"] != DefaultPattern() {
@@ -202,7 +215,7 @@ func TestFailuresReturnsWhatItHasOnErrors(t *testing.T) {
 		{"ServiceUnavailableException", `reading log group "/aws/lambda/authoriser"`},
 	} {
 		t.Run(tt.code, func(t *testing.T) {
-			s := &logService{pages: pages, failAt: map[int]string{2: tt.code}}
+			s := &logService{pages: pages, fail: tt.code, failFrom: 2}
 			got, err := newTestLogs(t, s, nil).Failures(t.Context(), t0, t0.Add(time.Minute), "")
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v, want %q", err, tt.want)
@@ -220,16 +233,15 @@ func TestFailuresReturnsWhatItHasOnErrors(t *testing.T) {
 // The SDK's own retries of a throttled request are attempts, too: they wait for
 // the limiter and the reading goes on.
 func TestThrottledOnceIsRetried(t *testing.T) {
-	s := &logService{pages: [][]logEvent{{at(30, "jwt expired")}}, failAt: map[int]string{1: "ThrottlingException"}}
-	l := newTestLogs(t, s, func(s *LogSettings) { s.AWS.RetryMaxAttempts = 3 })
-	got, err := l.Failures(t.Context(), t0, t0.Add(time.Minute), "")
+	s := &logService{pages: [][]logEvent{{at(30, "jwt expired")}}, fail: "ThrottlingException", failFrom: 1, failTo: 1}
+	got, err := newTestLogs(t, s, nil).Failures(t.Context(), t0, t0.Add(time.Minute), "")
 	if err != nil || got.Count != 1 || got.AtLeast {
 		t.Errorf("got %d failures, %v", got.Count, err)
 	}
 }
 
 func TestDeadline(t *testing.T) {
-	s := &logService{pages: [][]logEvent{{at(30, "jwt expired")}, {at(10, "jwt expired")}}, slow: map[int]bool{2: true}}
+	s := &logService{pages: [][]logEvent{{at(30, "jwt expired")}, {at(10, "jwt expired")}}, slowFrom: 2}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	got, err := newTestLogs(t, s, nil).Failures(ctx, t0, t0.Add(time.Minute), "")

@@ -34,17 +34,24 @@ type metricsAPI interface {
 // MetricSettings say where the metrics are.
 type MetricSettings struct {
 	AWS aws.Config
+	// Serverless says that the nodes asked for are names of serverless caches,
+	// whose metrics have the dimension clusterId instead of CacheClusterId.
+	Serverless bool
 }
 
 // Metrics reads cache traffic from CloudWatch.
 type Metrics struct {
-	api    metricsAPI
-	region string
+	api       metricsAPI
+	dimension string
 }
 
 // NewMetrics returns a reader of metrics; it makes no request.
 func NewMetrics(s MetricSettings) (*Metrics, error) {
-	return &Metrics{api: cloudwatch.NewFromConfig(s.AWS), region: s.AWS.Region}, nil
+	m := &Metrics{api: cloudwatch.NewFromConfig(s.AWS), dimension: "CacheClusterId"}
+	if s.Serverless {
+		m.dimension = "clusterId"
+	}
+	return m, nil
 }
 
 // Traffic reads hits and misses of the cache nodes (CacheClusterId of every
@@ -54,16 +61,6 @@ func NewMetrics(s MetricSettings) (*Metrics, error) {
 // error names the permission or the limit that was met; what was read until
 // then is returned with it.
 func (m *Metrics) Traffic(ctx context.Context, nodes []string, since, until time.Time) (runbook.TrafficEvidence, error) {
-	return m.traffic(ctx, "CacheClusterId", nodes, since, until)
-}
-
-// ServerlessTraffic is Traffic of a serverless cache, whose metrics have its
-// name as their dimension clusterId.
-func (m *Metrics) ServerlessTraffic(ctx context.Context, name string, since, until time.Time) (runbook.TrafficEvidence, error) {
-	return m.traffic(ctx, "clusterId", []string{name}, since, until)
-}
-
-func (m *Metrics) traffic(ctx context.Context, dimension string, nodes []string, since, until time.Time) (runbook.TrafficEvidence, error) {
 	e := runbook.TrafficEvidence{Nodes: nodes}
 	if len(nodes) == 0 {
 		return e, errors.New("no cache nodes to read metrics of")
@@ -75,7 +72,7 @@ func (m *Metrics) traffic(ctx context.Context, dimension string, nodes []string,
 	points := map[int64]*runbook.TrafficPoint{}
 	var err error
 	for chunk := range slices.Chunk(nodes, nodesPerRequest(until.Sub(since))) {
-		if err = m.sum(ctx, dimension, chunk, since, until, points); err != nil {
+		if err = m.sum(ctx, chunk, since, until, points); err != nil {
 			err = m.explain(err)
 			break
 		}
@@ -94,7 +91,7 @@ func nodesPerRequest(window time.Duration) int {
 }
 
 // sum adds the series of nodes to points, by minute.
-func (m *Metrics) sum(ctx context.Context, dimension string, nodes []string, since, until time.Time, points map[int64]*runbook.TrafficPoint) error {
+func (m *Metrics) sum(ctx context.Context, nodes []string, since, until time.Time, points map[int64]*runbook.TrafficPoint) error {
 	in := &cloudwatch.GetMetricDataInput{
 		StartTime: aws.Time(since),
 		EndTime:   aws.Time(until), // not included by the service
@@ -102,8 +99,8 @@ func (m *Metrics) sum(ctx context.Context, dimension string, nodes []string, sin
 	}
 	for i, node := range nodes {
 		in.MetricDataQueries = append(in.MetricDataQueries,
-			query("h"+strconv.Itoa(i), "CacheHits", dimension, node),
-			query("m"+strconv.Itoa(i), "CacheMisses", dimension, node))
+			query("h"+strconv.Itoa(i), "CacheHits", m.dimension, node),
+			query("m"+strconv.Itoa(i), "CacheMisses", m.dimension, node))
 	}
 	for range metricPages {
 		out, err := m.api.GetMetricData(ctx, in)

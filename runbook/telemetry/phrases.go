@@ -182,7 +182,7 @@ var badSignature = phrases("invalid signature|signature invalid|signature is inv
 // not there. The parts must stand next to each other: structured lines carry a
 // kid beside messages about anything ("user not found").
 var missingKey = regexp.MustCompile(`(?i)` +
-	`(?:kid|key[ _-]?id|jwk|signing key|public key|verification key|key (?:with|for) (?:id|kid))["'\\ :=\[(<` + "`" + `]{0,4}[\w+/=.~-]{0,256}["'\\\])>` + "`" + `]{0,4},? ?(?:was |is |could |does )?` +
+	`(?:kid|key[ _-]?id|jwk|signing key|public key|verification key|key (?:with|for) (?:id|kid))["'\\ :=\[(<` + "`" + `]{0,4}[\w+/=.~-]*["'\\\])>` + "`" + `]{0,4},? ?(?:was |is |could |does )?` +
 	`(?:not found|not be found|unknown|unrecogni[sz]ed|not exist|not present|not in (?:the )?(?:jwk|key|set)|not match|missing from)` +
 	`|(?:unable to|could not|couldn['’]?t|cannot|can['’]?t|failed to|did not|didn['’]?t) (?:find|match|locate|resolve)(?: (?:any|an?|the|valid|suitable|applicable|corresponding|matching|appropriate|rsa|usable))*` +
 	` (?:signing key|public key|verification key|jwk|kid|key id|keys? [^{},;"]{0,60}?(?:kid|jwks?|jwt|key ?set))` +
