@@ -43,7 +43,6 @@ const (
 
 // checker collects what is wrong with blocks, as response_metadata.messages.
 type checker struct {
-	root     string // "/blocks" or "/view"
 	surface  string // message, modal or home
 	messages []string
 	total    int // characters of all texts

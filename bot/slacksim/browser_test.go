@@ -11,7 +11,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// browser starts a headless Chromium of its own and returns a tab.
+// browser starts a headless Chromium of its own and returns its first tab.
 func browser(t *testing.T) context.Context {
 	t.Helper()
 	path := ""
@@ -35,13 +35,16 @@ func browser(t *testing.T) context.Context {
 	t.Cleanup(stop)
 	tab, end := chromedp.NewContext(alloc)
 	t.Cleanup(end)
+	if err := chromedp.Do(tab); err != nil { // starts it, without a deadline, which would end it
+		t.Fatal(err)
+	}
 	return tab
 }
 
 // do runs steps in the tab, with a deadline for all of them.
 func do(t *testing.T, tab context.Context, steps ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
-	if err := chromedp.Do(tab); err != nil { // starts the browser, which must outlive the deadline
+	if err := chromedp.Do(tab); err != nil { // opens the tab, which must outlive the deadline
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(tab, 30*time.Second)

@@ -74,8 +74,11 @@ func (s *Sim) SetLimits(m LimitMode) {
 	s.buckets = map[string]*bucket{}
 }
 
-// tierPerMinute are Slack's tiers (docs.slack.dev/apis/web-api/rate-limits).
-var tierPerMinute = map[int]float64{1: 1, 2: 20, 3: 50, 4: 100}
+// tierPerMinute are Slack's tiers (docs.slack.dev/apis/web-api/rate-limits); 0
+// for a method that has no tier.
+func tierPerMinute(tier int) float64 {
+	return [...]float64{0, 1, 20, 50, 100}[tier]
+}
 
 // postBurst is how many posts a channel takes at once before one a second
 // applies; Slack says only that short bursts are tolerated.
@@ -107,7 +110,7 @@ func (s *Sim) limited(c *call, m method) int {
 	if s.opt.Limits == LimitsOff {
 		return 0
 	}
-	key, capacity, rate := c.method, tierPerMinute[m.tier], tierPerMinute[m.tier]/60
+	key, capacity, rate := c.method, tierPerMinute(m.tier), tierPerMinute(m.tier)/60
 	if c.method == "chat.postMessage" {
 		key, capacity, rate = key+" "+c.str("channel"), postBurst, 1
 		if s.opt.Limits == LimitsStrict {

@@ -118,7 +118,7 @@ func (s *Sim) Calls(method string) []Call {
 }
 
 // Mentions returns the mentions that the app's posts made in a channel (id or
-// name), in threads and private messages too: whom Slack would have notified.
+// name), in threads, private messages and updates too.
 func (s *Sim) Mentions(channel string) []Mention {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -56,14 +56,14 @@ type File struct {
 	size int // announced
 }
 
-// Mention is one mention that a post of the app really made: what Slack would
-// have notified somebody for.
+// Mention is one mention that a post of the app really made.
 type Mention struct {
 	Channel string
 	TS      string
 	Kind    string // user, channel, group, broadcast
 	ID      string // user, channel or group id; channel, here or everyone
 	To      string // ephemeral: only this user saw it
+	Edited  bool   // came with an update: it is shown, but Slack notifies nobody
 }
 
 type trigger struct {

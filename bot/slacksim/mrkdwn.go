@@ -8,11 +8,12 @@ import (
 // control matches Slack's control sequences: <@U…>, <#C…>, <!…>, <https://…>.
 var control = regexp.MustCompile(`<([@#!]?)([^<>|\n]+)(?:\|([^<>\n]*))?>`)
 
-// noteMentions records whom a post of the app mentions. s.mu is held.
+// noteMentions records whom a post of the app, or its update, mentions. s.mu is
+// held.
 func (s *Sim) noteMentions(m *Message) {
 	seen := map[Mention]bool{}
 	note := func(kind, id string) {
-		x := Mention{Channel: m.Channel, TS: m.TS, Kind: kind, ID: id, To: m.To}
+		x := Mention{Channel: m.Channel, TS: m.TS, Kind: kind, ID: id, To: m.To, Edited: m.Edits > 0}
 		if !seen[x] {
 			seen[x] = true
 			s.mentions = append(s.mentions, x)

@@ -43,7 +43,11 @@ export function composer(form, box, suggestions, commands, send) {
   box.addEventListener('blur', () => { if (suggestions) suggestions.hidden = true; });
   box.addEventListener('focus', offer);
   form.addEventListener('submit', (ev) => { ev.preventDefault(); submit(); });
+  let shift = false;
+  // Enter sends; some senders of keys type its line break all the same.
+  box.addEventListener('beforeinput', (ev) => { if (ev.inputType === 'insertLineBreak' && !shift) ev.preventDefault(); });
   box.addEventListener('keydown', (ev) => {
+    shift = ev.shiftKey;
     const open = offered.length > 0 && !suggestions.hidden;
     if (open && (ev.key === 'ArrowDown' || ev.key === 'ArrowUp')) {
       at = (at + (ev.key === 'ArrowDown' ? 1 : -1) + offered.length) % offered.length;

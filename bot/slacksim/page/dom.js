@@ -50,7 +50,9 @@ export function keyed(box, items, build) {
       fresh.dataset.sig = sig;
       if (el) {
         if (at === el) at = fresh;
+        const focus = el.contains(document.activeElement) ? document.activeElement.dataset.actionId || '' : null;
         el.replaceWith(fresh);
+        if (focus !== null) refocus(fresh, focus);
       }
       el = fresh;
     }
@@ -58,6 +60,13 @@ export function keyed(box, items, build) {
     else box.insertBefore(el, at);
   }
   for (const gone of old.values()) gone.remove();
+}
+
+// refocus gives the focus to what took the place of the element that had it.
+function refocus(el, actionId) {
+  const same = actionId && el.querySelector('[data-action-id="' + CSS.escape(actionId) + '"]');
+  if (!same) el.tabIndex = -1;
+  (same || el).focus({ preventScroll: true });
 }
 
 export function initials(name) {
