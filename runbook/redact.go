@@ -68,6 +68,7 @@ var plainSecrets = []struct {
 	{[]string{"xox", "xapp-", "xwfp-"}, regexp.MustCompile(`xoxe\.xox[a-z]-[A-Za-z0-9._-]+|xox[a-z][-.][A-Za-z0-9._-]+|xapp-[A-Za-z0-9._-]+|xwfp-[A-Za-z0-9._-]+`), markSlack},
 	{[]string{"hooks.slack"}, regexp.MustCompile(`(?i)(hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/)[A-Za-z0-9/_-]+`), "${1}" + markSlack},
 	{[]string{"?ticket="}, regexp.MustCompile(`(?i)(slack(?:-gov)?\.com/link/?\?ticket=)[^\s"'&\[]+`), "${1}" + markSlack},
+	{[]string{"code=", "assertion=", "samlresponse="}, regexp.MustCompile(`(?i)([?&](?:code|client_assertion|assertion|samlresponse)=)[^\s"'&\[]+`), "${1}" + markCredential},
 	{[]string{"akia", "asia"}, regexp.MustCompile(`(?:AKIA|ASIA)[A-Z0-9]{12,}`), markKey},
 	{[]string{"gh", "github_pat_"}, regexp.MustCompile(`gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}`), markKey},
 	{[]string{"redis-cli"}, regexp.MustCompile(`(?i)(redis-cli\b[^\n|;]{0,200}?\s-a\s+)[^\s\[]\S*`), "${1}" + markPassword},

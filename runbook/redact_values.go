@@ -13,10 +13,10 @@ var (
 	authorizationKey = regexp.MustCompile(`(?i)(?:proxy-)?authori[sz]ation(?:[_-]?header)?[\\"']{0,8}\s*(?:[:=]|%3[ad])>?\s*`)
 	bearerWord       = regexp.MustCompile(`(?i)bearer(?:\s+|%20|\+)`)
 	basicWord        = regexp.MustCompile(`(?i)basic(?:\s+|%20|\+)`)
-	passwordKey      = regexp.MustCompile(`(?i)(?:pass(?:word|wd|phrase)|pwd|secret(?:[_-]?access)?(?:[_-]?key)?|api[_-]?key|private[_-]?key|credentials?|` +
+	passwordKey      = regexp.MustCompile(`(?i)(?:pass(?:word|wd|phrase)|pwd|secret(?:[ _-]?access)?(?:[ _-]?key)?|api[ _-]?key|private[ _-]?key|credentials?|` +
 		`(?:session|access|refresh|id|auth|security|bearer|bot|app|csrf|user)[_-]?token|(?:routing|pagerduty|audit|encryption|integration)[_-]?key|` +
 		`x-amz-(?:signature|credential)|(?:set-)?cookie|requirepass|masterauth|rediscli_auth)[\\"']{0,8}(?:\s*(?:[:=]|%3[ad])>?\s*)` +
-		`|--pass(?:word)?\s+`)
+		`|--pass(?:word)?\s+|\bpass(?:word|phrase)\s+is:?\s+`)
 	opaqueTokenKey = regexp.MustCompile(`(?i)token(?:[\\"']{1,8}\s*:\s*|[\\"']{0,8}\s*(?:=|%3d)>?\s*)`)
 	privateMember  = regexp.MustCompile(`[\\"']{1,8}(?:d|k|p|q|dp|dq|qi)[\\"']{1,8}\s*(?:[:=]|=>)\s*|\b(?:d|k|p|q|dp|dq|qi)\s*:\s*`)
 )
