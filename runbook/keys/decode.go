@@ -35,18 +35,18 @@ var decoders = []decoder{
 // Decode says what one cache entry holds. It never fails: bytes that no decoder
 // fits are described, never shown.
 func Decode(e runbook.RawEntry) runbook.Reading {
-	d, found := newDocument(), error(nil)
-	kid := kidOf(e.Name)
+	d, kid := newDocument(), kidOf(e.Name)
+	var err error
 	switch {
 	case len(e.Value) == 0 && len(e.Parts) == 0 && e.Bytes > 0:
 		return runbook.Reading{Format: "unknown", Content: runbook.ContentUnknown, Set: unread("not read: too large"),
 			Kid: kid, Note: fmt.Sprintf("%d bytes, too large to be read", e.Bytes)}
 	case e.Type == "" || e.Type == "string":
-		found = d.stored(e.Value, 0, 0, kid)
+		err = d.stored(e.Value, 0, 0, kid)
 	default:
-		found = d.collection(e)
+		err = d.collection(e)
 	}
-	return d.reading(e, kid, found)
+	return d.reading(e, kid, err)
 }
 
 func unread(problem string) runbook.KeySet {
@@ -101,8 +101,8 @@ func (d *document) reading(e runbook.RawEntry, kid string, err error) runbook.Re
 func (d *document) content(e runbook.RawEntry) (runbook.Content, string) {
 	size := max(e.Bytes, len(e.Value))
 	note := fmt.Sprintf("%s, %d bytes", d.describe(), size)
-	if len(d.set.Problems) > 0 {
-		note += ": " + d.set.Problems[len(d.set.Problems)-1]
+	if n := len(d.set.Problems); n > 0 && d.nature != natureHTML && d.nature != natureNothing && d.set.Problems[n-1] != runbook.ProblemEmptySet {
+		note += ": " + d.set.Problems[n-1]
 	}
 	switch {
 	case d.broken:

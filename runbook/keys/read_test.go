@@ -187,7 +187,9 @@ func TestExitCode(t *testing.T) {
 
 // BenchmarkRead1MiB reads sets of about 1 MiB; below 50 ms is the goal.
 func BenchmarkRead1MiB(b *testing.B) {
-	for name, make := range map[string]func(string) object{"RSA": good, "EC": ecKey, "OKP": edKey} {
+	cert := base64.StdEncoding.EncodeToString(keyMaterial().cert)
+	withCert := func(kid string) object { return good(kid).with("x5c", []string{cert}) }
+	for name, make := range map[string]func(string) object{"RSA": good, "RSA_x5c": withCert, "EC": ecKey, "OKP": edKey} {
 		var keys []object
 		for size := 0; size < 1<<20; {
 			k := make(fmt.Sprintf("kid-%d", len(keys)))

@@ -24,7 +24,7 @@ type mapping struct{ pairs []pair }
 // with references fill a list after they referred to it.
 type sequence struct{ items []any }
 
-// text turns a serialised value into the text to be read next: a string is the
+// treeText turns a serialised value into the text to be read next: a string is the
 // text itself, anything else is written as JSON. A value that contains itself
 // or multiplies through references ends at the limits.
 func treeText(v any) ([]byte, error) {
