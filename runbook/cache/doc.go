@@ -31,7 +31,8 @@
 //
 // # What it does not do
 //
-// No command is retried blindly. When a server answers READONLY or MOVED the
-// fleet is discovered again and the operation is tried once more; after that
-// the error goes to the caller, who knows whether the run is still approved.
+// No command is retried blindly. When a server answers READONLY or MOVED, or
+// a primary turns out to have become a replica, the fleet is discovered again
+// and the operation is tried once more; after that the error goes to the
+// caller, who knows whether the run is still approved.
 package cache

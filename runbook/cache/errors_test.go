@@ -97,7 +97,7 @@ func TestMissingRightsAreNamed(t *testing.T) {
 	checkError(t, err, r.Addr, "EVAL", "~jwks:*", "+eval +evalsha +unlink")
 	_, err = s.Purge(ctx, nil)
 	checkError(t, err, r.Addr, "UNLINK", "~jwks:*", "+unlink")
-	checkError(t, s.FlushAll(ctx), r.Addr, "FLUSHALL")
+	checkError(t, s.FlushAll(ctx), r.Addr, "FLUSHALL", "+flushall")
 
 	r.CLI(t, "acl", "setuser", "jwksbot", "+eval", "+evalsha")
 	saved, err := s.Snapshot(ctx, []string{"jwks:1"})

@@ -2,41 +2,17 @@ package cache
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"sort"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 )
-
-// Limits of one connection.
-const (
-	dialTimeout = 3 * time.Second
-	// ioTimeout bounds one round trip; the context may end it sooner. No
-	// command that this package sends takes a server nearly as long.
-	ioTimeout = 20 * time.Second
-	// connLifetime stays below the 12 h after which ElastiCache cuts a
-	// connection that was authenticated with an IAM token.
-	connLifetime = 11 * time.Hour
-	poolSize     = 4
-)
-
-// primary is one server that accepts writes.
-type primary struct {
-	name   string // for people: the node group id, or host:port
-	addr   string // host:port
-	access string // what the user needs, for errors
-	client *redis.Client
-	// master says that it was seen as the primary; see watchRole.
-	master atomic.Bool
-}
 
 // slotRange says which primary serves a range of hash slots.
 type slotRange struct {
@@ -139,6 +115,7 @@ func (s *Store) connect(ctx context.Context, t Topology) (*fleet, error) {
 			continue
 		}
 		if err := f.fill(s, seed, slots); err != nil {
+			seed.client.Close()
 			f.drop()
 			return nil, err
 		}
@@ -168,41 +145,6 @@ func askSlots(ctx context.Context, seed *primary) (slots []redis.ClusterSlot, cl
 		return nil, false, nil
 	}
 	return nil, false, seed.explain("CLUSTER SLOTS", err)
-}
-
-// askHello asks a server who it is. Every user may.
-func askHello(ctx context.Context, pipe redis.Pipeliner) *redis.Cmd {
-	return pipe.Do(ctx, "hello", "2")
-}
-
-// helloSays is a property of the server, "" when it did not say.
-func helloSays(cmd *redis.Cmd, property string) string {
-	pairs, _ := cmd.Slice()
-	for i := 0; i+1 < len(pairs); i += 2 {
-		if pairs[i] == property {
-			value, _ := pairs[i+1].(string)
-			return value
-		}
-	}
-	return ""
-}
-
-// errDemoted says that a primary has become a replica.
-var errDemoted = errors.New("it was the primary and is a replica now")
-
-// watchRole notices a failover where only reads are sent: a replica answers
-// them, from data that may stand still. A server that was a replica from the
-// start, as a URL may name one, is read all the same.
-func (p *primary) watchRole(hello *redis.Cmd) error {
-	switch helloSays(hello, "role") {
-	case "master":
-		p.master.Store(true)
-	case "replica", "slave":
-		if p.master.Load() {
-			return &serverError{p.addr, errDemoted.Error() + ": a failover is going on, try again", errDemoted}
-		}
-	}
-	return nil
 }
 
 // fill makes the primaries from CLUSTER SLOTS, whose first node per range is
@@ -252,68 +194,6 @@ func nodeAddr(n redis.ClusterNode, seed string, withTLS bool) string {
 		host, _, _ = net.SplitHostPort(seed)
 	}
 	return net.JoinHostPort(host, port)
-}
-
-// open makes the client of one server; it connects when it is first used.
-func (s *Store) open(addr, endpoint string, t Topology) *primary {
-	opts := &redis.Options{
-		Addr:                  addr,
-		Protocol:              2,
-		Dialer:                s.dialer(addr, endpoint, t.TLS),
-		DialTimeout:           dialTimeout,
-		DialerRetries:         1,
-		MaxRetries:            -1,
-		ReadTimeout:           ioTimeout,
-		WriteTimeout:          ioTimeout,
-		ContextTimeoutEnabled: true,
-		PoolSize:              poolSize,
-		PipelinePoolSize:      -1,
-		ConnMaxLifetime:       connLifetime,
-		DisableIdentity:       true,
-	}
-	if s.settings.Auth != AuthNone {
-		opts.CredentialsProviderContext = s.credentials
-	}
-	if s.url != nil {
-		opts.DB = s.url.db
-	}
-	return &primary{name: addr, addr: addr, access: Access(s.settings.Patterns), client: redis.NewClient(opts)}
-}
-
-// dialer connects within dialTimeout, handshake included.
-func (s *Store) dialer(addr, endpoint string, withTLS bool) func(context.Context, string, string) (net.Conn, error) {
-	return func(ctx context.Context, network, _ string) (net.Conn, error) {
-		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-		defer cancel()
-		conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
-		if err != nil || !withTLS {
-			return conn, err
-		}
-		secure := tls.Client(conn, s.tlsConfig(addr, endpoint))
-		if err := secure.HandshakeContext(ctx); err != nil {
-			conn.Close()
-			return nil, &handshakeError{err}
-		}
-		return secure, nil
-	}
-}
-
-// exec sends a pipeline and leaves every outcome in its commands. go-redis
-// leaves them without an error when it got no connection at all (a refused
-// password, for one), which would read as empty answers.
-func exec(ctx context.Context, pipe redis.Pipeliner) {
-	cmds, err := pipe.Exec(ctx)
-	if err == nil {
-		return
-	}
-	for _, c := range cmds {
-		if c.Err() != nil {
-			return
-		}
-	}
-	for _, c := range cmds {
-		c.SetErr(err)
-	}
 }
 
 // of returns the primary that serves a key.

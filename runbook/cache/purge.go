@@ -126,6 +126,9 @@ func (s *Store) FlushAll(ctx context.Context) error {
 			if errors.As(err, &reply) && strings.Contains(reply.Error(), "unknown command") {
 				return &serverError{p.addr, "FLUSHALL: the command is switched off or renamed here (parameter group rename-commands): flush the matching keys instead", err}
 			}
+			if redis.IsPermissionError(err) {
+				return &serverError{p.addr, "FLUSHALL: the user may not do this: add +flushall to its access string, or flush the matching keys instead", err}
+			}
 			return p.explain("FLUSHALL", err)
 		})
 	})
