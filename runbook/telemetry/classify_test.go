@@ -147,7 +147,7 @@ func TestLongLinesOfStrangers(t *testing.T) {
 	c := newTestClassifier(t)
 	for _, part := range []string{"kid=", "kid ", "kid not found ", "kid: null ", "key id ", "unable to find key ", "no key ", `kid="`,
 		"iss issuer got ", "key 'x' not ", "eyJ.", "no_kid", "    at ", "jwk unknown\n", `{"kid":`, "invalid_signature"} {
-		text := strings.Repeat(part, maxLine/len(part))
+		text := strings.Repeat(part, maxLine/4/len(part))
 		c.Line(text)
 		findIssuer(text)
 		sampleText(text)
