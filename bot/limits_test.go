@@ -182,7 +182,11 @@ func nasty(i int) string { return fmt.Sprint(monstrous[i%len(monstrous)], i) }
 func TestMonstrousReport(t *testing.T) {
 	for seed := range monstrous {
 		e := staleEvidence()
-		for i := range 10000 {
+		many := 400
+		if seed == 0 {
+			many = 10000
+		}
+		for i := range many {
 			en := entryOf(nasty(seed+i), runbook.NoExpiry, runbook.Key{Kid: nasty(seed + i), Kty: nasty(seed), Thumbprint: nasty(i)})
 			en.Shard, en.Reading.Format = nasty(seed), nasty(seed)
 			if i%3 == 0 {

@@ -73,10 +73,10 @@ func kidsText(e runbook.Evidence) string {
 	const shown = 5
 	live, known := e.Live.Set()
 	cached := map[string]bool{}
-	for _, m := range e.Marked() {
-		for _, k := range m.Reading.Set.Keys {
-			if m.Foreign == "" {
-				cached[k.Kid] = true
+	if e.Cached != nil {
+		for _, entry := range e.Cached.Entries {
+			for _, k := range entry.Reading.Set.Keys {
+				cached[k.Kid] = cached[k.Kid] || entry.Foreign == ""
 			}
 		}
 	}

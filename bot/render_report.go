@@ -99,14 +99,14 @@ func worstBeside(d runbook.Diagnosis) *runbook.Finding {
 // reportText is the sentence for notifications.
 func reportText(r runbook.Report) string {
 	v := r.Diagnosis.Verdict
-	s := "jwksbot: " + quoted(r.Target, limitName) + ": " + phraseOf(v.ID) + ", " + adviceOf(v)
+	s := phraseOf(v.ID) + ", " + adviceOf(v)
 	if alarm := worstBeside(r.Diagnosis); alarm != nil {
-		s += ", and CRITICAL: " + phraseOf(alarm.ID)
+		s = "CRITICAL: " + phraseOf(alarm.ID) + "; the cache: " + s
 	}
 	if l := r.Evidence.Logged; l != nil && l.Count > 0 {
 		s += fmt.Sprintf(" (%s in the last %s)", l.CountText(), runbook.Duration(l.Until.Sub(l.Since)))
 	}
-	return fallback(s)
+	return fallback("jwksbot: ", quoted(r.Target, limitName), ": ", s)
 }
 
 func bold(markup string) string {
@@ -168,13 +168,19 @@ func doLines(r runbook.Report) []string {
 		out = append(out, line)
 	}
 	if v.ID == runbook.Healthy {
-		return []string{"✓ *Nothing.* A flush or a restart would change nothing."}
+		return []string{"✓ *Nothing about the cache.* A flush or a restart would change nothing."}
+	}
+	if where := elsewhere[v.ID]; where != "" {
+		out = append(out, "👉 "+where)
 	}
 	if len(v.Stranded) > 0 {
 		out = append(out, "⚠️ *Hard cut:* tokens signed with "+codes(v.Stranded, namesInReport)+" are refused as soon as the cache is flushed.")
 	}
 	for _, a := range v.Against {
 		out = append(out, "⛔ *"+dontText(a.Mitigation)+":* "+prose(a.Reason, limitSentence)+".")
+	}
+	if v.WouldChange != "" && len(v.Recommended) == 0 {
+		out = append(out, "*What would change this:* "+prose(v.WouldChange, limitSentence)+".")
 	}
 	return out
 }
@@ -279,9 +285,6 @@ func reportFooter(r runbook.Report) string {
 	}
 	if r.Question.Kid != "" {
 		s += " · only kid " + code(r.Question.Kid)
-	}
-	if w := r.Diagnosis.Verdict.WouldChange; w != "" {
-		s += " · what would change the verdict: " + prose(w, limitSentence)
 	}
 	return s + " · evidence is in the thread"
 }

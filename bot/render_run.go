@@ -223,7 +223,7 @@ func endSentence(r runbook.Run) string {
 		verb := map[runbook.State]string{runbook.StateDenied: "Denied", runbook.StateWithdrawn: "Withdrawn"}[r.State]
 		s := verb + " by " + mention(d.By) + " at " + atTime(d.At) + "."
 		if d.Reason != "" {
-			s = verb + " by " + mention(d.By) + " at " + atTime(d.At) + ": " + quoted(d.Reason, limitSentence)
+			s = verb + " by " + mention(d.By) + " at " + atTime(d.At) + ": “" + quoted(d.Reason, limitSentence) + "”."
 		}
 		return s + " Nothing was touched."
 	}

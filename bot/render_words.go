@@ -116,3 +116,10 @@ func doText(m runbook.Mitigation) string {
 func dontText(m runbook.Mitigation) string {
 	return orText(actions[m].dont, "Not "+quoted(string(m), limitName))
 }
+
+// elsewhere says what helps where no mitigation of ours does and the verdict's
+// sentence does not say it.
+var elsewhere = map[runbook.VerdictID]string{
+	runbook.LiveUnhealthy: "*Call the owner of the identity provider.* Whoever still signs in does so with the cached copy.",
+	runbook.LiveDisagrees: "*Wait a few minutes and check again.* A rotation may still be spreading over the provider's edges.",
+}
