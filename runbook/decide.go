@@ -89,11 +89,11 @@ func (d *Desk) mayDecide(ctx context.Context, run Run, c Click) (*Target, Person
 		}
 		return t, p, open(run, d.clock.Now())
 	}
-	if err := d.allowed(ctx, p, t.Policy.Approvers, true, string(c.Kind)+" a mitigation of "+t.Name); err != nil {
-		return t, p, err
-	}
 	if c.Kind == DecideApprove && run.Requester.ID == c.By && !t.Policy.SelfApproval {
 		return t, p, refuse(RefusedOwn, "This is your own request: somebody else has to approve it.")
+	}
+	if err := d.allowed(ctx, p, t.Policy.Approvers, true, string(c.Kind)+" a mitigation of "+t.Name); err != nil {
+		return t, p, err
 	}
 	return t, p, open(run, d.clock.Now())
 }

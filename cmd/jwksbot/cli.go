@@ -18,18 +18,19 @@ type commands struct {
 	Config string `help:"Configuration file." env:"JWKSBOT_CONFIG" default:"jwksbot.yaml" placeholder:"FILE"`
 	Debug  bool   `help:"Log more."`
 
-	Serve   serveCmd   `cmd:"" help:"Run the bot."`
-	Demo    demoCmd    `cmd:"" help:"Everything on one machine, with no account: an emulated Slack in the browser and a world that is really broken."`
-	Check   checkCmd   `cmd:"" help:"Check a target: what is wrong, with proof, and whether a flush would help. Exit 0 healthy, 1 a problem, 2 could not tell."`
-	Flush   flushCmd   `cmd:"" help:"Request a flush under the target's approval policy, and follow it to its end."`
-	Approve approveCmd `cmd:"" help:"Approve a run, from another identity than the requester's."`
-	Deny    denyCmd    `cmd:"" help:"Deny a run."`
-	Runs    runsCmd    `cmd:"" help:"List runs, or show one."`
-	Keys    keysCmd    `cmd:"" help:"Read and compare key sets, offline too."`
-	Logs    logsCmd    `cmd:"" help:"Classify authoriser log lines."`
-	Cfg     configCmd  `cmd:"" name:"config" help:"Print an example configuration, or check one."`
-	Health  healthCmd  `cmd:"" help:"Ask a running bot whether it is ready (for container health checks)."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Serve    serveCmd    `cmd:"" help:"Run the bot."`
+	Demo     demoCmd     `cmd:"" help:"Everything on one machine, with no account: an emulated Slack in the browser and a world that is really broken."`
+	Check    checkCmd    `cmd:"" help:"Check a target: what is wrong, with proof, and whether a flush would help. Exit 0 healthy, 1 a problem, 2 could not tell."`
+	Flush    flushCmd    `cmd:"" help:"Request a flush under the target's approval policy, and follow it to its end."`
+	Approve  approveCmd  `cmd:"" help:"Approve a run, from another identity than the requester's."`
+	Deny     denyCmd     `cmd:"" help:"Deny a run."`
+	Runs     runsCmd     `cmd:"" help:"List runs, or show one."`
+	Keys     keysCmd     `cmd:"" help:"Read and compare key sets, offline too."`
+	Logs     logsCmd     `cmd:"" help:"Classify authoriser log lines."`
+	Cfg      configCmd   `cmd:"" name:"config" help:"Print an example configuration, or check one."`
+	Manifest manifestCmd `cmd:"" help:"Print the manifest that creates the Slack app."`
+	Health   healthCmd   `cmd:"" help:"Ask a running bot whether it is ready (for container health checks)."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 
 // world is what a command touches of the process: nothing else reads the

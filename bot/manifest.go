@@ -1,0 +1,86 @@
+package bot
+
+import (
+	"strings"
+	"text/template"
+)
+
+// appCommand is a slash command as Slack shows it while one types.
+type appCommand struct{ Name, Description, Hint string }
+
+var appCommands = []appCommand{
+	{commandCheck, "Says what is wrong with the signing keys, with proof, and whether a flush would help", "[target] [since=1h] [kid=…] | help | status | history"},
+	{commandFlush, "Requests a flush of the key cache, with approval", "[target] [INC-… reason] | help | status | history"},
+}
+
+// Scopes are the scopes of the bot token, each with the calls that need it.
+// The app-level token needs connections:write besides.
+func Scopes() []string {
+	return []string{
+		"commands",        // the two slash commands and the shortcut
+		"chat:write",      // chat.postMessage, chat.update, chat.postEphemeral
+		"files:write",     // charts in threads
+		"usergroups:read", // usergroups.users.list: who may request and approve
+		"users:read",      // users.info: members, guests, strangers, bots
+		"channels:read",   // conversations.info, users.conversations
+		"groups:read",     // the same for private channels
+	}
+}
+
+var manifest = template.Must(template.New("manifest").Parse(`# Creates the Slack app: api.slack.com/apps → Create New App → From a manifest.
+# Afterwards: install it, and make an app-level token with connections:write.
+_metadata:
+  major_version: 2
+  minor_version: 1
+display_information:
+  name: jwksbot
+  description: Finds out why valid tokens are rejected after a key rotation, and flushes the stale cache with approval and proof.
+  background_color: "#1f3a5f"
+features:
+  app_home:
+    home_tab_enabled: true
+    messages_tab_enabled: true
+    messages_tab_read_only_enabled: false
+  bot_user:
+    display_name: jwksbot
+    always_online: true
+  slash_commands:
+{{- range .Commands}}
+    - command: {{.Name}}
+      description: {{.Description}}
+      usage_hint: "{{.Hint}}"
+      should_escape: false
+{{- end}}
+  shortcuts:
+    - name: Run JWKS check here
+      type: message
+      callback_id: {{.Shortcut}}
+      description: Checks the signing keys and answers in this thread
+oauth_config:
+  scopes:
+    bot:
+{{- range .Scopes}}
+      - {{.}}
+{{- end}}
+settings:
+  event_subscriptions:
+    bot_events:
+      - app_home_opened
+  interactivity:
+    is_enabled: true
+  org_deploy_enabled: false
+  socket_mode_enabled: true
+  token_rotation_enabled: false
+`))
+
+// Manifest is the app manifest that creates the Slack app with exactly the
+// commands, the shortcut and the scopes that the code uses.
+func Manifest() (string, error) {
+	var b strings.Builder
+	err := manifest.Execute(&b, struct {
+		Commands []appCommand
+		Shortcut string
+		Scopes   []string
+	}{appCommands, callbackShortcut, Scopes()})
+	return b.String(), err
+}

@@ -1,0 +1,25 @@
+package bot
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// The file at the top level is what people paste into Slack; it must be what
+// the code needs.
+func TestTheManifestIsWhatTheCodeNeeds(t *testing.T) {
+	want, err := Manifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(filepath.Join("..", "manifest.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("manifest.yaml is not what `jwksbot manifest` prints (-code +file):\n%s", diff)
+	}
+}
