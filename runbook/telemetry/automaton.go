@@ -33,7 +33,12 @@ type automaton struct {
 	next    []uint16 // state*classes + class
 	out     []int32  // index into hits, 0: nothing ends here
 	hits    []hit
+	// table is next for reading: rows instead of states, with the bit ends
+	// where a term ends.
+	table []uint32
 }
+
+const ends = 1 << 31
 
 // skip is the class of bytes that are read over.
 const skip = 255
@@ -79,6 +84,13 @@ func newAutomaton(terms []term) *automaton {
 		}
 	}
 	a.build(terms, class)
+	a.table = make([]uint32, len(a.next))
+	for i, state := range a.next {
+		a.table[i] = uint32(int(state) * a.classes)
+		if a.out[state] != 0 {
+			a.table[i] |= ends
+		}
+	}
 	return a
 }
 
@@ -147,22 +159,18 @@ func (a *automaton) inherit(state, suffix int) {
 
 // find returns the groups of which a phrase occurs in text.
 func (a *automaton) find(text string) (found groupSet, ok bool) {
-	state := 0
+	row := uint32(0)
 	for i := range len(text) {
 		c := a.fold[text[i]]
 		if c == skip {
 			continue
 		}
-		if c == 0 {
-			state = 0
+		row = a.table[row+uint32(c)] // class 0, a byte of no term, leads back to the beginning
+		if row&ends == 0 {
 			continue
 		}
-		state = int(a.next[state*a.classes+int(c)])
-		o := a.out[state]
-		if o == 0 {
-			continue
-		}
-		h := &a.hits[o]
+		row &^= ends
+		h := &a.hits[a.out[int(row)/a.classes]]
 		ok = true
 		if !denied(text[i+1:]) {
 			found.union(&h.groups)

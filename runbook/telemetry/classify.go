@@ -147,12 +147,7 @@ func (c *Classifier) Line(text string) (class, kid string, ok bool) {
 	}
 	for rest, more := text, true; more; {
 		var line string
-		i := strings.IndexAny(rest, "\r\n")
-		if more = i >= 0; more {
-			line, rest = rest[:i], rest[i+1:]
-		} else {
-			line = rest
-		}
+		line, rest, more = cutLine(rest)
 		if class = c.class(line); class != "" {
 			if kid = findKid(line); kid == "" && len(line) < len(text) {
 				kid = findKid(text)
@@ -161,6 +156,21 @@ func (c *Classifier) Line(text string) (class, kid string, ok bool) {
 		}
 	}
 	return "", "", false
+}
+
+// cutLine splits after the first line; CloudWatch events of the JVM have \r
+// between their lines.
+func cutLine(s string) (line, rest string, more bool) {
+	i := strings.IndexByte(s, '\n')
+	if r := strings.IndexByte(s[:max(i, 0)], '\r'); r >= 0 {
+		i = r
+	} else if i < 0 {
+		i = strings.IndexByte(s, '\r')
+	}
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+1:], true
 }
 
 // class decides one line. The stack frames of a trace on one line (JSON logs)
