@@ -174,3 +174,59 @@ func TestTranscript(t *testing.T) {
 		t.Errorf("transcript:\n%s\nwant:\n%s", got, story)
 	}
 }
+
+// The link of a message leads to the page, at that message.
+func TestPermalink(t *testing.T) {
+	_, api := start(t, slacksim.Options{})
+	_, ts, err := api.PostMessage(bridge, slack.MsgOptionText("x", false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, reply, err := api.PostMessage(bridge, slack.MsgOptionText("y", false), slack.MsgOptionTS(ts))
+	if err != nil {
+		t.Fatal(err)
+	}
+	link, err := api.GetPermalink(&slack.PermalinkParameters{Channel: bridge, Ts: reply})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.Get(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if q := resp.Request.URL.Query(); q.Get("channel") != bridge || q.Get("ts") != reply || q.Get("thread") != ts {
+		t.Errorf("%s leads to %s", link, resp.Request.URL)
+	}
+}
+
+const modalStory = `#inc-bridge robin> /jwks-flush
+robin sees modal "Flush"
+    Ticket: ____
+    [Request]
+robin submits modal "Flush"
+    value: INC-1
+robin is told in modal "Flush"
+    ticket: unknown ticket
+robin closes modal "Flush"
+`
+
+func TestTranscriptOfModals(t *testing.T) {
+	sim, api := start(t, slacksim.Options{})
+	connect(t, sim, api, func(sm *socketmode.Client, ev socketmode.Event) {
+		switch data := ev.Data.(type) {
+		case slack.SlashCommand:
+			ackAll(sm, ev)
+			_, _ = api.OpenView(data.TriggerID, modal())
+		case slack.InteractionCallback:
+			_ = sm.Ack(*ev.Request, slack.NewErrorsViewSubmissionResponse(map[string]string{"ticket": "unknown ticket"}))
+		}
+	})
+	sim.Command("U0ONCALL", "inc-bridge", "/jwks-flush")
+	wait(t, sim, func(s *slacksim.Sim) bool { _, ok := s.View("U0ONCALL"); return ok })
+	sim.Submit("U0ONCALL", "", map[string]map[string]any{"ticket": {"value": "INC-1"}})
+	sim.CloseView("U0ONCALL")
+	if got := sim.Transcript(); got != modalStory {
+		t.Errorf("transcript:\n%s\nwant:\n%s", got, modalStory)
+	}
+}
