@@ -100,7 +100,7 @@ func (s *Sim) postMessage(c *call) (obj, error) {
 	if err != nil {
 		return nil, err
 	}
-	if says.text == "" && len(says.blocks) == 0 && len(list(c.args, "attachments")) == 0 {
+	if says.text == "" && len(says.blocks) == 0 && !c.has("attachments") {
 		return nil, refuse("no_text")
 	}
 	thread, err := s.threadOf(ch.ID, c.str("thread_ts"))

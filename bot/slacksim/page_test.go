@@ -139,6 +139,12 @@ func pageStory(t *testing.T, chromium context.Context) {
 	do(t, tab, chromedp.Click(`[data-as="U0ONCALL"]`))
 	until(t, tab, `!document.querySelector('[data-testid="ephemeral"]')`)
 
+	until(t, tab, `!document.querySelector('[data-channel="C0PARTNER"].unread')`)
+	if _, _, err := api.PostMessage("C0PARTNER", slack.MsgOptionText("news", false)); err != nil {
+		t.Fatal(err)
+	}
+	do(t, tab, chromedp.WaitVisible(`[data-channel="C0PARTNER"].unread`))
+
 	do(t, tab, chromedp.Click(`[data-as="U0LEAD"]`), chromedp.Click(`[data-testid="app-home"]`))
 	shows(t, tab, `[data-testid="home"]`, "No approvals are pending.")
 	shot(t, tab, "page-4-home")

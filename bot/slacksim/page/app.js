@@ -32,6 +32,7 @@ const world = {
   userName: (id) => world.user(id)?.real_name || id,
   channelName: (id) => state.channels.find((c) => c.id === id)?.name || id,
   groupName: (id) => state.groups.find((g) => g.id === id)?.handle || id,
+  me: () => ui.as,
   people: () => state.users.filter((u) => !u.bot),
   channels: () => state.channels.filter((c) => !c.im),
 };
@@ -103,7 +104,7 @@ function draw() {
   sessionStorage.setItem('as', ui.as);
   sessionStorage.setItem('channel', ui.wanted);
   document.title = (ui.app ? 'jwksbot' : '#' + (channel?.name || '')) + ' · ' + state.workspace;
-  renderSidebar($, state, ui, { go, become });
+  renderSidebar($, state, ui, { go, become, unread });
   drawBar(channel);
   drawMain(channel);
   drawThread(channel);
@@ -112,6 +113,17 @@ function draw() {
     submit: (view, values) => act('submit', { view, values }),
     close: () => act('close', {}),
   });
+}
+
+// unread tells whether something came since the person last looked; what was
+// there before the page was opened counts as read.
+const seen = {};
+
+function unread(channel) {
+  const last = (state.messages[channel?.id] || []).at(-1)?.ts || '';
+  const key = ui.as + channel?.id;
+  if (!(key in seen) || (channel && channel.id === ui.channel && !(ui.app && ui.tab === 'home'))) seen[key] = last;
+  return last > seen[key];
 }
 
 function drawBar(channel) {

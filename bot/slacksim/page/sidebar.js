@@ -6,16 +6,19 @@ export function avatar(user, small) {
   return h('span', { class: cls, 'aria-hidden': 'true' }, user?.bot ? icon(user.name === 'jwksbot' ? 'bolt' : 'app') : initials(user?.real_name || '?'));
 }
 
-export function renderSidebar($, state, ui, { go, become }) {
+export function renderSidebar($, state, ui, { go, become, unread }) {
   $('workspace-name').textContent = state.workspace;
   const channels = state.channels.filter((c) => !c.im).map((c) => {
     const on = !ui.app && c.id === ui.channel;
-    return { key: c.id, sig: JSON.stringify([c.name, c.archived, on]), data: { c, on } };
+    const fresh = unread(c);
+    return { key: c.id, sig: JSON.stringify([c.name, c.archived, on, fresh]), data: { c, on, fresh } };
   });
-  keyed($('channels'), channels, ({ c, on }) => entry(c.private ? 'lock' : 'hash', c.name, on, { 'data-channel': c.id, class: c.archived ? 'archived' : '' }, () => go(c.id, false)));
-  const app = [{ key: 'app', sig: String([ui.app, state.connected]), data: ui.app }];
+  keyed($('channels'), channels, ({ c, on, fresh }) =>
+    entry(c.private ? 'lock' : 'hash', c.name, on, fresh, { 'data-channel': c.id, class: c.archived ? 'archived' : '' }, () => go(c.id, false)));
+  const fresh = unread(state.channels.find((c) => c.im));
+  const app = [{ key: 'app', sig: String([ui.app, state.connected, fresh]), data: ui.app }];
   keyed($('apps'), app, (on) => {
-    const el = entry('bolt', 'jwksbot', on, { 'data-testid': 'app-home' }, () => go('', true));
+    const el = entry('bolt', 'jwksbot', on, fresh, { 'data-testid': 'app-home' }, () => go('', true));
     const word = state.connected ? 'connected' : 'not connected';
     el.firstChild.append(h('span', { class: 'presence', 'data-connected': String(state.connected), role: 'img', 'aria-label': word, title: word }));
     return el;
@@ -24,8 +27,9 @@ export function renderSidebar($, state, ui, { go, become }) {
   keyed($('as-user'), people, (u) => person(u, u.id === ui.as, become));
 }
 
-function entry(sign, name, on, attrs, onclick) {
-  return h('li', {}, h('button', { type: 'button', ...attrs, class: 'channel ' + (attrs.class || ''), 'aria-current': on ? 'page' : null, onclick }, icon(sign), h('span', {}, name)));
+function entry(sign, name, on, fresh, attrs, onclick) {
+  const cls = 'channel ' + (attrs.class || '') + (fresh ? ' unread' : '');
+  return h('li', {}, h('button', { type: 'button', ...attrs, class: cls, 'aria-current': on ? 'page' : null, 'aria-label': fresh ? name + ', unread' : null, onclick }, icon(sign), h('span', {}, name)));
 }
 
 function person(u, on, become) {

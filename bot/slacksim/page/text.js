@@ -55,11 +55,13 @@ export function link(url, label) {
 
 const mention = (kind, text) => h('span', { class: 'mention mention-' + kind, 'data-mention': kind }, text);
 
+const user = (id, world) => mention(id === world.me() ? 'me' : 'user', '@' + world.userName(id));
+
 // control is one <…> sequence.
 function control(body, world) {
   const [what, label] = [body.split('|')[0], body.includes('|') ? unescape(body.slice(body.indexOf('|') + 1)) : ''];
   switch (what[0]) {
-    case '@': return mention('user', '@' + world.userName(what.slice(1)));
+    case '@': return user(what.slice(1), world);
     case '#': return mention('channel', '#' + (label || world.channelName(what.slice(1))));
     case '!': return special(what.slice(1), label, world);
   }
@@ -229,7 +231,7 @@ function richLeaf(e, world) {
   switch (e.type) {
     case 'text': return words(e.text || '');
     case 'link': return [link(e.url || '', e.text)];
-    case 'user': return [mention('user', '@' + world.userName(e.user_id))];
+    case 'user': return [user(e.user_id, world)];
     case 'usergroup': return [mention('group', '@' + world.groupName(e.usergroup_id))];
     case 'channel': return [mention('channel', '#' + world.channelName(e.channel_id))];
     case 'broadcast': return [mention('broadcast', '@' + e.range)];
