@@ -239,7 +239,7 @@ func TestMonstrousRuns(t *testing.T) {
 			p.Resource, p.Summary, p.Advice, p.Digest, p.Scope = nasty(seed), nasty(seed), nasty(seed), nasty(seed), runbook.ScopeAll
 			p.Others, p.NoUndo, p.Verdict = 1<<40, true, runbook.VerdictID(nasty(seed))
 			p.Entries = entries
-			for i := range 300 {
+			for i := range 60 {
 				by := runbook.PersonRef{ID: nasty(i), Name: nasty(i + seed)}
 				r.Decisions = append(r.Decisions, decisionOf(by, runbook.DecideApprove, nasty(i), r.Generation))
 				r.Receipts = append(r.Receipts, receiptOf(nasty(i), runbook.StatusFail, nasty(i+seed), nasty(i), nasty(i+1), nasty(i+2)))

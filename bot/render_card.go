@@ -48,7 +48,7 @@ func overrideBlock(r runbook.Run) slack.Block {
 func planLines(p runbook.Plan) []string {
 	lines := []string{deleteText(p)}
 	if p.Scope == runbook.ScopeAll {
-		lines = append(lines, fmt.Sprintf("🛑 *The whole group is flushed:* %s that are not JWKS and %s are destroyed as well",
+		lines = append(lines, fmt.Sprintf("🚨 *The whole group is flushed:* %s that are not JWKS and %s are destroyed as well",
 			plural(int(p.Others), "key", "keys"), plural(p.Foreign, "entry of another issuer", "entries of other issuers")))
 	}
 	if gone := p.KidsGone(); len(gone) > 0 {
@@ -197,7 +197,7 @@ func reminderMessage(r runbook.Run, approvers []string, now time.Time) message {
 	}
 	return message{
 		Text:     fallback("jwksbot: ", called, s),
-		Blocks:   []slack.Block{section("⏰ " + called + s + " Decide on the card above.")},
+		Blocks:   []slack.Block{section("⏳ " + called + s + " Decide on the card above.")},
 		Metadata: metadata(eventApproval, r.ID, r.Target, r.Plan.Verdict, string(r.State)),
 	}
 }

@@ -59,13 +59,13 @@ func flushHelp(target string) []string {
 
 // stateWords say a state in a list.
 var stateWords = map[runbook.State]string{
-	runbook.StatePending:   "✋ waits for approval",
+	runbook.StatePending:   "⚖️ waits for approval",
 	runbook.StateApproved:  "⏳ approved, starting",
 	runbook.StateSnapshot:  "⏳ keeping a copy",
 	runbook.StateFlush:     "⏳ flushing",
 	runbook.StateVerify:    "⏳ reading back",
 	runbook.StateDone:      "✅ done",
-	runbook.StateFailed:    "🛑 failed",
+	runbook.StateFailed:    "❌ failed",
 	runbook.StateDenied:    "⛔ denied",
 	runbook.StateWithdrawn: "↩️ withdrawn",
 	runbook.StateExpired:   "⌛ expired",
@@ -128,7 +128,7 @@ func historyMessage(runs []runbook.Run) message {
 		line := fmt.Sprintf("%s *%s* %s · %s by %s · run %s", atDay(r.CreatedAt), quoted(r.Target, limitName),
 			stateText(r.State), code(r.Ticket), quoted(r.Requester.Label(), limitName), code(r.ID))
 		if r.Outcome != "" {
-			line += "\n      " + prose(r.Outcome, limitSentence/2)
+			line += "\n ↳ " + prose(r.Outcome, limitSentence/2)
 		}
 		lines = append(lines, line)
 	}

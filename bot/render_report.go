@@ -171,7 +171,7 @@ func doLines(r runbook.Report) []string {
 		return []string{"✓ *Nothing about the cache.* A flush or a restart would change nothing."}
 	}
 	if where := elsewhere[v.ID]; where != "" {
-		out = append(out, "👉 "+where)
+		out = append(out, "→ "+where)
 	}
 	if len(v.Stranded) > 0 {
 		out = append(out, "⚠️ *Hard cut:* tokens signed with "+codes(v.Stranded, namesInReport)+" are refused as soon as the cache is flushed.")

@@ -44,9 +44,9 @@ func runHeader(r runbook.Run) string {
 	switch r.State {
 	case runbook.StatePending:
 		if r.Generation > 1 {
-			return "✋ New plan, approval needed again"
+			return "⚖️ New plan, approval needed again"
 		}
-		return "✋ Approval needed to flush"
+		return "⚖️ Approval needed to flush"
 	case runbook.StateApproved:
 		return "⏳ Approved, starting"
 	case runbook.StateSnapshot, runbook.StateFlush:
@@ -60,9 +60,9 @@ func runHeader(r runbook.Run) string {
 		return "✅ Flushed and proven"
 	case runbook.StateFailed:
 		if !deleted(r) {
-			return "🛑 Stopped, nothing was deleted"
+			return "❌ Stopped, nothing was deleted"
 		}
-		return "🛑 Failed, look at this"
+		return "❌ Failed, look at this"
 	case runbook.StateDenied:
 		return "⛔ Denied"
 	case runbook.StateWithdrawn:
@@ -176,10 +176,10 @@ func stepLines(r runbook.Run) []string {
 		lines = append(lines, stepText(rec.Step, rec.Status, rec.Summary, rec.EndedAt.Sub(rec.StartedAt)))
 		for i, p := range rec.Proof {
 			if i == 2 {
-				lines = append(lines, "      "+moreLine(len(rec.Proof)-i)+" in the thread")
+				lines = append(lines, " ↳ "+moreLine(len(rec.Proof)-i)+" in the thread")
 				break
 			}
-			lines = append(lines, "      "+prose(p, limitSentence))
+			lines = append(lines, " ↳ "+prose(p, limitSentence))
 		}
 	}
 	for _, e := range executed {

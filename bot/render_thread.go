@@ -45,7 +45,7 @@ func proofLines(r runbook.Run) []string {
 	for _, rec := range r.Receipts {
 		lines = append(lines, stepText(rec.Step, rec.Status, rec.Summary, rec.EndedAt.Sub(rec.StartedAt))+" (ended at "+atTime(rec.EndedAt)+")")
 		for _, p := range rec.Proof {
-			lines = append(lines, "      • "+prose(p, limitSentence))
+			lines = append(lines, " ↳ "+prose(p, limitSentence))
 		}
 	}
 	return lines

@@ -58,14 +58,14 @@ func lower(s string) string {
 	return string(unicode.ToLower(r)) + s[n:]
 }
 
-// shapeOf shows how bad a verdict is by a shape: octagon, triangle, tick, or
+// shapeOf shows how bad a verdict is by a shape: light, triangle, tick, or
 // question mark where nobody can tell.
 func shapeOf(v runbook.Finding) string {
 	switch {
 	case v.ID == runbook.Inconclusive, v.ID == runbook.CacheUnreadable:
 		return "❓"
 	case v.Severity == runbook.SeverityCritical:
-		return "🛑"
+		return "🚨"
 	case v.Severity == runbook.SeverityWarning:
 		return "⚠️"
 	}
@@ -77,7 +77,7 @@ var severities = []struct {
 	severity runbook.Severity
 	word     string
 }{
-	{runbook.SeverityCritical, "🛑 *Critical:* "},
+	{runbook.SeverityCritical, "🚨 *Critical:* "},
 	{runbook.SeverityWarning, "⚠️ *Warning:* "},
 	{runbook.SeverityInfo, "ℹ️ "},
 }
