@@ -130,13 +130,14 @@ type engine struct {
 // returns an error only after gone is closed.
 func (j *Journal) launch(carry func(gone <-chan struct{}, w work) (runbook.State, error)) (*engine, error) {
 	config := engineConfig(j.log)
-	poll, done := pollSQLite, func() {}
+	var poll time.Duration
+	var done func()
 	if j.pool == nil {
 		db, err := openSQLite(j.path, 8)
 		if err != nil {
 			return nil, err
 		}
-		config.SQLiteSystemDB, done = db, func() { db.Close() }
+		config.SQLiteSystemDB, poll, done = db, pollSQLite, func() { db.Close() }
 	} else {
 		pool, err := pgxpool.NewWithConfig(j.life, j.pool.Config())
 		if err != nil {

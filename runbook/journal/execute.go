@@ -50,7 +50,10 @@ func (j *Journal) TryExecute(ctx context.Context, advance Advance) error {
 }
 
 // Executing says whether this process carries out runs.
-func (j *Journal) Executing() bool { return j.executor.Load() != nil }
+func (j *Journal) Executing() bool {
+	x := j.executor.Load()
+	return x != nil && !x.closes()
+}
 
 // Guard returns nil while this process is the executor by the journal's own
 // account, and ErrNotExecutor otherwise. Call it right before an effect: a
@@ -84,18 +87,17 @@ func (j *Journal) execute(ctx context.Context, advance Advance, wait bool) error
 		return err
 	}
 	x := newExecutor(j, advance, epoch)
+	j.executor.Store(x) // before the first step, which asks Guard
+	defer j.executor.CompareAndSwap(x, nil)
 	eng, err := j.launch(x.carry)
 	if err != nil {
 		x.cancel(err)
 		lock.release()
 		return err
 	}
-	j.executor.Store(x)
 	j.log.Info("executing runs", "journal", j.name, "epoch", epoch)
 	err = x.watch(ctx, lock, eng)
-	j.executor.CompareAndSwap(x, nil)
-	stopped := x.stop(eng, err)
-	if stopped != nil {
+	if stopped := x.stop(eng, err); stopped != nil {
 		// A step that does not stop may still act: the lock is kept until this
 		// process ends, so that no other one acts beside it.
 		return errors.Join(err, stopped)

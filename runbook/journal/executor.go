@@ -65,6 +65,12 @@ func (x *executor) close() {
 	}
 }
 
+func (x *executor) closes() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.closing
+}
+
 // watch returns nil when ctx ends, and an error when the lock or the epoch is
 // lost. Between, it looks for lost workflows.
 func (x *executor) watch(ctx context.Context, lock executorLock, eng *engine) error {
@@ -81,6 +87,8 @@ func (x *executor) watch(ctx context.Context, lock executorLock, eng *engine) er
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-x.ctx.Done(): // a step found out
+			return fmt.Errorf("execute journal %q: %w", x.j.name, context.Cause(x.ctx))
 		case <-beat.C:
 		}
 		if err := lock.check(ctx); err != nil && ctx.Err() == nil {

@@ -184,7 +184,7 @@ func openWith(t testing.TB, s Settings) *Journal {
 // eventually polls a condition that other goroutines or processes bring about.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(60 * time.Second)
 	for !ok() {
 		if time.Now().After(deadline) {
 			t.Fatalf("gave up waiting: %s", what)

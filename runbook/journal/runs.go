@@ -78,12 +78,13 @@ func (j *Journal) change(ctx context.Context, id string, fence func(*tx) error, 
 func (j *Journal) retry(ctx context.Context, id string, try func() (runbook.Run, error)) (runbook.Run, error) {
 	for n := 1; ; n++ {
 		run, err := try()
+		passes := errors.Is(err, errMissed) || errors.Is(err, errEngineClosed) || errors.Is(err, errHeld)
 		switch {
 		case err == nil:
 			j.signal()
 			return run, nil
-		case n == attempts:
-			return runbook.Run{}, err
+		case passes && n == attempts:
+			return runbook.Run{}, fmt.Errorf("run %q: given up after %d attempts: %w", id, n, err)
 		case errors.Is(err, errMissed):
 		case errors.Is(err, errEngineClosed):
 			if err := j.enqueuer.start(j); err != nil {

@@ -121,42 +121,36 @@ func (j *Journal) migrate(ctx context.Context) error {
 
 // version reads the schema's version; 0 for an empty database.
 func (t *tx) version(ctx context.Context) (int, error) {
-	tables := `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`
+	find := `SELECT count(*) FROM sqlite_master WHERE name = 'journal_schema'`
 	if t.j.pool != nil {
-		tables = `SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()`
+		find = `SELECT count(to_regclass('journal_schema'))`
 	}
-	rows, err := t.query(ctx, tables)
-	if err != nil {
+	var known int
+	if err := t.row(ctx, find).Scan(&known); err != nil {
 		return 0, err
 	}
-	defer rows.Close()
-	var others []string
-	known := false
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return 0, err
-		}
-		if name == "journal_schema" {
-			known = true
-		}
-		others = append(others, name)
+	if known == 0 && t.j.pool == nil {
+		return 0, t.empty(ctx)
 	}
-	if err := rows.Err(); err != nil {
-		return 0, err
-	}
-	if !known && len(others) > 0 && t.j.pool == nil {
-		return 0, fmt.Errorf("it is the database of another program (table %q); name another path", others[0])
-	}
-	if !known {
+	if known == 0 {
 		return 0, nil
 	}
 	var version int
-	err = t.row(ctx, `SELECT version FROM journal_schema`).Scan(&version)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, nil
-	}
+	err := t.row(ctx, `SELECT version FROM journal_schema`).Scan(&version)
 	return version, err
+}
+
+// empty refuses an SQLite file that holds something else.
+func (t *tx) empty(ctx context.Context) error {
+	var table string
+	err := t.row(ctx, `SELECT name FROM sqlite_master WHERE type = 'table' LIMIT 1`).Scan(&table)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("it is the database of another program (table %q); name another path", table)
 }
 
 func (t *tx) upgrade(ctx context.Context, from int) error {

@@ -107,7 +107,10 @@ func (x *executor) attempt(run runbook.Run) (runbook.Transition, error) {
 		if err == nil {
 			return t, nil
 		}
-		if x.ctx.Err() != nil || errors.Is(err, ErrNotExecutor) {
+		if errors.Is(err, ErrNotExecutor) { // from Guard
+			x.cancel(err)
+		}
+		if x.ctx.Err() != nil {
 			return runbook.Transition{}, ErrNotExecutor
 		}
 		log := x.j.log.With("run", run.ID, "state", run.State, "attempt", n+1)

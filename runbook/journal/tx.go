@@ -59,10 +59,6 @@ func (t *tx) exec(ctx context.Context, q string, args ...any) (sql.Result, error
 	return t.ExecContext(ctx, t.j.rebind(q), args...)
 }
 
-func (t *tx) query(ctx context.Context, q string, args ...any) (*sql.Rows, error) {
-	return t.QueryContext(ctx, t.j.rebind(q), args...)
-}
-
 func (t *tx) row(ctx context.Context, q string, args ...any) *sql.Row {
 	return t.QueryRowContext(ctx, t.j.rebind(q), args...)
 }
