@@ -71,12 +71,13 @@ func BenchmarkPurge(b *testing.B) {
 	s := newStore(b, Settings{URL: "redis://" + r.Addr})
 	raw := redis.NewClient(&redis.Options{Addr: r.Addr})
 	n := strconv.Itoa(*purgeKeys)
-	var mine, peer, slowest time.Duration
+	var mine, peer, slowest, peerSlowest time.Duration
 	var memory uint64
 	for b.Loop() {
 		b.StopTimer()
 		prepare(b, r, n)
 		peer += timed(func() { evalPerPage(b, raw) })
+		peerSlowest = max(peerSlowest, slowestCommand(b, raw))
 		prepare(b, r, n)
 		runtime.GC()
 		peak := watchMemory()
@@ -93,6 +94,9 @@ func BenchmarkPurge(b *testing.B) {
 	}
 	b.ReportMetric(float64(mine)/float64(peer), "x_eval_per_page")
 	b.ReportMetric(float64(slowest.Microseconds())/1000, "ms_longest_command")
+	// On a busy machine the server measures its own waiting for a CPU too:
+	// compare with the other way in the same run.
+	b.ReportMetric(float64(peerSlowest.Microseconds())/1000, "ms_longest_command_eval")
 	b.ReportMetric(float64(memory)/(1<<20), "MiB_client")
 }
 
