@@ -12,6 +12,7 @@ type click struct {
 	block   string
 	value   any
 	dismiss bool
+	earlier bool
 }
 
 // InBlock names the block of the element where several have the same action id.
@@ -23,6 +24,10 @@ func Choose(value any) ClickOption { return func(c *click) { c.value = value } }
 
 // Dismiss answers the element's confirmation dialog with no: nothing is sent.
 func Dismiss() ClickOption { return func(c *click) { c.dismiss = true } }
+
+// AsItStood presses the element as it stood in the newest earlier version of
+// the message that has it: a client that has not seen the update yet.
+func AsItStood() ClickOption { return func(c *click) { c.earlier = true } }
 
 // Click presses a button, or changes another element, of a message and waits
 // for the acknowledgement. A confirmation dialog is answered with yes.
@@ -65,6 +70,9 @@ func (s *Sim) clickPayload(user, channel, ts, actionID string, k click) (payload
 		return nil, "", fmt.Errorf("slack workspace: %q sees no message %s in %q", user, ts, channel)
 	}
 	b, e := findElement(m.Blocks, k.block, actionID)
+	for i := len(m.History) - 1; k.earlier && e == nil && i >= 0; i-- {
+		b, e = findElement(m.History[i].Blocks, k.block, actionID)
+	}
 	if e == nil {
 		return nil, "", fmt.Errorf("slack workspace: message %s has no element %q", ts, actionID)
 	}

@@ -6,7 +6,12 @@ import { markdown, richText, textObject } from './text.js';
 // elements outside of a form, values and errors for inputs.
 export function renderBlocks(blocks, ctx) {
   return (blocks || []).map((b) => {
-    const el = renderBlock(b, ctx);
+    let el;
+    try {
+      el = renderBlock(b, ctx);
+    } catch (err) { // one odd block must not take the whole page with it
+      el = h('div', { class: 'b-unknown' }, 'A block cannot be shown: ' + err.message);
+    }
     el.classList.add('block');
     el.dataset.blockId = b.block_id || '';
     el.dataset.blockType = b.type;
