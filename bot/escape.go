@@ -70,14 +70,22 @@ func (m *markup) add(r rune) {
 	if m.full {
 		return
 	}
-	s := escape(string(r))
-	if n := utf8.RuneCountInString(s); n > m.left-2 { // room for the mark and the ellipsis
+	s, n := "", 1
+	switch r {
+	case '&', '<', '>':
+		s = escape(string(r))
+		n = len(s)
+	}
+	if n > m.left-2 { // room for the mark and the ellipsis
 		m.full = true
 		return
-	} else {
-		m.left -= n
 	}
-	m.out.WriteString(s)
+	m.left -= n
+	if s != "" {
+		m.out.WriteString(s)
+		return
+	}
+	m.out.WriteRune(r)
 }
 
 func (m *markup) mark() {

@@ -167,7 +167,11 @@ var executed = []struct {
 // that runs, and those to come.
 func stepLines(r runbook.Run) []string {
 	var lines []string
-	for _, a := range r.Approvals() {
+	for i, a := range r.Approvals() {
+		if i == namesOnRun {
+			lines = append(lines, moreLine(len(r.Approvals())-i)+" approvals")
+			break
+		}
 		lines = append(lines, "✓ *approved* by "+mention(a.By)+" at "+atTime(a.At))
 	}
 	ran := map[string]bool{}
