@@ -1,0 +1,341 @@
+package runbook_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"jwksbot/runbook"
+	"jwksbot/runbook/cache"
+	"jwksbot/runbook/drill"
+	"jwksbot/runbook/keys"
+	"jwksbot/runbook/telemetry"
+)
+
+// start builds a broken world and a target that reads it through the real
+// clients, discovery included.
+func start(t *testing.T, o drill.Options) (*drill.World, *runbook.Target) {
+	t.Helper()
+	w, err := drill.Start(context.WithoutCancel(t.Context()), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = w.Close() })
+	sdk := aws.Config{Region: drill.Region, BaseEndpoint: aws.String(w.AWSEndpoint()),
+		Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "secret", "")}
+	target := &runbook.Target{Name: "production", Issuer: w.Issuer(), JWKSURL: w.JWKSURL(), Decode: keys.Decode,
+		Resource: "replication group " + drill.ReplicationGroup}
+	target.Live = endpoint(t, w.JWKSURL())
+	target.Entries = store(t, cache.Settings{ReplicationGroup: drill.ReplicationGroup, AWS: sdk})
+	logs, err := telemetry.NewLogs(telemetry.LogSettings{AWS: sdk, Group: drill.LogGroup})
+	if err != nil {
+		t.Fatal(err)
+	}
+	metrics, err := telemetry.NewMetrics(telemetry.MetricSettings{AWS: sdk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	target.Logs, target.Traffic = logs, metrics
+	return w, target
+}
+
+func endpoint(t *testing.T, url string) *keys.Endpoint {
+	t.Helper()
+	e, err := keys.NewEndpoint(keys.Settings{URL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func store(t *testing.T, s cache.Settings) *cache.Store {
+	t.Helper()
+	s.Patterns = []string{"jwks:*"}
+	c, err := cache.New(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// closedPort is an address where nobody listens.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+func check(t *testing.T, target *runbook.Target) runbook.Report {
+	t.Helper()
+	r := runbook.NewRunner(runbook.SystemClock{}, func(step string, value any, stack []byte) {
+		t.Errorf("%s panicked: %v\n%s", step, value, stack)
+	})
+	report, err := r.Check(t.Context(), target, runbook.Ask{}, runbook.Silent{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report
+}
+
+// Every staged incident reaches its verdict through HTTP, Redis and the AWS
+// endpoints, and its report has the documented form.
+func TestVerdictsOverTheWire(t *testing.T) {
+	dead := closedPort(t)
+	for _, c := range []struct {
+		name        string
+		scenario    string
+		alter       func(t *testing.T, w *drill.World, target *runbook.Target)
+		want        runbook.VerdictID
+		recommended []runbook.Mitigation
+		findings    []runbook.VerdictID // at least
+		exit        int
+	}{
+		{name: "healthy", scenario: "healthy", want: runbook.Healthy},
+		{name: "stale", scenario: "stale", want: runbook.StaleCache, recommended: []runbook.Mitigation{runbook.FlushCache}, exit: 1,
+			findings: []runbook.VerdictID{runbook.SharedCache}},
+		{name: "rekeyed", scenario: "rekeyed", want: runbook.RekeyedKid, recommended: []runbook.Mitigation{runbook.FlushCache, runbook.RestartAuthoriser}, exit: 1},
+		{name: "poisoned", scenario: "poisoned", want: runbook.PoisonedCache, recommended: []runbook.Mitigation{runbook.FlushCache}, exit: 1},
+		{name: "retired", scenario: "retired", want: runbook.RetiredKeyCached, exit: 1},
+		{name: "idp-down", scenario: "idp-down", want: runbook.LiveUnhealthy, exit: 1},
+		{name: "a maintenance page", scenario: "stale", alter: broken(drill.IDPHTML), want: runbook.LiveUnhealthy, exit: 1},
+		{name: "disagree", scenario: "disagree", want: runbook.LiveDisagrees, exit: 1},
+		{name: "flapping", scenario: "stale", alter: broken(drill.IDPFlapping), want: runbook.LiveDisagrees, exit: 1},
+		{name: "cold", scenario: "cold", want: runbook.Healthy, findings: []runbook.VerdictID{runbook.ColdCache}},
+		{name: "live unreachable", scenario: "stale", want: runbook.Inconclusive, exit: 2, findings: []runbook.VerdictID{runbook.LiveUnreachable},
+			alter: func(t *testing.T, _ *drill.World, target *runbook.Target) {
+				target.Live = endpoint(t, "http://"+dead+"/jwks.json")
+			}},
+		{name: "cache unreachable", scenario: "healthy", want: runbook.Inconclusive, exit: 2,
+			alter: func(t *testing.T, _ *drill.World, target *runbook.Target) {
+				target.Entries = store(t, cache.Settings{URL: "redis://" + dead})
+			}},
+		{name: "logs refused", scenario: "healthy", want: runbook.Inconclusive, exit: 2,
+			alter: func(t *testing.T, w *drill.World, target *runbook.Target) {
+				logs, err := telemetry.NewLogs(telemetry.LogSettings{Group: "/aws/lambda/no-such-group", AWS: aws.Config{Region: drill.Region,
+					BaseEndpoint: aws.String(w.AWSEndpoint()), Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "secret", "")}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				target.Logs = logs
+			}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w, target := start(t, drill.Options{Scenario: c.scenario, OtherKeys: 40})
+			if c.alter != nil {
+				c.alter(t, w, target)
+			}
+			report := check(t, target)
+			v := report.Diagnosis.Verdict
+			if v.ID != c.want {
+				for _, s := range report.Steps {
+					t.Logf("%s: %s %s", s.Step, s.Status, s.Summary)
+				}
+				t.Fatalf("verdict %s (%s), want %s", v.ID, v.Summary, c.want)
+			}
+			if !slices.Equal(v.Recommended, c.recommended) || report.ExitCode() != c.exit {
+				t.Errorf("recommended %v, exit code %d", v.Recommended, report.ExitCode())
+			}
+			for _, id := range c.findings {
+				if !report.Diagnosis.Has(id) {
+					t.Errorf("finding %s is missing among %v", id, report.Diagnosis.Findings)
+				}
+			}
+			out := checkShape(t, report)
+			if out.Verdict != string(c.want) || out.Target != "production" || len(out.Steps) != 4 || out.Findings[0].ID != string(c.want) {
+				t.Errorf("printed %+v", out)
+			}
+		})
+	}
+}
+
+func broken(health string) func(*testing.T, *drill.World, *runbook.Target) {
+	return func(t *testing.T, w *drill.World, _ *runbook.Target) {
+		if err := w.Break(health); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// The story of the runbook, in its report: both kids, the failures on the new
+// one, and who else lives in the cache.
+func TestStaleReportTellsTheStory(t *testing.T) {
+	_, target := start(t, drill.Options{Scenario: "stale", OtherKeys: 40})
+	out := checkShape(t, check(t, target))
+	if len(out.Keys.Live) == 0 || len(out.Keys.Cached) != 1 || len(out.Keys.Cached[0].Keys) == 0 || len(out.Keys.Logged) == 0 {
+		t.Fatalf("keys %+v", out.Keys)
+	}
+	live, old := out.Keys.Live[0], out.Keys.Cached[0].Keys[0]
+	if live.Kid == old.Kid || live.Thumbprint == old.Thumbprint || live.Kty != "RSA" || live.Alg != "RS256" || live.Use != "sig" {
+		t.Errorf("live %+v, cached %+v", live, old)
+	}
+	if out.Keys.Cached[0].Entry != "jwks:current" || out.Keys.Cached[0].TTLSeconds <= 0 || out.Keys.Cached[0].TTLSeconds > 3600 {
+		t.Errorf("cached %+v", out.Keys.Cached[0])
+	}
+	if out.Keys.Logged[0].Kid != live.Kid || out.Keys.Logged[0].Count == 0 || out.Failures.Count < out.Keys.Logged[0].Count || out.Failures.Classes["unknown_kid"] == 0 {
+		t.Errorf("logged %+v, failures %+v", out.Keys.Logged, out.Failures)
+	}
+	because := strings.Join(out.Because, "\n")
+	if !strings.Contains(because, live.Kid) || !strings.Contains(because, old.Kid) || !slices.Contains(out.Stranded, old.Kid) {
+		t.Errorf("because %q, stranded %v", because, out.Stranded)
+	}
+}
+
+// documented is the JSON of spec section 9. Members may be added, never renamed.
+const documented = `{"target":"","verdict":"","recommended":[""],"findings":[{"id":"","severity":"","summary":""}],
+"steps":[{"name":"","status":"","summary":"","duration_ms":0}],
+"keys":{"live":[{"kid":"","thumbprint":"","kty":"","alg":"","use":""}],
+"cached":[{"entry":"","format":"","ttl_seconds":0,"keys":[{"kid":"","thumbprint":"","kty":"","alg":"","use":""}]}],
+"logged":[{"kid":"","count":0}]},
+"failures":{"count":0,"at_least":false,"classes":{}},"started_at":"","duration_ms":0}`
+
+// printed is a report as another program reads it.
+type printed struct {
+	Target      string   `json:"target"`
+	Verdict     string   `json:"verdict"`
+	Summary     string   `json:"summary"`
+	Recommended []string `json:"recommended"`
+	Against     []struct {
+		Mitigation string `json:"mitigation"`
+		Reason     string `json:"reason"`
+	} `json:"against"`
+	Because     []string `json:"because"`
+	WouldChange string   `json:"would_change"`
+	Stranded    []string `json:"stranded"`
+	Findings    []struct {
+		ID       string `json:"id"`
+		Severity string `json:"severity"`
+		Summary  string `json:"summary"`
+	} `json:"findings"`
+	Steps []struct {
+		Name       string `json:"name"`
+		Status     string `json:"status"`
+		Summary    string `json:"summary"`
+		DurationMS int64  `json:"duration_ms"`
+	} `json:"steps"`
+	Keys struct {
+		Live   []printedKey `json:"live"`
+		Cached []struct {
+			Entry      string       `json:"entry"`
+			Format     string       `json:"format"`
+			TTLSeconds int64        `json:"ttl_seconds"`
+			Keys       []printedKey `json:"keys"`
+			Foreign    string       `json:"foreign"`
+			Note       string       `json:"note"`
+		} `json:"cached"`
+		Logged []struct {
+			Kid   string `json:"kid"`
+			Count int    `json:"count"`
+		} `json:"logged"`
+	} `json:"keys"`
+	Failures struct {
+		Count   int            `json:"count"`
+		AtLeast bool           `json:"at_least"`
+		Classes map[string]int `json:"classes"`
+	} `json:"failures"`
+	StartedAt  string `json:"started_at"`
+	DurationMS int64  `json:"duration_ms"`
+}
+
+type printedKey struct {
+	Kid        string   `json:"kid"`
+	Thumbprint string   `json:"thumbprint"`
+	Kty        string   `json:"kty"`
+	Alg        string   `json:"alg"`
+	Use        string   `json:"use"`
+	Usable     bool     `json:"usable"`
+	Problems   []string `json:"problems"`
+}
+
+// checkShape marshals the report, holds it against the documented form, and
+// reads it strictly.
+func checkShape(t *testing.T, report runbook.Report) printed {
+	t.Helper()
+	b, err := json.Marshal(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want, got any
+	if err := json.Unmarshal([]byte(documented), &want); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	for _, problem := range append(missing("report", want, got), nulls("report", got)...) {
+		t.Error(problem)
+	}
+	var out printed
+	d := json.NewDecoder(strings.NewReader(string(b)))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&out); err != nil {
+		t.Errorf("an undocumented form: %v", err)
+	}
+	statuses := []string{"ok", "warn", "fail", "error", "skipped"}
+	for _, s := range out.Steps {
+		if !slices.Contains(statuses, s.Status) || s.Summary == "" {
+			t.Errorf("step %+v", s)
+		}
+	}
+	return out
+}
+
+// missing lists the members of want that got lacks or has in another type.
+func missing(path string, want, got any) (out []string) {
+	switch want := want.(type) {
+	case map[string]any:
+		object, ok := got.(map[string]any)
+		if !ok {
+			return []string{fmt.Sprintf("%s is %T, not an object", path, got)}
+		}
+		for name, member := range want {
+			value, ok := object[name]
+			if !ok {
+				out = append(out, path+"."+name+" is missing")
+				continue
+			}
+			out = append(out, missing(path+"."+name, member, value)...)
+		}
+	case []any:
+		list, ok := got.([]any)
+		if !ok {
+			return []string{fmt.Sprintf("%s is %T, not a list", path, got)}
+		}
+		for i, element := range list {
+			out = append(out, missing(fmt.Sprintf("%s[%d]", path, i), want[0], element)...)
+		}
+	default:
+		if fmt.Sprintf("%T", want) != fmt.Sprintf("%T", got) {
+			out = append(out, fmt.Sprintf("%s is %T, not %T", path, got, want))
+		}
+	}
+	return out
+}
+
+// nulls lists what is null: lists are empty, never null.
+func nulls(path string, v any) (out []string) {
+	switch v := v.(type) {
+	case nil:
+		return []string{path + " is null"}
+	case map[string]any:
+		for name, member := range v {
+			out = append(out, nulls(path+"."+name, member)...)
+		}
+	case []any:
+		for i, element := range v {
+			out = append(out, nulls(fmt.Sprintf("%s[%d]", path, i), element)...)
+		}
+	}
+	return out
+}
