@@ -26,7 +26,7 @@ type demoCmd struct {
 }
 
 // Run starts the world, the workspace and the real bot, and stops them together.
-func (c demoCmd) Run(ctx context.Context, w *world) error {
+func (c demoCmd) Run(ctx context.Context, w *world) (err error) {
 	if c.List {
 		return listScenarios(w)
 	}
@@ -38,9 +38,13 @@ func (c demoCmd) Run(ctx context.Context, w *world) error {
 		return fmt.Errorf("demo: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	return c.stage(ctx, w, filepath.Join(dir, "journal.db"), func(url string) {
-		fmt.Fprintf(w.stderr, "\n  Open %s in a browser.\n  Type /jwks-check production, then /jwks-flush; approve it as another person.\n  Scenario %q (others: jwksbot demo --list). Stop with Ctrl-C.\n\n", url, c.Scenario)
-	})
+	st, err := c.build(ctx, w, filepath.Join(dir, "journal.db"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.close()) }()
+	fmt.Fprintf(w.stderr, "\n  Open %s in a browser.\n  Type /jwks-check production, then /jwks-flush; approve it as another person.\n  Scenario %q (others: jwksbot demo --list). Stop with Ctrl-C.\n\n", st.url, c.Scenario)
+	return st.serve(ctx, w)
 }
 
 func listScenarios(w *world) error {
@@ -51,34 +55,56 @@ func listScenarios(w *world) error {
 	return t.Flush()
 }
 
-// stage builds the demo and runs it until ctx ends. opened is told the page's
-// URL when everything is up.
-func (c demoCmd) stage(ctx context.Context, w *world, journal string, opened func(url string)) (err error) {
+// stage is what the demo plays on: a broken world, an emulated workspace, and
+// the parts of the real bot pointed at both.
+type stage struct {
+	drill *drill.World
+	sim   *slacksim.Sim
+	url   string // of the workspace's page
+	parts *parts
+}
+
+// build sets everything up but the bot.
+func (c demoCmd) build(ctx context.Context, w *world, journal string) (_ *stage, err error) {
 	var clock runbook.Clock = runbook.SystemClock{}
-	if c.Speed != 1 {
+	if c.Speed > 1 {
 		clock = newFastClock(c.Speed)
 	}
-	staged, err := drill.Start(ctx, drill.Options{Scenario: c.Scenario, Clock: clock, OtherKeys: 1200})
-	if err != nil {
-		return err
+	st := &stage{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, st.close())
+		}
+	}()
+	if st.drill, err = drill.Start(ctx, drill.Options{Scenario: c.Scenario, Clock: clock, OtherKeys: 1200}); err != nil {
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, staged.Close()) }()
-	sim := slacksim.New(slacksim.Options{Clock: clock, Panel: staged.Panel()})
-	url, err := sim.Start(c.Listen)
-	if err != nil {
-		return fmt.Errorf("demo: %w; choose another address with --listen", err)
+	st.sim = slacksim.New(slacksim.Options{Clock: clock, Panel: st.drill.Panel()})
+	if st.url, err = st.sim.Start(c.Listen); err != nil {
+		return nil, fmt.Errorf("demo: %w; choose another address with --listen", err)
 	}
-	defer func() { err = errors.Join(err, sim.Close()) }()
-	cfg, err := demoConfig(staged, journal)
+	cfg, err := demoConfig(st.drill, journal)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	p, err := w.assembleWith(cfg, demoAWS(staged), nil, clock)
-	if err != nil {
-		return err
+	st.parts, err = w.assembleWith(cfg, demoAWS(st.drill), nil, clock)
+	return st, err
+}
+
+// serve runs the real bot on the stage.
+func (st *stage) serve(ctx context.Context, w *world) error {
+	return w.serve(ctx, st.parts, slackAPI(st.parts.cfg, st.url+"/api/"))
+}
+
+func (st *stage) close() error {
+	var all []error
+	if st.sim != nil {
+		all = append(all, st.sim.Close())
 	}
-	opened(url)
-	return w.serve(ctx, p, slackAPI(cfg, url+"/api/"))
+	if st.drill != nil {
+		all = append(all, st.drill.Close())
+	}
+	return errors.Join(all...)
 }
 
 // demoAWS points every AWS client at the staged endpoints, whatever the

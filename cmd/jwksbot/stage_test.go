@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"io"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"jwksbot/bot/slacksim"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// bounded ends a test's waiting long before the test runner would.
+func bounded(t *testing.T, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// quietWorld is a process whose output nobody reads.
+func quietWorld() *world {
+	w := &world{stdin: nil, stdout: io.Discard, stderr: io.Discard, getenv: func(string) string { return "" }}
+	w.log = newLogger(w, false)
+	return w
+}
+
+// startStage runs the demo with the real bot on it until the test ends.
+func startStage(t *testing.T, scenario string) *stage {
+	t.Helper()
+	c := demoCmd{Scenario: scenario, Listen: "127.0.0.1:0", Speed: 1}
+	w := quietWorld()
+	st, err := c.build(t.Context(), w, filepath.Join(t.TempDir(), "journal.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- st.serve(ctx, w) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+		if err := st.close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	until(t, st.sim, "the bot to connect", func(s *slacksim.Sim) bool { return len(s.Connections()) > 0 })
+	return st
+}
+
+// until waits for something to be seen in the workspace.
+func until(t *testing.T, sim *slacksim.Sim, what string, holds func(*slacksim.Sim) bool) {
+	t.Helper()
+	if err := sim.Wait(bounded(t, 90*time.Second), holds); err != nil {
+		t.Fatalf("waiting for %s: %v\n%s", what, err, sim.Transcript())
+	}
+}

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"jwksbot/bot/slacksim"
+)
+
+// Each file of testdata/stories is one story: a script of what people do, and
+// the transcript of all that they see, over Socket Mode, from a broken world to
+// its end. Lines of a script:
+//
+//	USER CHANNEL /command …        types a command
+//	click USER ACTION TEXT         presses a button of the newest message with TEXT
+//	stale USER ACTION TEXT         presses it as it stood before the last update
+//	await TEXT                     waits until somebody is shown TEXT
+//	recovers                       waits until the last sign-ins all succeed
+func TestStories(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("testdata", "stories", "*.txtar"))
+	if err != nil || len(files) < 3 {
+		t.Fatalf("stories: %d, %v", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			archive, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			part := map[string]string{}
+			for _, f := range archive.Files {
+				part[f.Name] = string(f.Data)
+			}
+			story := &story{T: t, stage: startStage(t, strings.TrimSpace(part["scenario"]))}
+			story.play(part["script"])
+			got := story.transcript()
+			if *update {
+				for i := range archive.Files {
+					if archive.Files[i].Name == "transcript" {
+						archive.Files[i].Data = []byte(got)
+					}
+				}
+				if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(part["transcript"], got); diff != "" {
+				t.Errorf("the transcript changed (-want +got); look at it, then go test -run TestStories -update:\n%s", diff)
+			}
+		})
+	}
+}
+
+type story struct {
+	*testing.T
+	stage *stage
+	kids  [][]string // sets of kids in the order in which they were seen
+}
+
+func (s *story) play(script string) {
+	s.noteKids()
+	lines := bufio.NewScanner(strings.NewReader(script))
+	for lines.Scan() {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		verb, rest, _ := strings.Cut(line, " ")
+		switch verb {
+		case "await":
+			until(s.T, s.stage.sim, line, func(sim *slacksim.Sim) bool { return strings.Contains(shownEver(sim), rest) })
+		case "click", "stale":
+			s.click(verb == "stale", rest)
+		case "recovers":
+			s.recovers()
+		default:
+			channel, command, _ := strings.Cut(rest, " ")
+			if d := s.stage.sim.Command(verb, channel, command); d.Err != nil {
+				s.Fatalf("%s: %v", line, d.Err)
+			}
+		}
+	}
+}
+
+// shownEver is the text of every message as it is now, private ones included.
+func shownEver(sim *slacksim.Sim) string { return sim.Transcript() }
+
+func (s *story) click(stale bool, rest string) {
+	user, rest, _ := strings.Cut(rest, " ")
+	action, text, _ := strings.Cut(rest, " ")
+	var opts []slacksim.ClickOption
+	if stale {
+		opts = append(opts, slacksim.AsItStood())
+	}
+	messages := s.stage.sim.Messages("C0BRIDGE")
+	for i := len(messages) - 1; i >= 0; i-- {
+		m := messages[i]
+		if !strings.Contains(m.Text, text) {
+			continue
+		}
+		if d := s.stage.sim.Click(user, m.Channel, m.TS, action, opts...); d.Err != nil {
+			s.Fatalf("click %s: %v", rest, d.Err)
+		}
+		return
+	}
+	s.Fatalf("no message says %q", text)
+}
+
+// recovers waits for the world itself: nothing fails any more. The drill's
+// traffic runs in real time here, two requests a second.
+func (s *story) recovers() {
+	until(s.T, s.stage.sim, "sign-ins to recover", func(*slacksim.Sim) bool {
+		state := s.stage.drill.State()
+		return state.SuccessRate != nil && len(state.Series) > 0 && state.LastGoodAt.After(state.LastErrorAt)
+	})
+	s.noteKids()
+}
+
+func (s *story) noteKids() {
+	state := s.stage.drill.State()
+	s.kids = append(s.kids, state.LiveKids, state.CachedKids)
+}
+
+// What moves from run to run is replaced; what the person reads stays.
+var moving = []struct {
+	find    *regexp.Regexp
+	replace string
+}{
+	{regexp.MustCompile(`http://127\.0\.0\.1:\d+`), "http://HOST"},
+	{regexp.MustCompile(`\b\d{4}-[a-z0-9]{8}\b`), "RUN"},
+	{regexp.MustCompile(`<!date\^\d+\^([^|]*)\|[^>]*>`), "<date $1>"},
+	{regexp.MustCompile(`\b\d{4}-\d\d-\d\dT[0-9:.]+Z`), "TIME"},
+	{regexp.MustCompile(`\b\d\d:\d\d(:\d\d)?( UTC)?\b`), "TIME"},
+	{regexp.MustCompile(`\b[0-9a-f]{8}-[0-9a-f-]{27}\b`), "REQUEST-ID"},
+	{regexp.MustCompile(`digest of what was kept: [0-9a-f]+`), "digest of what was kept: DIGEST"},
+	{regexp.MustCompile("digest `[0-9a-f]+…?`"), "digest `DIGEST`"},
+	{regexp.MustCompile(`\b[A-Za-z0-9_-]{12}…`), "THUMB…"},
+	{regexp.MustCompile(`\b[\d,.]+ (ms|s|min|h)\b`), "SPAN"},
+	{regexp.MustCompile(`\b[\d,.]+(×| %)`), "N$1"},
+	{regexp.MustCompile(`\b[\d,]+ (failures?|hits?|misses|bytes|pages?|a minute)\b`), "N $1"},
+	{regexp.MustCompile(`(unknown kid|bad signature|jwks fetch|jwks parse) [\d,]+`), "$1 N"},
+	{regexp.MustCompile("`[▁▂▃▄▅▆▇█]+`"), "`SPARKLINE`"},
+}
+
+func (s *story) transcript() string {
+	out := s.stage.sim.Transcript()
+	for i, set := range s.kids {
+		for j, kid := range set {
+			out = strings.ReplaceAll(out, kid, s.nameOf(kid, i, j))
+		}
+	}
+	for _, m := range moving {
+		out = m.find.ReplaceAllString(out, m.replace)
+	}
+	return out
+}
+
+// nameOf calls kids by the role in which they were seen first.
+func (s *story) nameOf(kid string, i, _ int) string {
+	role := "LIVE"
+	if i%2 == 1 {
+		role = "CACHED"
+	}
+	for k := 0; k < i; k++ {
+		for _, other := range s.kids[k] {
+			if other == kid && k%2 != i%2 {
+				role = map[int]string{0: "LIVE", 1: "CACHED"}[k%2]
+			}
+		}
+	}
+	return fmt.Sprintf("%s-KID", role)
+}
