@@ -316,6 +316,41 @@ func TestStoppedExecutor(t *testing.T) {
 	}
 }
 
+// TestServerRestart: a restart of Postgres ends the executor, which the
+// supervisor starts again, and loses nothing.
+func TestServerRestart(t *testing.T) {
+	url := postgresURL(t)
+	j := open(t, url)
+	effects := filepath.Join(t.TempDir(), "effects")
+	first := spawn(t, url, effects)
+	eventually(t, "the first executes", func() bool { return holderIs(j, first) })
+	for n := range 10 {
+		id := fmt.Sprintf("r%d", n)
+		create(t, j, pending(id, id))
+		if _, err := approve(j, id, "U2"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := server.restart(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-first.done; err == nil {
+		t.Error("the executor ended without an error")
+	}
+	second := spawn(t, url, effects)
+	for n := range 10 {
+		id := fmt.Sprintf("r%d", n)
+		eventually(t, id+" is done", func() bool {
+			run, err := j.Run(context.Background(), id) // fails while old connections are found out
+			return err == nil && run.State == runbook.StateDone
+		})
+		checkOnce(t, j, id)
+	}
+	if err := second.end(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestKilledAtRandom: the executor is killed again and again; every run ends
 // once, with each state recorded once.
 func TestKilledAtRandom(t *testing.T) {

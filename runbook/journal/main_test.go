@@ -72,6 +72,9 @@ type postgresServer struct {
 	url       string
 	err       error
 	dir       string
+	bin, data string
+	port      int
+	attr      *syscall.SysProcAttr
 	cmd       *exec.Cmd
 	databases int
 }
@@ -117,16 +120,22 @@ func (s *postgresServer) run() error {
 	}
 	port := l.Addr().(*net.TCPAddr).Port
 	l.Close()
+	s.bin, s.data, s.port, s.attr = bin, data, port, attr
+	s.url = fmt.Sprintf("postgres://jwksbot@127.0.0.1:%d/", port)
+	return s.launch()
+}
+
+// launch starts the server on its data and waits for its first answer.
+func (s *postgresServer) launch() error {
 	fsync := "off" // no test cuts the power; the benchmarks shall be honest
 	if f := flag.Lookup("test.bench"); f != nil && f.Value.String() != "" {
 		fsync = "on"
 	}
-	s.cmd = exec.Command(bin, "-D", data, "-p", strconv.Itoa(port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=200", "-c", "fsync="+fsync)
-	s.cmd.SysProcAttr, s.cmd.Dir = attr, s.dir
+	s.cmd = exec.Command(s.bin, "-D", s.data, "-p", strconv.Itoa(s.port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=200", "-c", "fsync="+fsync)
+	s.cmd.SysProcAttr, s.cmd.Dir = s.attr, s.dir
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}
-	s.url = fmt.Sprintf("postgres://jwksbot@127.0.0.1:%d/", port)
 	deadline := time.Now().Add(30 * time.Second)
 	for {
 		conn, err := pgx.Connect(context.Background(), s.url+"postgres")
@@ -157,6 +166,13 @@ func unprivileged() (*syscall.SysProcAttr, int, error) {
 		}
 	}
 	return nil, 0, fmt.Errorf("no user to run postgres as: it refuses root")
+}
+
+// restart ends every session, as an upgrade of the server does.
+func (s *postgresServer) restart() error {
+	s.cmd.Process.Signal(syscall.SIGINT)
+	s.cmd.Wait()
+	return s.launch()
 }
 
 func (s *postgresServer) stop() {
