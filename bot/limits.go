@@ -15,11 +15,7 @@ import (
 const (
 	limitBlocks       = 50
 	limitSection      = 3000 // text of a section
-	limitFields       = 10
-	limitField        = 2000
 	limitHeader       = 150
-	limitContext      = 10 // elements of a context block
-	limitActions      = 25
 	limitButton       = 75
 	limitButtonValue  = 2000
 	limitConfirmTitle = 100
