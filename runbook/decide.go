@@ -229,7 +229,10 @@ func (t *Target) replan(ctx context.Context, run Run) (Plan, error) {
 	}
 	report := Report{Target: t.Name, Evidence: e, Diagnosis: d}
 	p := t.planFlush(report, run.Plan.Scope, run.Override != "")
-	if p.Advice != "" && run.Override == "" && len(p.Entries) > 0 {
+	// The logs are not read again. While live keys and entries are what was
+	// judged with them, that verdict stands.
+	drift, _ := run.Plan.Compare(p)
+	if drift == DriftChanged && p.Advice != "" && run.Override == "" && len(p.Entries) > 0 {
 		return Plan{}, refuse(RefusedOverride, "The verdict is now %s, which advises against a flush: %s. Withdraw this request, check again, and request it anew with an override if it must be.", d.Verdict.ID, p.Advice)
 	}
 	return p, nil

@@ -275,6 +275,8 @@ func judgePlan(report Report, plan Plan, override string) error {
 		return refuse(RefusedUnread, "Refused: the cache could not be read, so nobody can say what would be deleted (%s).", report.Evidence.Unread[StepCachedKeys])
 	case plan.Advice != "" && override == "":
 		return refuse(RefusedOverride, "The verdict is %s, and it advises against a flush: %s. To do it all the same, request it again with an override and its own reason.", v.ID, plan.Advice)
+	case len(plan.Entries) == 0 && plan.Scope == ScopeKeys && v.Advises(FlushCache):
+		return refuse(RefusedNothing, "Nothing to flush: no entry holds an old key, the one that fails is only missing. Restart the authoriser if it does not fetch the key by itself.")
 	case len(plan.Entries) == 0 && plan.Scope == ScopeKeys:
 		return refuse(RefusedNothing, "Nothing to flush: %s", v.Summary)
 	}

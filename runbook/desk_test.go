@@ -1,6 +1,7 @@
 package runbook
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -93,6 +94,12 @@ func TestOpenRefuses(t *testing.T) {
 		{"the verdict is against it", func(o *office, r *Request) { o.cache.set("jwks:current", "keys a=1 b=2") }, RefusedOverride, "retired_key_cached"},
 		{"healthy", func(o *office, r *Request) { o.cache.set("jwks:current", "keys b=2") }, RefusedOverride, "healthy"},
 		{"live keys are not reached", func(o *office, r *Request) { o.live.become(always(unreachable("timeout"))) }, RefusedOverride, "inconclusive"},
+		{"only missing from a per-kid cache", func(o *office, r *Request) {
+			o.cache.drop("jwks:current")
+			o.cache.set("jwks:kid:c", "jwk c=3")
+			o.live.become(always(good("b=2", "c=3")))
+			o.target.Logs = logsFunc(func(context.Context) (LogEvidence, error) { return *logged(manyErrors...), nil })
+		}, RefusedNothing, "only missing"},
 		{"nothing there, with an override", func(o *office, r *Request) { o.cache.drop("jwks:current"); r.Override = "to be sure" }, RefusedNothing, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -3,16 +3,12 @@ package runbook
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // cacheUnreadable: entries exist, and no decoder fits any of them.
 func (f *facts) cacheUnreadable() (Verdict, bool) {
-	var unknown []Entry
-	for _, e := range f.own {
-		if e.Reading.Content == ContentUnknown {
-			unknown = append(unknown, e)
-		}
-	}
+	unknown := f.unreadable()
 	if len(unknown) == 0 || len(f.all()) > 0 {
 		return Verdict{}, false
 	}
@@ -22,6 +18,17 @@ func (f *facts) cacheUnreadable() (Verdict, bool) {
 	v.Against = []Advice{{FlushCache, "what the entries hold is unknown"}}
 	v.WouldChange = "a decoder for this format, or a look at how the authoriser stores keys"
 	return v, true
+}
+
+// unreadable lists the own entries that no decoder fits.
+func (f *facts) unreadable() []Entry {
+	var out []Entry
+	for _, e := range f.own {
+		if e.Reading.Content == ContentUnknown {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // refetchThrottled: the authoriser wants to ask again and may not.
@@ -203,7 +210,11 @@ func (f *facts) healthy() (Verdict, bool) {
 	if f.Logged == nil {
 		v.Summary += " The authoriser's logs are not configured, so failures were not looked for."
 	} else if last, ok := f.Logged.lastFailure(); ok {
-		v.Summary += fmt.Sprintf(" %s in the last %s, none in the last %s.", capital(f.Logged.CountText()), Duration(f.Logged.Until.Sub(f.Logged.Since)), Duration(f.Logged.Until.Sub(last)))
+		v.Summary += fmt.Sprintf(" %s in the last %s", capital(f.Logged.CountText()), Duration(f.Logged.Until.Sub(f.Logged.Since)))
+		if quiet := f.Logged.Until.Sub(last); quiet >= time.Minute {
+			v.Summary += ", none in the last " + Duration(quiet)
+		}
+		v.Summary += "."
 	}
 	v.Against = []Advice{{FlushCache, "the cache holds the live keys already: a flush changes nothing"}, {RestartAuthoriser, "nothing fails"}}
 	v.WouldChange = "failures in the authoriser's log"

@@ -85,6 +85,9 @@ func (f *facts) cacheFindings(add adder) {
 	if f.Cached.Others > 0 {
 		add(SharedCache, SeverityInfo, "%s that are not JWKS live in the same cache; only matching entries are ever touched.", plural(int(f.Cached.Others), "key", "keys"))
 	}
+	if unknown := f.unreadable(); len(unknown) > 0 {
+		add(CacheUnreadable, SeverityWarning, "%s that no decoder can read (%s): what the authoriser makes of it is unknown.", capital(plural(len(unknown), "entry", "entries")), quoteAll(entryNames(unknown)))
+	}
 	for _, c := range f.sets {
 		if c.same() && c.reencoded(f.live) {
 			add(Reencoded, SeverityInfo, "%s writes a key's numbers differently; the keys are the same.", capital(c.name()))

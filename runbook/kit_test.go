@@ -440,17 +440,6 @@ func unreachable(problem string) Probe { return Probe{Unreachable: true, Problem
 
 func always(p Probe) func(int) Probe { return func(int) Probe { return p } }
 
-// logsStandIn answers with one piece of evidence.
-type logsStandIn struct {
-	ev  LogEvidence
-	err error
-}
-
-func (l logsStandIn) Failures(_ context.Context, since, until time.Time, _ string) (LogEvidence, error) {
-	l.ev.Since, l.ev.Until = since, until
-	return l.ev, l.err
-}
-
 // directoryStandIn is a workspace with people and user groups.
 type directoryStandIn struct {
 	mu     sync.Mutex

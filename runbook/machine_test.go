@@ -203,6 +203,7 @@ func TestStartHoldsTheRulesOnceMore(t *testing.T) {
 		{"healed", func(o *office) { o.cache.set("jwks:current", "keys b=2") }, StateObsolete, "Nothing is left to do"},
 		{"live keys broken", func(o *office) { o.live.become(always(bad("it answers HTTP 503"))) }, StateFailed, "Do not flush"},
 		{"edges disagree", func(o *office) { o.live.become(disagreeing) }, StateFailed, "disagree"},
+		{"everything that is left was judged before", func(o *office) { o.clock.advance(time.Minute) }, StateSnapshot, ""},
 		{"the verdict turned", func(o *office) { o.cache.set("jwks:current", "keys a=1 b=2") }, StateFailed, "retired_key_cached"},
 		{"the approver left the group", func(o *office) { o.people.groups["S0LEADS"] = nil }, StateFailed, "may not approve mitigations of production any more"},
 		{"the approver is a guest now", func(o *office) { o.people.make(KindGuest, "U0LIZ") }, StateFailed, "no full member"},
@@ -224,6 +225,37 @@ func TestStartHoldsTheRulesOnceMore(t *testing.T) {
 				t.Errorf("deleted %v", o.cache.deleted)
 			}
 		})
+	}
+}
+
+// No reason that somebody gave helps against broken live keys.
+func TestOverrideDoesNotHelpAtTheStart(t *testing.T) {
+	for name, answer := range map[string]func(int) Probe{"unhealthy": always(bad("it answers HTTP 503")), "disagreeing": disagreeing} {
+		o := newOffice(t)
+		req := request("U0ANN")
+		req.Override = "I know better"
+		id := o.approve(t, req).ID
+		o.live.become(answer)
+		if run, _ := o.advance(t, id); run.State != StateFailed || !strings.Contains(run.Outcome, "Not started: Refused") || len(o.cache.deleted) != 0 {
+			t.Errorf("%s: %s, %q", name, run.State, run.Outcome)
+		}
+	}
+}
+
+// A verdict that rests on the logs stands while keys and entries are the same,
+// although click and start do not read the logs again.
+func TestVerdictFromTheLogsStands(t *testing.T) {
+	o := newOffice(t)
+	o.cache.drop("jwks:current")
+	o.cache.set("jwks:kid:a", "jwk a=1")
+	o.target.Logs = logsFunc(func(context.Context) (LogEvidence, error) { return *logged(manyErrors...), nil })
+	run := o.approve(t, request("U0ANN"))
+	if run.Plan.Verdict != StaleCache || namesOf(run.Plan) != "jwks:kid:a" {
+		t.Fatalf("plan %+v", run.Plan)
+	}
+	o.clock.onWait = func(int) { o.cache.set("jwks:kid:b", "jwk b=2") }
+	if done := o.until(t, run.ID, StateDone); !strings.HasPrefix(done.Outcome, "Proven") {
+		t.Errorf("outcome %q", done.Outcome)
 	}
 }
 

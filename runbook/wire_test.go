@@ -132,6 +132,7 @@ func TestVerdictsOverTheWire(t *testing.T) {
 			}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			w, target := start(t, drill.Options{Scenario: c.scenario, OtherKeys: 40})
 			if c.alter != nil {
 				c.alter(t, w, target)

@@ -1,0 +1,48 @@
+package runbook
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// minutes of traffic, oldest first, as hits and misses.
+func minutes(pairs ...float64) TrafficEvidence {
+	var ev TrafficEvidence
+	for i := 0; i+1 < len(pairs); i += 2 {
+		ev.Points = append(ev.Points, TrafficPoint{At: t0.Add(time.Duration(i/2) * time.Minute), Hits: pairs[i], Misses: pairs[i+1]})
+	}
+	return ev
+}
+
+func repeat(n int, hits, misses float64) (out []float64) {
+	for range n {
+		out = append(out, hits, misses)
+	}
+	return out
+}
+
+func TestTraffic(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		ev    TrafficEvidence
+		spike bool
+		want  Status
+		says  string
+	}{
+		{"no points", minutes(), false, StatusWarn, "no data"},
+		{"points without requests", minutes(repeat(8, 0, 0)...), false, StatusWarn, "no data"},
+		{"hits remain high", minutes(repeat(10, 99, 1)...), false, StatusOK, "hit ratio 99 % now, 99 % before; no spike"},
+		{"only the newest minutes", minutes(repeat(3, 90, 10)...), false, StatusOK, "hit ratio 90 %; no spike"},
+		{"refilling", minutes(append(repeat(5, 99, 1), repeat(5, 50, 50)...)...), true, StatusWarn, "hit ratio 50 % now, 99 % before; spike in misses"},
+		{"a little more is noise", minutes(append(repeat(5, 99, 1), repeat(5, 99, 4)...)...), false, StatusOK, "no spike"},
+		{"many misses as ever", minutes(repeat(10, 50, 50)...), false, StatusOK, "no spike"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			status, text := c.ev.describe()
+			if c.ev.MissSpike() != c.spike || status != c.want || !strings.Contains(text, c.says) {
+				t.Errorf("spike %t, %s %q", c.ev.MissSpike(), status, text)
+			}
+		})
+	}
+}
