@@ -9,7 +9,7 @@ import (
 	"jwksbot/runbook"
 )
 
-const selectRun = `SELECT id, version, shown, channel, ts, body FROM runs `
+const selectRun = `SELECT id, version, shown, channel, ts, reminder, evidence, body FROM runs `
 
 // scanRun reads a row of selectRun.
 func scanRun(row interface{ Scan(...any) error }) (runbook.Run, error) {
@@ -20,7 +20,7 @@ func scanRun(row interface{ Scan(...any) error }) (runbook.Run, error) {
 		post           runbook.Post
 		body           []byte
 	)
-	if err := row.Scan(&id, &version, &shown, &post.Channel, &post.TS, &body); err != nil {
+	if err := row.Scan(&id, &version, &shown, &post.Channel, &post.TS, &post.Reminder, &post.Evidence, &body); err != nil {
 		return run, err
 	}
 	if err := json.Unmarshal(body, &run); err != nil {

@@ -178,8 +178,8 @@ func (t *tx) record(ctx context.Context, after, before runbook.Run, audit []runb
 // raises no version and never goes back to an older one.
 func (j *Journal) MarkShown(ctx context.Context, id string, version int64, post runbook.Post) error {
 	return j.write(ctx, "write to", func(t *tx) error {
-		res, err := t.exec(ctx, `UPDATE runs SET shown = CASE WHEN shown < ? THEN ? ELSE shown END, channel = ?, ts = ? WHERE id = ?`,
-			version, version, clean(post.Channel), clean(post.TS), id)
+		res, err := t.exec(ctx, `UPDATE runs SET shown = CASE WHEN shown < ? THEN ? ELSE shown END, channel = ?, ts = ?, reminder = ?, evidence = ? WHERE id = ?`,
+			version, version, clean(post.Channel), clean(post.TS), clean(post.Reminder), clean(post.Evidence), id)
 		if err != nil {
 			return err
 		}

@@ -122,7 +122,7 @@ func TestFilter(t *testing.T) {
 				t.Errorf("%s: %s, want %s", c.name, got, c.want)
 			}
 		}
-		post := runbook.Post{Channel: "C1", TS: "1.2"}
+		post := runbook.Post{Channel: "C1", TS: "1.2", Reminder: "1.3", Evidence: "1.4"}
 		if err := j.MarkShown(ctx, "r0", 1, post); err != nil {
 			t.Fatal(err)
 		}

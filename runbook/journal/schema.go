@@ -37,6 +37,8 @@ CREATE TABLE runs (
 	ended_at   TIME,
 	channel    TEXT NOT NULL,
 	ts         TEXT NOT NULL,
+	reminder   TEXT NOT NULL DEFAULT '', -- messages in the thread
+	evidence   TEXT NOT NULL DEFAULT '',
 	holds      INTEGER NOT NULL,
 	body       JSON NOT NULL
 );
