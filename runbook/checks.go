@@ -215,9 +215,9 @@ func (ev LogEvidence) kidsText() string {
 	case 0:
 		return ""
 	case 1:
-		return fmt.Sprintf(", all that name a kid on %q", ev.Kids[0].Kid)
+		return ", all on kid " + quote(ev.Kids[0].Kid)
 	}
-	return fmt.Sprintf(", on %d kids, most on %q (%d)", len(ev.Kids), ev.Kids[0].Kid, ev.Kids[0].Count)
+	return fmt.Sprintf(", on %d kids, most on %s (%s)", len(ev.Kids), quote(ev.Kids[0].Kid), Thousands(int64(ev.Kids[0].Count)))
 }
 
 // lastFailure returns the end of the newest minute that has a failure.
@@ -245,9 +245,12 @@ func (c cacheTraffic) Run(ctx context.Context, q Question) (Result, error) {
 		return Result{Status: StatusSkipped, Summary: "the cache is no replication group: CloudWatch has no metrics of it"}, nil
 	}
 	ev, err := c.t.Traffic.Traffic(ctx, nodes, q.Since, q.Until)
-	if err != nil {
+	if err != nil && len(ev.Points) == 0 {
 		return Result{Status: StatusError, Summary: err.Error()}, err
 	}
 	status, summary := ev.describe()
+	if err != nil {
+		status, summary = StatusWarn, summary+"; reading stopped: "+err.Error()
+	}
 	return Result{Status: status, Summary: summary, Evidence: Evidence{Traffic: &ev}}, nil
 }

@@ -192,7 +192,7 @@ func (f *facts) poisonedCache() (Verdict, bool) {
 		if c := e.Reading.Content; c != ContentPoison && (c != ContentEmpty || e.Reading.perKid()) {
 			continue
 		}
-		v := critical(PoisonedCache, "The cache holds rubbish instead of keys: entry %s is %s. The identity provider is fine, a flush will help.", quote(e.Name), e.Reading.Note)
+		v := critical(PoisonedCache, "The cache holds rubbish instead of keys: entry %s holds no key set (%s). The identity provider is fine, a flush will help.", quote(e.Name), e.Reading.Note)
 		v.Because = append([]string{fmt.Sprintf("entry %s (%s): %s; %s", quote(e.Name), e.Reading.Format, e.Reading.Note, e.Heals())}, f.failureLine()...)
 		v.Recommended = []Mitigation{FlushCache}
 		v.WouldChange = "an entry that holds the live keys"

@@ -144,14 +144,21 @@ func (a after) receipt(saved int) Receipt {
 	default:
 		r.Status, r.Summary = StatusWarn, fmt.Sprintf("%s; not refilled yet: nobody asked for keys within %s", gone, Duration(a.elapsed))
 	}
-	for _, e := range append(append([]Entry(nil), a.stale...), a.fresh...) {
-		r.Proof = append(r.Proof, fmt.Sprintf("%s now holds %s", quote(e.Name), quoteAll(kidsOf(e.Reading.Set.Keys))))
-	}
 	for _, f := range a.left {
 		r.Proof = append(r.Proof, fmt.Sprintf("%s is still there as it was", quote(f.Name)))
 	}
+	for _, e := range append(append([]Entry(nil), a.stale...), a.fresh...) {
+		r.Proof = append(r.Proof, fmt.Sprintf("%s now holds %s", quote(e.Name), quoteAll(kidsOf(e.Reading.Set.Keys))))
+	}
+	if n := len(r.Proof); n > maxProof {
+		r.Proof = append(r.Proof[:maxProof], fmt.Sprintf("and %s like these", plural(n-maxProof, "entry", "entries")))
+	}
 	return r
 }
+
+// maxProof is how many entries a receipt names one by one; the counts above
+// them are of all.
+const maxProof = 20
 
 // outcome says how the run ends.
 func (a after) outcome(run Run, r Receipt) (State, string) {

@@ -175,7 +175,7 @@ targets:
       username: jwksbot
       password: ""
       keys: ["jwks:*"]                 # only what matches is ever read or deleted
-      allow_flush_all: false           # true allows FLUSHALL on every primary, with approval
+      allow_flush_all: false
       via: direct
     authoriser:
       function: oidc-authoriser

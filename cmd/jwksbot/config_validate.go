@@ -157,6 +157,9 @@ func (t *targetConfig) validateCache(bad badFunc) {
 	if c.Via != "direct" {
 		bad("cache.via", "%q: this version flushes directly only; write direct", c.Via)
 	}
+	if c.AllowFlushAll {
+		bad("cache.allow_flush_all", "this version deletes matching entries only and never the whole group; write false")
+	}
 	if len(c.Keys) == 0 {
 		bad("cache.keys", "no pattern: nothing could ever be read; the usual one is \"jwks:*\"")
 	}

@@ -163,6 +163,7 @@ func (w *killWorld) killIn(t *testing.T, state runbook.State) {
 	}
 	card := w.awaitCard(t, known)
 	run := card.Metadata.Payload["run_id"].(string)
+	w.recorded(t, run)
 	held := w.proxy.holdWhile(func() bool { return w.reached(run, state) })
 	if state != runbook.StatePending {
 		if d := w.sim.Click("U0LEAD", card.Channel, card.TS, "approve"); d.Err != nil {
@@ -322,6 +323,21 @@ func (w *killWorld) awaitCard(t *testing.T, known map[string]bool) slacksim.Mess
 		return false
 	})
 	return card
+}
+
+// recorded waits until the journal knows where the card stands. A kill between
+// the post and this record leaves a second message, since Slack tells nobody
+// without the right to read a channel's history whether a post arrived.
+func (w *killWorld) recorded(t *testing.T, id string) {
+	woken := time.NewTicker(5 * time.Millisecond)
+	defer woken.Stop()
+	for deadline := bounded(t, 30*time.Second); w.run(t, id).Post.TS == ""; {
+		select {
+		case <-woken.C:
+		case <-deadline.Done():
+			t.Fatal("the journal never learnt where the card stands")
+		}
+	}
 }
 
 func (w *killWorld) runs(t *testing.T) []runbook.Run {

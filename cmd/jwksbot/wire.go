@@ -122,7 +122,7 @@ func (p *parts) addTarget(i int, base aws.Config, roots *x509.CertPool) error {
 
 func addTelemetry(t *runbook.Target, c targetConfig, region aws.Config, clock runbook.Clock) error {
 	if c.Cache.URL == "" {
-		metrics, err := telemetry.NewMetrics(telemetry.MetricSettings{AWS: region})
+		metrics, err := telemetry.NewMetrics(telemetry.MetricSettings{AWS: region, Serverless: c.Cache.Serverless != ""})
 		if err != nil {
 			return err
 		}
