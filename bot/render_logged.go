@@ -116,28 +116,36 @@ func whereText(live, cached bool) string {
 	return "neither live nor cached"
 }
 
-// sparkline draws counts per minute, at most the newest hour.
+// barsWide is how many bars fit into one line of a thread pane; a line that is
+// broken in the middle shows a rise and a fall that never were.
+const barsWide = 30
+
+// sparkline draws the counts of the newest hour, a bar for one minute or more.
 func sparkline(points []runbook.MinuteCount) string {
 	const steps = "▁▂▃▄▅▆▇█"
 	if len(points) > 60 {
 		points = points[len(points)-60:]
 	}
-	top := 0
-	for _, p := range points {
-		top = max(top, p.Count)
+	per := max(1, (len(points)+barsWide-1)/barsWide)
+	bars := make([]int, (len(points)+per-1)/per)
+	most, top := 0, 0
+	for i, p := range points {
+		bar := len(bars) - 1 - (len(points)-1-i)/per // the newest bar is a whole one
+		bars[bar] += p.Count
+		most, top = max(most, p.Count), max(top, bars[bar])
 	}
 	if top == 0 {
 		return ""
 	}
 	var out strings.Builder
-	for _, p := range points {
+	for _, n := range bars {
 		i := 0
-		if p.Count > 0 {
-			i = 1 + p.Count*6/top
+		if n > 0 {
+			i = 1 + n*6/top
 		}
-		out.WriteRune([]rune(steps)[min(i, 7)])
+		out.WriteRune([]rune(steps)[i])
 	}
-	return fmt.Sprintf("`%s` (one minute each, at most %s a minute)", out.String(), runbook.Thousands(int64(top)))
+	return fmt.Sprintf("`%s` (%s each, at most %s a minute)", out.String(), plural(per, "minute", "minutes"), runbook.Thousands(int64(most)))
 }
 
 // trafficBlocks shows the hit ratio of the cache, now and before.
@@ -169,7 +177,7 @@ func ratioText(points []runbook.TrafficPoint) string {
 		misses += p.Misses
 	}
 	span := time.Duration(len(points)) * time.Minute
-	return fmt.Sprintf("hit ratio %.1f %% over %s (%s hits, %s misses)", ratio*100, runbook.Duration(span), runbook.Thousands(int64(hits)), runbook.Thousands(int64(misses)))
+	return fmt.Sprintf("hit ratio %.1f %% over %s (%s, %s)", ratio*100, runbook.Duration(span), plural(int(hits), "hit", "hits"), plural(int(misses), "miss", "misses"))
 }
 
 func unreadLines(unread map[string]string) []string {
