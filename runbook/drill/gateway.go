@@ -7,9 +7,10 @@ import (
 )
 
 const (
-	// returningUsers hold a token and come back with it until it expires or is
-	// refused; then they sign in again.
-	returningUsers = 30
+	// returningUsers hold a token and come back with it in turn until it expires
+	// or is refused; then they sign in again. They are few, so that everybody
+	// who has to sign in again after a hard cut has done so within half a minute.
+	returningUsers = 6
 	// catchUp is the longest stretch of traffic that is made up for after the
 	// clock jumped.
 	catchUp = 15 * time.Minute
@@ -40,6 +41,7 @@ type gateway struct {
 	interval  time.Duration // between requests
 	returning float64
 	users     []*user
+	turn      int       // of users, the one who comes back next
 	next      time.Time // when the next request is due
 
 	past  bool
@@ -114,7 +116,8 @@ func (g *gateway) visitor(returning bool, at time.Time) *user {
 	var u *user
 	switch {
 	case returning:
-		if u = g.users[g.rng.IntN(len(g.users))]; at.Before(u.until) {
+		g.turn++
+		if u = g.users[g.turn%len(g.users)]; at.Before(u.until) {
 			return u
 		}
 	case g.past:
