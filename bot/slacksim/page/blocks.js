@@ -119,7 +119,7 @@ function field(e, val, ctx, attrs) {
   }
   const text = val.value ?? '';
   if (e.type === 'plain_text_input' && e.multiline) {
-    const area = h('textarea', { class: 'field', rows: '4', placeholder, ...attrs });
+    const area = h('textarea', { class: 'field', rows: '3', placeholder, ...attrs });
     area.value = text;
     return area;
   }

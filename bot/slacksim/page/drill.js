@@ -74,7 +74,7 @@ function update(p, s) {
   p.rate.dataset.level = kind;
   if (p.word.textContent !== word) p.word.textContent = word;
   p.word.dataset.level = kind;
-  p.detail.textContent = s.rpm === undefined || s.rpm === null ? '' : Math.round(s.rpm) + ' sign-ins a minute';
+  p.detail.textContent = s.requests_per_minute ? Math.round(s.requests_per_minute) + ' sign-ins a minute' : '';
   chart(p.chart, s.series || []);
   const live = s.live_kids || [];
   const cached = s.cached_kids || [];
@@ -82,8 +82,9 @@ function update(p, s) {
   kids(p.cached, cached, (k) => (live.includes(k) || !live.length ? '' : 'no longer live'), 'the cache is empty');
   const at = s.rotated_at ? new Date(s.rotated_at) : null;
   p.rotated.textContent = at && at.getFullYear() > 2000 ? 'Keys rotated ' + ago(at, latest(s)) : '';
-  p.error.textContent = s.last_error ? 'Last refusal: ' + s.last_error : '';
-  p.error.hidden = !s.last_error;
+  // Once everybody gets in, an old refusal would only alarm.
+  p.error.hidden = !s.last_error || rate === 1;
+  p.error.textContent = p.error.hidden ? '' : 'Last refusal: ' + s.last_error;
 }
 
 // latest is the newest moment that the state speaks of: the drill's own clock.
