@@ -10,7 +10,7 @@ import (
 // names that only its owner knows.
 type config struct {
 	Slack    slackConfig    `yaml:"slack"`
-	Journal  string         `yaml:"journal"`
+	Journal  runbook.Secret `yaml:"journal"` // a URL may carry a password
 	Snapshot snapshotConfig `yaml:"snapshot"`
 	AuditKey runbook.Secret `yaml:"audit_key"`
 	People   []personConfig `yaml:"people"`
@@ -57,7 +57,7 @@ type targetConfig struct {
 type cacheConfig struct {
 	ReplicationGroup string         `yaml:"replication_group"`
 	Serverless       string         `yaml:"serverless"`
-	URL              string         `yaml:"url"`
+	URL              runbook.Secret `yaml:"url"` // may carry a password
 	Auth             string         `yaml:"auth"`
 	Username         string         `yaml:"username"`
 	Password         runbook.Secret `yaml:"password"`
@@ -143,7 +143,7 @@ func defaults() config {
 // targetDefaults returns an empty target.
 func targetDefaults() targetConfig {
 	return targetConfig{
-		Cache:      cacheConfig{Auth: "none", Keys: []string{"jwks:*"}, Via: "direct"},
+		Cache:      cacheConfig{Keys: []string{"jwks:*"}, Via: "direct"},
 		Approval:   approvalConfig{Required: 1, Expires: runbook.DefaultExpiry, Cooldown: runbook.DefaultCooldown},
 		Watch:      watchConfig{For: 15 * time.Minute},
 		Escalation: escalationConfig{Ratio: 0.10, For: 10 * time.Minute, MinRequests: 20},

@@ -1,6 +1,10 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
 
 // configCmd holds the commands about the configuration file.
 type configCmd struct {
@@ -16,6 +20,13 @@ func (configExampleCmd) Run(w *world) error {
 	return err
 }
 
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
 type configCheckCmd struct{}
 
 // Run reads the file as every command does and tells what would be missing.
@@ -24,9 +35,9 @@ func (configCheckCmd) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w.stdout, "%s is in order: %d target(s)\n", w.config, len(cfg.Targets))
-	for path, name := range cfg.lines.unset {
-		fmt.Fprintf(w.stdout, "note: %s hangs on the environment variable %s, which is not set\n", path, name)
+	fmt.Fprintf(w.stdout, "%s is in order: %s\n", w.config, count(len(cfg.Targets), "target", "targets"))
+	for _, path := range slices.Sorted(maps.Keys(cfg.lines.unset)) {
+		fmt.Fprintf(w.stdout, "note: %s hangs on the environment variable %s, which is not set\n", path, cfg.lines.unset[path])
 	}
 	for _, t := range cfg.Targets {
 		if len(t.Approval.Requesters) == 0 || len(t.Approval.Approvers) == 0 {

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -39,17 +41,15 @@ type problems struct {
 }
 
 func (p *problems) Error() string {
-	sort.SliceStable(p.list, func(i, j int) bool { return p.list[i].line < p.list[j].line })
+	slices.SortFunc(p.list, func(a, b problem) int {
+		return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.text, b.text))
+	})
 	var b strings.Builder
 	for i, one := range p.list {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		if one.line > 0 {
-			fmt.Fprintf(&b, "%s:%d: %s", p.file, one.line, one.text)
-		} else {
-			fmt.Fprintf(&b, "%s: %s", p.file, one.text)
-		}
+		fmt.Fprintf(&b, "%s:%d: %s", p.file, max(one.line, 1), one.text)
 	}
 	return b.String()
 }
@@ -82,12 +82,12 @@ func parseConfig(file string, text []byte, getenv func(string) string) (*config,
 	cfg := defaults()
 	cfg.lines = source{file: file, line: map[string]int{}, unset: map[string]string{}}
 	d := &decoder{src: &cfg.lines, getenv: getenv, found: &problems{file: file}}
-	tree, err := parser.ParseBytes(text, 0)
+	tree, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey()) // the decoder refuses them, with all else
 	if err != nil {
-		return nil, fmt.Errorf("%s: no valid YAML: %s", file, strings.TrimSpace(yaml.FormatError(err, false, false)))
+		return nil, syntaxProblem(file, err)
 	}
 	if len(tree.Docs) > 1 {
-		d.found.add(tree.Docs[1].Start.Position.Line, "one document only: everything after the first is refused")
+		d.found.add(startOf(tree.Docs[1]), "one document only: everything after the first is refused")
 	}
 	if len(tree.Docs) > 0 && tree.Docs[0].Body != nil {
 		d.value(tree.Docs[0].Body, reflect.ValueOf(&cfg).Elem(), "")
@@ -99,6 +99,33 @@ func parseConfig(file string, text []byte, getenv func(string) string) (*config,
 		return nil, err
 	}
 	return &cfg, nil
+}
+
+// syntaxProblem says where the text stops being YAML. The line itself is not
+// repeated: it may hold a secret.
+func syntaxProblem(file string, err error) error {
+	found := &problems{file: file}
+	line, text := 1, "it ends too early"
+	var at yaml.Error
+	if errors.As(err, &at) {
+		text = at.GetMessage()
+		if t := at.GetToken(); t != nil && t.Position != nil {
+			line = t.Position.Line
+		}
+	}
+	found.add(line, "no valid YAML: %s", text)
+	return found
+}
+
+// startOf is the line on which a document begins.
+func startOf(doc *ast.DocumentNode) int {
+	switch {
+	case doc.Start != nil:
+		return doc.Start.Position.Line
+	case doc.Body != nil:
+		return doc.Body.GetToken().Position.Line
+	}
+	return 1
 }
 
 // decoder fills a struct from the tree, value by value, so that one wrong
@@ -117,6 +144,8 @@ func (d *decoder) value(n ast.Node, v reflect.Value, path string) {
 		return // "key:" without a value keeps the default
 	}
 	switch {
+	case n.Type() == ast.AliasType:
+		d.found.add(line, "%s: aliases (*name) are not read: write the value out", orFile(path))
 	case v.Kind() == reflect.Struct:
 		d.mapping(n, v, path)
 	case v.Kind() == reflect.Slice:
@@ -159,6 +188,8 @@ func (d *decoder) mapping(n ast.Node, v reflect.Value, path string) {
 		at := join(path, name)
 		field, known := fields[name]
 		switch {
+		case p.Key.IsMergeKey():
+			d.found.add(line, "%s: merge keys (<<) are not read: write the values out", orFile(path))
 		case !known:
 			d.found.add(line, "unknown key %q%s", at, suggest(name, fields))
 		case seen[name]:
@@ -188,12 +219,39 @@ func suggest(name string, fields map[string]reflect.Value) string {
 	}
 	sort.Strings(names)
 	for _, f := range names {
-		if strings.EqualFold(strings.ReplaceAll(f, "_", ""), strings.ReplaceAll(strings.ReplaceAll(name, "_", ""), "-", "")) ||
-			strings.HasPrefix(f, name) || strings.HasPrefix(name, f) {
+		if near(f, strings.ToLower(strings.ReplaceAll(name, "-", "_"))) {
 			return fmt.Sprintf(": did you mean %q?", f)
 		}
 	}
 	return fmt.Sprintf(": known here are %s", strings.Join(names, ", "))
+}
+
+// near says whether a known name was probably meant: up to two wrong, missing
+// or swapped letters in it, or half of it.
+func near(known, typed string) bool {
+	if len(typed) >= 3 && (strings.HasPrefix(known, typed) || strings.HasPrefix(typed, known)) {
+		return true
+	}
+	if len(typed) > 2*len(known) {
+		return false
+	}
+	row := make([]int, len(typed)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(known) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(typed) {
+			cost := diagonal
+			if known[i] != typed[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(typed)] <= min(2, len(known)/3)
 }
 
 func (d *decoder) sequence(n ast.Node, v reflect.Value, path string) {
@@ -234,7 +292,7 @@ func (d *decoder) scalar(n ast.Node, v reflect.Value, path string, line int) {
 		*p = dur
 	case *percent:
 		f, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(text, "%")), 64)
-		if err != nil || !strings.HasSuffix(text, "%") || f <= 0 || f > 100 {
+		if err != nil || !strings.HasSuffix(text, "%") || !(f > 0 && f <= 100) { // no NaN either
 			d.found.add(line, "%s: %q is no share: write 10%%", path, text)
 		}
 		*p = percent(f / 100)
@@ -273,10 +331,13 @@ func (d *decoder) text(s *runbook.Secret, path string, line int) {
 	text := s.Reveal()
 	if name, ok := strings.CutPrefix(text, "file:"); ok {
 		b, err := os.ReadFile(name)
-		if err != nil {
-			d.found.add(line, "%s: %v", path, err)
-		}
 		*s = runbook.Secret(strings.TrimSpace(string(b)))
+		switch {
+		case err != nil:
+			d.found.add(line, "%s: %v", path, err)
+		case *s == "":
+			d.found.add(line, "%s: the file %q is empty", path, name)
+		}
 		return
 	}
 	*s = runbook.Secret(variable.ReplaceAllStringFunc(text, func(ref string) string {

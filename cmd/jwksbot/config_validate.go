@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/cache"
 )
 
 // validate collects everything that is wrong and can be known without a
@@ -23,7 +24,7 @@ func (c *config) validate(p *problems) {
 	if !c.lines.has("slack.app_token") {
 		checkToken(p, at("slack.app_token"), "slack.app_token", c.Slack.AppToken, "xapp-", "an app-level token")
 	}
-	if c.Journal == "" {
+	if c.Journal == "" && !c.lines.has("journal") {
 		p.add(at("journal"), "journal: a file name or a postgres:// URL is needed")
 	}
 	if c.Listen != "" {
@@ -38,7 +39,7 @@ func (c *config) validate(p *problems) {
 	for i := range c.Targets {
 		t := &c.Targets[i]
 		pre := fmt.Sprintf("targets[%d]", i)
-		t.validate(p, pre, at)
+		t.validate(&checker{p: p, src: c.lines, pre: pre})
 		if t.Name != "" && seen[t.Name] {
 			p.add(at(pre+".name"), "%s.name: %q is used twice", pre, t.Name)
 		}
@@ -55,7 +56,12 @@ func (c *config) validateKeys(p *problems, at func(string) int) {
 	if c.Snapshot.MaxEntries < 1 || c.Snapshot.MaxBytes < 1 {
 		p.add(at("snapshot"), "snapshot: max_entries and max_bytes must be at least 1")
 	}
+	seen := map[string]bool{}
 	for i, person := range c.People {
+		if seen[person.AWS] && person.AWS != "" {
+			p.add(at(fmt.Sprintf("people[%d].aws", i)), "people[%d].aws: %q stands for two people", i, person.AWS)
+		}
+		seen[person.AWS] = true
 		if !slackUser.MatchString(person.Slack) || !strings.HasPrefix(person.AWS, "arn:") {
 			p.add(at(fmt.Sprintf("people[%d]", i)), "people[%d]: needs slack: U… (or W…) and aws: arn:…", i)
 		}
@@ -74,22 +80,45 @@ var (
 	targetName  = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,39}$`)
 	slackUser   = regexp.MustCompile(`^[UW][A-Z0-9]{2,}$`)
 	slackPerson = regexp.MustCompile(`^[UWS][A-Z0-9]{2,}$`)
+	anything    = regexp.MustCompile(`^([*?]|\[[^\]]*\])*$`) // a key pattern without one letter of its own
 	poolID      = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d_[A-Za-z0-9]+$`)
 )
 
-func (t *targetConfig) validate(p *problems, pre string, at func(string) int) {
-	bad := func(key, format string, args ...any) {
-		p.add(at(pre+"."+key), "%s.%s: %s", pre, key, fmt.Sprintf(format, args...))
+// checker takes what is wrong with one target.
+type checker struct {
+	p   *problems
+	src source
+	pre string // "targets[0]"
+}
+
+// unset says whether one of the values hangs on a variable that is not set:
+// whether it is right shows when a command needs it.
+func (c *checker) unset(keys ...string) bool {
+	for _, key := range keys {
+		if c.src.has(c.pre + "." + key) {
+			return true
+		}
 	}
+	return false
+}
+
+func (c *checker) bad(key, format string, args ...any) {
+	if !c.unset(key) {
+		c.p.add(c.src.at(c.pre+"."+key), "%s.%s: %s", c.pre, key, fmt.Sprintf(format, args...))
+	}
+}
+
+func (t *targetConfig) validate(c *checker) {
+	bad := c.bad
 	if !targetName.MatchString(t.Name) {
 		bad("name", "%q: 1 to 40 of a-z, 0-9, - and _, as people type it after /jwks-check", t.Name)
 	}
-	t.validateIssuer(bad)
-	t.validateCache(bad)
+	t.validateIssuer(c)
+	t.validateCache(c)
 	t.validateApproval(bad)
 	for i, pat := range t.Authoriser.Patterns {
 		if _, err := regexp.Compile(pat.Regexp); err != nil || pat.Class == "" {
-			bad(fmt.Sprintf("authoriser.patterns[%d]", i), "needs a class and a valid regexp: %v", err)
+			bad(fmt.Sprintf("authoriser.patterns[%d]", i), "needs a class and a valid regexp: %s", orEmptyClass(err))
 		}
 	}
 	if t.Watch.For < 0 || t.Escalation.For < 0 || t.Escalation.MinRequests < 0 {
@@ -97,16 +126,25 @@ func (t *targetConfig) validate(p *problems, pre string, at func(string) int) {
 	}
 }
 
+// orEmptyClass is what is wrong with a pattern whose expression may be fine.
+func orEmptyClass(err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	return "the class is empty"
+}
+
 type badFunc func(key, format string, args ...any)
 
-func (t *targetConfig) validateIssuer(bad badFunc) {
+func (t *targetConfig) validateIssuer(check *checker) {
+	bad := check.bad
 	if t.UserPoolID != "" && !poolID.MatchString(t.UserPoolID) {
 		bad("user_pool_id", "%q is no user pool id: it looks like eu-west-2_AbCdEfGhI", t.UserPoolID)
 	}
-	if t.UserPoolID != "" && t.Region != "" && !strings.HasPrefix(t.UserPoolID, t.Region+"_") {
+	if t.UserPoolID != "" && t.Region != "" && !check.unset("region") && !strings.HasPrefix(t.UserPoolID, t.Region+"_") {
 		bad("user_pool_id", "%q is not of region %s", t.UserPoolID, t.Region)
 	}
-	if t.UserPoolID == "" && t.JWKSURL == "" && t.Issuer == "" {
+	if t.UserPoolID == "" && t.JWKSURL == "" && t.Issuer == "" && !check.unset("user_pool_id", "jwks_url", "issuer") {
 		bad("name", "no way to find the live keys: set user_pool_id, jwks_url or issuer")
 	}
 	for key, raw := range map[string]string{"jwks_url": t.JWKSURL, "issuer": t.Issuer} {
@@ -115,10 +153,10 @@ func (t *targetConfig) validateIssuer(bad badFunc) {
 		}
 		u, err := url.Parse(raw)
 		switch {
+		case strings.Contains(raw, "@") && (err != nil || u.User != nil): // the text may hold a password: it is not repeated
+			bad(key, "a key set is public: the URL must not carry a user or password")
 		case err != nil || u.Host == "":
 			bad(key, "%q is no URL", raw)
-		case u.User != nil:
-			bad(key, "a key set is public: the URL must not carry a user or password")
 		case u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())):
 			bad(key, "%q must be https, except on a loopback address", raw)
 		}
@@ -130,49 +168,68 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-func (t *targetConfig) validateCache(bad badFunc) {
-	c := t.Cache
+func (t *targetConfig) validateCache(check *checker) {
+	c, bad := t.Cache, check.bad
 	ways := 0
-	for _, s := range []string{c.ReplicationGroup, c.Serverless, c.URL} {
-		if s != "" {
+	for key, s := range map[string]string{"replication_group": c.ReplicationGroup, "serverless": c.Serverless, "url": c.URL.Reveal()} {
+		if s != "" || check.unset("cache."+key) {
 			ways++
 		}
 	}
 	if ways != 1 {
 		bad("cache", "exactly one of replication_group, serverless and url is needed")
 	}
-	switch c.Auth {
-	case "none":
-	case "iam":
-		if c.Username == "" {
-			bad("cache.auth", "iam needs cache.username")
-		}
-	case "password":
-		if c.Password == "" {
-			bad("cache.auth", "password needs cache.password")
-		}
-	default:
-		bad("cache.auth", "%q: one of iam, password, none", c.Auth)
-	}
+	auth := c.validateAuth(check)
 	if c.Via != "direct" {
 		bad("cache.via", "%q: this version flushes directly only; write direct", c.Via)
 	}
 	if c.AllowFlushAll {
 		bad("cache.allow_flush_all", "this version deletes matching entries only and never the whole group; write false")
 	}
+	if auth && c.URL != "" && ways == 1 && !check.unset("cache.url", "cache.password", "cache.username") {
+		if _, err := cache.New(cache.Settings{URL: c.URL.Reveal(), Auth: c.Auth, Username: c.Username, Password: c.Password, Patterns: []string{"jwks:*"}}); err != nil {
+			bad("cache.url", "%s", oneLine(err))
+		}
+	}
 	if len(c.Keys) == 0 {
 		bad("cache.keys", "no pattern: nothing could ever be read; the usual one is \"jwks:*\"")
 	}
 	for i, k := range c.Keys {
-		if _, err := path.Match(k, ""); err != nil || strings.Trim(k, "*?") == "" {
-			bad(fmt.Sprintf("cache.keys[%d]", i), "%q would match everything, or is no pattern", k)
+		if _, err := path.Match(k, ""); err != nil || anything.MatchString(k) {
+			bad(fmt.Sprintf("cache.keys[%d]", i), "%q would match everything, or is no pattern: name the entries that hold key sets, like \"jwks:*\"", k)
 		}
 	}
 }
 
+// validateAuth says whether the way to authenticate is in order.
+func (c cacheConfig) validateAuth(check *checker) bool {
+	problem := ""
+	switch c.Auth {
+	case "": // a password decides
+	case "none":
+		if c.Password != "" {
+			problem = "none, but there is a password: write password, or remove it"
+		}
+	case "iam":
+		if c.Username == "" && !check.unset("cache.username") {
+			problem = "iam needs cache.username, the id of the ElastiCache user"
+		}
+	case "password":
+		if c.Password == "" && !strings.Contains(c.URL.Reveal(), "@") && !check.unset("cache.password", "cache.url") {
+			problem = "password needs cache.password"
+		}
+	default:
+		problem = fmt.Sprintf("%q: one of iam, password, none", c.Auth)
+	}
+	if problem != "" {
+		check.bad("cache.auth", "%s", problem)
+	}
+	return problem == ""
+}
+
 func (t *targetConfig) validateApproval(bad badFunc) {
 	a := t.Approval
-	groups := false
+	groups, people := false, map[string]bool{}
 	for key, list := range map[string][]string{"viewers": a.Viewers, "requesters": a.Requesters, "approvers": a.Approvers} {
 		for i, id := range list {
 			if !slackPerson.MatchString(id) {
@@ -181,18 +238,21 @@ func (t *targetConfig) validateApproval(bad badFunc) {
 		}
 	}
 	for _, id := range a.Approvers {
-		groups = groups || runbook.IsGroup(id)
+		groups, people[id] = groups || runbook.IsGroup(id), true
 	}
 	switch {
 	case a.Required < 1:
 		bad("approval.required", "at least 1 approval is needed")
-	case len(a.Approvers) > 0 && !groups && a.Required > len(a.Approvers):
-		bad("approval.required", "%d approvals, but only %d people may give one", a.Required, len(a.Approvers))
+	case len(a.Approvers) > 0 && !groups && a.Required > len(people):
+		bad("approval.required", "%d approvals, but only %s may give one", a.Required, count(len(people), "person", "people"))
 	}
 	if a.Expires <= 0 {
 		bad("approval.expires", "must be above 0")
 	}
 }
+
+// oneLine puts several problems of one value beside each other.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // at is the line of a value, or of the nearest thing around it.
 func (s source) at(path string) int {

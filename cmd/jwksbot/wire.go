@@ -89,7 +89,8 @@ func caBundle(file string) (*x509.CertPool, error) {
 func (p *parts) addTarget(i int, base aws.Config, roots *x509.CertPool) error {
 	c := p.cfg.Targets[i]
 	pre := fmt.Sprintf("targets[%d]", i)
-	if err := p.cfg.need(pre+".cache.password", pre+".cache.url", pre+".cache.username", pre+".jwks_url", pre+".user_pool_id"); err != nil {
+	if err := p.cfg.need(under(pre, "region", "user_pool_id", "jwks_url", "issuer", "cache.replication_group", "cache.serverless",
+		"cache.url", "cache.auth", "cache.username", "cache.password", "authoriser.log_group")...); err != nil {
 		return err
 	}
 	region := base.Copy()
@@ -104,7 +105,7 @@ func (p *parts) addTarget(i int, base aws.Config, roots *x509.CertPool) error {
 	}
 	t.Live = endpoint
 	store, err := cache.New(cache.Settings{
-		ReplicationGroup: c.Cache.ReplicationGroup, Serverless: c.Cache.Serverless, URL: c.Cache.URL,
+		ReplicationGroup: c.Cache.ReplicationGroup, Serverless: c.Cache.Serverless, URL: c.Cache.URL.Reveal(),
 		Auth: c.Cache.Auth, Username: c.Cache.Username, Password: c.Cache.Password, Patterns: c.Cache.Keys,
 		MaxEntries: p.cfg.Snapshot.MaxEntries, MaxBytes: p.cfg.Snapshot.MaxBytes, AWS: region, RootCAs: roots, Clock: p.clock,
 	})
@@ -118,6 +119,13 @@ func (p *parts) addTarget(i int, base aws.Config, roots *x509.CertPool) error {
 	}
 	p.targets = append(p.targets, t)
 	return nil
+}
+
+func under(pre string, keys ...string) []string {
+	for i := range keys {
+		keys[i] = pre + "." + keys[i]
+	}
+	return keys
 }
 
 func addTelemetry(t *runbook.Target, c targetConfig, region aws.Config, clock runbook.Clock) error {
@@ -152,7 +160,7 @@ func (c cacheConfig) resource() string {
 	case c.Serverless != "":
 		return "serverless cache " + c.Serverless
 	}
-	return "cache " + hosts(c.URL)
+	return "cache " + hosts(c.URL.Reveal())
 }
 
 // hosts is what may be said of a cache URL: never its user or password.
@@ -200,7 +208,7 @@ func (w *world) openJournal(ctx context.Context, cfg *config, clock runbook.Cloc
 	if err := cfg.need("journal", "snapshot.key", "audit_key"); err != nil {
 		return nil, err
 	}
-	return journal.Open(ctx, journal.Settings{URL: cfg.Journal, Clock: clock, Log: w.log,
+	return journal.Open(ctx, journal.Settings{URL: cfg.Journal.Reveal(), Clock: clock, Log: w.log,
 		SnapshotKey: decodeKey(cfg.Snapshot.Key), AuditKey: decodeKey(cfg.AuditKey), SnapshotKeep: cfg.Snapshot.Keep})
 }
 
