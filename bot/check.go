@@ -28,7 +28,7 @@ func (b *Bot) check(ctx context.Context, from place, a asked) error {
 	case err != nil:
 		return err
 	}
-	return b.checkInChannel(ctx, from, t.Name, ask)
+	return b.checkInChannel(ctx, from, t.Name, t.Steps(), ask)
 }
 
 // checkPrivately loses nothing: the whole report goes to the person who asked.
@@ -49,8 +49,9 @@ func (b *Bot) checkPrivately(ctx context.Context, from place, target string, ask
 }
 
 // checkInChannel posts one message and updates it as steps end.
-func (b *Bot) checkInChannel(ctx context.Context, from place, target string, ask runbook.Ask) error {
+func (b *Bot) checkInChannel(ctx context.Context, from place, target string, steps []string, ask runbook.Ask) error {
 	live := &liveMessage{bot: b, from: from, target: target, started: b.Clock.Now(), changed: make(chan struct{}, 1)}
+	live.Started(target, steps)
 	ts, err := b.send.postSurely(ctx, from.channel, from.thread, live.render())
 	if code := slackCode(err); code == "not_in_channel" || code == "channel_not_found" || code == "is_archived" {
 		b.places.forget(from.channel)
@@ -113,6 +114,7 @@ type liveMessage struct {
 // Started shows the steps that will run.
 func (l *liveMessage) Started(_ string, steps []string) {
 	l.mu.Lock()
+	l.steps = l.steps[:0]
 	for _, name := range steps {
 		l.steps = append(l.steps, stepLine{Name: name})
 	}

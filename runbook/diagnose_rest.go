@@ -216,7 +216,11 @@ func (f *facts) healthy() (Verdict, bool) {
 		}
 		v.Summary += "."
 	}
-	v.Against = []Advice{{FlushCache, "the cache holds the live keys already: a flush changes nothing"}, {RestartAuthoriser, "nothing fails"}}
+	why := "the cache holds the live keys already, so a flush would change nothing"
+	if len(f.all()) == 0 {
+		why = "there is nothing in the cache that a flush could change"
+	}
+	v.Against = []Advice{{FlushCache, why}, {RestartAuthoriser, "nothing fails"}}
 	v.WouldChange = "failures in the authoriser's log"
 	return v, true
 }

@@ -106,6 +106,9 @@ func (t *Target) checks() []Check {
 	}
 }
 
+// Steps names the checks of the target, in the order in which they are shown.
+func (t *Target) Steps() []string { return names(t.checks()) }
+
 // skipped stands for a check that is not configured.
 type skipped struct{ name, why string }
 
