@@ -146,7 +146,7 @@ var verdictCases = []struct {
 		RekeyedKid, flushAnd, "", nil},
 
 	{"web page in the cache", Evidence{Live: agreed("a=1"), Cached: cached(entry("jwks", "<html>down</html>"))},
-		PoisonedCache, flushOnly, "entry `jwks` is an HTML page", nil},
+		PoisonedCache, flushOnly, "an HTML page", nil},
 	{"empty set in the cache", Evidence{Live: agreed("a=1"), Cached: cached(entry("jwks", "keys"))},
 		PoisonedCache, flushOnly, "an empty key set", nil},
 	{"poisoned wins over stale", Evidence{Live: agreed("b=2"), Cached: cached(entry("jwks:1", "keys a=1"), entry("jwks:2", "<html>"))},
