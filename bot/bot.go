@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -25,12 +26,11 @@ type ledger interface {
 
 // Settings are what a Bot needs.
 type Settings struct {
-	API       *slack.Client
-	Desk      *runbook.Desk
-	Ledger    ledger
-	Directory *Directory
-	Clock     runbook.Clock
-	Log       *slog.Logger
+	API    *slack.Client
+	Desk   *runbook.Desk
+	Ledger ledger
+	Clock  runbook.Clock
+	Log    *slog.Logger // discards
 	// Present says whether this process keeps messages up to date: only the
 	// one that executes runs does, so that two replicas never post twice. Nil
 	// means it does.
@@ -43,12 +43,14 @@ type Bot struct {
 	socket *Socket
 	send   *sender
 	places *places
-
-	work sync.WaitGroup // checks that outlive the envelope they came with
+	http   *http.Client // for response URLs
 }
 
 // New checks the settings and returns a bot that Run runs.
 func New(s Settings) (*Bot, error) {
+	if s.Desk == nil || s.Ledger == nil || s.Clock == nil {
+		return nil, errors.New("slack bot: a desk, a ledger and a clock are needed")
+	}
 	if s.Log == nil {
 		s.Log = slog.New(slog.DiscardHandler)
 	}
@@ -59,27 +61,33 @@ func New(s Settings) (*Bot, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Bot{Settings: s, socket: socket, send: newSender(s.API, s.Log), places: newPlaces(s.API)}
-	return b, nil
+	return &Bot{Settings: s, socket: socket, send: newSender(s.API), places: newPlaces(s.API), http: &http.Client{Timeout: wayWithin}}, nil
 }
 
 // Run connects and works until the context ends or an error comes that time
 // does not heal: an invalid token, a missing scope, Socket Mode switched off.
+//
+// Messages are kept up to date until the last click that was accepted has been
+// worked on.
 func (b *Bot) Run(ctx context.Context) error {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	showing, show := context.WithCancel(context.WithoutCancel(ctx))
+	defer show()
 	var wg sync.WaitGroup
+	var refused error
 	wg.Go(func() {
-		if err := b.checkToken(ctx); err != nil {
-			stop(err)
+		if refused = b.checkToken(ctx); refused != nil {
+			stop()
 		}
 	})
-	wg.Go(func() { b.present(ctx) })
+	wg.Go(func() { b.present(showing) })
 	err := b.socket.Run(ctx, b)
-	stop(err)
+	stop()
+	show()
 	wg.Wait()
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
-		return cause
+	if refused != nil {
+		return refused
 	}
 	return err
 }
@@ -154,6 +162,7 @@ func (b *Bot) Handle(ctx context.Context, env Envelope) {
 		}
 		from := placeOfCall(call)
 		b.guarded(ctx, from, func() error { return b.interaction(ctx, from, call) })
+		b.guarded(ctx, place{}, func() error { return b.retireCopy(ctx, call) })
 	case EnvelopeEvent:
 		b.guarded(ctx, place{}, func() error { return b.event(ctx, env) })
 	}
@@ -165,7 +174,7 @@ func (b *Bot) guarded(ctx context.Context, from place, work func() error) {
 	defer func() {
 		if v := recover(); v != nil {
 			b.Log.Error("work panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()), "user", from.user)
-			b.private(ctx, from, "Something went wrong inside jwksbot. Nothing was changed by this click; the log has the details.")
+			b.private(ctx, from, "Something went wrong inside jwksbot; its log has the details. If it was about a run, its message shows where it stands.")
 		}
 	}()
 	err := work()

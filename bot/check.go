@@ -3,8 +3,12 @@ package bot
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/slack-go/slack"
 
 	"jwksbot/runbook"
 )
@@ -26,14 +30,18 @@ func (b *Bot) check(ctx context.Context, from place, a asked) error {
 	case errors.As(err, &here):
 		return b.checkPrivately(ctx, from, t.Name, ask, here)
 	case err != nil:
-		return err
+		// Whether strangers read this channel is not known: the answer is not lost, but it is private.
+		b.Log.Warn("whether a channel may be posted into is not known", "channel", from.channel, "error", err)
+		return b.checkPrivately(ctx, from, t.Name, ask, &notHere{"Slack did not say who reads this channel, so only you see this.", false})
 	}
-	return b.checkInChannel(ctx, from, t.Name, t.Steps(), ask)
+	return b.checkInChannel(ctx, from, t.Name, ask)
 }
 
 // checkPrivately loses nothing: the whole report goes to the person who asked.
 func (b *Bot) checkPrivately(ctx context.Context, from place, target string, ask runbook.Ask, why *notHere) error {
-	report, err := b.Desk.Check(ctx, target, from.user, ask, runbook.Silent{})
+	report, err := await(ctx, func() (runbook.Report, error) {
+		return b.Desk.Check(ctx, target, from.user, ask, runbook.Silent{})
+	})
 	if err != nil {
 		return err
 	}
@@ -49,40 +57,95 @@ func (b *Bot) checkPrivately(ctx context.Context, from place, target string, ask
 }
 
 // checkInChannel posts one message and updates it as steps end.
-func (b *Bot) checkInChannel(ctx context.Context, from place, target string, steps []string, ask runbook.Ask) error {
+func (b *Bot) checkInChannel(ctx context.Context, from place, target string, ask runbook.Ask) error {
 	live := &liveMessage{bot: b, from: from, target: target, started: b.Clock.Now(), changed: make(chan struct{}, 1)}
-	live.Started(target, steps)
 	ts, err := b.send.postSurely(ctx, from.channel, from.thread, live.render())
-	if code := slackCode(err); code == "not_in_channel" || code == "channel_not_found" || code == "is_archived" {
+	if code := slackCode(err); closed(code) {
 		b.places.forget(from.channel)
-		return b.checkPrivately(ctx, from, target, ask, &notHere{"jwksbot may not post into this channel.", code != "is_archived"})
+		return b.checkPrivately(ctx, from, target, ask, &notHere{"jwksbot may not post here.", code != "is_archived" && !isDirect(from.channel)})
 	}
 	if err != nil {
 		return err
 	}
-	follow, stop := context.WithCancel(ctx)
+	following, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
-	wg.Go(func() { live.follow(follow, ts) })
-	report, err := b.Desk.Check(ctx, target, from.user, ask, live)
+	wg.Go(func() { live.follow(ctx, following, ts) })
+	report, err := await(ctx, func() (runbook.Report, error) {
+		return b.Desk.Check(ctx, target, from.user, ask, live)
+	})
 	stop()
 	wg.Wait()
-	final := message{}
-	if err != nil {
-		final = message{Text: refusalText(err)}
-	} else {
-		final = reportMessage(report)
-	}
-	if uerr := b.send.updateSurely(ctx, from.channel, ts, final); uerr != nil {
-		// The message may have been deleted: the answer must not be.
-		if _, perr := b.send.postSurely(ctx, from.channel, from.thread, final); perr != nil {
-			b.privateMessage(ctx, from, final)
-		}
-		b.Log.Warn("the message of a check could not be updated", "channel", from.channel, "error", uerr)
-	}
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return b.interrupted(ctx, from, ts, target)
+	case err != nil:
+		b.finish(ctx, from, ts, checkNotice(target, "failed", refusalText(err)))
 		return err
 	}
+	b.finish(ctx, from, ts, reportMessage(report))
 	return b.evidence(ctx, from, ts, report)
+}
+
+// finish puts the last state into the message of a check. The message may have
+// been deleted meanwhile: the answer must not be.
+func (b *Bot) finish(ctx context.Context, from place, ts string, final message) {
+	err := b.send.updateSurely(ctx, from.channel, ts, final)
+	if err == nil {
+		return
+	}
+	b.Log.Warn("the message of a check could not be updated", "channel", from.channel, "error", err)
+	if _, err := b.send.postSurely(ctx, from.channel, from.thread, final); err != nil {
+		b.privateMessage(ctx, from, final)
+	}
+}
+
+// interruptWithin is what may be spent on saying that a check was cut off; it
+// is less than what the socket gives work to unwind.
+const interruptWithin = 800 * time.Millisecond
+
+// interrupted says in the message that its check will not end.
+func (b *Bot) interrupted(ctx context.Context, from place, ts, target string) error {
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), interruptWithin)
+	defer cancel()
+	m := checkNotice(target, "interrupted", "⚠ This check was interrupted by a restart of jwksbot; run it again.")
+	if err := b.send.update(last, from.channel, ts, m); err != nil {
+		b.Log.Warn("a check was interrupted, and its message does not say so", "channel", from.channel, "error", err)
+	}
+	return nil
+}
+
+// checkNotice stands in the place of a report; text is finished markup.
+func checkNotice(target, state, text string) message {
+	return message{Text: "jwksbot: " + quoted(target, limitName) + ": " + text, Blocks: []slack.Block{section(text)},
+		Metadata: metadata(eventReport, "", target, "", state)}
+}
+
+// await runs work that may not heed its context, such as a check that others
+// wait for too, and stops waiting when the context ends. What is left behind
+// ends by the deadlines of its own steps and changes nothing.
+func await[T any](ctx context.Context, work func() (T, error)) (T, error) {
+	type outcome struct {
+		value T
+		err   error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		var o outcome
+		defer func() {
+			if v := recover(); v != nil {
+				o.err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+			}
+			done <- o
+		}()
+		o.value, o.err = work()
+	}()
+	select {
+	case o := <-done:
+		return o.value, o.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
 }
 
 // evidence puts what is long into the thread of the report.
@@ -149,14 +212,16 @@ func (l *liveMessage) render() message {
 
 // follow updates the message, at most once in three seconds, until the check
 // has ended; the final state is sent by the caller. It waits before it
-// updates, so that a quick check costs one update only.
-func (l *liveMessage) follow(ctx context.Context, ts string) {
+// updates, so that a quick check costs one update only. An update under way is
+// not broken off by the end of the check: Slack might carry it out after the
+// final one.
+func (l *liveMessage) follow(ctx, following context.Context, ts string) {
 	for {
-		if (runbook.SystemClock{}).Wait(ctx, updateEvery) != nil {
+		if (runbook.SystemClock{}).Wait(following, updateEvery) != nil {
 			return
 		}
 		select {
-		case <-ctx.Done():
+		case <-following.Done():
 			return
 		case <-l.changed:
 			if err := l.bot.send.update(ctx, l.from.channel, ts, l.render()); err != nil && ctx.Err() == nil {

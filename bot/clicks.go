@@ -40,6 +40,9 @@ func (b *Bot) click(ctx context.Context, from place, call slack.InteractionCallb
 		if !opaqueID.MatchString(action.Value) {
 			return &runbook.Refusal{Code: runbook.RefusedUnknownRun, Text: "This button belongs to no run that jwksbot knows. Start again with `/jwks-flush`."}
 		}
+		if err := b.adoptCopy(ctx, call, action.Value); err != nil {
+			return err
+		}
 		return b.clickOnRun(ctx, from, action.ActionID, action.Value)
 	case actionRequestFlush:
 		return b.openFlushModal(ctx, from, modalInput{Target: action.Value})
@@ -58,7 +61,10 @@ func (b *Bot) click(ctx context.Context, from place, call slack.InteractionCallb
 // inThread keeps the answer of a click inside a thread there, and out of it
 // otherwise.
 func inThread(from place, call slack.InteractionCallback) place {
-	from.thread = call.Message.ThreadTimestamp
+	from.thread = ""
+	if t := call.Message.ThreadTimestamp; t != call.Message.Timestamp {
+		from.thread = t // a message with replies names itself as its thread
+	}
 	return from
 }
 
@@ -85,7 +91,7 @@ func (b *Bot) decide(ctx context.Context, from place, c runbook.Click) error {
 	if err != nil {
 		return err
 	}
-	b.Log.Info("decided", "run", c.Run, "by", c.By, "kind", c.Kind, "state", answer.Run.State, "took", time.Since(start).Round(time.Millisecond))
+	b.Log.Info("decided", "run", c.Run, "by", c.By, "kind", c.Kind, "state", answer.Run.State, "took_ms", time.Since(start).Milliseconds())
 	b.private(ctx, from, escape(answer.Text))
 	return nil
 }

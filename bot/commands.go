@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/slack-go/slack"
 
@@ -44,24 +45,22 @@ func (b *Bot) command(ctx context.Context, from place, cmd slack.SlashCommand) e
 	return b.request(ctx, from, runbook.Request{Target: a.target, Ticket: a.ticket, Reason: a.reason})
 }
 
-// listRuns shows runs privately: open ones for status, all for history.
+// listRuns shows runs privately: what is open for status, all for history.
 func (b *Bot) listRuns(ctx context.Context, from place, a asked) error {
-	filter := runbook.Filter{Limit: 20}
-	targets := b.Desk.Targets()
+	var targets []string
 	if a.target != "" {
 		t, err := b.Desk.View(ctx, a.target, from.user)
 		if err != nil {
 			return err
 		}
-		filter.Target, targets = t.Name, []string{t.Name}
-	} else if _, err := b.Desk.View(ctx, targets[0], from.user); err != nil && len(targets) == 1 {
-		return err
+		targets = []string{t.Name}
+	} else {
+		var err error
+		if targets, err = b.visible(ctx, from.user); err != nil {
+			return err
+		}
 	}
-	runs, err := b.Ledger.Runs(ctx, filter)
-	if err != nil {
-		return err
-	}
-	runs, err = b.visible(ctx, from.user, runs)
+	runs, err := b.newest(ctx, targets)
 	if err != nil {
 		return err
 	}
@@ -69,28 +68,46 @@ func (b *Bot) listRuns(ctx context.Context, from place, a asked) error {
 		b.privateMessage(ctx, from, statusMessage(targets, runs, b.Clock.Now()))
 		return nil
 	}
-	b.privateMessage(ctx, from, historyMessage(runs))
+	b.privateMessage(ctx, from, historyMessage(runs[:min(len(runs), maxRunsShown)]))
 	return nil
 }
 
-// visible leaves the runs of targets that somebody may see.
-func (b *Bot) visible(ctx context.Context, user string, runs []runbook.Run) ([]runbook.Run, error) {
-	may := map[string]bool{}
-	var out []runbook.Run
-	for _, r := range runs {
-		if _, known := may[r.Target]; !known {
-			_, err := b.Desk.View(ctx, r.Target, user)
-			var refusal *runbook.Refusal
-			if err != nil && !errors.As(err, &refusal) {
-				return nil, err
-			}
-			may[r.Target] = err == nil
-		}
-		if may[r.Target] {
-			out = append(out, r)
+// visible lists the targets that somebody may see; for somebody who may see
+// none the error says why.
+func (b *Bot) visible(ctx context.Context, user string) ([]string, error) {
+	var names []string
+	var no error
+	for _, name := range b.Desk.Targets() {
+		_, err := b.Desk.View(ctx, name, user)
+		var refusal *runbook.Refusal
+		switch {
+		case err == nil:
+			names = append(names, name)
+		case errors.As(err, &refusal):
+			no = err
+		default:
+			return nil, err
 		}
 	}
-	return out, nil
+	if len(names) == 0 {
+		return nil, no
+	}
+	return names, nil
+}
+
+// newest reads the latest runs of each target, newest first: those of a busy
+// target hide no open run of another.
+func (b *Bot) newest(ctx context.Context, targets []string) ([]runbook.Run, error) {
+	var all []runbook.Run
+	for _, name := range targets {
+		runs, err := b.Ledger.Runs(ctx, runbook.Filter{Target: name, Limit: maxRunsShown})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, runs...)
+	}
+	slices.SortStableFunc(all, func(x, y runbook.Run) int { return y.CreatedAt.Compare(x.CreatedAt) })
+	return all, nil
 }
 
 // request takes a request for a flush: it answers at once that it is at work,
@@ -106,7 +123,10 @@ func (b *Bot) request(ctx context.Context, from place, req runbook.Request) erro
 	}
 	b.private(ctx, from, fmt.Sprintf("Reading the live keys and the cache of %s. The approval card comes into <#%s>.%s", code(t.Name), channel, note))
 	req.By, req.Via, req.Channel = from.user, runbook.ViaSlack, channel
-	run, _, err := b.Desk.Open(ctx, req, runbook.Silent{})
+	run, err := await(ctx, func() (runbook.Run, error) {
+		run, _, err := b.Desk.Open(ctx, req, runbook.Silent{})
+		return run, err
+	})
 	if err != nil {
 		return err
 	}
@@ -135,11 +155,16 @@ func (b *Bot) cardChannel(ctx context.Context, from place, t *runbook.Target) (c
 	if err == nil {
 		return channel, note, nil
 	}
-	if here == nil && !errors.As(err, &here) {
+	var home *notHere
+	if !errors.As(err, &home) {
 		return "", "", err
 	}
-	text := here.text + " Nothing was requested."
-	if here.invite {
+	text, invite := "The approval card has no channel to stand in: "+home.text, home.invite
+	if here != nil {
+		text, invite = here.text, here.invite
+	}
+	text += " Nothing was requested."
+	if invite {
 		text += " " + inviteLine
 	}
 	return "", "", &runbook.Refusal{Code: "no_channel", Text: text}

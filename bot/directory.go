@@ -12,19 +12,19 @@ import (
 	"jwksbot/runbook"
 )
 
-// How long answers of the directory are believed. What decides whether a click
-// counts is asked anew, except within a burst of clicks: usergroups.users.list
-// allows about 20 calls a minute (docs.slack.dev, Tier 2).
+// How long answers of the directory are believed, in real time, as Slack's
+// limits are. What decides whether a click counts is asked anew, except within
+// a burst of clicks: usergroups.users.list allows about 20 calls a minute
+// (docs.slack.dev, Tier 2), users.info about 100 (Tier 4).
 const (
-	personFor = time.Minute
+	personFor = 5 * time.Second
 	groupFor  = 10 * time.Minute
 	freshFor  = 5 * time.Second
 )
 
 // Directory is the runbook's directory of people, by Slack's word.
 type Directory struct {
-	api   *slack.Client
-	clock runbook.Clock
+	api *slack.Client
 
 	mu     sync.Mutex
 	team   string // of the bot
@@ -40,8 +40,8 @@ type known[T any] struct {
 }
 
 // NewDirectory returns a directory over the Web API.
-func NewDirectory(api *slack.Client, clock runbook.Clock) *Directory {
-	return &Directory{api: api, clock: clock, people: map[string]known[runbook.Person]{}, groups: map[string]known[[]string]{}, busy: map[string]*sync.Mutex{}}
+func NewDirectory(api *slack.Client) *Directory {
+	return &Directory{api: api, people: map[string]known[runbook.Person]{}, groups: map[string]known[[]string]{}, busy: map[string]*sync.Mutex{}}
 }
 
 // Person says who an id is. An id that Slack does not know is no error.

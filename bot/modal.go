@@ -21,16 +21,14 @@ const openWithin = 1500 * time.Millisecond
 func (b *Bot) openFlushModal(ctx context.Context, from place, in modalInput) error {
 	quick, cancel := context.WithTimeout(ctx, openWithin)
 	defer cancel()
-	target := in.Target
-	if target == "" && len(b.Desk.Targets()) > 1 {
-		target = b.Desk.Targets()[0]
-	} else if t, err := b.Desk.Target(target); err != nil {
-		return err
-	} else {
+	in.Targets = b.Desk.Targets()
+	if in.Target != "" || len(in.Targets) == 1 {
+		t, err := b.Desk.Target(in.Target)
+		if err != nil {
+			return err
+		}
 		in.Target = t.Name
-	}
-	if in.Target != "" {
-		_, err := b.Desk.MayRequest(quick, in.Target, from.user)
+		_, err = b.Desk.MayRequest(quick, in.Target, from.user)
 		if err != nil && quick.Err() == nil {
 			return err
 		}
@@ -38,7 +36,6 @@ func (b *Bot) openFlushModal(ctx context.Context, from place, in modalInput) err
 			in.Verdict = last.Diagnosis.Verdict.Summary
 		}
 	}
-	in.Targets = b.Desk.Targets()
 	in.Channel = from.channel
 	for _, name := range in.Targets {
 		if t, err := b.Desk.Target(name); err == nil && t.AllowAll {
@@ -95,5 +92,5 @@ func (b *Bot) submitted(ctx context.Context, from place, v slack.View) error {
 	case callbackPick:
 		return b.picked(ctx, from, v)
 	}
-	return nil
+	return &runbook.Refusal{Code: "unknown_form", Text: "jwksbot does not know this form; it may be of another version. Use `/jwks-check` or `/jwks-flush`."}
 }

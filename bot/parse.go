@@ -33,6 +33,10 @@ const (
 
 var verbs = map[string]bool{"help": true, "status": true, "history": true}
 
+// unescaper takes back what Slack does to & < > in the text of a command. They
+// are escaped again wherever they are shown.
+var unescaper = strings.NewReplacer("&lt;", "<", "&gt;", ">", "&amp;", "&")
+
 // usageError is what is wrong with a command line, in words, and how to put it
 // right.
 type usageError struct{ text string }
@@ -45,6 +49,7 @@ func usage(format string, args ...any) error { return &usageError{fmt.Sprintf(fo
 // an unknown name is left for the desk, which refuses it with the list.
 func parseLine(command, text string, targets []string) (asked, error) {
 	a := asked{since: runbook.DefaultWindow}
+	text = unescaper.Replace(text)
 	if len(text) > maxLine {
 		return a, usage("That is too long for a command line. Try `%s help`.", command)
 	}

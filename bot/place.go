@@ -27,6 +27,9 @@ func placeOfCall(c slack.InteractionCallback) place {
 	if p.channel == "" {
 		p.channel = c.Container.ChannelID
 	}
+	if p.thread == c.Container.MessageTs {
+		p.thread = "" // a message with replies names itself as its thread
+	}
 	return p
 }
 
@@ -46,7 +49,11 @@ type channelFacts struct {
 	why error // why the bot may not post there; nil: it may
 }
 
-const placesFor = time.Minute
+const (
+	placesFor = time.Minute
+	// namesFor is short, since somebody who is told to /invite does so at once.
+	namesFor = 5 * time.Second
+)
 
 func newPlaces(api *slack.Client) *places {
 	return &places{api: api, known: map[string]channelFacts{}, names: map[string]string{}}
@@ -65,7 +72,13 @@ const inviteLine = "Type `/invite @jwksbot` here to see it in the channel."
 
 // postable returns nil if the bot may post into the channel, *notHere if it may
 // not, and any other error if that cannot be told.
+//
+// A direct message is not asked about, which would need the scope im:read: the
+// post itself tells.
 func (p *places) postable(ctx context.Context, channel string) error {
+	if isDirect(channel) {
+		return nil
+	}
 	p.mu.Lock()
 	f, ok := p.known[channel]
 	p.mu.Unlock()
@@ -96,6 +109,9 @@ func (p *places) ask(ctx context.Context, channel string) (why, err error) {
 		case "channel_not_found":
 			return &notHere{"jwksbot is not a member of this private channel.", true}, nil
 		case "missing_scope":
+			if strings.Contains(refused.Needed, "im:read") {
+				return nil, nil // a conversation of a few people: the post itself tells
+			}
 			return nil, fmt.Errorf("conversations.info: the bot token lacks the scope %s: add it to the app and install it again", refused.Needed)
 		}
 	}
@@ -121,6 +137,17 @@ func (p *places) forget(channel string) {
 	delete(p.known, channel)
 }
 
+// closed says that a channel takes no message of the bot, by the code that
+// chat.postMessage or chat.update answered with.
+func closed(code string) bool {
+	switch code {
+	case "channel_not_found", "not_in_channel", "is_archived", "restricted_action",
+		"restricted_action_read_only_channel", "restricted_action_thread_only_channel":
+		return true
+	}
+	return false
+}
+
 var channelID = regexp.MustCompile(`^[CDG][A-Z0-9]{2,}$`)
 
 // resolve turns a channel's name of the configuration into its id; an id stays.
@@ -133,7 +160,7 @@ func (p *places) resolve(ctx context.Context, name string) (string, error) {
 		return "", errors.New("no channel is configured for this target: set channel")
 	}
 	p.mu.Lock()
-	id, fresh := p.names[name], time.Since(p.named) < placesFor
+	id, fresh := p.names[name], time.Since(p.named) < namesFor
 	p.mu.Unlock()
 	if id != "" {
 		return id, nil

@@ -4,28 +4,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
-	"net/http"
 	"sync"
 	"time"
 
 	"github.com/slack-go/slack"
+
+	"jwksbot/runbook"
 )
 
-// sender sends messages. It knows which errors a retry can help, and keeps off
-// a method for as long as Slack asked.
+// sender sends messages. It knows which errors a retry can help, keeps off a
+// method for as long as Slack asked, and posts no faster than Slack likes.
 type sender struct {
-	api  *slack.Client
-	log  *slog.Logger
-	http *http.Client
+	api *slack.Client
 
 	mu   sync.Mutex
 	hold map[string]time.Time // method → not before
+	free map[string]time.Time // channel → when it has taken every post at one a second
 }
 
-func newSender(api *slack.Client, log *slog.Logger) *sender {
-	return &sender{api: api, log: log, http: &http.Client{Timeout: 10 * time.Second}, hold: map[string]time.Time{}}
+func newSender(api *slack.Client) *sender {
+	return &sender{api: api, hold: map[string]time.Time{}, free: map[string]time.Time{}}
 }
 
 const (
@@ -36,11 +35,33 @@ const (
 	sendAttempts = 5
 	// maxHold bounds how long a Retry-After is believed.
 	maxHold = 5 * time.Minute
+
+	// Slack takes one post a second in a channel and tolerates short bursts
+	// (docs.slack.dev/apis/web-api/rate-limits).
+	postEvery = time.Second
+	postBurst = 4
 )
+
+// pace waits until the channel may be posted into.
+func (s *sender) pace(ctx context.Context, channel string) error {
+	s.mu.Lock()
+	now := time.Now()
+	if len(s.free) > 1000 {
+		clear(s.free)
+	}
+	free := s.free[channel]
+	if free.Before(now) {
+		free = now
+	}
+	s.free[channel] = free.Add(postEvery)
+	s.mu.Unlock()
+	return runbook.SystemClock{}.Wait(ctx, free.Sub(now)-(postBurst-1)*postEvery)
+}
 
 // retryError says that a later attempt can help, and when.
 type retryError struct {
 	after time.Duration
+	asked bool // Slack named the time
 	err   error
 }
 
@@ -57,11 +78,11 @@ func judge(err error) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &limited):
-		return &retryError{min(limited.RetryAfter, maxHold), err}
+		return &retryError{min(limited.RetryAfter, maxHold), true, err}
 	case errors.As(err, &status) && status.Code >= 500,
 		errors.As(err, &network),
 		errors.As(err, &refused) && (refused.Err == "internal_error" || refused.Err == "fatal_error" || refused.Err == "service_unavailable" || refused.Err == "request_timeout"):
-		return &retryError{time.Second, err}
+		return &retryError{time.Second, false, err}
 	}
 	return err
 }
@@ -76,7 +97,7 @@ func (s *sender) held(method string) time.Duration {
 // attempt makes one call, unless the method is on hold.
 func (s *sender) attempt(method string, call func() error) error {
 	if d := s.held(method); d > 0 {
-		return &retryError{d, fmt.Errorf("%s: on hold for %s, as Slack asked", method, d.Round(time.Second))}
+		return &retryError{d, true, fmt.Errorf("%s: on hold for %s, as Slack asked", method, d.Round(time.Second))}
 	}
 	err := judge(call())
 	var again *retryError
@@ -99,28 +120,32 @@ func (s *sender) insist(ctx context.Context, method string, call func() error) e
 		if err == nil || !errors.As(err, &again) || n == sendAttempts {
 			break
 		}
-		wait := time.NewTimer(again.after * time.Duration(n))
-		select {
-		case <-ctx.Done():
-			wait.Stop()
-			return errors.Join(err, ctx.Err())
-		case <-wait.C:
+		wait := again.after
+		if !again.asked {
+			wait *= time.Duration(n)
+		}
+		if werr := (runbook.SystemClock{}).Wait(ctx, wait); werr != nil {
+			return errors.Join(err, werr)
 		}
 	}
 	return err
 }
 
+// eventAnswer is the metadata of an answer to one person.
+const eventAnswer = "jwksbot_answer"
+
 // options are those of every message: fallback text, blocks, metadata, and no
-// unfolding of links.
+// unfolding of links. A message has blocks even if it is but a sentence, since
+// an update without any would leave the old ones in place.
 func (m message) options() []slack.MsgOption {
-	opts := []slack.MsgOption{slack.MsgOptionText(m.text(), false), slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl()}
-	if len(m.Blocks) > 0 {
-		opts = append(opts, slack.MsgOptionBlocks(m.Blocks...))
+	if len(m.Blocks) == 0 {
+		m.Blocks = []slack.Block{section(m.Text)}
 	}
-	if m.Metadata.EventType != "" {
-		opts = append(opts, slack.MsgOptionMetadata(m.Metadata))
+	if m.Metadata.EventType == "" {
+		m.Metadata = metadata(eventAnswer, "", "", "", "")
 	}
-	return opts
+	return []slack.MsgOption{slack.MsgOptionText(m.Text, false), slack.MsgOptionBlocks(m.Blocks...), slack.MsgOptionMetadata(m.Metadata),
+		slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl()}
 }
 
 // post sends a new message once and returns its timestamp. broadcast shows a
@@ -134,19 +159,26 @@ func (s *sender) post(ctx context.Context, channel, thread string, broadcast boo
 		}
 	}
 	err = s.attempt(methodPost, func() error {
+		if err := s.pace(ctx, channel); err != nil {
+			return err
+		}
 		_, ts, err = s.api.PostMessageContext(ctx, channel, opts...)
 		return err
 	})
 	return ts, err
 }
 
-// postSurely is post, repeated where that can help.
+// postSurely is post, repeated where that can help. A post whose answer was
+// lost may then stand there twice, which is better than not at all.
 func (s *sender) postSurely(ctx context.Context, channel, thread string, m message) (ts string, err error) {
 	opts := m.options()
 	if thread != "" {
 		opts = append(opts, slack.MsgOptionTS(thread))
 	}
 	err = s.insist(ctx, methodPost, func() error {
+		if err := s.pace(ctx, channel); err != nil {
+			return err
+		}
 		_, ts, err = s.api.PostMessageContext(ctx, channel, opts...)
 		return err
 	})
@@ -176,77 +208,4 @@ func slackCode(err error) string {
 		return refused.Err
 	}
 	return ""
-}
-
-// private answers somebody alone.
-func (b *Bot) private(ctx context.Context, from place, text string) {
-	b.privateMessage(ctx, from, message{Text: text})
-}
-
-// privateMessage answers somebody alone: over the response URL if there is
-// one, else in the channel, else directly. It must not fail in silence, so the
-// log is told if no way was open.
-func (b *Bot) privateMessage(ctx context.Context, from place, m message) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	var all []error
-	for _, way := range []func(context.Context, place, message) error{b.overURL, b.inChannel, b.directly} {
-		err := way(ctx, from, m)
-		if err == nil {
-			return
-		}
-		all = append(all, err)
-	}
-	b.Log.Error("a private answer could not be given", "user", from.user, "channel", from.channel, "error", errors.Join(all...))
-}
-
-func (b *Bot) overURL(ctx context.Context, from place, m message) error {
-	if from.responseURL == "" {
-		return errors.New("no response URL")
-	}
-	hook := &slack.WebhookMessage{Text: m.text(), ResponseType: slack.ResponseTypeEphemeral}
-	if len(m.Blocks) > 0 {
-		hook.Blocks = &slack.Blocks{BlockSet: m.Blocks}
-	}
-	if err := slack.PostWebhookCustomHTTPContext(ctx, from.responseURL, b.send.http, hook); err != nil {
-		return errors.New("the response URL refused it") // the URL itself is a secret
-	}
-	return nil
-}
-
-// text is the fallback of a message with blocks, or finished markup of one
-// without.
-func (m message) text() string {
-	if len(m.Blocks) > 0 {
-		return escape(m.Text)
-	}
-	return m.Text
-}
-
-func (b *Bot) inChannel(ctx context.Context, from place, m message) error {
-	if from.channel == "" || from.user == "" {
-		return errors.New("no channel")
-	}
-	opts := []slack.MsgOption{slack.MsgOptionText(m.text(), false)}
-	if len(m.Blocks) > 0 {
-		opts = append(opts, slack.MsgOptionBlocks(m.Blocks...))
-	}
-	if from.thread != "" {
-		opts = append(opts, slack.MsgOptionTS(from.thread))
-	}
-	_, err := b.API.PostEphemeralContext(ctx, from.channel, from.user, opts...)
-	return err
-}
-
-func (b *Bot) directly(ctx context.Context, from place, m message) error {
-	if from.user == "" {
-		return errors.New("no user")
-	}
-	opts := []slack.MsgOption{slack.MsgOptionText(m.text(), false)}
-	if len(m.Blocks) > 0 {
-		opts = append(opts, slack.MsgOptionBlocks(m.Blocks...))
-	}
-	// A user id as the channel is the conversation with the app (chat:write).
-	_, _, err := b.API.PostMessageContext(ctx, from.user, opts...)
-	return err
 }

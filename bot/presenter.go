@@ -3,7 +3,10 @@ package bot
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"sort"
+	"strings"
 	"time"
 
 	"jwksbot/runbook"
@@ -32,9 +35,7 @@ func (b *Bot) present(ctx context.Context) {
 	tick := time.NewTicker(presentEvery)
 	defer tick.Stop()
 	for {
-		if b.Present() {
-			p.reconcile(ctx)
-		}
+		p.reconcile(ctx)
 		select {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
@@ -49,6 +50,9 @@ func (b *Bot) present(ctx context.Context) {
 
 // reconcile shows every run whose message is behind, the important ones first.
 func (p *presenter) reconcile(ctx context.Context) {
+	if !p.bot.Present() {
+		return
+	}
 	runs, err := p.bot.Ledger.Runs(ctx, runbook.Filter{Unshown: true})
 	if err != nil {
 		if ctx.Err() == nil {
@@ -58,7 +62,7 @@ func (p *presenter) reconcile(ctx context.Context) {
 	}
 	sort.SliceStable(runs, func(i, j int) bool { return urgency(runs[i]) < urgency(runs[j]) })
 	for _, run := range runs {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || !p.bot.Present() {
 			return
 		}
 		if p.due(run) {
@@ -95,7 +99,7 @@ func (p *presenter) due(run runbook.Run) bool {
 }
 
 func (p *presenter) guarded(ctx context.Context, run runbook.Run) {
-	err := p.show(ctx, run)
+	err := p.recovered(ctx, run)
 	if err == nil {
 		delete(p.slow, run.ID)
 		p.seen[run.ID] = run.State
@@ -112,53 +116,117 @@ func (p *presenter) guarded(ctx context.Context, run runbook.Run) {
 	}
 	p.slow[run.ID] = wait
 	p.next[run.ID] = time.Now().Add(wait)
-	p.bot.Log.Warn("a run's message is behind", "run", run.ID, "state", run.State, "again_in", wait, "error", err)
+	p.bot.Log.Warn("a run's message is behind", "run", run.ID, "state", run.State, "again_in_ms", wait.Milliseconds(), "error", err)
 }
+
+// showWithin bounds the calls for one run. They are not broken off by the end
+// of the program: Slack might carry one out after a later update.
+const showWithin = 15 * time.Second
+
+// recovered is show, where a panic is an error like others: it must not end the
+// program, and not the messages of other runs either.
+func (p *presenter) recovered(ctx context.Context, run runbook.Run) (err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), showWithin)
+	defer cancel()
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return p.show(ctx, run)
+}
+
+// oldNews is how long ago a run must have ended so that it gets no message any
+// more, if it never had one: it was carried out where no bot was.
+const oldNews = 24 * time.Hour
 
 // show brings one message up to date and remembers what it shows.
 func (p *presenter) show(ctx context.Context, run runbook.Run) error {
 	b := p.bot
-	post, err := p.place(ctx, run)
+	if run.Post.TS == "" && run.State.Ended() && b.Clock.Now().Sub(run.EndedAt) > oldNews {
+		return b.Ledger.MarkShown(ctx, run.ID, run.Version, run.Post)
+	}
+	post, err := p.message(ctx, run)
 	if err != nil {
 		return err
 	}
-	m := runMessage(run, b.Clock.Now())
-	if post.TS != "" {
-		err = b.send.update(ctx, post.Channel, post.TS, m)
-		if code := slackCode(err); code == "message_not_found" || code == "cant_update_message" || code == "channel_not_found" {
-			post.TS, post.Evidence, post.Reminder = "", "", "" // it was deleted, or is not ours: show it anew
+	if post != run.Post {
+		// The message is there: remember it before anything else can fail.
+		if err := p.remember(ctx, run, post); err != nil {
+			return err
 		}
 	}
-	if post.TS == "" {
-		post.TS, err = b.send.post(ctx, post.Channel, "", false, m)
-	}
-	if err != nil {
+	if err := p.remind(ctx, run, &post); err != nil {
 		return err
 	}
-	// The message is there: remember it before anything else can fail.
-	if err := b.Ledger.MarkShown(ctx, run.ID, run.Version-1, post); err != nil {
-		return err
-	}
-	if err := p.thread(ctx, run, &post); err != nil {
+	if err := p.evidence(ctx, run, &post); err != nil {
 		return err
 	}
 	return b.Ledger.MarkShown(ctx, run.ID, run.Version, post)
 }
 
-// place finds the channel of a run's message: the run's own, else its target's.
-func (p *presenter) place(ctx context.Context, run runbook.Run) (runbook.Post, error) {
+// remember keeps where things stand while the run still counts as not shown.
+func (p *presenter) remember(ctx context.Context, run runbook.Run, post runbook.Post) error {
+	return p.bot.Ledger.MarkShown(ctx, run.ID, run.Version-1, post)
+}
+
+// message posts or updates the run's message and returns where it stands. A
+// channel that turns out to be closed is left for the target's.
+func (p *presenter) message(ctx context.Context, run runbook.Run) (runbook.Post, error) {
+	m := runMessage(run, p.bot.Clock.Now())
+	refused := ""
+	for {
+		post, err := p.place(ctx, run, refused)
+		if err != nil {
+			return post, err
+		}
+		post, err = p.put(ctx, post, m)
+		if !closed(slackCode(err)) || refused != "" {
+			return post, err
+		}
+		refused = post.Channel
+		p.bot.places.forget(refused)
+	}
+}
+
+// put updates the message; one that was deleted, or is not ours, is posted anew.
+func (p *presenter) put(ctx context.Context, post runbook.Post, m message) (runbook.Post, error) {
+	if post.TS != "" {
+		err := p.bot.send.update(ctx, post.Channel, post.TS, m)
+		switch slackCode(err) {
+		case "message_not_found", "cant_update_message", "edit_window_closed":
+			post = runbook.Post{Channel: post.Channel}
+		default:
+			return post, err
+		}
+	}
+	ts, err := p.bot.send.post(ctx, post.Channel, "", false, m)
+	post.TS = ts
+	return post, err
+}
+
+// place finds the channel of a run's message: where it stands, else the
+// channel of the request, else its target's. refused is a channel that Slack
+// has just said no about.
+func (p *presenter) place(ctx context.Context, run runbook.Run, refused string) (runbook.Post, error) {
 	b, post := p.bot, run.Post
-	var here *notHere
 	if post.Channel != "" {
-		id, err := b.places.resolve(ctx, post.Channel)
-		if err == nil && post.TS == "" {
+		err := error(&notHere{})
+		id, rerr := b.places.resolve(ctx, post.Channel)
+		switch {
+		case rerr != nil:
+			err = rerr
+		case id == refused:
+		case post.TS != "":
+			err = nil
+		default:
 			err = b.places.postable(ctx, id)
 		}
 		if err == nil {
 			post.Channel = id
 			return post, nil
 		}
-		if !errors.As(err, &here) {
+		if here := (*notHere)(nil); !errors.As(err, &here) {
 			return post, err
 		}
 	}
@@ -170,37 +238,50 @@ func (p *presenter) place(ctx context.Context, run runbook.Run) (runbook.Post, e
 	if err != nil {
 		return post, err
 	}
-	if id != post.Channel {
-		b.Log.Warn("a run's channel is closed to the bot; its message goes to the target's channel", "run", run.ID, "channel", post.Channel)
-		post = runbook.Post{Channel: id}
+	if id == refused {
+		return post, fmt.Errorf("channel %q takes no message of the bot: invite it there", t.Channel)
 	}
-	return post, b.places.postable(ctx, id)
+	if post.Channel != "" && id != post.Channel {
+		b.Log.Warn("a run's channel is closed to the bot; its message goes to the target's channel", "run", run.ID, "channel", post.Channel)
+	}
+	return runbook.Post{Channel: id}, b.places.postable(ctx, id)
 }
 
-// thread adds what belongs below the message: one reminder while it waits, and
-// the evidence once it has ended.
-func (p *presenter) thread(ctx context.Context, run runbook.Run, post *runbook.Post) error {
+// remind calls the approvers once, in the thread, when half of the time is over.
+func (p *presenter) remind(ctx context.Context, run runbook.Run, post *runbook.Post) error {
 	b := p.bot
-	if run.State == runbook.StatePending && run.RemindAt.IsZero() && post.Reminder == "" {
-		var approvers []string
-		if t, err := b.Desk.Target(run.Target); err == nil {
-			approvers = t.Policy.Approvers
-		}
-		ts, err := b.send.post(ctx, post.Channel, post.TS, true, reminderMessage(run, approvers, b.Clock.Now()))
-		if err != nil {
-			return err
-		}
-		post.Reminder = ts
-	}
-	if !run.State.Ended() || post.Evidence != "" {
+	if run.State != runbook.StatePending || !run.RemindAt.IsZero() || post.Reminder != "" {
 		return nil
 	}
-	for _, m := range runThreadMessages(run) {
-		ts, err := b.send.post(ctx, post.Channel, post.TS, false, m)
+	var approvers []string
+	if t, err := b.Desk.Target(run.Target); err == nil {
+		approvers = t.Policy.Approvers
+	}
+	ts, err := b.send.post(ctx, post.Channel, post.TS, true, reminderMessage(run, approvers, b.Clock.Now()))
+	if err != nil {
+		return err
+	}
+	post.Reminder = ts
+	return p.remember(ctx, run, *post)
+}
+
+// evidence puts the proof of an ended run into its thread, once. Post.Evidence
+// lists the timestamps of what stands there already, with commas between.
+func (p *presenter) evidence(ctx context.Context, run runbook.Run, post *runbook.Post) error {
+	there := 0
+	if post.Evidence != "" {
+		there = 1 + strings.Count(post.Evidence, ",")
+	}
+	messages := runThreadMessages(run)
+	for _, m := range messages[min(there, len(messages)):] {
+		ts, err := p.bot.send.post(ctx, post.Channel, post.TS, false, m)
 		if err != nil {
 			return err
 		}
-		post.Evidence = ts
+		post.Evidence = strings.TrimPrefix(post.Evidence+","+ts, ",")
+		if err := p.remember(ctx, run, *post); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -14,6 +15,9 @@ import (
 // callbackPick is the small modal in which a target is picked for a shortcut.
 const callbackPick = "pick_target"
 
+// limitHome is how many blocks a Home tab holds (docs.slack.dev/surfaces/app-home).
+const limitHome = 100
+
 const (
 	blockPick  = "target"
 	actionPick = "target"
@@ -23,7 +27,7 @@ const (
 // slash commands do not work in threads.
 func (b *Bot) shortcut(ctx context.Context, from place, call slack.InteractionCallback) error {
 	if call.CallbackID != callbackShortcut {
-		return nil
+		return &runbook.Refusal{Code: "unknown_shortcut", Text: "jwksbot does not know this shortcut; it may be of another version. Use `/jwks-check`."}
 	}
 	from.thread = call.Message.ThreadTimestamp
 	if from.thread == "" {
@@ -39,8 +43,8 @@ func (b *Bot) shortcut(ctx context.Context, from place, call slack.InteractionCa
 // pickModal asks for a target; it remembers the thread, which grants nothing.
 func pickModal(targets []string, from place) slack.ModalViewRequest {
 	options := make([]*slack.OptionBlockObject, 0, len(targets))
-	for _, t := range targets[:min(len(targets), 100)] {
-		options = append(options, slack.NewOptionBlockObject(t, plainText(t, 75), nil))
+	for _, t := range targets[:min(len(targets), limitOptions)] {
+		options = append(options, slack.NewOptionBlockObject(clip(t, limitOption), plainText(t, limitOption), nil))
 	}
 	choice := slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, nil, actionPick, options...)
 	choice.InitialOption = options[0]
@@ -80,27 +84,23 @@ func decodeEvent(env Envelope) (homeEvent, error) {
 
 // publishHome shows targets, requests that wait, and the latest runs.
 func (b *Bot) publishHome(ctx context.Context, user string) error {
-	var names []string
-	for _, name := range b.Desk.Targets() {
-		if _, err := b.Desk.View(ctx, name, user); err == nil {
-			names = append(names, name)
-		}
-	}
 	view := slack.HomeTabViewRequest{Type: slack.VTHomeTab}
-	if len(names) == 0 {
-		view.Blocks.BlockSet = []slack.Block{section("jwksbot looks after signing keys in caches. You may not see any of its targets.")}
-	} else {
-		runs, err := b.Ledger.Runs(ctx, runbook.Filter{Limit: 20})
+	names, err := b.visible(ctx, user)
+	var refusal *runbook.Refusal
+	switch {
+	case errors.As(err, &refusal):
+		view.Blocks.BlockSet = []slack.Block{section("jwksbot looks after signing keys in caches."), section(refusalText(refusal))}
+	case err != nil:
+		return err
+	default:
+		runs, err := b.newest(ctx, names)
 		if err != nil {
 			return err
 		}
-		if runs, err = b.visible(ctx, user, runs); err != nil {
-			return err
-		}
-		view.Blocks.BlockSet = append(statusMessage(names, runs, b.Clock.Now()).Blocks, historyMessage(runs).Blocks...)
+		view.Blocks.BlockSet = append(statusMessage(names, runs, b.Clock.Now()).Blocks, historyMessage(runs[:min(len(runs), maxRunsShown)]).Blocks...)
 	}
-	view.Blocks.BlockSet = view.Blocks.BlockSet[:min(len(view.Blocks.BlockSet), 100)]
-	_, err := b.API.PublishViewContext(ctx, slack.PublishViewContextRequest{UserID: user, View: view})
+	view.Blocks.BlockSet = view.Blocks.BlockSet[:min(len(view.Blocks.BlockSet), limitHome)]
+	_, err = b.API.PublishViewContext(ctx, slack.PublishViewContextRequest{UserID: user, View: view})
 	if err != nil {
 		return fmt.Errorf("views.publish: %w", err)
 	}

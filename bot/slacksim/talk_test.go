@@ -128,10 +128,10 @@ func TestShortcut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := sim.Shortcut("U0ONCALL", "inc-bridge", ts, "jwks_check_here"); d.Err != nil {
+	if d := sim.Shortcut("U0ONCALL", "inc-bridge", ts, "check_here"); d.Err != nil {
 		t.Fatal(d.Err)
 	}
-	if cb := <-got; cb.Type != slack.InteractionTypeMessageAction || cb.CallbackID != "jwks_check_here" || cb.Message.Text != "is it the keys?" || cb.ResponseURL == "" {
+	if cb := <-got; cb.Type != slack.InteractionTypeMessageAction || cb.CallbackID != "check_here" || cb.Message.Text != "is it the keys?" || cb.ResponseURL == "" {
 		t.Errorf("callback = %+v", cb)
 	}
 }

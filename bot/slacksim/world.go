@@ -131,7 +131,7 @@ func DefaultCommands() []CommandHelp {
 
 // DefaultShortcuts is the message shortcut of jwksbot.
 func DefaultShortcuts() []Shortcut {
-	return []Shortcut{{CallbackID: "jwks_check_here", Name: "Run JWKS check here"}}
+	return []Shortcut{{CallbackID: "check_here", Name: "Run JWKS check here"}}
 }
 
 // DefaultScopes is the least that jwksbot works with.

@@ -29,6 +29,7 @@ func (w *world) openOffice(ctx context.Context, p *parts, people runbook.Directo
 	if err != nil {
 		return nil, err
 	}
+	p.runner.Remember(j)
 	o := &office{parts: p, journal: j, keeper: runbook.NewKeeper(j, p.clock)}
 	o.desk, err = runbook.NewDesk(runbook.DeskSettings{Targets: p.targets, Runner: p.runner, Ledger: j, People: people, Clock: p.clock})
 	if err != nil {
@@ -74,7 +75,7 @@ func (w *world) terminalOffice(ctx context.Context) (*office, terminalPeople, er
 	}
 	people := terminalPeople{people: cfg.People}
 	if cfg.Slack.BotToken != "" {
-		people.slack = bot.NewDirectory(slackAPI(cfg, w.getenv("SLACK_API_URL")), clock)
+		people.slack = bot.NewDirectory(slackAPI(cfg, w.getenv("SLACK_API_URL")))
 	}
 	o, err := w.openOffice(ctx, p, people)
 	if err != nil {

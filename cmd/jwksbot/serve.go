@@ -46,14 +46,14 @@ func (c *config) needSlack() error {
 
 // serve puts the bot around the office and runs everything until it ends.
 func (w *world) serve(ctx context.Context, p *parts, api *slack.Client) (err error) {
-	dir := bot.NewDirectory(api, p.clock)
+	dir := bot.NewDirectory(api)
 	o, err := w.openOffice(ctx, p, dir)
 	if err != nil {
 		p.close()
 		return err
 	}
 	defer func() { err = errors.Join(err, o.close()) }()
-	b, err := bot.New(bot.Settings{API: api, Desk: o.desk, Ledger: o.journal, Directory: dir, Clock: p.clock, Log: w.log, Present: o.journal.Executing})
+	b, err := bot.New(bot.Settings{API: api, Desk: o.desk, Ledger: o.journal, Clock: p.clock, Log: w.log, Present: o.journal.Executing})
 	if err != nil {
 		return err
 	}
