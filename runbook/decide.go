@@ -204,7 +204,7 @@ func (d *Desk) proposeAnew(ctx context.Context, run Run, c Click, now Plan, why 
 		if r.Generation != run.Generation {
 			return nil, refuse(RefusedChanged, "The plan was replaced while you decided. Look at the new one.")
 		}
-		r.propose(now)
+		r.propose(now, at)
 		return []AuditEntry{r.audit(at, c.By, "replan", why)}, nil
 	})
 	if err != nil {

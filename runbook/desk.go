@@ -273,6 +273,8 @@ func judgePlan(report Report, plan Plan, override string) error {
 		return refuse(RefusedUnsafe, "Refused: %s", v.Summary)
 	case report.Evidence.Cached == nil:
 		return refuse(RefusedUnread, "Refused: the cache could not be read, so nobody can say what would be deleted (%s).", report.Evidence.Unread[StepCachedKeys])
+	case report.Evidence.Cached.Truncated:
+		return refuse(RefusedUnread, "Refused: more entries match than can be listed and copied (%s were), so a flush could not be undone or proven. Narrow cache.keys, or raise snapshot.max_entries and snapshot.max_bytes.", plural(len(report.Evidence.Cached.Entries), "entry", "entries"))
 	case plan.Advice != "" && override == "":
 		return refuse(RefusedOverride, "The verdict is %s, and it advises against a flush: %s. To do it all the same, request it again with an override and its own reason.", v.ID, plan.Advice)
 	case len(plan.Entries) == 0 && plan.Scope == ScopeKeys && v.Advises(FlushCache):

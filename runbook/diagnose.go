@@ -49,6 +49,7 @@ var rules = []func(*facts) (Verdict, bool){
 	(*facts).staleCache,
 	(*facts).cacheUnreadable,
 	(*facts).refetchThrottled,
+	(*facts).removedTooEarly,
 	(*facts).staleMemory,
 	(*facts).unknownIssuer,
 	(*facts).unknownKids,
@@ -271,6 +272,11 @@ func (f *facts) staleCache() (Verdict, bool) {
 func (f *facts) stale(c comparison, lost []Key) Verdict {
 	v := critical(StaleCache, "The cache still serves an old key set: %s lacks live key %s%s. A flush will help.", c.name(), quoteAll(kidsOf(lost)), f.failingText(lost))
 	v.Because = append(v.Because, fmt.Sprintf("live: %s", quoteAll(kidsOf(f.live.Keys))), fmt.Sprintf("%s: %s%s", c.name(), quoteAll(kidsOf(c.set.Keys)), c.heals()))
+	for _, k := range lost {
+		if line := f.appeared(k); line != "" {
+			v.Because = append(v.Because, line)
+		}
+	}
 	v.Because = append(v.Because, f.failureLine()...)
 	v.Recommended = []Mitigation{FlushCache}
 	v.Against = []Advice{{RestartAuthoriser, "a restarted authoriser would read the same old entry; restart only if failures go on after the flush"}}

@@ -8,6 +8,8 @@ type Evidence struct {
 	Cached  *CacheEvidence
 	Logged  *LogEvidence
 	Traffic *TrafficEvidence
+	History []Sighting // live keys of earlier checks
+	At      time.Time  // when the checks began
 	// Unread says why a configured step could not read, by its name. Steps that
 	// are not configured are not in it.
 	Unread map[string]string

@@ -60,7 +60,7 @@ func (k *Keeper) turn(ctx context.Context, id string, now time.Time) error {
 			r.RemindAt = time.Time{}
 			return []AuditEntry{r.audit(now, AuditSelf, "reminder", "half of the time to decide is over")}, nil
 		case r.State == StatePending:
-			r.Outcome = fmt.Sprintf("Nobody decided within %s. Nothing was touched.", Duration(r.ExpiresAt.Sub(r.CreatedAt)))
+			r.Outcome = fmt.Sprintf("Nobody decided within %s. Nothing was touched.", Duration(r.ExpiresAt.Sub(r.opened())))
 		default:
 			r.Outcome = fmt.Sprintf("It was approved but could not start within %s. Nothing was touched; check again before you request it anew.", Duration(startWithin))
 		}

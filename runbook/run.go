@@ -117,6 +117,7 @@ type Run struct {
 	Decisions []Decision `json:"decisions"`
 
 	CreatedAt  time.Time `json:"created_at"`
+	ProposedAt time.Time `json:"proposed_at,omitzero"` // when the present plan replaced an earlier one
 	ExpiresAt  time.Time `json:"expires_at"`
 	RemindAt   time.Time `json:"remind_at"` // zero: reminded, or no reminder
 	ApprovedAt time.Time `json:"approved_at,omitzero"`
@@ -174,6 +175,14 @@ type Receipt struct {
 	Proof     []string  `json:"proof"`   // single facts that were read back
 	StartedAt time.Time `json:"started_at"`
 	EndedAt   time.Time `json:"ended_at"`
+}
+
+// opened is when the present plan was put before the approvers.
+func (r Run) opened() time.Time {
+	if r.ProposedAt.IsZero() {
+		return r.CreatedAt
+	}
+	return r.ProposedAt
 }
 
 // Approvals returns who approved the present generation, in order.
@@ -256,15 +265,17 @@ func (r *Run) Apply(t Transition, now time.Time) error {
 		r.Outcome = t.Outcome
 	}
 	if t.Plan != nil {
-		r.propose(*t.Plan)
+		r.propose(*t.Plan, now)
 	}
 	r.Progress = Progress{}
 	return nil
 }
 
 // propose puts a new plan before the approvers; what was decided before does
-// not count for it.
-func (r *Run) propose(p Plan) {
+// not count for it, and they have the whole time to decide again.
+func (r *Run) propose(p Plan, now time.Time) {
+	window := r.ExpiresAt.Sub(r.opened())
+	r.ProposedAt, r.ExpiresAt, r.RemindAt = now, now.Add(window), now.Add(window/2)
 	r.Plan = p
 	r.Generation++
 	r.ApprovedAt, r.StartBy = time.Time{}, time.Time{}

@@ -25,9 +25,11 @@ type Runner struct {
 	onPanic  func(step string, value any, stack []byte)
 	deadline time.Duration // of each step, in real time
 	grace    time.Duration // after it, for a step that is just about to return
+	history  history       // nil: nothing is remembered
 
 	mu      sync.Mutex
 	reports map[string]*pending
+	turns   map[string]chan struct{} // one check at a time per target, whatever the question
 }
 
 // pending is a report that is being made, or was made not long ago.
@@ -40,8 +42,13 @@ type pending struct {
 // NewRunner returns a runner under the clock. onPanic, if not nil, is told of
 // a step that panicked; the check goes on without it.
 func NewRunner(clock Clock, onPanic func(step string, value any, stack []byte)) *Runner {
-	return &Runner{clock: clock, onPanic: onPanic, deadline: stepDeadline, grace: time.Second, reports: map[string]*pending{}}
+	return &Runner{clock: clock, onPanic: onPanic, deadline: stepDeadline, grace: time.Second,
+		reports: map[string]*pending{}, turns: map[string]chan struct{}{}}
 }
+
+// Remember makes the runner keep the live keys of every check, and use what
+// earlier ones saw. It must be called before the first check.
+func (r *Runner) Remember(h history) { r.history = h }
 
 // Ask is what somebody wants checked.
 type Ask struct {
@@ -67,8 +74,12 @@ func (r *Runner) check(ctx context.Context, t *Target, ask Ask, rep Reporter, ma
 	p, mine := r.claim(t.Name, ask, maxAge)
 	if mine {
 		// Others may wait for this report: it must not die with its first caller.
-		report := r.run(context.WithoutCancel(ctx), t, ask, rep)
-		r.finish(p, report)
+		report := Report{Target: t.Name}
+		defer func() { r.finish(p, report) }() // also when the reporter panics
+		turn := r.turn(t.Name)
+		turn <- struct{}{}
+		defer func() { <-turn }()
+		report = r.run(context.WithoutCancel(ctx), t, ask, rep)
 		return report, nil
 	}
 	select {
@@ -79,6 +90,17 @@ func (r *Runner) check(ctx context.Context, t *Target, ask Ask, rep Reporter, ma
 	case <-ctx.Done():
 		return Report{}, ctx.Err()
 	}
+}
+
+// turn lets one check of a target run at a time, so that different questions
+// together cannot drain the account's log quota either.
+func (r *Runner) turn(target string) chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.turns[target] == nil {
+		r.turns[target] = make(chan struct{}, 1)
+	}
+	return r.turns[target]
 }
 
 func (r *Runner) finish(p *pending, report Report) {
@@ -167,7 +189,7 @@ func (r *Runner) run(ctx context.Context, t *Target, ask Ask, rep Reporter) Repo
 		go func() { results <- numbered{i, r.step(ctx, c, q)} }()
 	}
 	report := Report{Target: t.Name, JWKSURL: t.JWKSURL, Question: q, Steps: make([]Result, len(checks)), StartedAt: start}
-	report.Evidence.Unread = map[string]string{}
+	report.Evidence.Unread, report.Evidence.At = map[string]string{}, start
 	for range checks {
 		res := <-results
 		report.Steps[res.i] = res.Result
@@ -177,6 +199,8 @@ func (r *Runner) run(ctx context.Context, t *Target, ask Ask, rep Reporter) Repo
 		}
 		rep.Step(res.Result)
 	}
+	r.recall(ctx, t.Name, &report.Evidence)
+	r.remember(ctx, t.Name, &report.Evidence, start)
 	report.Diagnosis = Diagnose(report.Evidence)
 	report.judge()
 	report.Duration = r.clock.Now().Sub(start)

@@ -31,6 +31,14 @@ func (c checkCmd) Run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
+	// What earlier checks saw sharpens the verdict; a journal that cannot be
+	// opened here must not stand in the way of the check.
+	if j, err := w.openJournal(ctx, cfg, p.clock); err != nil {
+		w.log.Warn("this check is not remembered", "error", err)
+	} else {
+		p.runner.Remember(j)
+		defer func() { err := j.Close(ctx); w.logIf("journal", err) }()
+	}
 	var rep runbook.Reporter = runbook.Silent{}
 	if !c.JSON && w.terminal {
 		rep = &stepPrinter{w: w}

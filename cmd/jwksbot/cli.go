@@ -124,6 +124,13 @@ func newLogger(w *world, debug bool) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w.stderr, opts))
 }
 
+// logIf logs what went wrong where it changes nothing for the caller.
+func (w *world) logIf(what string, err error) {
+	if err != nil {
+		w.log.Warn(what, "error", err)
+	}
+}
+
 // exit says what went wrong, once, and picks the code.
 func (w *world) exit(err error) int {
 	if err == nil {

@@ -90,6 +90,14 @@ CREATE TABLE snapshots (
 	PRIMARY KEY (run_id, seq)
 );
 CREATE INDEX snapshots_name ON snapshots (run_id, name, shard);
+CREATE TABLE sightings (
+	target     TEXT NOT NULL,
+	thumbprint TEXT NOT NULL,
+	kid        TEXT NOT NULL,
+	first_seen TIME,
+	last_seen  TIME,
+	PRIMARY KEY (target, thumbprint, kid)
+);
 CREATE TABLE holder (id INTEGER PRIMARY KEY, epoch BIGINT NOT NULL, name TEXT NOT NULL, since TIME);
 INSERT INTO holder VALUES (1, 0, '', NULL);
 `}

@@ -1,0 +1,91 @@
+package runbook
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+)
+
+// rememberer is a history in memory.
+type rememberer struct{ list []Sighting }
+
+func (m *rememberer) Seen(_ context.Context, _ string, keys []Key, at time.Time) error {
+	for _, k := range keys {
+		found := false
+		for i := range m.list {
+			if m.list[i].Thumbprint == k.Thumbprint && m.list[i].Kid == k.Kid {
+				m.list[i].LastSeen, found = at, true
+			}
+		}
+		if !found {
+			m.list = append(m.list, Sighting{Kid: k.Kid, Thumbprint: k.Thumbprint, FirstSeen: at, LastSeen: at})
+		}
+	}
+	return nil
+}
+
+func (m *rememberer) Sightings(context.Context, string) ([]Sighting, error) {
+	return append([]Sighting(nil), m.list...), nil
+}
+
+func keySet(kids ...string) KeySet {
+	s := KeySet{Shape: ShapeSet, Usable: len(kids)}
+	for _, kid := range kids {
+		s.Keys = append(s.Keys, Key{Kid: kid, Thumbprint: "print of " + kid, Kty: "RSA", Alg: "RS256", Use: "sig", Usable: true})
+	}
+	return s
+}
+
+func failuresOn(at time.Time, kid string, n int) *LogEvidence {
+	return &LogEvidence{Since: at.Add(-time.Hour), Until: at, Pages: 1, Count: n, Classes: map[string]int{ClassUnknownKid: n},
+		Kids: []KidCount{{Kid: kid, Count: n}}, PerMinute: []MinuteCount{{At: at.Add(-time.Minute), Count: n}}}
+}
+
+func TestRemovedTooEarlyNeedsASightingWithinATokensLife(t *testing.T) {
+	at := time.Date(2026, 2, 14, 3, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name string
+		seen []Sighting
+		want VerdictID
+	}{
+		{"seen an hour ago", []Sighting{{Kid: "old", Thumbprint: "print of old", FirstSeen: at.Add(-48 * time.Hour), LastSeen: at.Add(-time.Hour)}}, RemovedTooEarly},
+		{"seen two days ago", []Sighting{{Kid: "old", Thumbprint: "print of old", FirstSeen: at.Add(-72 * time.Hour), LastSeen: at.Add(-48 * time.Hour)}}, Inconclusive},
+		{"never seen", nil, Inconclusive},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e := Evidence{At: at, History: tt.seen, Logged: failuresOn(at, "old", 40)}
+			e.Live = &LiveEvidence{Probes: []Probe{{Status: 200, Set: keySet("new")}}}
+			e.Cached = &CacheEvidence{Shards: []Shard{{Name: "0001"}}, Entries: []Entry{{Name: "jwks:current", TTL: time.Hour,
+				Reading: Reading{Content: ContentKeys, Set: keySet("new")}}}}
+			if got := Diagnose(e).Verdict; got.ID != tt.want {
+				t.Errorf("verdict %s (%s), want %s", got.ID, got.Summary, tt.want)
+			}
+		})
+	}
+}
+
+// The runner must read what earlier checks saw before it adds its own: a key
+// that appears now is new, not long known.
+func TestTheRunnerRemembersLiveKeys(t *testing.T) {
+	clock, memory := newClock(), &rememberer{}
+	r := NewRunner(clock, nil)
+	r.Remember(memory)
+	live := keySet("old")
+	target := &Target{Name: "production", Live: probeFunc(func(context.Context) Probe { return Probe{Status: 200, Set: live} })}
+	check(t, r, target, Ask{Anew: true})
+	clock.advance(time.Hour)
+	live = keySet("new")
+	report := check(t, r, target, Ask{Anew: true})
+	if len(report.Evidence.History) != 1 || report.Evidence.History[0].Kid != "old" {
+		t.Errorf("history of the second check is %v, want the first one's key alone", report.Evidence.History)
+	}
+	if len(memory.list) != 2 {
+		t.Errorf("remembered %v, want both keys", memory.list)
+	}
+	clock.advance(14 * time.Minute)
+	f := gather(check(t, r, target, Ask{Anew: true}).Evidence)
+	if got := f.appeared(live.Keys[0]); !strings.Contains(got, "14 min ago") {
+		t.Errorf("appeared says %q", got)
+	}
+}

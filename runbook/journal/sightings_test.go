@@ -1,0 +1,46 @@
+package journal
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"jwksbot/runbook"
+)
+
+func TestSightingsKeepTheFirstAndTheLastTime(t *testing.T) {
+	eachEngine(t, func(t *testing.T, url string) {
+		j, ctx := open(t, url), t.Context()
+		at := time.Date(2026, 2, 14, 3, 0, 0, 0, time.UTC)
+		a, b := runbook.Key{Kid: "a+/=", Thumbprint: "ta"}, runbook.Key{Kid: "b", Thumbprint: "tb"}
+		for i, keys := range [][]runbook.Key{{a}, {a, b}, {b, {Kid: "no thumbprint"}}} {
+			if err := j.Seen(ctx, "production", keys, at.Add(time.Duration(i)*time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := j.Seen(ctx, "production", []runbook.Key{a}, at); err != nil { // a late report of an earlier check
+			t.Fatal(err)
+		}
+		got, err := j.Sightings(ctx, "production")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []runbook.Sighting{
+			{Kid: "a+/=", Thumbprint: "ta", FirstSeen: at, LastSeen: at.Add(time.Hour)},
+			{Kid: "b", Thumbprint: "tb", FirstSeen: at.Add(time.Hour), LastSeen: at.Add(2 * time.Hour)},
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("sightings (-want +got):\n%s", diff)
+		}
+		if other, err := j.Sightings(ctx, "staging"); err != nil || len(other) != 0 {
+			t.Errorf("another target knows %v, %v", other, err)
+		}
+		if err := j.Seen(ctx, "production", []runbook.Key{b}, at.Add(9*24*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err = j.Sightings(ctx, "production"); err != nil || len(got) != 1 || got[0].Kid != "b" {
+			t.Errorf("a key that is long gone is still remembered: %v, %v", got, err)
+		}
+	})
+}
