@@ -203,6 +203,9 @@ func stepLines(r runbook.Run) []string {
 // endBlocks show how a run ended, what was done, and what to do next.
 func endBlocks(r runbook.Run) []slack.Block {
 	blocks := []slack.Block{section(bold(endSentence(r)))}
+	if d, ok := r.Decided(); ok && d.Reason != "" && (r.State == runbook.StateDenied || r.State == runbook.StateWithdrawn) {
+		blocks = append(blocks, section("*Why it was "+string(r.State)+":* "+quoted(d.Reason, limitSentence)))
+	}
 	if len(r.Receipts) > 0 || r.State == runbook.StateFailed {
 		blocks = append(blocks, titled("What was done", stepLines(r), linesDone, roomDone))
 	}
@@ -225,11 +228,7 @@ func endSentence(r runbook.Run) string {
 	d, decided := r.Decided()
 	if decided && (r.State == runbook.StateDenied || r.State == runbook.StateWithdrawn) {
 		verb := map[runbook.State]string{runbook.StateDenied: "Denied", runbook.StateWithdrawn: "Withdrawn"}[r.State]
-		s := verb + " by " + mention(d.By) + " at " + atTime(d.At) + "."
-		if d.Reason != "" {
-			s = verb + " by " + mention(d.By) + " at " + atTime(d.At) + ": “" + quoted(d.Reason, limitSentence) + "”."
-		}
-		return s + " Nothing was touched."
+		return verb + " by " + mention(d.By) + " at " + atTime(d.At) + ". Nothing was touched."
 	}
 	return prose(r.Outcome, limitVerdict)
 }
