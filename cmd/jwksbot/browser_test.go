@@ -24,10 +24,16 @@ const (
 	onError  = `[data-testid="input-error"]`
 )
 
+// patience ends a wait. The longest is for the rate of 100 %: those who still
+// hold a token of the old key must come back once, and the panel's 20 seconds
+// must pass after that.
+const patience = 150 * time.Second
+
 // TestDemoPage plays the main job as people do it, in a real browser: found,
 // proven, requested, refused to those who may not, approved, flushed, proven
 // fixed, and a second approval answered with who decided.
 func TestDemoPage(t *testing.T) {
+	t.Parallel()
 	p := openPage(t, "stale", "U0ONCALL")
 	before := p.stage.drill.State()
 	p.until("sign-ins to fail", `parseFloat(document.querySelector('#success-rate').innerText) < 90`)
@@ -37,7 +43,7 @@ func TestDemoPage(t *testing.T) {
 	p.shows(onReport, slices.Concat([]string{"What to do"}, missing(before.LiveKids, before.CachedKids), before.CachedKids)...)
 	p.threadSettles()
 	p.shot("1-check")
-	p.small("check")
+	p.small("check", 930)
 	p.click(`#messages [data-testid="open-thread"]`)
 	p.shows("#thread", "cached")
 	p.shot("2-evidence")
@@ -55,7 +61,7 @@ func TestDemoPage(t *testing.T) {
 	}
 	p.threadSettles()
 	p.shot("9-proof")
-	p.small("proof")
+	p.small("proof", 780)
 	p.dark("10-proof-dark")
 
 	p.lateApproval()
@@ -78,7 +84,7 @@ func (p *page) requestFlush() {
 	p.do(chromedp.WaitVisible(`#messages [data-action-id="approve"]`))
 	p.shows(onReport, "Approval needed", "INC-2026-0214-001", "0 of 1")
 	p.shot("5-card")
-	p.small("approve")
+	p.small("approve", 780)
 	p.dark("5-card-dark")
 }
 
@@ -117,12 +123,13 @@ func (p *page) lateApproval() {
 		p.Fatal(d.Err)
 	}
 	p.do(chromedp.Navigate(p.stage.url+"/?as=U0LEAD2"), chromedp.WaitVisible("#composer"))
-	p.shows(onNote, "Already decided", "Sam Okoro")
+	p.shows(onNote, "Already decided", "sam approved it")
 	p.shot("11-late")
 }
 
 // TestDemoPageDenied is the other end of a request: no, and why.
 func TestDemoPageDenied(t *testing.T) {
+	t.Parallel()
 	p := openPage(t, "stale", "U0LEAD")
 	before := p.stage.drill.State()
 	if d := p.stage.sim.Command("U0ONCALL", "C0BRIDGE", "/jwks-flush production INC-2026-0214-001 sign-ins fail"); d.Err != nil {
@@ -134,7 +141,7 @@ func TestDemoPageDenied(t *testing.T) {
 		chromedp.SendKeys(`#modal [data-action-id="deny_reason"]`, "The vendor restores the old key at 03:10. Wait for it."))
 	p.shot("12-deny-form")
 	p.click(`[data-testid="modal-submit"]`)
-	p.shows(onReport, "Denied by @Sam Okoro", "The vendor restores the old key", "Nothing was touched")
+	p.shows(onReport, "Denied by @Sam Okoro", "Why it was denied: The vendor restores the old key", "Nothing was touched")
 	p.shot("13-denied")
 	if after := p.stage.drill.State(); !slices.Equal(before.CachedKids, after.CachedKids) {
 		t.Errorf("cached %q, then %q: a denied flush touched the cache", before.CachedKids, after.CachedKids)
@@ -196,7 +203,7 @@ func startBrowser(t *testing.T) context.Context {
 // do takes steps in the tab, with a deadline for all of them.
 func (p *page) do(steps ...chromedp.Action[chromedp.Void]) {
 	p.Helper()
-	ctx, cancel := context.WithTimeout(p.tab, 60*time.Second)
+	ctx, cancel := context.WithTimeout(p.tab, patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		p.Fatalf("%v; the page says:\n%s", err, p.words())
@@ -206,9 +213,9 @@ func (p *page) do(steps ...chromedp.Action[chromedp.Void]) {
 // until waits until a JavaScript expression is true.
 func (p *page) until(what, expr string) {
 	p.Helper()
-	ctx, cancel := context.WithTimeout(p.tab, 90*time.Second)
+	ctx, cancel := context.WithTimeout(p.tab, patience)
 	defer cancel()
-	if _, err := chromedp.Run(ctx, chromedp.Poll[bool]("Boolean("+expr+")")); err != nil {
+	if _, err := chromedp.Run(ctx, chromedp.Poll[bool]("Boolean("+expr+")", chromedp.WithPollingTimeout(0))); err != nil {
 		p.Fatalf("waiting for %s: %v; the page says:\n%s", what, err, p.words())
 	}
 }
@@ -275,7 +282,8 @@ func (p *page) shot(name string) {
 	if dir == "" {
 		return
 	}
-	ctx, cancel := context.WithTimeout(p.tab, 60*time.Second)
+	p.do(chromedp.MouseEvent(chromedp.MouseMoved, 1, 1)) // nothing is hovered over
+	ctx, cancel := context.WithTimeout(p.tab, patience)
 	defer cancel()
 	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	if err != nil {
@@ -287,12 +295,12 @@ func (p *page) shot(name string) {
 }
 
 // small saves a picture in the size of the README, testdata/screenshots.
-func (p *page) small(name string) {
+func (p *page) small(name string, height int64) {
 	p.Helper()
 	if os.Getenv("JWKSBOT_SHOTS") == "" {
 		return
 	}
-	p.do(chromedp.EmulateViewport(1200, 780))
+	p.do(chromedp.EmulateViewport(1280, height))
 	p.shot(name)
 	p.do(chromedp.EmulateViewport(1440, 900))
 }
@@ -303,9 +311,17 @@ func (p *page) dark(name string) {
 	if os.Getenv("JWKSBOT_SHOTS") == "" {
 		return
 	}
-	const scheme = `for (const r of document.styleSheets[0].cssRules) if (/dark|all/.test(r.media?.mediaText)) r.media.mediaText = %q;
-		document.documentElement.style.colorScheme = %q; true`
-	p.until("the dark colours", fmt.Sprintf(scheme, "all", "dark"))
+	p.scheme("all", "dark")
 	p.shot(name)
-	p.until("the light colours", fmt.Sprintf(scheme, "(prefers-color-scheme: dark)", "light dark"))
+	p.scheme("(prefers-color-scheme: dark)", "light dark")
+}
+
+// scheme makes the rules for dark systems apply to media.
+func (p *page) scheme(media, scheme string) {
+	p.Helper()
+	script := fmt.Sprintf(`for (const r of document.styleSheets[0].cssRules) if (/dark|all/.test(r.media?.mediaText)) r.media.mediaText = %q;
+		document.documentElement.style.colorScheme = %q`, media, scheme)
+	if _, err := chromedp.Run(p.tab, chromedp.Evaluate[string](script)); err != nil {
+		p.Fatal(err)
+	}
 }
