@@ -37,6 +37,13 @@ func startStage(t *testing.T, scenario string) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
+	st.play(t, w)
+	return st
+}
+
+// play runs the real bot on the stage until the test ends.
+func (st *stage) play(t *testing.T, w *world) {
+	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- st.serve(ctx, w) }()
@@ -50,7 +57,6 @@ func startStage(t *testing.T, scenario string) *stage {
 		}
 	})
 	until(t, st.sim, "the bot to connect", func(s *slacksim.Sim) bool { return len(s.Connections()) > 0 })
-	return st
 }
 
 // until waits for something to be seen in the workspace.
