@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -15,7 +16,7 @@ import (
 
 // commands is the whole program in one table.
 type commands struct {
-	Config string `help:"Configuration file." env:"JWKSBOT_CONFIG" default:"jwksbot.yaml" placeholder:"FILE"`
+	Config string `help:"Configuration file; jwksbot.yaml without it." env:"JWKSBOT_CONFIG" default:"jwksbot.yaml" placeholder:"FILE"`
 	Debug  bool   `help:"Log more."`
 
 	Serve    serveCmd    `cmd:"" help:"Run the bot."`
@@ -141,21 +142,33 @@ func (w *world) exit(err error) int {
 	switch {
 	case errors.As(err, &code):
 		if code.err != nil {
-			fmt.Fprintf(w.stderr, "jwksbot: %v\n", code.err)
+			w.complain(code.err.Error())
 		}
 		return code.code
 	case errors.As(err, &refusal):
-		fmt.Fprintf(w.stderr, "jwksbot: %s\n", refusalLine(refusal))
+		w.complain(refusalLine(refusal))
 		if refusal.Code == runbook.RefusedTarget || refusal.Code == runbook.RefusedUnread {
 			return exitFailed
 		}
 		return exitFinding
 	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(w.stderr, "jwksbot: interrupted")
+		w.complain("interrupted")
 		return exitFailed
 	}
-	fmt.Fprintf(w.stderr, "jwksbot: %v\n", err)
+	w.complain(err.Error())
 	return exitFailed
+}
+
+// complain says what went wrong. The text may quote what came from outside.
+func (w *world) complain(text string) {
+	for line := range strings.Lines("jwksbot: " + text) {
+		fmt.Fprintln(w.stderr, clean(strings.TrimSuffix(line, "\n")))
+	}
+}
+
+// unknownRun says what to do about an id that the journal does not know.
+func unknownRun(id string) error {
+	return fmt.Errorf("there is no run %q in this journal: list them with: jwksbot runs", id)
 }
 
 func refusalLine(r *runbook.Refusal) string {

@@ -40,10 +40,14 @@ func decide(ctx context.Context, w *world, click runbook.Click) (err error) {
 	}
 	click.By, click.Via = who.ID, runbook.ViaTerminal
 	answer, err := o.desk.Decide(ctx, click)
+	var refusal *runbook.Refusal
+	if errors.As(err, &refusal) && refusal.Code == runbook.RefusedUnknownRun {
+		return unknownRun(click.Run)
+	}
 	if err != nil {
 		return err
 	}
 	p := newPrinter(w)
-	p.line("%s", answer.Text)
+	p.line("%s", clean(answer.Text))
 	return p.err
 }

@@ -25,6 +25,9 @@ type flushCmd struct {
 
 // Run prints the plan, asks, requests, and stays until the run has ended.
 func (c flushCmd) Run(ctx context.Context, w *world) (err error) {
+	if err := c.complete(); err != nil {
+		return err
+	}
 	o, people, err := w.terminalOffice(ctx)
 	if err != nil {
 		return err
@@ -56,6 +59,17 @@ func (c flushCmd) Run(ctx context.Context, w *world) (err error) {
 	}
 	p.line("run %s waits for %d approval(s): jwksbot approve %s, from another identity, or the card in Slack", p.bold(run.ID), run.Required, run.ID)
 	return o.follow(ctx, w, run.ID)
+}
+
+// complete refuses a request that lacks something before anything is checked.
+func (c flushCmd) complete() error {
+	switch {
+	case c.DryRun:
+		return nil
+	case c.Ticket == "" || strings.TrimSpace(c.Reason) == "":
+		return errors.New("a flush needs --ticket INC-… (or CHG-…) and --reason; --dry-run shows the plan without them")
+	}
+	return runbook.CheckTicket(c.Ticket)
 }
 
 // confirm asks for the target's name on standard input.
@@ -108,7 +122,10 @@ func (o *office) watch(ctx context.Context, w *world, id string) error {
 	var last runbook.State
 	for {
 		run, err := o.journal.Run(ctx, id)
-		if err != nil {
+		switch {
+		case ctx.Err() != nil:
+			return interrupted(id)
+		case err != nil:
 			return err
 		}
 		if run.State != last {
@@ -127,8 +144,12 @@ func (o *office) watch(ctx context.Context, w *world, id string) error {
 		select {
 		case <-woken:
 		case <-ctx.Done():
-			return fmt.Errorf("run %s stays in the journal for the next executor: %w", id, ctx.Err())
+			return interrupted(id)
 		case <-time.After(time.Second): // another process may have changed it
 		}
 	}
+}
+
+func interrupted(id string) error {
+	return &exitError{exitFailed, fmt.Errorf("interrupted: run %s stays in the journal, and the next executor goes on with it; see it with: jwksbot runs %s", id, id)}
 }

@@ -26,6 +26,9 @@ func (c healthCmd) Run(ctx context.Context, w *world) error {
 		}
 		address = cfg.Listen
 	}
+	if address == "" {
+		return errors.New("health checks are switched off: listen is empty in the configuration")
+	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/readyz", nil)
@@ -34,7 +37,7 @@ func (c healthCmd) Run(ctx context.Context, w *world) error {
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("no answer: %w", err)
+		return fmt.Errorf("no bot answers: %w", err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {

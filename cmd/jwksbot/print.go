@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
 
 	"jwksbot/runbook"
 )
@@ -178,11 +179,12 @@ func (p *printer) run(r runbook.Run) error {
 	return p.err
 }
 
-// clean takes control characters out of text that comes from outside, so that
+// clean takes control characters, and those that turn the direction of
+// writing, out of text that comes from outside, so that
 // a key name can never paint or move on a terminal.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r == 0x7f || r >= 0x80 && r < 0xa0 {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
 			return '\uFFFD'
 		}
 		return r

@@ -32,6 +32,9 @@ func (c runsCmd) Run(ctx context.Context, w *world) (err error) {
 		run, err = j.Run(ctx, c.ID)
 		runs = []runbook.Run{run}
 	}
+	if errors.Is(err, runbook.ErrUnknownRun) {
+		return unknownRun(c.ID)
+	}
 	if err != nil {
 		return err
 	}
