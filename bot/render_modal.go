@@ -45,9 +45,16 @@ func flushModal(in modalInput) slack.ModalViewRequest {
 	if in.Verdict != "" {
 		blocks = append(blocks, section("*Last check:* "+prose(in.Verdict, limitVerdict)))
 	}
-	blocks = append(blocks, targetInput(in),
-		textInput(blockTicket, "Ticket", "INC-2026-0214-001", in.Ticket, "The incident (INC-…) or change (CHG-…) this belongs to.", maxTicketInput, false),
-		textInput(blockReason, "Reason", "Keys were rotated at 02:40, sign-ins fail since then", in.Reason, "The approvers and the record need it. Tokens and passwords are redacted.", maxReasonInput, true),
+	ticket := textInput(blockTicket, "Ticket", "INC-2026-0214-001", in.Ticket, "The incident (INC-…) or change (CHG-…) this belongs to.", maxTicketInput, false)
+	reason := textInput(blockReason, "Reason", "Keys were rotated at 02:40, sign-ins fail since then", in.Reason, "The approvers and the record need it. Tokens and passwords are redacted.", maxReasonInput, true)
+	switch { // where the target is chosen, typing starts at what is missing
+	case in.Target == "":
+	case in.Ticket == "":
+		focus(ticket)
+	case in.Reason == "":
+		focus(reason)
+	}
+	blocks = append(blocks, targetInput(in), ticket, reason,
 		scopeInput(in),
 		textInput(blockOverride, "Override (only against the verdict)", "Why it must be done although the checks advise against it", in.Override,
 			"Leave it empty unless the last check advised against a flush. A flush that would destroy the last good copy of the keys is refused in any case.", maxReasonInput, true).WithOptional(true),
@@ -65,6 +72,14 @@ func textInput(id, label, placeholder, initial, hint string, longest int, multil
 	e := slack.NewPlainTextInputBlockElement(plainText(placeholder, limitPlaceholder), id).
 		WithInitialValue(clip(initial, longest)).WithMaxLength(longest).WithMultiline(multiline)
 	return slack.NewInputBlock(id, plainText(label, limitOption), plainText(hint, limitHint), e)
+}
+
+// focus puts the cursor into a text input when the modal opens; Slack allows
+// it for one element of a view.
+func focus(b *slack.InputBlock) {
+	if e, ok := b.Element.(*slack.PlainTextInputBlockElement); ok {
+		e.FocusOnLoad = true
+	}
 }
 
 // targetInput lists the targets. A select holds 100 options and values of 75

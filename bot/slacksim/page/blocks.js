@@ -90,7 +90,7 @@ function input(b, ctx) {
   const error = ctx.errors?.[b.block_id];
   const about = [b.hint && id + '-hint', error && id + '-error'].filter(Boolean).join(' ');
   const control = field(e, valueOf(b, e, ctx), ctx, {
-    id, 'data-action-id': e.action_id, 'data-block-id': b.block_id, 'aria-describedby': about || null, 'aria-invalid': error ? 'true' : null,
+    id, 'data-focus': e.focus_on_load ? 'true' : null, 'data-action-id': e.action_id, 'data-block-id': b.block_id, 'aria-describedby': about || null, 'aria-invalid': error ? 'true' : null,
     'aria-required': b.optional ? null : 'true', 'aria-labelledby': several ? id + '-label' : null,
   });
   const label = [textObject(b.label, ctx.world), b.optional && h('span', { class: 'optional' }, ' (optional)')];

@@ -22,7 +22,7 @@ export function renderModal(box, state, world, { press, submit, close }) {
   fillForm(box, typed);
   if (!box.open) box.showModal();
   shown = { id: v.id, sig };
-  const wanted = (focus && box.querySelector('[data-action-id="' + CSS.escape(focus) + '"]')) || box.querySelector('.invalid .field') || (!focus && box.querySelector('.field, .choices input'));
+  const wanted = (focus && box.querySelector('[data-action-id="' + CSS.escape(focus) + '"]')) || box.querySelector('.invalid .field') || (!focus && (box.querySelector('[data-focus]') || box.querySelector('.field, .choices input')));
   wanted?.focus?.();
 }
 
