@@ -71,6 +71,7 @@ func TestDemoPage(t *testing.T) {
 func (p *page) requestFlush() {
 	p.say("/jwks-flush")
 	p.do(chromedp.WaitVisible(`#modal [data-action-id="ticket"]`))
+	p.until("the cursor to stand at the ticket", `document.activeElement.dataset.actionId === 'ticket'`)
 	p.shot("3-form")
 	p.do(chromedp.SendKeys(`#modal [data-action-id="ticket"]`, "keys are stale"),
 		chromedp.SendKeys(`#modal [data-action-id="reason"]`, "Keys were rotated, sign-ins fail since then"))
