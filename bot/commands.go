@@ -89,10 +89,14 @@ func (b *Bot) visible(ctx context.Context, user string) ([]string, error) {
 			return nil, err
 		}
 	}
-	if len(names) == 0 {
-		return nil, no
+	var refusal *runbook.Refusal
+	switch {
+	case len(names) > 0:
+		return names, nil
+	case errors.As(no, &refusal) && refusal.Code == runbook.RefusedRight && len(b.Desk.Targets()) > 1:
+		return nil, &runbook.Refusal{Code: refusal.Code, Text: "You may not see the checks of any target."}
 	}
-	return names, nil
+	return nil, no
 }
 
 // newest reads the latest runs of each target, newest first: those of a busy

@@ -162,7 +162,7 @@ func (s *session) keepConnected(ctx context.Context) error {
 				return err
 			}
 			wait := s.pace.refused(retryAfter(err))
-			s.log.Warn("slack connection refused, will try again", "error", err, "wait", wait.Round(time.Millisecond))
+			s.log.Warn("slack connection refused, will try again", "error", err, "wait_ms", wait.Milliseconds())
 			continue
 		}
 		if current != nil {
@@ -176,7 +176,7 @@ func (s *session) keepConnected(ctx context.Context) error {
 		}
 		if wait := s.afterEnd(current); wait > 0 {
 			s.log.Warn("slack connection ended soon after it was opened, will wait before the next",
-				"link", current.number, "reason", current.why(), "wait", wait.Round(time.Millisecond))
+				"link", current.number, "reason", current.why(), "wait_ms", wait.Milliseconds())
 		}
 	}
 }
@@ -253,6 +253,6 @@ func (s *session) shutdown() {
 		}
 	}
 	if left := s.work.drain(s.set.Drain); left > 0 {
-		s.log.Warn("stopped with work unfinished", "envelopes", left, "limit", s.set.Drain)
+		s.log.Warn("stopped with work unfinished", "envelopes", left, "limit_ms", s.set.Drain.Milliseconds())
 	}
 }

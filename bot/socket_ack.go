@@ -24,7 +24,7 @@ func (s *session) respond(l *link, env Envelope) error {
 	var err error
 	limit := time.AfterFunc(s.set.RespondWithin, func() {
 		once.Do(func() {
-			s.log.Error("no response in time, acknowledged without one", "envelope", env.ID, "type", env.Type, "limit", s.set.RespondWithin)
+			s.log.Error("no response in time, acknowledged without one", "envelope", env.ID, "type", env.Type, "limit_ms", s.set.RespondWithin.Milliseconds())
 			err = s.ack(l, env.ID, nil)
 		})
 	})

@@ -117,7 +117,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 		return true
 	}
 	sock := runSocket(t, srv.http.URL, &recorder{}, SocketSettings{BackoffBase: time.Millisecond, BackoffMax: time.Millisecond})
-	eventually(t, "the socket waits as told", func() bool { return strings.Contains(sock.log.String(), "wait=1h") })
+	eventually(t, "the socket waits as told", func() bool { return strings.Contains(sock.log.String(), "wait_ms=3600000") })
 	sock.stop()
 	if err := sock.end(); err != nil {
 		t.Errorf("stopped while waiting: %v", err)

@@ -148,7 +148,7 @@ func (s *session) end(l *link, cause error) {
 	}
 	l.mu.Unlock()
 	s.dropLink(l)
-	s.log.Info("slack connection ended", "link", l.number, "reason", l.why(), "lived", time.Since(l.opened).Round(time.Millisecond))
+	s.log.Info("slack connection ended", "link", l.number, "reason", l.why(), "lived_ms", time.Since(l.opened).Milliseconds())
 }
 
 func describeEnd(err error) string {
@@ -189,7 +189,7 @@ func (s *session) watch(l *link) {
 		switch {
 		case !pinged.IsZero() && last.Before(pinged):
 			s.count.silent.Add(1)
-			s.log.Warn("slack connection is silent, opening another", "link", l.number, "idle", idle.Round(time.Millisecond))
+			s.log.Warn("slack connection is silent, opening another", "link", l.number, "idle_ms", idle.Milliseconds())
 			l.kill("silent")
 			return
 		case idle < s.set.Silence:

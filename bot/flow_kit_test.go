@@ -1,0 +1,390 @@
+package bot
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"jwksbot/bot/slacksim"
+	"jwksbot/runbook"
+	"jwksbot/runbook/journal"
+)
+
+// movedClock is real time that a test can move ahead.
+type movedClock struct{ ahead atomic.Int64 }
+
+func (c *movedClock) Now() time.Time {
+	return time.Now().UTC().Add(time.Duration(c.ahead.Load()))
+}
+
+func (c *movedClock) Wait(ctx context.Context, d time.Duration) error {
+	return runbook.SystemClock{}.Wait(ctx, d)
+}
+
+func (c *movedClock) advance(d time.Duration) { c.ahead.Add(int64(d)) }
+
+// flowWorld is what the bot looks after: one cache entry that says "old",
+// "fresh" or "none", and live keys that are the fresh ones. A flush is followed
+// by an authoriser that fetches the live keys.
+type flowWorld struct {
+	mu      sync.Mutex
+	entry   string
+	live    runbook.Probe
+	logs    runbook.LogEvidence
+	gate    chan struct{} // the live keys answer when it is closed; nil: at once
+	hold    chan struct{} // a deletion begins when it is closed; nil: at once
+	deleted int
+}
+
+func (w *flowWorld) set(change func(*flowWorld)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	change(w)
+}
+
+func (w *flowWorld) deletions() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.deleted
+}
+
+func (w *flowWorld) Probe(ctx context.Context) runbook.Probe {
+	w.mu.Lock()
+	gate, live := w.gate, w.live
+	w.mu.Unlock()
+	if gate != nil {
+		<-gate // heeds no context, as the worst of steps
+	}
+	return live
+}
+
+func (w *flowWorld) Failures(context.Context, time.Time, time.Time, string) (runbook.LogEvidence, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.logs, nil
+}
+
+func (w *flowWorld) raw() runbook.RawEntry {
+	return runbook.RawEntry{Name: entryName, Shard: "0002", Type: "string", TTL: time.Hour, Value: []byte(w.entry), Bytes: len(w.entry)}
+}
+
+func (w *flowWorld) List(context.Context) (runbook.Listing, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l := runbook.Listing{Shards: []runbook.Shard{{Name: "0001"}, {Name: "0002"}}, Others: 41210}
+	if w.entry != "none" {
+		l.Entries = []runbook.RawEntry{w.raw()}
+	}
+	return l, nil
+}
+
+func (w *flowWorld) Nodes(context.Context) ([]string, error) { return nil, nil }
+
+func (w *flowWorld) decode(e runbook.RawEntry) runbook.Reading {
+	set := setOf(oldKey, liveKey2)
+	if string(e.Value) == "fresh" {
+		set = setOf(liveKey, liveKey2)
+	}
+	return runbook.Reading{Format: "JSON key set", Content: runbook.ContentKeys, Set: set}
+}
+
+func (w *flowWorld) Snapshot(context.Context, []string) ([]runbook.Saved, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.entry == "none" {
+		return nil, nil
+	}
+	return []runbook.Saved{{RawEntry: w.raw(), Payload: []byte(w.entry), At: time.Now()}}, nil
+}
+
+func (w *flowWorld) fate(s runbook.Saved) runbook.EntryFate {
+	f := runbook.EntryFate{Name: s.Name, Shard: s.Shard, Fate: runbook.FateLeft}
+	switch {
+	case w.entry == "none":
+		f.Fate = runbook.FateGone
+	case w.entry != string(s.Payload):
+		f.Fate = runbook.FateRewritten
+	}
+	return f
+}
+
+func (w *flowWorld) Delete(ctx context.Context, saved []runbook.Saved, done func([]runbook.EntryFate) error) error {
+	w.mu.Lock()
+	hold := w.hold
+	w.mu.Unlock()
+	if hold != nil {
+		select {
+		case <-hold:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range saved {
+		f := w.fate(s)
+		if f.Fate == runbook.FateLeft {
+			f.Fate, w.entry, w.logs = runbook.FateDeleted, "fresh", *failuresOn("", 0)
+			w.deleted++
+		}
+		if err := done([]runbook.EntryFate{f}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *flowWorld) Compare(_ context.Context, saved []runbook.Saved) ([]runbook.EntryFate, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := make([]runbook.EntryFate, len(saved))
+	for i, s := range saved {
+		out[i] = w.fate(s)
+	}
+	return out, nil
+}
+
+// flowOptions change what a flow starts with.
+type flowOptions struct {
+	required int
+	approve  []string
+	viewers  []string
+	channel  string // of the target; "inc-bridge"
+	targets  []string
+	sim      slacksim.Options
+	hidden   bool // nothing is presented until show is called
+	later    bool // the test calls start itself
+}
+
+// flow is the whole bot on an emulated workspace: real client, real socket,
+// real journal, and a small world behind it.
+type flow struct {
+	t       *testing.T
+	sim     *slacksim.Sim
+	api     *slack.Client
+	bot     *Bot
+	desk    *runbook.Desk
+	journal *journal.Journal
+	keeper  *runbook.Keeper
+	clock   *movedClock
+	world   *flowWorld
+	log     *lockedLog
+	shown   atomic.Bool
+	stop    context.CancelFunc
+	ends    chan error
+}
+
+const (
+	robinID   = "U0ONCALL"
+	samID     = "U0LEAD"
+	noorID    = "U0LEAD2"
+	alexID    = "U0OUTSIDER"
+	kitID     = "U0GUEST"
+	joID      = "U0STRANGER"
+	bridge    = "inc-bridge"
+	bridgeID  = "C0BRIDGE"
+	askLine   = "/jwks-flush production INC-2026-0214-001 keys rotated at 02:40"
+	checkLine = "/jwks-check production"
+)
+
+func newFlow(t *testing.T, opt flowOptions) *flow {
+	t.Helper()
+	f := &flow{t: t, clock: &movedClock{}, log: &lockedLog{}, ends: make(chan error, 1),
+		world: &flowWorld{entry: "old", live: probeOf(liveKey, liveKey2), logs: *failuresOn(liveKey.Kid, 412)}}
+	f.shown.Store(!opt.hidden)
+	opt.sim.Clock, opt.sim.AckTimeout, opt.sim.TriggerLife = f.clock, patience, patience
+	f.sim = slacksim.New(opt.sim)
+	base, err := f.sim.Start("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.sim.Close() })
+	f.api = slack.New("xoxb-demo-bot", slack.OptionAppLevelToken("xapp-demo-app"), slack.OptionAPIURL(base+"/api/"),
+		slack.OptionHTTPClient(&http.Client{Timeout: patience}))
+	f.office(opt)
+	log := slog.New(slog.NewJSONHandler(f.log, nil))
+	f.bot, err = New(Settings{API: f.api, Desk: f.desk, Ledger: f.journal, Clock: f.clock, Log: log, Present: f.shown.Load})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("%s\n%s", f.sim.Transcript(), f.log.String())
+		}
+	})
+	if !opt.later {
+		f.start()
+	}
+	return f
+}
+
+// office opens the journal, executes it, and puts the domain around it.
+func (f *flow) office(opt flowOptions) {
+	j, err := journal.Open(f.t.Context(), journal.Settings{URL: filepath.Join(f.t.TempDir(), "journal.db"), Clock: f.clock})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.journal, f.keeper = j, runbook.NewKeeper(j, f.clock)
+	if len(opt.targets) == 0 {
+		opt.targets = []string{"production"}
+	}
+	var targets []*runbook.Target
+	for _, name := range opt.targets {
+		channel := opt.channel
+		if channel == "" {
+			channel = bridge
+		}
+		targets = append(targets, &runbook.Target{Name: name, JWKSURL: "https://idp.example/jwks.json", Channel: channel, Resource: "replication group " + name,
+			Live: f.world, Entries: f.world, Decode: f.world.decode, Logs: f.world,
+			Policy: runbook.Policy{Viewers: opt.viewers, Requesters: []string{"S0ONCALL"}, Approvers: append([]string{"S0LEADS"}, opt.approve...),
+				Required: max(1, opt.required), Expires: runbook.DefaultExpiry, Cooldown: 0}})
+	}
+	people := NewDirectory(f.api)
+	runner := runbook.NewRunner(f.clock, nil)
+	f.desk, err = runbook.NewDesk(runbook.DeskSettings{Targets: targets, Runner: runner, Ledger: j, People: people, Clock: f.clock})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	machine := runbook.NewMachine(runbook.MachineSettings{Targets: targets, Ledger: j, Snapshots: j, People: people, Clock: f.clock, Guard: j.Guard, Changed: runner.Forget})
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- j.Execute(ctx, machine.Advance) }()
+	f.t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			f.t.Errorf("execute: %v", err)
+		}
+		_ = j.Close(context.Background())
+	})
+}
+
+// start runs the bot until the test ends.
+func (f *flow) start() {
+	f.t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	f.stop = stop
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		f.ends <- f.bot.Run(ctx)
+	}()
+	f.t.Cleanup(func() {
+		stop()
+		<-ended
+	})
+	f.wait("the bot connects", func(s *slacksim.Sim) bool { return len(s.Connections()) > 0 })
+}
+
+func (f *flow) wait(what string, cond func(*slacksim.Sim) bool) {
+	f.t.Helper()
+	waitFor(f.t, f.sim, what, cond)
+}
+
+// says does what a person does with a slash command.
+func (f *flow) says(user, channel, line string) {
+	f.t.Helper()
+	if d := f.sim.Command(user, channel, line); d.Err != nil {
+		f.t.Fatalf("%s: %v", line, d.Err)
+	}
+}
+
+func (f *flow) clicks(user string, m slacksim.Message, action string, opts ...slacksim.ClickOption) {
+	f.t.Helper()
+	if d := f.sim.Click(user, m.Channel, m.TS, action, opts...); d.Err != nil {
+		f.t.Fatalf("%s on %s: %v", action, m.TS, d.Err)
+	}
+}
+
+// shows waits for a message with some words in a channel.
+func (f *flow) shows(channel, words string) (found slacksim.Message) {
+	f.t.Helper()
+	f.wait("a message with "+words, func(s *slacksim.Sim) bool {
+		for _, m := range s.Messages(channel) {
+			if strings.Contains(textOf(m), words) {
+				found = m
+				return true
+			}
+		}
+		return false
+	})
+	return found
+}
+
+// tells waits until somebody alone is told some words.
+func (f *flow) tells(user, channel, words string) (found slacksim.Message) {
+	f.t.Helper()
+	f.wait(user+" being told "+words, func(s *slacksim.Sim) bool {
+		for _, m := range s.Ephemerals(user, channel) {
+			if m.Bot && strings.Contains(textOf(m), words) {
+				found = m
+				return true
+			}
+		}
+		return false
+	})
+	return found
+}
+
+// asks requests a flush and returns the card.
+func (f *flow) asks() slacksim.Message {
+	f.t.Helper()
+	f.says(robinID, bridge, askLine)
+	return f.shows(bridge, "Approval needed")
+}
+
+func (f *flow) run(id string) runbook.Run {
+	f.t.Helper()
+	run, err := f.journal.Run(f.t.Context(), id)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return run
+}
+
+// only returns the one run that there is.
+func (f *flow) only() runbook.Run {
+	f.t.Helper()
+	runs, err := f.journal.Runs(f.t.Context(), runbook.Filter{})
+	if err != nil || len(runs) != 1 {
+		f.t.Fatalf("%d runs, %v; want one", len(runs), err)
+	}
+	return runs[0]
+}
+
+// ticks carries out what time alone does, after time has passed.
+func (f *flow) ticks(d time.Duration) {
+	f.t.Helper()
+	f.clock.advance(d)
+	if err := f.keeper.Sweep(f.t.Context()); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// cards returns the messages of runs in a channel.
+func cards(s *slacksim.Sim, channel string) []slacksim.Message {
+	return slices.DeleteFunc(s.Messages(channel), func(m slacksim.Message) bool {
+		return m.Metadata == nil || m.Metadata.EventType != eventApproval && m.Metadata.EventType != eventRun
+	})
+}
+
+// textOf is everything that a message says, as it was sent.
+func textOf(m slacksim.Message) string {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(m.Blocks)
+	return m.Text + "\n" + b.String()
+}
+
+// everything is all that anybody was shown, ever.
+func (f *flow) everything() string { return f.sim.Transcript() }
