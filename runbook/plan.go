@@ -112,6 +112,10 @@ func (p Plan) Compare(now Plan) (Drift, string) {
 	if p.Scope != now.Scope {
 		return DriftChanged, "the scope is another one"
 	}
+	if len(now.Entries) == 0 && p.Scope == ScopeKeys {
+		// Whatever else moved: there is nothing that anybody could approve.
+		return DriftHealed, "none of the planned entries is left as it was"
+	}
 	if strings.Join(p.Live, " ") != strings.Join(now.Live, " ") {
 		return DriftChanged, "the live keys changed"
 	}
@@ -127,9 +131,6 @@ func (p Plan) Compare(now Plan) (Drift, string) {
 		case meaning != e.Meaning:
 			return DriftChanged, fmt.Sprintf("entry %q holds other keys than before", e.Name)
 		}
-	}
-	if len(now.Entries) == 0 && p.Scope == ScopeKeys {
-		return DriftHealed, "none of the planned entries is left as it was"
 	}
 	return DriftNone, ""
 }
