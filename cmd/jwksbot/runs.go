@@ -39,7 +39,7 @@ func (c runsCmd) Run(ctx context.Context, w *world) (err error) {
 		return err
 	}
 	if c.JSON {
-		return w.json(runs)
+		return w.json(append([]runbook.Run{}, runs...)) // [], never null
 	}
 	p := newPrinter(w)
 	for _, r := range runs {
