@@ -91,6 +91,7 @@ func newAutomaton(terms []term) *automaton {
 			a.table[i] |= ends
 		}
 	}
+	a.next = nil // served to build the table
 	return a
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"sync"
 
 	"jwksbot/runbook"
 )
@@ -22,12 +23,21 @@ type Pattern struct {
 // is made once and may be used by many goroutines.
 type Classifier struct {
 	extra []extraPattern
+}
+
+// phraseTable is the table of phrases, ready to read lines with.
+type phraseTable struct {
 	terms *automaton
 	rules []compiledRule
 	// accessLog are lines of a web server about a request, in which any phrase
 	// can stand in the path or the referrer.
 	method, protocol, metrics int
 }
+
+// table is the same for every classifier. It is made for the first line: a bot
+// need not spend the milliseconds at its start, nor the megabytes while nobody
+// asks.
+var table = sync.OnceValue(newPhraseTable)
 
 type extraPattern struct {
 	class string
@@ -70,7 +80,6 @@ func NewClassifier(extra []Pattern) (*Classifier, error) {
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
-	c.compile()
 	return c, nil
 }
 
@@ -88,8 +97,9 @@ func newExtra(p Pattern) (extraPattern, error) {
 	return extraPattern{p.Class, re, re.SubexpIndex("kid")}, nil
 }
 
-// compile numbers the lists of the table and builds the automaton.
-func (c *Classifier) compile() {
+// newPhraseTable numbers the lists of the table and builds the automaton.
+func newPhraseTable() *phraseTable {
+	c := &phraseTable{}
 	var terms []term
 	index := map[string]int{}
 	groups := 0
@@ -118,6 +128,7 @@ func (c *Classifier) compile() {
 	c.protocol = group(phrases("http/1.1 2|http/1.1 3|http/1.1 4|http/1.1 5|http/1.0 2|http/1.0 3|http/1.0 4|http/1.0 5|http/2.0 2|http/2.0 3|http/2.0 4|http/2.0 5"))
 	c.metrics = group(phrases("cloudwatchmetrics"))
 	c.terms = newAutomaton(terms)
+	return c
 }
 
 // spellings are a phrase and, when it is long enough not to occur by chance,
@@ -148,7 +159,7 @@ func (c *Classifier) Line(text string) (class, kid string, ok bool) {
 	for rest, more := text, true; more; {
 		var line string
 		line, rest, more = cutLine(rest)
-		if class = c.class(line); class != "" {
+		if class = table().class(line); class != "" {
 			if kid = findKid(line); kid == "" && len(line) < len(text) {
 				kid = findKid(text)
 			}
@@ -176,7 +187,7 @@ func cutLine(s string) (line, rest string, more bool) {
 // class decides one line. The stack frames of a trace on one line (JSON logs)
 // name files and types in which phrases occur ("RateLimitedJwkProvider"); what
 // stands before the first frame decides, if it can.
-func (c *Classifier) class(line string) string {
+func (c *phraseTable) class(line string) string {
 	found, ok := c.terms.find(line)
 	if !ok {
 		return ""
@@ -202,7 +213,7 @@ func firstFrame(line string) int {
 }
 
 // decide finds the first rule of the table that fits.
-func (c *Classifier) decide(line string, found *groupSet) string {
+func (c *phraseTable) decide(line string, found *groupSet) string {
 	if found.has(c.metrics) || found.has(c.method) && found.has(c.protocol) {
 		return ""
 	}
