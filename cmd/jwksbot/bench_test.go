@@ -226,11 +226,12 @@ targets:
 		b.Fatal(err)
 	}
 	env := append(os.Environ(), "SLACK_API_URL="+url+"/api/", "AWS_ENDPOINT_URL="+staged.AWSEndpoint(),
-		"AWS_ACCESS_KEY_ID=AKIADRILLDRILLDRILL0", "AWS_SECRET_ACCESS_KEY=drill", "AWS_REGION="+drill.Region)
+		"AWS_ACCESS_KEY_ID=AKIADRILLDRILLDRILL0", "AWS_SECRET_ACCESS_KEY=drill", "AWS_REGION="+drill.Region,
+		"AWS_CA_BUNDLE=") // of this machine; reading it costs what no other has to pay
 	return &served{file: file, args: []string{"serve", "--config", config}, env: env, sim: sim}
 }
 
-// firstAck starts the program and returns its process and how long it was from
+// firstAck starts the program and returns its process, and how long it was from
 // the start until a command was acknowledged.
 func (s *served) firstAck(b *testing.B) (*exec.Cmd, time.Duration) {
 	b.Helper()
@@ -270,20 +271,35 @@ func BenchmarkFirstAck(b *testing.B) {
 	s := newServed(b)
 	cmd, _ := s.firstAck(b) // makes the journal
 	end(cmd)
-	var all []time.Duration
+	var all, worked []time.Duration
 	for b.Loop() {
 		// The end of the last one is seen before the next is started.
 		for len(s.sim.Connections()) > 0 {
 			time.Sleep(time.Millisecond)
 		}
 		cmd, took := s.firstAck(b)
-		all = append(all, took)
+		all, worked = append(all, took), append(worked, processorTime(cmd))
 		end(cmd)
 	}
 	slices.Sort(all)
+	slices.Sort(worked)
 	b.ReportMetric(milliseconds(all[len(all)/2]), "ms-median(goal≤100)")
 	b.ReportMetric(milliseconds(all[0]), "ms-best")
 	b.ReportMetric(milliseconds(all[len(all)-1]), "ms-worst")
+	b.ReportMetric(milliseconds(worked[len(worked)/2]), "ms-of-processor")
+}
+
+// processorTime is how long the program's threads have run: the part of the
+// time to the first acknowledgement that a busy machine does not change.
+func processorTime(cmd *exec.Cmd) (sum time.Duration) {
+	threads, _ := filepath.Glob(filepath.Join("/proc", strconv.Itoa(cmd.Process.Pid), "task", "*", "schedstat"))
+	for _, file := range threads {
+		text, _ := os.ReadFile(file) // nanoseconds first; a thread that has ended counts nothing
+		ran, _, _ := strings.Cut(string(text), " ")
+		n, _ := strconv.ParseInt(ran, 10, 64)
+		sum += time.Duration(n)
+	}
+	return sum
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
