@@ -242,10 +242,13 @@ func TestForgedButtons(t *testing.T) {
 }
 
 // What people type is redacted before it is kept, and mentions nobody.
+// sampleToken has the form of a JSON Web Token.
+const sampleToken = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImsyIn0.eyJzdWIiOiJ1c2VyLTEiLCJleHAiOjE3NzEwMzgwMDB9.c2lnbmF0dXJlLXNpZ25hdHVyZS1zaWduYXR1cmU"
+
 func TestWhatPeopleTypeIsHarmless(t *testing.T) {
 	t.Parallel()
 	f := newFlow(t, flowOptions{})
-	token := "eyJhbGciOiJSUzI1NiIsImtpZCI6ImsyIn0.eyJzdWIiOiJ1c2VyLTEiLCJleHAiOjE3NzEwMzgwMDB9.c2lnbmF0dXJlLXNpZ25hdHVyZS1zaWduYXR1cmU"
+	token := sampleToken
 	f.says(robinID, bridge, "/jwks-flush production INC-1 &lt;!channel&gt; <@"+alexID+"> <!here> *bold* token "+token)
 	f.shows(bridge, "Approval needed")
 	f.sim.Command(robinID, bridge, "/jwks-check production "+token)

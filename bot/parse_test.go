@@ -1,0 +1,110 @@
+package bot
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"jwksbot/runbook"
+)
+
+func TestParseLine(t *testing.T) {
+	one, two := []string{"production"}, []string{"production", "staging"}
+	hour := runbook.DefaultWindow
+	for _, c := range []struct {
+		line    string
+		targets []string
+		want    asked
+		wrong   string
+	}{
+		{"/jwks-check", one, asked{since: hour}, ""},
+		{"/jwks-check  production\tsince=15m ", one, asked{target: "production", since: 15 * time.Minute}, ""},
+		{"/jwks-check since=24h kid=a+b/c==", one, asked{since: 24 * time.Hour, kid: "a+b/c=="}, ""},
+		{"/jwks-check kid=a=b production", one, asked{target: "production", since: hour, kid: "a=b"}, ""},
+		{"/jwks-check since=24h1s", one, asked{}, "no time span between 1m and 24h"},
+		{"/jwks-check since=-1h", one, asked{}, "no time span"},
+		{"/jwks-check since=", one, asked{}, "no time span"},
+		{"/jwks-check since=yesterday", one, asked{}, "“since=yesterday”"},
+		{"/jwks-check kid=", one, asked{}, "“kid=” is no option"},
+		{"/jwks-check production staging", one, asked{}, "“staging” is one word too many"},
+		{"/jwks-check report", one, asked{target: "report", since: hour}, ""}, // no word yet: the desk lists the targets
+		{"/jwks-check " + strings.Repeat("x", maxLine+1), one, asked{}, "too long"},
+		{"/jwks-check HELP", one, asked{verb: "help", since: hour}, ""},
+		{"/jwks-check status staging", one, asked{verb: "status", target: "staging", since: hour}, ""},
+		{"/jwks-flush history a b", one, asked{}, "takes a target at most"},
+		{"/jwks-flush", two, asked{since: hour}, ""},
+		{"/jwks-flush staging", two, asked{target: "staging", since: hour}, ""},
+		{"/jwks-flush INC-1 keys  rotated", one, asked{ticket: "INC-1", reason: "keys rotated", since: hour}, ""},
+		{"/jwks-flush staging chg-2 a &lt;b&gt; &amp;amp; c", two, asked{target: "staging", ticket: "chg-2", reason: "a <b> &amp; c", since: hour}, ""},
+		{"/jwks-flush INC-1 keys rotated", two, asked{}, "Which target? Write `/jwks-flush TARGET INC-1 reason`, with one of: production, staging."},
+		{"/jwks-flush production because", one, asked{}, "“because” is no ticket"},
+	} {
+		command, text, _ := strings.Cut(c.line, " ")
+		got, err := parseLine(command, text, c.targets)
+		switch {
+		case c.wrong == "" && err != nil:
+			t.Errorf("%s: %v", c.line, err)
+		case c.wrong == "" && got != c.want:
+			t.Errorf("%s: %+v, want %+v", c.line, got, c.want)
+		case c.wrong != "" && (err == nil || !strings.Contains(err.Error(), c.wrong)):
+			t.Errorf("%.60s: error %v, want %q", c.line, err, c.wrong)
+		}
+	}
+}
+
+// Whatever is typed, the parser answers with a finished sentence that mentions
+// nobody and repeats no token, or with what was meant.
+func FuzzParseLine(f *testing.F) {
+	for _, s := range []string{"", "production since=2h kid=Zm9v+/8=", "INC-1 &lt;!channel&gt; x", "<!here> `", "since=9999999999h", "status a b", "\xff\xfe kid=\xff",
+		"x " + sampleToken, "kid=" + sampleToken, "production " + sampleToken + " y"} {
+		f.Add(true, s)
+		f.Add(false, s)
+	}
+	f.Fuzz(func(t *testing.T, check bool, text string) {
+		command := commandFlush
+		if check {
+			command = commandCheck
+		}
+		a, err := parseLine(command, text, []string{"production", "staging"})
+		if err != nil {
+			var u *usageError
+			if !errors.As(err, &u) {
+				t.Fatalf("error %T", err)
+			}
+			noStrayMentions(t, err.Error())
+			if strings.Contains(err.Error(), sampleToken) || !utf8.ValidString(err.Error()) || utf8.RuneCountInString(err.Error()) > 400 {
+				t.Fatalf("the answer is %q", err)
+			}
+			return
+		}
+		if a.since < minSince || a.since > maxSince || a.verb != "" && !verbs[a.verb] {
+			t.Fatalf("%+v", a)
+		}
+		if a.ticket != "" && runbook.CheckTicket(a.ticket) != nil {
+			t.Fatalf("ticket %q", a.ticket)
+		}
+		for _, w := range []string{a.target, a.kid, a.ticket} {
+			if strings.ContainsAny(w, " \t\n") {
+				t.Fatalf("%q holds a blank", w)
+			}
+		}
+	})
+}
+
+// A kid of any characters that a kid can have comes through as it was typed.
+func FuzzParseKid(f *testing.F) {
+	for _, s := range []string{"2026-02-14-k2", "Zm9vYmFy+/8=", "==", "a=b=c", "kid=kid", "&amp;"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, kid string) {
+		if kid == "" || len(kid) > 200 || strings.Join(strings.Fields(kid), "") != kid || strings.ContainsAny(kid, "&<>") {
+			t.Skip("typed so, it is no single word, or Slack writes it differently")
+		}
+		a, err := parseLine(commandCheck, "production kid="+kid+" since=2h", nil)
+		if err != nil || a.kid != kid || a.target != "production" || a.since != 2*time.Hour {
+			t.Fatalf("kid %q: %+v, %v", kid, a, err)
+		}
+	})
+}
