@@ -26,6 +26,7 @@ type commands struct {
 	Approve  approveCmd  `cmd:"" help:"Approve a run, from another identity than the requester's."`
 	Deny     denyCmd     `cmd:"" help:"Deny a run."`
 	Runs     runsCmd     `cmd:"" help:"List runs, or show one."`
+	Audit    auditCmd    `cmd:"" help:"The audit trail: list, verify, export."`
 	Keys     keysCmd     `cmd:"" help:"Read and compare key sets, offline too."`
 	Logs     logsCmd     `cmd:"" help:"Classify authoriser log lines."`
 	Cfg      configCmd   `cmd:"" name:"config" help:"Print an example configuration, or check one."`
