@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -110,7 +111,7 @@ func run(ctx context.Context, args []string, w *world) int {
 		fmt.Fprintf(w.stderr, "jwksbot: %v\nTry: jwksbot --help\n", err)
 		return exitFailed
 	}
-	w.config, w.log = cli.Config, newLogger(w, cli.Debug)
+	w.config, w.log = cmp.Or(cli.Config, "jwksbot.yaml"), newLogger(w, cli.Debug) // JWKSBOT_CONFIG may be set and empty
 	kctx.BindTo(ctx, (*context.Context)(nil))
 	return w.exit(kctx.Run(w))
 }

@@ -1,0 +1,524 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"jwksbot/bot/slacksim"
+	"jwksbot/runbook/drill"
+)
+
+// desk is a folder with a configuration, from which people with different AWS
+// identities run the program as processes of their own.
+type desk struct {
+	dir   string
+	drill *drill.World
+	env   []string
+}
+
+// newDesk writes a configuration against a drill; edit changes it.
+func newDesk(t *testing.T, scenario string, edit ...string) *desk {
+	t.Helper()
+	world, err := drill.Start(t.Context(), drill.Options{Scenario: scenario})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { world.Close() })
+	d := &desk{dir: t.TempDir(), drill: world}
+	d.write(t, edit...)
+	d.env = append(os.Environ(), "AWS_ENDPOINT_URL="+manyCallers(t, world.AWSEndpoint()), "AWS_SECRET_ACCESS_KEY=drill", "AWS_REGION="+drill.Region,
+		"SLACK_BOT_TOKEN=", "SLACK_APP_TOKEN=", "JWKSBOT_CONFIG=", "NO_COLOR=1", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null")
+	return d
+}
+
+func (d *desk) write(t *testing.T, edit ...string) {
+	t.Helper()
+	text := fmt.Sprintf(`journal: journal.db
+listen: ""
+people:
+  - {slack: U0ROBIN, aws: "arn:aws:iam::123456789012:user/robin"}
+  - {slack: U0LEE, aws: "arn:aws:iam::123456789012:user/lee"}
+targets:
+  - name: production
+    region: %s
+    jwks_url: %q
+    issuer: %q
+    cache: {replication_group: %s}
+    authoriser: {log_group: %s}
+    approval: {requesters: [U0ROBIN], approvers: [U0ROBIN, U0LEE], cooldown: 0s}
+`, drill.Region, d.drill.JWKSURL(), d.drill.Issuer(), drill.ReplicationGroup, drill.LogGroup)
+	text = strings.NewReplacer(edit...).Replace(text)
+	if err := os.WriteFile(filepath.Join(d.dir, "jwksbot.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var credential = regexp.MustCompile(`Credential=AKIA([A-Z]+)0`)
+
+// manyCallers stands before the drill, which knows one caller only, and names
+// everybody by their access key: AKIAROBIN0 is the IAM user robin.
+func manyCallers(t *testing.T, endpoint string) string {
+	to, err := url.Parse(endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest := httputil.NewSingleHostReverseProxy(to)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		who := credential.FindStringSubmatch(r.Header.Get("Authorization"))
+		if who == nil || !bytes.Contains(body, []byte("Action=GetCallerIdentity")) {
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			rest.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "text/xml")
+		fmt.Fprintf(w, `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult><Arn>arn:aws:iam::123456789012:user/%s</Arn><UserId>AIDA</UserId><Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`, strings.ToLower(who[1]))
+	}))
+	t.Cleanup(srv.Close)
+	return srv.URL
+}
+
+// process is the program while it runs.
+type process struct {
+	t        *testing.T
+	cmd      *exec.Cmd
+	out, err lockedBuffer
+	ended    chan struct{}
+}
+
+// start runs the program as somebody, with text on its standard input.
+func (d *desk) start(t *testing.T, who, stdin string, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: exec.CommandContext(t.Context(), "jwksbot", args...), ended: make(chan struct{})}
+	p.cmd.Dir, p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = d.dir, strings.NewReader(stdin), &p.out, &p.err
+	p.cmd.Env = append(append([]string{}, d.env...), "AWS_ACCESS_KEY_ID=AKIA"+strings.ToUpper(who)+"0")
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { p.cmd.Wait(); close(p.ended) }()
+	t.Cleanup(func() {
+		p.cmd.Process.Kill()
+		<-p.ended
+	})
+	return p
+}
+
+// exit waits for the end and returns the exit code.
+func (p *process) exit() int {
+	p.t.Helper()
+	select {
+	case <-p.ended:
+	case <-bounded(p.t, 90*time.Second).Done():
+		p.t.Fatalf("%v does not end\n%s%s", p.cmd.Args, p.out.String(), p.err.String())
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// says waits until the program has printed something that matches.
+func (p *process) says(pattern string) []string {
+	p.t.Helper()
+	re := regexp.MustCompile(pattern)
+	var found []string
+	poll(p.t, func() bool {
+		select {
+		case <-p.ended:
+			p.t.Fatalf("it ended (%v) before it said %q:\n%s%s", p.cmd.ProcessState, pattern, p.out.String(), p.err.String())
+		default:
+		}
+		found = re.FindStringSubmatch(p.out.String() + p.err.String())
+		return found != nil
+	}, func() string { return fmt.Sprintf("%q in\n%s%s", pattern, p.out.String(), p.err.String()) })
+	return found
+}
+
+func poll(t *testing.T, holds func() bool, what func() string) {
+	t.Helper()
+	ctx := bounded(t, 90*time.Second)
+	for !holds() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("waited in vain for %s", what())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// run runs the program to its end, holds the exit code and returns what it
+// printed.
+func (d *desk) run(t *testing.T, want int, who, stdin string, args ...string) (stdout, stderr string) {
+	t.Helper()
+	p := d.start(t, who, stdin, args...)
+	if got := p.exit(); got != want {
+		t.Fatalf("jwksbot %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), got, want, p.out.String(), p.err.String())
+	}
+	for _, bad := range []string{"goroutine ", "panic:", planted} {
+		if strings.Contains(p.out.String()+p.err.String(), bad) {
+			t.Errorf("jwksbot %s prints %q\n%s%s", strings.Join(args, " "), bad, p.out.String(), p.err.String())
+		}
+	}
+	return p.out.String(), p.err.String()
+}
+
+func contains(t *testing.T, text string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			t.Errorf("without %q:\n%s", part, text)
+		}
+	}
+}
+
+// keyJSON, checkJSON: the documented JSON of a check, and what was added.
+type keyJSON struct {
+	Kid, Thumbprint, Kty, Alg, Use string
+	Usable                         bool
+	Problems                       []string
+}
+
+type checkJSON struct {
+	Target, Verdict, Summary       string
+	Recommended, Because, Stranded []string
+	WouldChange                    string `json:"would_change"`
+	Against                        []map[string]string
+	Findings                       []struct{ ID, Severity, Summary string }
+	Steps                          []struct {
+		Name, Status, Summary string
+		DurationMS            *int64 `json:"duration_ms"`
+	}
+	Keys struct {
+		Live   []keyJSON
+		Cached []struct {
+			Entry, Format, Foreign, Note string
+			TTLSeconds                   *int64 `json:"ttl_seconds"`
+			Keys                         []keyJSON
+		}
+		Logged []struct {
+			Kid   string
+			Count int
+		}
+	}
+	Failures struct {
+		Count   int
+		AtLeast *bool `json:"at_least"`
+		Classes map[string]int
+	}
+	StartedAt  time.Time `json:"started_at"`
+	DurationMS *int64    `json:"duration_ms"`
+}
+
+// check runs a check and reads its JSON strictly.
+func (d *desk) check(t *testing.T, want int) checkJSON {
+	t.Helper()
+	stdout, _ := d.run(t, want, "robin", "", "check", "production", "--json")
+	dec := json.NewDecoder(strings.NewReader(stdout))
+	dec.DisallowUnknownFields()
+	var got checkJSON
+	if err := dec.Decode(&got); err != nil {
+		t.Fatalf("%v in\n%s", err, stdout)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		t.Errorf("more than one document:\n%s", stdout)
+	}
+	if strings.Contains(stdout, "null") {
+		t.Errorf("a null in\n%s", stdout)
+	}
+	contains(t, stdout, `"target"`, `"recommended"`, `"findings"`, `"steps"`, `"live"`, `"cached"`, `"logged"`, `"count"`, `"classes"`)
+	if got.Target != "production" || got.StartedAt.IsZero() || got.DurationMS == nil || got.Failures.AtLeast == nil || len(got.Steps) < 4 {
+		t.Errorf("incomplete: %s", stdout)
+	}
+	for _, s := range got.Steps {
+		if s.DurationMS == nil || !regexp.MustCompile(`^(ok|warn|fail|error|skipped)$`).MatchString(s.Status) {
+			t.Errorf("step %+v", s)
+		}
+	}
+	if got.finding(got.Verdict) == "" {
+		t.Errorf("the verdict's own finding is not among %+v", got.Findings)
+	}
+	return got
+}
+
+func (c checkJSON) finding(id string) string {
+	for _, f := range c.Findings {
+		if f.ID == id {
+			return f.Summary
+		}
+	}
+	return ""
+}
+
+func (c checkJSON) step(name string) string {
+	for _, s := range c.Steps {
+		if s.Name == name {
+			return s.Status + ": " + s.Summary
+		}
+	}
+	return ""
+}
+
+func TestCheckVerdicts(t *testing.T) {
+	for _, c := range []struct {
+		scenario, verdict string
+		exit              int
+		recommended       string
+	}{
+		{"stale", "stale_cache", exitFinding, "flush"},
+		{"healthy", "healthy", exitOK, ""},
+		{"idp-down", "live_unhealthy", exitFinding, ""},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(t, c.scenario)
+			got := d.check(t, c.exit)
+			if got.Verdict != c.verdict {
+				t.Fatalf("verdict %s: %s", got.Verdict, got.Summary)
+			}
+			if all := strings.Join(got.Recommended, " "); !strings.Contains(all, c.recommended) || c.recommended == "" && strings.Contains(all, "flush") {
+				t.Errorf("recommended %v", got.Recommended)
+			}
+			people, _ := d.run(t, c.exit, "robin", "", "check", "--since", "30m")
+			contains(t, people, "production  "+c.verdict, "live-keys", "cached-keys", "logged-keys")
+		})
+	}
+}
+
+// What cannot be read is never "healthy": exit 2, a sentence with the host,
+// and no secret in it.
+func TestCheckCouldNotTell(t *testing.T) {
+	group := "{replication_group: " + drill.ReplicationGroup + "}"
+	t.Run("redis", func(t *testing.T) {
+		t.Parallel()
+		d := newDesk(t, "healthy", group, `{url: "redis://jwksbot:`+planted+`@127.0.0.1:1"}`)
+		got := d.check(t, exitFailed)
+		if got.Verdict != "inconclusive" {
+			t.Errorf("verdict %s: %s", got.Verdict, got.Summary)
+		}
+		contains(t, got.step("cached-keys"), "error: ", "127.0.0.1:1", "refused")
+		_, stderr := d.run(t, exitFailed, "robin", "", "flush", "production", "--dry-run")
+		contains(t, stderr, "Refused", "cache could not be read", "127.0.0.1:1")
+	})
+	t.Run("live", func(t *testing.T) {
+		t.Parallel()
+		d := newDesk(t, "healthy")
+		d.write(t, fmt.Sprintf("%q", d.drill.JWKSURL()), `"http://127.0.0.1:1/jwks.json"`)
+		got := d.check(t, exitFailed)
+		if got.Verdict != "inconclusive" || got.finding("live_unreachable") == "" {
+			t.Errorf("verdict %s, findings %+v", got.Verdict, got.Findings)
+		}
+		contains(t, got.step("live-keys"), "error: ", "127.0.0.1:1")
+	})
+	t.Run("page", func(t *testing.T) {
+		t.Parallel()
+		d := newDesk(t, "healthy")
+		if err := d.drill.Break(drill.IDPHTML); err != nil {
+			t.Fatal(err)
+		}
+		if got := d.check(t, exitFinding); got.Verdict != "live_unhealthy" {
+			t.Errorf("verdict %s: %s", got.Verdict, got.Summary)
+		}
+	})
+}
+
+// The whole path on terminals: one person requests, another approves, and the
+// process that requested carries it out and proves it.
+func TestFlushOnTheTerminal(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, "stale")
+	request := []string{"flush", "production", "--ticket", "INC-2026-0214-001", "--reason", "keys rotated at 02:40"}
+
+	before := d.drill.State().CachedKids
+	plan, _ := d.run(t, exitOK, "robin", "", "flush", "production", "--dry-run")
+	contains(t, plan, "stale_cache", "delete "+d.drill.KeyName(), "digest ", before[0])
+	if runs, _ := d.run(t, exitOK, "robin", "", "runs"); !strings.Contains(runs, "no runs yet") {
+		t.Errorf("a dry run left a run: %s", runs)
+	}
+	_, refused := d.run(t, exitFinding, "robin", "prod\n", request...)
+	contains(t, refused, "not confirmed; nothing was requested")
+	_, refused = d.run(t, exitFinding, "stranger", "production\n", request...)
+	contains(t, refused, "arn:aws:iam::123456789012:user/stranger is mapped to nobody", "people")
+	_, refused = d.run(t, exitFinding, "lee", "production\n", request...)
+	contains(t, refused, "You may not request a mitigation of production", "U0ROBIN")
+	if after := d.drill.State().CachedKids; strings.Join(after, " ") != strings.Join(before, " ") {
+		t.Fatalf("the cache changed from %v to %v", before, after)
+	}
+
+	flush := d.start(t, "robin", "production\n", request...)
+	id := flush.says(`run (\S+) waits for 1 approval`)[1]
+	_, refused = d.run(t, exitFinding, "robin", "", "approve", id)
+	contains(t, refused, "own request")
+	_, refused = d.run(t, exitFinding, "stranger", "", "approve", id)
+	contains(t, refused, "mapped to nobody")
+	_, refused = d.run(t, exitFailed, "lee", "", "approve", "0101-nosuchrn")
+	contains(t, refused, "jwksbot runs")
+	d.run(t, exitOK, "lee", "", "approve", id)
+	if code := flush.exit(); code != exitOK {
+		t.Fatalf("exit code %d\n%s%s", code, flush.out.String(), flush.err.String())
+	}
+	contains(t, flush.out.String(), "Proven", "requested by", "user/robin", "approve by", "user/lee", "flush-cache")
+	_, refused = d.run(t, exitFinding, "lee", "", "approve", id)
+	contains(t, refused, "Already decided", "user/lee")
+	if s := d.drill.State(); strings.Join(s.CachedKids, " ") != strings.Join(s.LiveKids, " ") {
+		t.Errorf("afterwards the cache holds %v, live are %v", s.CachedKids, s.LiveKids)
+	}
+	t.Logf("what the requester read:\n%s%s", flush.err.String(), flush.out.String())
+}
+
+func TestDenyOnTheTerminal(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, "stale")
+	flush := d.start(t, "robin", "production\n", "flush", "production", "--ticket", "INC-1", "--reason", "rotated")
+	id := flush.says(`run (\S+) waits for 1 approval`)[1]
+	said, _ := d.run(t, exitOK, "lee", "", "deny", id, "--reason", "not in the\x1b[31m freeze")
+	contains(t, said, "Denied. Nothing was touched.")
+	if code := flush.exit(); code != exitFinding {
+		t.Errorf("a denied flush ends with %d", code)
+	}
+	contains(t, flush.out.String(), "denied", "freeze")
+	if strings.Contains(flush.out.String(), "\x1b") {
+		t.Errorf("the reason paints: %q", flush.out.String())
+	}
+
+	interrupted := d.start(t, "robin", "production\n", "flush", "production", "--ticket", "INC-1", "--reason", "rotated")
+	id = interrupted.says(`run (\S+) waits for 1 approval`)[1]
+	interrupted.cmd.Process.Signal(syscall.SIGINT)
+	if code := interrupted.exit(); code != exitFailed {
+		t.Errorf("an interrupted flush ends with %d", code)
+	}
+	contains(t, interrupted.err.String(), "interrupted: run "+id+" stays in the journal")
+	d.drill.Close()
+	listed, _ := d.run(t, exitOK, "nobody", "", "runs", id, "--json")
+	contains(t, listed, id, "pending")
+}
+
+// serving starts the bot against an emulated workspace.
+func serving(t *testing.T, sim *slacksim.Sim, env []string, edit ...string) *process {
+	t.Helper()
+	d := newDesk(t, "healthy", edit...)
+	d.env = append(d.env, "SLACK_BOT_TOKEN=xoxb-demo-bot", "SLACK_APP_TOKEN=xapp-demo-app")
+	if sim != nil {
+		address, err := sim.Start("127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { sim.Close() })
+		d.env = append(d.env, "SLACK_API_URL="+address+"/api/")
+	}
+	d.env = append(d.env, env...)
+	return d.start(t, "robin", "", "serve")
+}
+
+// Errors that time does not heal end the bot, with a line that says what to do.
+func TestServeEnds(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { taken.Close() })
+	off := slacksim.New(slacksim.Options{})
+	off.Disconnect("link_disabled")
+	unscoped := slacksim.New(slacksim.Options{})
+	unscoped.Fail("apps.connections.open", 1, "missing_scope")
+	for _, c := range []struct {
+		what string
+		sim  *slacksim.Sim
+		env  []string
+		edit []string
+		want []string
+	}{
+		{"no tokens", nil, []string{"SLACK_BOT_TOKEN=", "SLACK_APP_TOKEN="}, nil, []string{"SLACK_BOT_TOKEN is not set", "SLACK_APP_TOKEN is not set", "Basic Information"}},
+		{"tokens swapped", nil, []string{"SLACK_BOT_TOKEN=xapp-" + planted, "SLACK_APP_TOKEN=xoxb-" + planted}, nil, []string{"slack.bot_token", "must begin with xoxb-", "slack.app_token", "must begin with xapp-"}},
+		{"an unknown app token", slacksim.New(slacksim.Options{}), []string{"SLACK_APP_TOKEN=xapp-" + planted}, nil, []string{"invalid_auth", "SLACK_APP_TOKEN"}},
+		{"an unknown bot token", slacksim.New(slacksim.Options{}), []string{"SLACK_BOT_TOKEN=xoxb-" + planted}, nil, []string{"invalid_auth", "slack.bot_token", "xoxb-"}},
+		{"Socket Mode switched off", off, nil, nil, []string{"link_disabled", "Socket Mode is switched off"}},
+		{"an app token without its scope", unscoped, nil, nil, []string{"missing_scope", "connections:write"}},
+		{"a journal in no folder", slacksim.New(slacksim.Options{}), nil, []string{"journal: journal.db", "journal: missing/journal.db"}, []string{"journal", "missing"}},
+		{"an address in use", slacksim.New(slacksim.Options{}), nil, []string{`listen: ""`, "listen: " + taken.Addr().String()}, []string{taken.Addr().String(), "set listen in the configuration to a free address"}},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			t.Parallel()
+			p := serving(t, c.sim, c.env, c.edit...)
+			if code := p.exit(); code != exitFailed {
+				t.Errorf("exit code %d", code)
+			}
+			contains(t, p.err.String(), append(c.want, "jwksbot: ")...)
+			if said := p.out.String() + p.err.String(); strings.Contains(said, planted) || strings.Contains(said, "goroutine ") {
+				t.Errorf("it says too much:\n%s", said)
+			}
+		})
+	}
+}
+
+// An outage of Slack is waited for, and the bot still ends in order.
+func TestServeWaitsForSlack(t *testing.T) {
+	t.Parallel()
+	p := serving(t, nil, []string{"SLACK_API_URL=http://127.0.0.1:1/api/"})
+	p.says("will try again")
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	if code := p.exit(); code != exitOK {
+		t.Errorf("exit code %d\n%s", code, p.err.String())
+	}
+}
+
+func TestServeHealth(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+	sim := slacksim.New(slacksim.Options{})
+	sim.Outage(true)
+	d := &desk{}
+	p := serving(t, sim, nil, `listen: ""`, "listen: "+address)
+	d.dir, d.env = p.cmd.Dir, p.cmd.Env
+	poll(t, func() bool { code, _ := ask(t, "http://"+address+"/healthz"); return code == http.StatusOK }, func() string { return "/healthz\n" + p.err.String() })
+	if code, body := ask(t, "http://"+address+"/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, `"not ready"`) {
+		t.Errorf("/readyz without Slack: %d %s", code, body)
+	}
+	_, said := d.run(t, exitFinding, "robin", "", "health")
+	contains(t, said, "not ready")
+	sim.Outage(false)
+	poll(t, func() bool { code, _ := ask(t, "http://"+address+"/readyz"); return code == http.StatusOK }, func() string { return "/readyz\n" + p.err.String() })
+	said, _ = d.run(t, exitOK, "robin", "", "health")
+	contains(t, said, "ready")
+	if code, _ := ask(t, "http://"+address+"/secrets"); code != http.StatusNotFound {
+		t.Errorf("an unknown path answers %d", code)
+	}
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	if code := p.exit(); code != exitOK {
+		t.Errorf("exit code %d\n%s", code, p.err.String())
+	}
+}
+
+// ask returns status and body of a page, 0 while nobody answers.
+func ask(t *testing.T, address string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, ""
+	}
+	defer resp.Body.Close()
+	b, _ := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(b)
+}
