@@ -385,6 +385,3 @@ func textOf(m slacksim.Message) string {
 	_ = enc.Encode(m.Blocks)
 	return m.Text + "\n" + b.String()
 }
-
-// everything is all that anybody was shown, ever.
-func (f *flow) everything() string { return f.sim.Transcript() }

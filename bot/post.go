@@ -139,7 +139,7 @@ const eventAnswer = "jwksbot_answer"
 // an update without any would leave the old ones in place.
 func (m message) options() []slack.MsgOption {
 	if len(m.Blocks) == 0 {
-		m.Blocks = []slack.Block{section(m.Text)}
+		m.Blocks = []slack.Block{section(clip(m.Text, limitSection))}
 	}
 	if m.Metadata.EventType == "" {
 		m.Metadata = metadata(eventAnswer, "", "", "", "")
