@@ -34,7 +34,7 @@ func (b *Bot) check(ctx context.Context, from place, a asked) error {
 		b.Log.Warn("whether a channel may be posted into is not known", "channel", from.channel, "error", err)
 		return b.checkPrivately(ctx, from, t.Name, ask, &notHere{"Slack did not say who reads this channel, so only you see this.", false})
 	}
-	return b.checkInChannel(ctx, from, t.Name, ask)
+	return b.checkInChannel(ctx, from, t.Name, t.Steps(), ask)
 }
 
 // checkPrivately loses nothing: the whole report goes to the person who asked.
@@ -57,8 +57,9 @@ func (b *Bot) checkPrivately(ctx context.Context, from place, target string, ask
 }
 
 // checkInChannel posts one message and updates it as steps end.
-func (b *Bot) checkInChannel(ctx context.Context, from place, target string, ask runbook.Ask) error {
+func (b *Bot) checkInChannel(ctx context.Context, from place, target string, steps []string, ask runbook.Ask) error {
 	live := &liveMessage{bot: b, from: from, target: target, started: b.Clock.Now(), changed: make(chan struct{}, 1)}
+	live.Started(target, steps)
 	ts, err := b.send.postSurely(ctx, from.channel, from.thread, live.render())
 	if code := slackCode(err); closed(code) {
 		b.places.forget(from.channel)

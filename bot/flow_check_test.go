@@ -17,6 +17,9 @@ func TestCheckIsOneMessageThatBecomesTheReport(t *testing.T) {
 	if len(f.sim.Messages(bridge)) != 1 || m.Edits != 1 {
 		t.Errorf("%d messages, %d updates; want one message and one update", len(f.sim.Messages(bridge)), m.Edits)
 	}
+	if !strings.Contains(m.History[0].Text, "0 of 4 steps done") {
+		t.Errorf("at first it says %q", m.History[0].Text)
+	}
 	if m.History[0].Metadata.Payload["state"] != "checking" || m.Metadata.Payload["verdict"] != "stale_cache" {
 		t.Errorf("metadata was %v, is %v", m.History[0].Metadata, m.Metadata)
 	}
