@@ -1,8 +1,8 @@
 package bot
 
 import (
+	"fmt"
 	"strings"
-	"text/template"
 )
 
 // appCommand is a slash command as Slack shows it while one types.
@@ -27,7 +27,10 @@ func Scopes() []string {
 	}
 }
 
-var manifest = template.Must(template.New("manifest").Parse(`# Creates the Slack app: api.slack.com/apps → Create New App → From a manifest.
+// manifest has the places of the commands, the shortcut and the scopes. It is
+// no text/template, which calls methods by name: a program that holds one call
+// of that kind keeps every method of every type, of the AWS SDK too.
+const manifest = `# Creates the Slack app: api.slack.com/apps → Create New App → From a manifest.
 # Afterwards: install it, and make an app-level token with connections:write.
 _metadata:
   major_version: 2
@@ -45,24 +48,15 @@ features:
     display_name: jwksbot
     always_online: true
   slash_commands:
-{{- range .Commands}}
-    - command: {{.Name}}
-      description: {{.Description}}
-      usage_hint: "{{.Hint}}"
-      should_escape: false
-{{- end}}
-  shortcuts:
+%s  shortcuts:
     - name: Run JWKS check here
       type: message
-      callback_id: {{.Shortcut}}
+      callback_id: %s
       description: Checks the signing keys and answers in this thread
 oauth_config:
   scopes:
     bot:
-{{- range .Scopes}}
-      - {{.}}
-{{- end}}
-settings:
+%ssettings:
   event_subscriptions:
     bot_events:
       - app_home_opened
@@ -71,16 +65,17 @@ settings:
   org_deploy_enabled: false
   socket_mode_enabled: true
   token_rotation_enabled: false
-`))
+`
 
 // Manifest is the app manifest that creates the Slack app with exactly the
 // commands, the shortcut and the scopes that the code uses.
-func Manifest() (string, error) {
-	var b strings.Builder
-	err := manifest.Execute(&b, struct {
-		Commands []appCommand
-		Shortcut string
-		Scopes   []string
-	}{appCommands, callbackShortcut, Scopes()})
-	return b.String(), err
+func Manifest() string {
+	var commands, scopes strings.Builder
+	for _, c := range appCommands {
+		fmt.Fprintf(&commands, "    - command: %s\n      description: %s\n      usage_hint: %q\n      should_escape: false\n", c.Name, c.Description, c.Hint)
+	}
+	for _, scope := range Scopes() {
+		fmt.Fprintf(&scopes, "      - %s\n", scope)
+	}
+	return fmt.Sprintf(manifest, commands.String(), callbackShortcut, scopes.String())
 }

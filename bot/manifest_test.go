@@ -11,10 +11,7 @@ import (
 // The file at the top level is what people paste into Slack; it must be what
 // the code needs.
 func TestTheManifestIsWhatTheCodeNeeds(t *testing.T) {
-	want, err := Manifest()
-	if err != nil {
-		t.Fatal(err)
-	}
+	want := Manifest()
 	got, err := os.ReadFile(filepath.Join("..", "manifest.yaml"))
 	if err != nil {
 		t.Fatal(err)

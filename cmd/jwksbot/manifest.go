@@ -11,10 +11,6 @@ type manifestCmd struct{}
 
 // Run prints what manifest.yaml holds.
 func (manifestCmd) Run(w *world) error {
-	text, err := bot.Manifest()
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprint(w.stdout, text)
+	_, err := fmt.Fprint(w.stdout, bot.Manifest())
 	return err
 }
