@@ -326,9 +326,7 @@ func FuzzParseConfig(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if strings.Contains(text, "file:") {
-			t.Skip("reads files of this machine")
-		}
+		text = strings.ReplaceAll(text, "file:", "flie:") // no files of this machine
 		cfg, err := parseConfig("fuzz.yaml", []byte(text), noEnv)
 		if (cfg == nil) == (err == nil) {
 			t.Fatalf("configuration %v, error %v", cfg, err)

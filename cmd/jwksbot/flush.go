@@ -57,7 +57,7 @@ func (c flushCmd) Run(ctx context.Context, w *world) (err error) {
 	if err != nil {
 		return err
 	}
-	p.line("run %s waits for %d approval(s): jwksbot approve %s, from another identity, or the card in Slack", p.bold(run.ID), run.Required, run.ID)
+	p.line("run %s waits for %s: jwksbot approve %s, from another identity, or the card in Slack", p.bold(run.ID), count(run.Required, "approval", "approvals"), run.ID)
 	return o.follow(ctx, w, run.ID)
 }
 

@@ -168,7 +168,7 @@ func (p *printer) plan(plan runbook.Plan) error {
 func (p *printer) run(r runbook.Run) error {
 	p.line("%s  %s  %s  %s  requested by %s (%s): %s", p.bold(r.ID), r.Target, p.bold(string(r.State)), r.CreatedAt.Format(time.DateTime), clean(r.Requester.Label()), r.Ticket, clean(r.Reason))
 	for _, d := range r.Decisions {
-		p.line("  %s  %s by %s %s", d.At.Format(time.TimeOnly), d.Kind, clean(d.By.Label()), clean(d.Reason))
+		p.line("%s", strings.TrimRight(fmt.Sprintf("  %s  %s by %s  %s", d.At.Format(time.TimeOnly), d.Kind, clean(d.By.Label()), clean(d.Reason)), " "))
 	}
 	for _, rec := range r.Receipts {
 		p.line("  %s  %s  %s (%s)", p.statusMark(rec.Status), rec.Step, clean(rec.Summary), runbook.Duration(rec.EndedAt.Sub(rec.StartedAt)))
