@@ -63,6 +63,7 @@ type BusyError struct {
 	Holder   Run
 }
 
+// Error says what is busy, and who asked for what is under way.
 func (e *BusyError) Error() string {
 	return fmt.Sprintf("%s is being changed by run %s (%s, requested by %s); wait for its end",
 		e.Resource, e.Holder.ID, e.Holder.State, e.Holder.Requester.Label())

@@ -64,6 +64,7 @@ type Refusal struct {
 	People []string
 }
 
+// Error is the sentence for the person who was refused.
 func (r *Refusal) Error() string { return r.Text }
 
 func refuse(code, format string, args ...any) *Refusal {

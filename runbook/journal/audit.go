@@ -36,6 +36,7 @@ type AuditError struct {
 	Problem string
 }
 
+// Error names the row and what is wrong with it.
 func (e *AuditError) Error() string { return fmt.Sprintf("audit row %d: %s", e.Seq, e.Problem) }
 
 // Note appends audit rows that belong to no change of a run.
