@@ -240,19 +240,21 @@ func (s *realStory) shows(texts ...string) {
 
 // namesOnEveryShard returns n names for each primary.
 func namesOnEveryShard(t *testing.T, c *redis.ClusterClient, n int) []string {
-	ranges, err := c.ClusterSlots(t.Context()).Result()
-	if err != nil || len(ranges) != 3 {
-		t.Fatalf("%d ranges of slots, %v", len(ranges), err)
+	shards, err := c.ClusterShards(t.Context()).Result()
+	if err != nil || len(shards) != 3 {
+		t.Fatalf("%d shards, %v", len(shards), err)
 	}
 	var names []string
-	have := map[string]int{}
-	for i := 0; len(names) < n*len(ranges); i++ {
+	have := make([]int, len(shards))
+	for i := 0; len(names) < n*len(shards); i++ {
 		name := fmt.Sprintf("jwks:tenant:%d", i)
-		slot := int(c.ClusterKeySlot(t.Context(), name).Val())
-		for _, r := range ranges {
-			if owner := r.Nodes[0].Addr; slot >= r.Start && slot <= r.End && have[owner] < n {
-				have[owner]++
-				names = append(names, name)
+		slot := c.ClusterKeySlot(t.Context(), name).Val()
+		for shard, s := range shards {
+			for _, r := range s.Slots {
+				if slot >= r.Start && slot <= r.End && have[shard] < n {
+					have[shard]++
+					names = append(names, name)
+				}
 			}
 		}
 	}
