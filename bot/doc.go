@@ -15,6 +15,8 @@
 // the journal: the presenter compares the version that is shown with the
 // version that is, and posts or updates until they are equal. A crash, a rate
 // limit or an outage only delays it. No run ever waits for Slack.
+// A second message that a crash left behind loses its buttons as soon as
+// somebody presses one (copy.go).
 //
 // # Promises
 //

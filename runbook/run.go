@@ -136,7 +136,8 @@ type Run struct {
 type Post struct {
 	Channel string `json:"channel"`
 	TS      string `json:"ts,omitempty"`
-	// Reminder and Evidence are messages in its thread, once they are posted.
+	// Reminder and Evidence are messages in its thread, once they are posted;
+	// Evidence may be several, with commas between.
 	Reminder string `json:"reminder,omitempty"`
 	Evidence string `json:"evidence,omitempty"`
 }
