@@ -275,7 +275,7 @@ func cooledDown(ctx context.Context, l ledger, t *Target, now time.Time, self st
 		return err
 	}
 	for _, r := range runs {
-		at, flushed := r.flushedAt()
+		at, flushed := r.FlushedAt()
 		if r.ID == self || r.Resource != t.Resource || !flushed || now.Sub(at) >= t.Policy.Cooldown {
 			continue
 		}
@@ -285,8 +285,8 @@ func cooledDown(ctx context.Context, l ledger, t *Target, now time.Time, self st
 	return nil
 }
 
-// flushedAt is when the run's flush ended, if it deleted anything.
-func (r Run) flushedAt() (time.Time, bool) {
+// FlushedAt is when the run's flush ended, if it deleted anything.
+func (r Run) FlushedAt() (time.Time, bool) {
 	for _, rec := range r.Receipts {
 		if rec.Step == string(FlushCache) {
 			return rec.EndedAt, true

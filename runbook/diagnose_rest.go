@@ -216,6 +216,9 @@ func (f *facts) healthy() (Verdict, bool) {
 		}
 		v.Summary += "."
 	}
+	if ago := f.At.Sub(f.Flushed); !f.Flushed.IsZero() && ago < recentMinutes*time.Minute {
+		v.Summary += fmt.Sprintf(" The cache was flushed %s ago; what failed before that is not counted.", Duration(ago))
+	}
 	why := "the cache holds the live keys already, so a flush would change nothing"
 	if len(f.all()) == 0 {
 		why = "there is nothing in the cache that a flush could change"

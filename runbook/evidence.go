@@ -10,6 +10,7 @@ type Evidence struct {
 	Traffic *TrafficEvidence
 	History []Sighting // live keys of earlier checks
 	At      time.Time  // when the checks began
+	Flushed time.Time  // when jwksbot last flushed this cache; zero if it never did
 	// Unread says why a configured step could not read, by its name. Steps that
 	// are not configured are not in it.
 	Unread map[string]string
@@ -117,6 +118,7 @@ type LogEvidence struct {
 	Classes      map[string]int // failures by class
 	Kids         []KidCount     // kids that failures name, most frequent first
 	PerMinute    []MinuteCount  // failures, oldest first, gaps are zero
+	Newest       time.Time      // of the last failure; zero when it is not known to the second
 	Samples      []LogSample    // newest first, redacted
 	Issuers      []string       // issuers that failing tokens or messages name
 }

@@ -199,7 +199,8 @@ func (f *facts) failsOn(kid string) int {
 const noise = 2
 
 // failing counts the failures of the newest minutes, and says whether they are
-// more than noise and still going on.
+// more than noise and still going on. Minutes that began before the last flush
+// do not count: what failed then was judged then.
 func (f *facts) failing() (recent int, goingOn bool) {
 	if f.Logged == nil {
 		return 0, false
@@ -208,13 +209,24 @@ func (f *facts) failing() (recent int, goingOn bool) {
 	if !ok || f.Logged.Until.Sub(last) > 2*time.Minute {
 		return 0, false
 	}
-	from := f.Logged.Until.Add(-recentMinutes * time.Minute)
+	from := f.Logged.Until.Add(-recentMinutes * time.Minute).Truncate(time.Minute)
 	for _, m := range f.Logged.PerMinute {
-		if !m.At.Before(from.Truncate(time.Minute)) {
+		if !m.At.Before(from) && !m.At.Before(f.Flushed) {
 			recent += m.Count
 		}
 	}
-	return recent, recent > noise
+	return recent, recent > noise && !f.Logged.silentFor(recent)
+}
+
+// silentFor says that failures which came at this rate have stopped: at random
+// arrivals a gap of six times the mean has a chance of 1 in 400. The quarter of
+// a minute is the delay with which log lines arrive.
+func (ev LogEvidence) silentFor(recent int) bool {
+	if ev.Newest.IsZero() || recent == 0 {
+		return false
+	}
+	mean := recentMinutes * time.Minute / time.Duration(recent)
+	return ev.Until.Sub(ev.Newest) > 15*time.Second+6*mean
 }
 
 // class counts failures of the classes.

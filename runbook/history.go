@@ -2,6 +2,7 @@ package runbook
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -19,22 +20,24 @@ type Sighting struct {
 type history interface {
 	Seen(ctx context.Context, target string, keys []Key, at time.Time) error
 	Sightings(ctx context.Context, target string) ([]Sighting, error)
+	// LastFlush is when a run last flushed the resource; zero if none did.
+	LastFlush(ctx context.Context, resource string) (time.Time, error)
 }
 
 // stepHistory is the name under which an unreadable history is told.
 const stepHistory = "history"
 
-// recall reads what is remembered of a target's live keys before this check
-// adds to it.
-func (r *Runner) recall(ctx context.Context, target string, e *Evidence) {
+// recall reads what is remembered of a target before this check adds to it.
+func (r *Runner) recall(ctx context.Context, t *Target, e *Evidence) {
 	if r.history == nil {
 		return
 	}
-	seen, err := r.history.Sightings(ctx, target)
-	if err != nil {
+	var errSeen, errFlushed error
+	e.History, errSeen = r.history.Sightings(ctx, t.Name)
+	e.Flushed, errFlushed = r.history.LastFlush(ctx, t.Resource)
+	if err := errors.Join(errSeen, errFlushed); err != nil {
 		e.Unread[stepHistory] = err.Error()
 	}
-	e.History = seen
 }
 
 // remember adds the live set of this check.

@@ -8,7 +8,10 @@ import (
 )
 
 // rememberer is a history in memory.
-type rememberer struct{ list []Sighting }
+type rememberer struct {
+	list    []Sighting
+	flushed time.Time
+}
 
 func (m *rememberer) Seen(_ context.Context, _ string, keys []Key, at time.Time) error {
 	for _, k := range keys {
@@ -28,6 +31,8 @@ func (m *rememberer) Seen(_ context.Context, _ string, keys []Key, at time.Time)
 func (m *rememberer) Sightings(context.Context, string) ([]Sighting, error) {
 	return append([]Sighting(nil), m.list...), nil
 }
+
+func (m *rememberer) LastFlush(context.Context, string) (time.Time, error) { return m.flushed, nil }
 
 func keySet(kids ...string) KeySet {
 	s := KeySet{Shape: ShapeSet, Usable: len(kids)}
@@ -87,5 +92,38 @@ func TestTheRunnerRemembersLiveKeys(t *testing.T) {
 	f := gather(check(t, r, target, Ask{Anew: true}).Evidence)
 	if got := f.appeared(live.Keys[0]); !strings.Contains(got, "14 min ago") {
 		t.Errorf("appeared says %q", got)
+	}
+}
+
+// Right after a flush the log is still full of the failures that led to it. They
+// must not be taken for a stale memory; those that come afterwards must.
+func TestFailuresFromBeforeAFlushAreNotGoingOn(t *testing.T) {
+	at := time.Date(2026, 2, 14, 3, 0, 30, 0, time.UTC)
+	minute := func(ago, n int) MinuteCount {
+		return MinuteCount{At: at.Truncate(time.Minute).Add(-time.Duration(ago) * time.Minute), Count: n}
+	}
+	for _, tt := range []struct {
+		name    string
+		flushed time.Time
+		newest  time.Time
+		minutes []MinuteCount
+		want    VerdictID
+	}{
+		{"flushed 20 s ago", at.Add(-20 * time.Second), at.Add(-20 * time.Second), []MinuteCount{minute(2, 100), minute(1, 100), minute(0, 20)}, Healthy},
+		{"failing in a minute after the flush", at.Add(-100 * time.Second), at.Add(-time.Second), []MinuteCount{minute(2, 100), minute(1, 100), minute(0, 50)}, StaleMemory},
+		{"flushed by somebody else, silent since", time.Time{}, at.Add(-25 * time.Second), []MinuteCount{minute(2, 100), minute(1, 100), minute(0, 5)}, Healthy},
+		{"not flushed, going on", time.Time{}, at.Add(-time.Second), []MinuteCount{minute(2, 100), minute(1, 100), minute(0, 50)}, StaleMemory},
+		{"few failures, a gap says nothing", time.Time{}, at.Add(-80 * time.Second), []MinuteCount{minute(3, 2), minute(2, 2), minute(1, 1)}, StaleMemory},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e := Evidence{At: at, Flushed: tt.flushed, Logged: failuresOn(at, "new", 250)}
+			e.Logged.PerMinute, e.Logged.Newest = tt.minutes, tt.newest
+			e.Live = &LiveEvidence{Probes: []Probe{{Status: 200, Set: keySet("new")}}}
+			e.Cached = &CacheEvidence{Shards: []Shard{{Name: "0001"}}, Entries: []Entry{{Name: "jwks:current", TTL: time.Hour,
+				Reading: Reading{Content: ContentKeys, Set: keySet("new")}}}}
+			if got := Diagnose(e).Verdict; got.ID != tt.want {
+				t.Errorf("verdict %s (%s), want %s", got.ID, got.Summary, tt.want)
+			}
+		})
 	}
 }

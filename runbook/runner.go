@@ -199,7 +199,7 @@ func (r *Runner) run(ctx context.Context, t *Target, ask Ask, rep Reporter) Repo
 		}
 		rep.Step(res.Result)
 	}
-	r.recall(ctx, t.Name, &report.Evidence)
+	r.recall(ctx, t, &report.Evidence)
 	r.remember(ctx, t.Name, &report.Evidence, start)
 	report.Diagnosis = Diagnose(report.Evidence)
 	report.judge()

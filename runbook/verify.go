@@ -36,7 +36,7 @@ func (m *Machine) verify(ctx context.Context, t *Target, run Run) (Transition, e
 	if err != nil {
 		return Transition{}, err
 	}
-	flushed, _ := run.flushedAt()
+	flushed, _ := run.FlushedAt()
 	var a after
 	for {
 		if a, err = m.look(ctx, t, run, saved); err != nil {

@@ -32,6 +32,29 @@ func (j *Journal) Seen(ctx context.Context, target string, keys []runbook.Key, a
 	})
 }
 
+// LastFlush is when a run last flushed the resource.
+func (j *Journal) LastFlush(ctx context.Context, resource string) (time.Time, error) {
+	rows, err := j.db.QueryContext(ctx, j.rebind(selectRun+`WHERE resource = ? ORDER BY created_at DESC LIMIT 20`), clean(resource))
+	if err != nil {
+		return time.Time{}, j.explain("read", err)
+	}
+	defer rows.Close()
+	var last time.Time
+	for rows.Next() {
+		run, err := scanRun(rows)
+		if err != nil {
+			return time.Time{}, j.explain("read", err)
+		}
+		if at, ok := run.FlushedAt(); ok && at.After(last) {
+			last = at
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return time.Time{}, j.explain("read", err)
+	}
+	return last, nil
+}
+
 // Sightings lists the keys that were live on a target, oldest first.
 func (j *Journal) Sightings(ctx context.Context, target string) ([]runbook.Sighting, error) {
 	rows, err := j.db.QueryContext(ctx, j.rebind(`SELECT thumbprint, kid, first_seen, last_seen FROM sightings

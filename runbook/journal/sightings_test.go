@@ -44,3 +44,26 @@ func TestSightingsKeepTheFirstAndTheLastTime(t *testing.T) {
 		}
 	})
 }
+
+func TestLastFlushIsOfTheResource(t *testing.T) {
+	eachEngine(t, func(t *testing.T, url string) {
+		j, ctx := open(t, url), t.Context()
+		at := time.Date(2026, 2, 14, 3, 0, 0, 0, time.UTC)
+		for i, r := range []runbook.Run{
+			{ID: "a", Resource: "group one", State: runbook.StateDone, Receipts: []runbook.Receipt{{Step: string(runbook.FlushCache), EndedAt: at}}},
+			{ID: "b", Resource: "group one", State: runbook.StateDenied},
+			{ID: "c", Resource: "group two", State: runbook.StateDone, Receipts: []runbook.Receipt{{Step: string(runbook.FlushCache), EndedAt: at.Add(time.Hour)}}},
+		} {
+			r.CreatedAt = at.Add(time.Duration(i) * time.Minute)
+			if err := j.Create(ctx, r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := j.LastFlush(ctx, "group one"); err != nil || !got.Equal(at) {
+			t.Errorf("last flush of group one is %v, %v, want %v", got, err, at)
+		}
+		if got, err := j.LastFlush(ctx, "group three"); err != nil || !got.IsZero() {
+			t.Errorf("last flush of a group that was never flushed is %v, %v", got, err)
+		}
+	})
+}

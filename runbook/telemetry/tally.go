@@ -25,6 +25,7 @@ type tally struct {
 	cut          bool
 	pages, count int
 	oldest       time.Time // of all events that counted
+	newest       time.Time
 	classes      map[string]int
 	kids         map[string]int
 	minutes      map[int64]int
@@ -54,6 +55,9 @@ func (t *tally) add(at time.Time, class, kid, text string) {
 	t.minutes[at.Truncate(time.Minute).Unix()]++
 	if t.oldest.IsZero() || at.Before(t.oldest) {
 		t.oldest = at
+	}
+	if at.After(t.newest) {
+		t.newest = at
 	}
 	if len(t.issuers) < maxIssuers {
 		if iss := findIssuer(text); iss != "" && !slices.Contains(t.issuers, iss) {
@@ -85,7 +89,7 @@ func (t *tally) evidence() runbook.LogEvidence {
 	return runbook.LogEvidence{
 		Since: t.since, Until: t.until, Pages: t.pages, Count: t.count, AtLeast: t.cut,
 		Classes: t.classes, Kids: t.topKids(), PerMinute: t.perMinute(),
-		Samples: t.pick(), Issuers: t.issuers,
+		Samples: t.pick(), Issuers: t.issuers, Newest: t.newest,
 	}
 }
 
