@@ -6,18 +6,23 @@ import (
 	"fmt"
 
 	"github.com/slack-go/slack"
+	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"jwksbot/bot"
 	"jwksbot/runbook"
 )
 
+func serveCommand(w *world) *cobra.Command {
+	return w.command("serve", "Run the bot.", serveCmd{})
+}
+
 // serveCmd runs the bot.
 type serveCmd struct{}
 
-// Run serves until it is interrupted, or until an error comes that time does
+// run serves until it is interrupted, or until an error comes that time does
 // not heal.
-func (serveCmd) Run(ctx context.Context, w *world) error {
+func (serveCmd) run(ctx context.Context, w *world) error {
 	cfg, err := w.readConfig()
 	if err != nil {
 		return err
@@ -63,10 +68,26 @@ func (w *world) serve(ctx context.Context, p *parts, api *slack.Client) (err err
 	group.Go(func() error {
 		return o.keeper.Keep(ctx, func(err error) { w.log.Error("due runs", "error", err) })
 	})
+	w.watchRotations(ctx, group, o, b)
 	group.Go(func() error { return serveHealth(ctx, p.cfg.Listen, healthServer{b.Ready}) })
 	err = group.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil // asked to end, and ended in order
 	}
 	return err
+}
+
+// watchRotations starts the rotation watcher of every target that asks for one.
+func (w *world) watchRotations(ctx context.Context, group *errgroup.Group, o *office, b *bot.Bot) {
+	for i, t := range o.targets {
+		every := o.cfg.Targets[i].Watch.RotationEvery
+		if every <= 0 {
+			continue
+		}
+		watcher := runbook.NewWatcher(runbook.WatcherSettings{Target: t, Runner: o.runner, Memory: o.journal, Clock: o.clock,
+			Every: every, Active: o.journal.Executing, Announce: b.Announce})
+		group.Go(func() error {
+			return watcher.Watch(ctx, func(err error) { w.log.Warn("rotation watcher", "error", err) })
+		})
+	}
 }

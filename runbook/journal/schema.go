@@ -96,6 +96,7 @@ CREATE TABLE sightings (
 	kid        TEXT NOT NULL,
 	first_seen TIME,
 	last_seen  TIME,
+	settled    INTEGER NOT NULL DEFAULT 0, -- 1: the rotation watcher has nothing to say about it
 	PRIMARY KEY (target, thumbprint, kid)
 );
 CREATE TABLE holder (id INTEGER PRIMARY KEY, epoch BIGINT NOT NULL, name TEXT NOT NULL, since TIME);

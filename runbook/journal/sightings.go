@@ -57,8 +57,29 @@ func (j *Journal) LastFlush(ctx context.Context, resource string) (time.Time, er
 
 // Sightings lists the keys that were live on a target, oldest first.
 func (j *Journal) Sightings(ctx context.Context, target string) ([]runbook.Sighting, error) {
-	rows, err := j.db.QueryContext(ctx, j.rebind(`SELECT thumbprint, kid, first_seen, last_seen FROM sightings
-		WHERE target = ? ORDER BY first_seen, thumbprint, kid`), clean(target))
+	return j.sightings(ctx, `WHERE target = ?`, target)
+}
+
+// Unsettled lists the keys that the rotation watcher has not followed up on.
+func (j *Journal) Unsettled(ctx context.Context, target string) ([]runbook.Sighting, error) {
+	return j.sightings(ctx, `WHERE target = ? AND settled = 0`, target)
+}
+
+// Settle records that there is nothing more to say about the keys.
+func (j *Journal) Settle(ctx context.Context, target string, thumbprints []string) error {
+	return j.write(ctx, "write to", func(t *tx) error {
+		for _, print := range thumbprints {
+			if _, err := t.exec(ctx, `UPDATE sightings SET settled = 1 WHERE target = ? AND thumbprint = ?`, clean(target), clean(print)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (j *Journal) sightings(ctx context.Context, where, target string) ([]runbook.Sighting, error) {
+	rows, err := j.db.QueryContext(ctx, j.rebind(`SELECT thumbprint, kid, first_seen, last_seen FROM sightings `+where+
+		` ORDER BY first_seen, thumbprint, kid`), clean(target))
 	if err != nil {
 		return nil, j.explain("read", err)
 	}

@@ -33,6 +33,12 @@ func TestSightingsKeepTheFirstAndTheLastTime(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("sightings (-want +got):\n%s", diff)
 		}
+		if err := j.Settle(ctx, "production", []string{"ta"}); err != nil {
+			t.Fatal(err)
+		}
+		if open, err := j.Unsettled(ctx, "production"); err != nil || len(open) != 1 || open[0].Kid != "b" {
+			t.Errorf("unsettled are %v, %v, want b alone", open, err)
+		}
 		if other, err := j.Sightings(ctx, "staging"); err != nil || len(other) != 0 {
 			t.Errorf("another target knows %v, %v", other, err)
 		}

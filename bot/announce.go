@@ -1,0 +1,37 @@
+package bot
+
+import (
+	"context"
+
+	"jwksbot/runbook"
+)
+
+// Announce posts a report that nobody asked for into the target's channel: the
+// rotation watcher saw a new key that the cache does not have.
+func (b *Bot) Announce(ctx context.Context, r runbook.Report) error {
+	t, err := b.Desk.Target(r.Target)
+	if err != nil {
+		return err
+	}
+	channel, err := b.places.resolve(ctx, t.Channel)
+	if err == nil {
+		err = b.places.postable(ctx, channel)
+	}
+	if err != nil {
+		return err
+	}
+	m := reportMessage(r)
+	m.Text = "New signing key seen, and the cache still has the old one. " + m.Text
+	m.Blocks = append(m.Blocks, contextLine("jwksbot saw a new live key by itself and checked. Nobody has to have noticed yet."))
+	ts, err := b.send.postSurely(ctx, channel, "", m)
+	if err != nil {
+		return err
+	}
+	for _, e := range evidenceMessages(r) {
+		if _, err := b.send.postSurely(ctx, channel, ts, e); err != nil {
+			b.Log.Warn("the evidence of an announcement could not be posted", "target", r.Target, "error", err)
+			break // the announcement itself stands: it must not be repeated
+		}
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package runbook
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// memory is what a rotation watcher keeps: the keys that were seen, and which
+// of them need no word any more.
+type memory interface {
+	Seen(ctx context.Context, target string, keys []Key, at time.Time) error
+	Unsettled(ctx context.Context, target string) ([]Sighting, error)
+	Settle(ctx context.Context, target string, thumbprints []string) error
+}
+
+// Watcher polls the live keys of a target and tells the channel, once per
+// rotation, when a new key is live while the cache still has the old ones:
+// before users notice.
+type Watcher struct {
+	target   *Target
+	runner   *Runner
+	memory   memory
+	clock    Clock
+	every    time.Duration
+	active   func() bool
+	announce func(ctx context.Context, r Report) error
+}
+
+// WatcherSettings are what a Watcher needs.
+type WatcherSettings struct {
+	Target *Target
+	Runner *Runner
+	Memory memory
+	Clock  Clock
+	Every  time.Duration // between two looks, give or take a tenth
+	// Active says whether it is this process that watches; nil means it is.
+	Active func() bool
+	// Announce tells the channel; a failure is tried again at the next look.
+	Announce func(ctx context.Context, r Report) error
+}
+
+// NewWatcher returns a watcher that Watch runs.
+func NewWatcher(s WatcherSettings) *Watcher {
+	if s.Active == nil {
+		s.Active = func() bool { return true }
+	}
+	return &Watcher{target: s.Target, runner: s.Runner, memory: s.Memory, clock: s.Clock, every: s.Every, active: s.Active, announce: s.Announce}
+}
+
+// Watch looks until the context ends. onError is told of what went wrong: the
+// watcher's own failure never reaches the channel.
+func (w *Watcher) Watch(ctx context.Context, onError func(error)) error {
+	for {
+		jitter := 0.9 + rand.Float64()/5 // so that many bots never ask at once
+		if err := w.clock.Wait(ctx, time.Duration(float64(w.every)*jitter)); err != nil {
+			return err
+		}
+		if !w.active() {
+			continue
+		}
+		if err := w.Look(ctx); err != nil && ctx.Err() == nil {
+			onError(fmt.Errorf("rotation watcher of %q: %w", w.target.Name, err))
+		}
+	}
+}
+
+// Look asks for the live keys once and follows up on keys that are new. A key
+// is settled when the channel was told, or when the cache has it too.
+func (w *Watcher) Look(ctx context.Context) error {
+	p := w.target.Live.Probe(ctx)
+	if !p.Healthy() {
+		return fmt.Errorf("live keys: %s", p.Problem)
+	}
+	if err := w.memory.Seen(ctx, w.target.Name, p.Set.Keys, w.clock.Now()); err != nil {
+		return err
+	}
+	open, err := w.memory.Unsettled(ctx, w.target.Name)
+	if err != nil || len(open) == 0 {
+		return err
+	}
+	report, err := w.runner.Check(ctx, w.target, Ask{Anew: true}, Silent{})
+	if err != nil {
+		return err
+	}
+	switch v := report.Diagnosis.Verdict; {
+	case v.ID == StaleCache || v.ID == RekeyedKid:
+		if err := w.announce(ctx, report); err != nil {
+			return fmt.Errorf("announce: %w", err)
+		}
+	case v.ID == Inconclusive || v.Forbids():
+		return nil // nobody knows yet; look again
+	}
+	thumbprints := make([]string, len(open))
+	for i, s := range open {
+		thumbprints[i] = s.Thumbprint
+	}
+	return w.memory.Settle(ctx, w.target.Name, thumbprints)
+}
