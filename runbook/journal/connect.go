@@ -17,8 +17,10 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// busyTimeout is how long a statement waits for another process that writes.
-const busyTimeout = 5 * time.Second
+// busyTimeout is how long a statement waits for another writer: another
+// process, or the engine that brings its tables up to date in one transaction,
+// which takes seconds on a machine that has other things to do.
+const busyTimeout = 15 * time.Second
 
 // connect opens the database handle that url names.
 func (j *Journal) connect(ctx context.Context, url string) error {
