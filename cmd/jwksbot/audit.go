@@ -9,22 +9,23 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"jwksbot/runbook"
 	"jwksbot/runbook/journal"
 )
 
-// auditCmd holds the commands about the audit trail.
-type auditCmd struct {
-	List   auditListCmd   `cmd:"" help:"Print the trail, oldest first."`
-	Verify auditVerifyCmd `cmd:"" help:"Check the chain of hashes. Exit 0 whole, 1 changed."`
-	Export auditExportCmd `cmd:"" help:"Print the trail for an archive, as JSON Lines or CSV."`
-}
-
 // auditSelection is which rows are wanted.
 type auditSelection struct {
-	RunID  string        `name:"run" help:"Rows of this run only." placeholder:"RUN"`
-	Target string        `help:"Rows of this target only."`
-	Since  time.Duration `help:"Rows of this last span of time only, such as 24h."`
+	RunID, Target string
+	Since         time.Duration
+}
+
+func (s *auditSelection) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&s.RunID, "run", "", "Rows of this `RUN` only.")
+	f.StringVar(&s.Target, "target", "", "Rows of this `TARGET` only.")
+	f.DurationVar(&s.Since, "since", 0, "Rows of this last span of time only, such as 24h.")
 }
 
 func (s auditSelection) filter() journal.AuditFilter {
@@ -49,10 +50,17 @@ func (w *world) withJournal(ctx context.Context, use func(*journal.Journal) erro
 	return use(j)
 }
 
+func auditListCommand(w *world) *cobra.Command {
+	c := &auditListCmd{}
+	cmd := w.command("list", "Print the trail, oldest first.", c)
+	c.flags(cmd)
+	return cmd
+}
+
 type auditListCmd struct{ auditSelection }
 
-// Run prints one line a row.
-func (c auditListCmd) Run(ctx context.Context, w *world) error {
+// run prints one line a row.
+func (c *auditListCmd) run(ctx context.Context, w *world) error {
 	return w.withJournal(ctx, func(j *journal.Journal) error {
 		p := newPrinter(w)
 		for row, err := range j.AuditRows(ctx, c.filter()) {
@@ -65,10 +73,14 @@ func (c auditListCmd) Run(ctx context.Context, w *world) error {
 	})
 }
 
+func auditVerifyCommand(w *world) *cobra.Command {
+	return w.command("verify", "Check the chain of hashes. Exit 0 whole, 1 changed.", auditVerifyCmd{})
+}
+
 type auditVerifyCmd struct{}
 
-// Run walks the chain from its first row to its head.
-func (auditVerifyCmd) Run(ctx context.Context, w *world) error {
+// run walks the chain from its first row to its head.
+func (auditVerifyCmd) run(ctx context.Context, w *world) error {
 	return w.withJournal(ctx, func(j *journal.Journal) error {
 		err := j.VerifyAudit(ctx)
 		var broken *journal.AuditError
@@ -87,14 +99,22 @@ func (auditVerifyCmd) Run(ctx context.Context, w *world) error {
 	})
 }
 
-type auditExportCmd struct {
-	auditSelection
-	Format string `help:"jsonl or csv." enum:"jsonl,csv" default:"jsonl"`
+func auditExportCommand(w *world) *cobra.Command {
+	c := &auditExportCmd{}
+	cmd := w.command("export", "Print the trail for an archive, as JSON Lines or CSV.", c)
+	c.flags(cmd)
+	cmd.Flags().Var(newOneOf(&c.Format, "jsonl", "csv"), "format", "jsonl or csv.")
+	return cmd
 }
 
-// Run prints the rows with their hashes, so that an archive can be held
+type auditExportCmd struct {
+	auditSelection
+	Format string
+}
+
+// run prints the rows with their hashes, so that an archive can be held
 // against the journal.
-func (c auditExportCmd) Run(ctx context.Context, w *world) error {
+func (c *auditExportCmd) run(ctx context.Context, w *world) error {
 	return w.withJournal(ctx, func(j *journal.Journal) error {
 		write, flush := c.writer(w)
 		for row, err := range j.AuditRows(ctx, c.filter()) {
@@ -109,7 +129,7 @@ func (c auditExportCmd) Run(ctx context.Context, w *world) error {
 	})
 }
 
-func (c auditExportCmd) writer(w *world) (write func(journal.AuditRow) error, flush func() error) {
+func (c *auditExportCmd) writer(w *world) (write func(journal.AuditRow) error, flush func() error) {
 	if c.Format == "jsonl" {
 		enc := json.NewEncoder(w.stdout)
 		enc.SetEscapeHTML(false)

@@ -5,19 +5,32 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"jwksbot/runbook"
 )
 
-// checkCmd runs the checks of a target and prints the verdict.
-type checkCmd struct {
-	Target string        `arg:"" optional:"" help:"Name of the target; needed when there is more than one."`
-	Since  time.Duration `help:"How far back the logs and metrics are read." default:"1h"`
-	Kid    string        `help:"Count failures of this key id only."`
-	JSON   bool          `name:"json" help:"Print JSON."`
+func checkCommand(w *world) *cobra.Command {
+	c := &checkCmd{}
+	cmd := w.command("check", "Check a target: what is wrong, with proof, and whether a flush would help. Exit 0 healthy, 1 a problem, 2 could not tell.", c,
+		argument{&c.Target, "[<target>]", "Name of the target; needed when there is more than one."})
+	f := cmd.Flags()
+	f.DurationVar(&c.Since, "since", time.Hour, "How far back the logs and metrics are read.")
+	f.StringVar(&c.Kid, "kid", "", "Count failures of this `KID` only.")
+	f.BoolVar(&c.JSON, "json", false, "Print JSON.")
+	return cmd
 }
 
-// Run checks anew, whatever was checked before.
-func (c checkCmd) Run(ctx context.Context, w *world) error {
+// checkCmd runs the checks of a target and prints the verdict.
+type checkCmd struct {
+	Target string
+	Since  time.Duration
+	Kid    string
+	JSON   bool
+}
+
+// run checks anew, whatever was checked before.
+func (c *checkCmd) run(ctx context.Context, w *world) error {
 	cfg, err := w.readConfig()
 	if err != nil {
 		return err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,30 +9,37 @@ import (
 	"os"
 	"strings"
 
-	"github.com/alecthomas/kong"
+	"github.com/spf13/cobra"
 
 	"jwksbot/runbook"
 )
 
-// commands is the whole program in one table.
-type commands struct {
-	Config string `help:"Configuration file; jwksbot.yaml without it." env:"JWKSBOT_CONFIG" default:"jwksbot.yaml" placeholder:"FILE"`
-	Debug  bool   `help:"Log more."`
-
-	Serve    serveCmd    `cmd:"" help:"Run the bot."`
-	Demo     demoCmd     `cmd:"" help:"Everything on one machine, with no account: an emulated Slack in the browser and a world that is really broken."`
-	Check    checkCmd    `cmd:"" help:"Check a target: what is wrong, with proof, and whether a flush would help. Exit 0 healthy, 1 a problem, 2 could not tell."`
-	Flush    flushCmd    `cmd:"" help:"Request a flush under the target's approval policy, and follow it to its end."`
-	Approve  approveCmd  `cmd:"" help:"Approve a run, from another identity than the requester's."`
-	Deny     denyCmd     `cmd:"" help:"Deny a run."`
-	Runs     runsCmd     `cmd:"" help:"List runs, or show one."`
-	Audit    auditCmd    `cmd:"" help:"The audit trail: list, verify, export."`
-	Keys     keysCmd     `cmd:"" help:"Read and compare key sets, offline too."`
-	Logs     logsCmd     `cmd:"" help:"Classify authoriser log lines."`
-	Cfg      configCmd   `cmd:"" name:"config" help:"Print an example configuration, or check one."`
-	Manifest manifestCmd `cmd:"" help:"Print the manifest that creates the Slack app."`
-	Health   healthCmd   `cmd:"" help:"Ask a running bot whether it is ready (for container health checks)."`
-	Version  versionCmd  `cmd:"" help:"Print the version."`
+// commands is the whole program in one table. To add a command: give it a file
+// with a constructor and an action, and a line here.
+func commands(w *world) *cobra.Command {
+	return group("jwksbot", "Finds out why valid tokens are rejected after a key rotation, and flushes the stale key cache: with approval, exactly once, with proof.",
+		serveCommand(w),
+		demoCommand(w),
+		checkCommand(w),
+		flushCommand(w),
+		approveCommand(w),
+		denyCommand(w),
+		runsCommand(w),
+		group("audit", "The audit trail: list, verify, export.",
+			auditListCommand(w),
+			auditVerifyCommand(w),
+			auditExportCommand(w)),
+		group("keys", "Read and compare key sets, offline too.",
+			keysInspectCommand(w),
+			keysDiffCommand(w)),
+		group("logs", "Classify authoriser log lines.",
+			logsClassifyCommand(w)),
+		group("config", "Print an example configuration, or check one.",
+			configExampleCommand(w),
+			configCheckCommand(w)),
+		manifestCommand(w),
+		healthCommand(w),
+		versionCommand(w))
 }
 
 // world is what a command touches of the process: nothing else reads the
@@ -49,6 +55,7 @@ type world struct {
 	terminal bool
 
 	config string
+	debug  bool
 	log    *slog.Logger
 }
 
@@ -89,31 +96,20 @@ func (e *exitError) Unwrap() error { return e.err }
 
 // run carries out one command line and returns the exit code.
 func run(ctx context.Context, args []string, w *world) int {
-	var cli commands
-	exited := -1
-	parser, err := kong.New(&cli,
-		kong.Name("jwksbot"),
-		kong.Description("Finds out why valid tokens are rejected after a key rotation, and flushes the stale key cache: with approval, exactly once, with proof."),
-		kong.Writers(w.stdout, w.stderr),
-		kong.Exit(func(code int) { exited = code }),
-		kong.UsageOnError(),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-	)
-	if err != nil {
-		fmt.Fprintln(w.stderr, "jwksbot:", err)
-		return exitFailed
-	}
-	kctx, err := parser.Parse(args)
-	if exited >= 0 {
-		return exited // help was printed
-	}
-	if err != nil {
-		fmt.Fprintf(w.stderr, "jwksbot: %v\nTry: jwksbot --help\n", err)
-		return exitFailed
-	}
-	w.config, w.log = cmp.Or(cli.Config, "jwksbot.yaml"), newLogger(w, cli.Debug) // JWKSBOT_CONFIG may be set and empty
-	kctx.BindTo(ctx, (*context.Context)(nil))
-	return w.exit(kctx.Run(w))
+	cobra.EnableCommandSorting = false // help follows the table
+	root := commands(w)
+	root.SilenceErrors, root.SilenceUsage = true, true // exit tells errors
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.PersistentFlags().StringVar(&w.config, "config", "", "Configuration `FILE`; jwksbot.yaml without it ($JWKSBOT_CONFIG).")
+	root.PersistentFlags().BoolVar(&w.debug, "debug", false, "Log more.")
+	root.PersistentFlags().BoolP("help", "h", false, "Show the help of a command.")
+	root.SetHelpFunc(printHelp)
+	root.SetHelpCommand(helpCommand())
+	root.SetFlagErrorFunc(wrongFlag)
+	root.SetOut(w.stdout)
+	root.SetErr(w.stderr)
+	root.SetArgs(args)
+	return w.exit(root.ExecuteContext(ctx))
 }
 
 func newLogger(w *world, debug bool) *slog.Logger {
@@ -141,7 +137,11 @@ func (w *world) exit(err error) int {
 	}
 	var code *exitError
 	var refusal *runbook.Refusal
+	var wrong *usageError
 	switch {
+	case errors.As(err, &wrong):
+		w.complain(wrong.Error() + "\nTry: jwksbot --help")
+		return exitFailed
 	case errors.As(err, &code):
 		if code.err != nil {
 			w.complain(code.err.Error())

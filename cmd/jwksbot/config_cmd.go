@@ -1,21 +1,22 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/spf13/cobra"
 )
 
-// configCmd holds the commands about the configuration file.
-type configCmd struct {
-	Example configExampleCmd `cmd:"" help:"Print a commented example."`
-	Check   configCheckCmd   `cmd:"" help:"Say what is wrong with the file, with lines."`
+func configExampleCommand(w *world) *cobra.Command {
+	return w.command("example", "Print a commented example.", configExampleCmd{})
 }
 
 type configExampleCmd struct{}
 
-// Run prints the example.
-func (configExampleCmd) Run(w *world) error {
+// run prints the example.
+func (configExampleCmd) run(_ context.Context, w *world) error {
 	_, err := fmt.Fprint(w.stdout, exampleConfig)
 	return err
 }
@@ -27,10 +28,14 @@ func count(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
+func configCheckCommand(w *world) *cobra.Command {
+	return w.command("check", "Say what is wrong with the file, with lines.", configCheckCmd{})
+}
+
 type configCheckCmd struct{}
 
-// Run reads the file as every command does and tells what would be missing.
-func (configCheckCmd) Run(w *world) error {
+// run reads the file as every command does and tells what would be missing.
+func (configCheckCmd) run(_ context.Context, w *world) error {
 	cfg, err := w.readConfig()
 	if err != nil {
 		return err

@@ -4,27 +4,36 @@ import (
 	"context"
 	"errors"
 
+	"github.com/spf13/cobra"
+
 	"jwksbot/runbook"
 )
 
+func approveCommand(w *world) *cobra.Command {
+	c := &approveCmd{}
+	return w.command("approve", "Approve a run, from another identity than the requester's.", c, argument{&c.ID, "<run>", "Id of the run."})
+}
+
 // approveCmd approves a run from the terminal.
-type approveCmd struct {
-	ID string `arg:"" name:"run" help:"Id of the run."`
+type approveCmd struct{ ID string }
+
+func denyCommand(w *world) *cobra.Command {
+	c := &denyCmd{}
+	cmd := w.command("deny", "Deny a run.", c, argument{&c.ID, "<run>", "Id of the run."})
+	cmd.Flags().StringVar(&c.Reason, "reason", "", "Why, for the record.")
+	return cmd
 }
 
 // denyCmd denies a run from the terminal.
-type denyCmd struct {
-	ID     string `arg:"" name:"run" help:"Id of the run."`
-	Reason string `help:"Why, for the record."`
-}
+type denyCmd struct{ ID, Reason string }
 
-// Run decides as the AWS caller.
-func (c *approveCmd) Run(ctx context.Context, w *world) error {
+// run decides as the AWS caller.
+func (c *approveCmd) run(ctx context.Context, w *world) error {
 	return decide(ctx, w, runbook.Click{Run: c.ID, Kind: runbook.DecideApprove})
 }
 
-// Run decides as the AWS caller.
-func (c *denyCmd) Run(ctx context.Context, w *world) error {
+// run decides as the AWS caller.
+func (c *denyCmd) run(ctx context.Context, w *world) error {
 	return decide(ctx, w, runbook.Click{Run: c.ID, Kind: runbook.DecideDeny, Reason: c.Reason})
 }
 

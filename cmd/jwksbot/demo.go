@@ -11,22 +11,34 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/spf13/cobra"
 
 	"jwksbot/bot/slacksim"
 	"jwksbot/runbook"
 	"jwksbot/runbook/drill"
 )
 
-// demoCmd runs everything on one machine.
-type demoCmd struct {
-	Scenario string  `help:"What is broken; see --list." default:"stale" placeholder:"NAME"`
-	Listen   string  `help:"Where the emulated Slack is served." default:"127.0.0.1:8088" placeholder:"HOST:PORT"`
-	Speed    float64 `help:"How fast time runs." default:"1"`
-	List     bool    `help:"List the scenarios."`
+func demoCommand(w *world) *cobra.Command {
+	c := &demoCmd{}
+	cmd := w.command("demo", "Everything on one machine, with no account: an emulated Slack in the browser and a world that is really broken.", c)
+	f := cmd.Flags()
+	f.StringVar(&c.Scenario, "scenario", "stale", "`NAME` of what is broken; see --list.")
+	f.StringVar(&c.Listen, "listen", "127.0.0.1:8088", "`HOST:PORT` where the emulated Slack is served.")
+	f.Float64Var(&c.Speed, "speed", 1, "How fast time runs.")
+	f.BoolVar(&c.List, "list", false, "List the scenarios.")
+	return cmd
 }
 
-// Run starts the world, the workspace and the real bot, and stops them together.
-func (c demoCmd) Run(ctx context.Context, w *world) (err error) {
+// demoCmd runs everything on one machine.
+type demoCmd struct {
+	Scenario string
+	Listen   string
+	Speed    float64
+	List     bool
+}
+
+// run starts the world, the workspace and the real bot, and stops them together.
+func (c *demoCmd) run(ctx context.Context, w *world) (err error) {
 	if c.List {
 		return listScenarios(w)
 	}
@@ -65,7 +77,7 @@ type stage struct {
 }
 
 // build sets everything up but the bot.
-func (c demoCmd) build(ctx context.Context, w *world, journal string) (_ *stage, err error) {
+func (c *demoCmd) build(ctx context.Context, w *world, journal string) (_ *stage, err error) {
 	var clock runbook.Clock = runbook.SystemClock{}
 	if c.Speed > 1 {
 		clock = newFastClock(c.Speed)

@@ -8,23 +8,34 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"jwksbot/runbook"
 	"jwksbot/runbook/journal"
 )
 
-// flushCmd requests a flush and follows it.
-type flushCmd struct {
-	Target   string `arg:"" help:"Name of the target."`
-	Ticket   string `help:"INC-… or CHG-…; needed unless --dry-run."`
-	Reason   string `help:"Why, in a few words; needed unless --dry-run."`
-	Scope    string `help:"keys: the entries that match; all: everything, where the target allows it." enum:"keys,all" default:"keys"`
-	Override string `help:"Why it should be done against the verdict's advice." placeholder:"REASON"`
-	DryRun   bool   `help:"Print the plan and stop."`
-	Yes      bool   `help:"Do not ask for the target's name." short:"y"`
+func flushCommand(w *world) *cobra.Command {
+	c := &flushCmd{}
+	cmd := w.command("flush", "Request a flush under the target's approval policy, and follow it to its end.", c,
+		argument{&c.Target, "<target>", "Name of the target."})
+	f := cmd.Flags()
+	f.StringVar(&c.Ticket, "ticket", "", "INC-… or CHG-…; needed unless --dry-run.")
+	f.StringVar(&c.Reason, "reason", "", "Why, in a few words; needed unless --dry-run.")
+	f.Var(newOneOf(&c.Scope, "keys", "all"), "scope", "keys: the entries that match; all: everything, where the target allows it.")
+	f.StringVar(&c.Override, "override", "", "`REASON` why it should be done against the verdict's advice.")
+	f.BoolVar(&c.DryRun, "dry-run", false, "Print the plan and stop.")
+	f.BoolVarP(&c.Yes, "yes", "y", false, "Do not ask for the target's name.")
+	return cmd
 }
 
-// Run prints the plan, asks, requests, and stays until the run has ended.
-func (c flushCmd) Run(ctx context.Context, w *world) (err error) {
+// flushCmd requests a flush and follows it.
+type flushCmd struct {
+	Target, Ticket, Reason, Scope, Override string
+	DryRun, Yes                             bool
+}
+
+// run prints the plan, asks, requests, and stays until the run has ended.
+func (c *flushCmd) run(ctx context.Context, w *world) (err error) {
 	if err := c.complete(); err != nil {
 		return err
 	}
@@ -62,7 +73,7 @@ func (c flushCmd) Run(ctx context.Context, w *world) (err error) {
 }
 
 // complete refuses a request that lacks something before anything is checked.
-func (c flushCmd) complete() error {
+func (c *flushCmd) complete() error {
 	switch {
 	case c.DryRun:
 		return nil
@@ -73,7 +84,7 @@ func (c flushCmd) complete() error {
 }
 
 // confirm asks for the target's name on standard input.
-func (c flushCmd) confirm(w *world) error {
+func (c *flushCmd) confirm(w *world) error {
 	if c.Yes {
 		return nil
 	}

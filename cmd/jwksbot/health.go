@@ -8,16 +8,23 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/spf13/cobra"
 )
+
+func healthCommand(w *world) *cobra.Command {
+	c := &healthCmd{}
+	cmd := w.command("health", "Ask a running bot whether it is ready (for container health checks).", c)
+	cmd.Flags().StringVar(&c.Address, "address", "", "`HOST:PORT` where the bot listens; listen of the configuration without it.")
+	return cmd
+}
 
 // healthCmd asks a running bot whether it is ready: the health check of the
 // container, which has no shell and no curl.
-type healthCmd struct {
-	Address string `help:"Where the bot listens; listen of the configuration without it." placeholder:"HOST:PORT"`
-}
+type healthCmd struct{ Address string }
 
-// Run exits 0 when the bot says that it is ready.
-func (c healthCmd) Run(ctx context.Context, w *world) error {
+// run exits 0 when the bot says that it is ready.
+func (c *healthCmd) run(ctx context.Context, w *world) error {
 	address := c.Address
 	if address == "" {
 		cfg, err := w.readConfig()

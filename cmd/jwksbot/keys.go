@@ -8,23 +8,29 @@ import (
 	"os"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"jwksbot/runbook"
 	"jwksbot/runbook/keys"
 )
 
-// keysCmd holds the commands about key sets; they need no configuration.
-type keysCmd struct {
-	Inspect keysInspectCmd `cmd:"" help:"Say what a key set holds and what is wrong with it. Exit 0 in order, 1 a fault, 2 unreadable."`
-	Diff    keysDiffCmd    `cmd:"" help:"Compare two key sets by kid and thumbprint. Exit 0 where no token is stranded, 1 otherwise, 2 unreadable."`
+func keysInspectCommand(w *world) *cobra.Command {
+	c := &keysInspectCmd{}
+	cmd := w.command("inspect", "Say what a key set holds and what is wrong with it. Exit 0 in order, 1 a fault, 2 unreadable.", c,
+		argument{&c.Source, "<source>", "A file, a URL, or - for standard input."})
+	cmd.Flags().BoolVar(&c.JSON, "json", false, "Print JSON.")
+	return cmd
 }
 
+// keysInspectCmd says what a key set holds; like all about key sets, it needs
+// no configuration.
 type keysInspectCmd struct {
-	Source string `arg:"" help:"A file, a URL, or - for standard input."`
-	JSON   bool   `name:"json" help:"Print JSON."`
+	Source string
+	JSON   bool
 }
 
-// Run reads one key set and prints what it is.
-func (c keysInspectCmd) Run(ctx context.Context, w *world) error {
+// run reads one key set and prints what it is.
+func (c *keysInspectCmd) run(ctx context.Context, w *world) error {
 	set, err := w.readKeys(ctx, c.Source)
 	if err != nil {
 		return err
@@ -40,14 +46,22 @@ func (c keysInspectCmd) Run(ctx context.Context, w *world) error {
 	return exitWith(keys.ExitCode(set))
 }
 
-type keysDiffCmd struct {
-	Live   string `arg:"" help:"The live (or new) key set: a file, a URL, or -."`
-	Cached string `arg:"" help:"The cached (or old) key set."`
-	JSON   bool   `name:"json" help:"Print JSON."`
+func keysDiffCommand(w *world) *cobra.Command {
+	c := &keysDiffCmd{}
+	cmd := w.command("diff", "Compare two key sets by kid and thumbprint. Exit 0 where no token is stranded, 1 otherwise, 2 unreadable.", c,
+		argument{&c.Live, "<live>", "The live (or new) key set: a file, a URL, or -."},
+		argument{&c.Cached, "<cached>", "The cached (or old) key set."})
+	cmd.Flags().BoolVar(&c.JSON, "json", false, "Print JSON.")
+	return cmd
 }
 
-// Run compares two key sets.
-func (c keysDiffCmd) Run(ctx context.Context, w *world) error {
+type keysDiffCmd struct {
+	Live, Cached string
+	JSON         bool
+}
+
+// run compares two key sets.
+func (c *keysDiffCmd) run(ctx context.Context, w *world) error {
 	live, err := w.readKeys(ctx, c.Live)
 	if err != nil {
 		return err

@@ -1,26 +1,33 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 
+	"github.com/spf13/cobra"
+
 	"jwksbot/runbook/telemetry"
 )
 
-// logsCmd holds the commands about log lines; they need no configuration.
-type logsCmd struct {
-	Classify logsClassifyCmd `cmd:"" help:"Name the error class and kid of every line that tells of a failure or a key event."`
+func logsClassifyCommand(w *world) *cobra.Command {
+	c := &logsClassifyCmd{}
+	cmd := w.command("classify", "Name the error class and kid of every line that tells of a failure or a key event.", c,
+		argument{&c.File, "[<file>]", "A file; standard input without it."})
+	cmd.Flags().BoolVar(&c.JSON, "json", false, "Print JSON Lines.")
+	return cmd
 }
 
+// logsClassifyCmd names what log lines tell; it needs no configuration.
 type logsClassifyCmd struct {
-	File string `arg:"" optional:"" help:"A file; standard input without it."`
-	JSON bool   `name:"json" help:"Print JSON Lines."`
+	File string
+	JSON bool
 }
 
-// Run reads lines and prints one line for each that says something.
-func (c logsClassifyCmd) Run(w *world) error {
+// run reads lines and prints one line for each that says something.
+func (c *logsClassifyCmd) run(_ context.Context, w *world) error {
 	in := w.stdin
 	if c.File != "" && c.File != "-" {
 		f, err := os.Open(c.File)
@@ -37,7 +44,7 @@ func (c logsClassifyCmd) Run(w *world) error {
 	return telemetry.Classify(in, classifier, c.emitter(w.stdout))
 }
 
-func (c logsClassifyCmd) emitter(out io.Writer) func(int, string, string) error {
+func (c *logsClassifyCmd) emitter(out io.Writer) func(int, string, string) error {
 	if c.JSON {
 		enc := json.NewEncoder(out)
 		enc.SetEscapeHTML(false)

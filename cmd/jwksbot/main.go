@@ -5,7 +5,7 @@
 // This package is the only composition root. It reads flags and the
 // configuration, puts the parts together, and prints; it decides nothing.
 //
-// To add a command: give it a file with a struct and a Run method, and a line
+// To add a command: give it a file with a constructor and an action, and a line
 // in the table in cli.go.
 package main
 

@@ -4,19 +4,30 @@ import (
 	"context"
 	"errors"
 
+	"github.com/spf13/cobra"
+
 	"jwksbot/runbook"
 )
 
-// runsCmd lists runs from the journal.
-type runsCmd struct {
-	ID     string `arg:"" optional:"" name:"run" help:"Show this run only."`
-	Target string `help:"Runs of this target only."`
-	Limit  int    `help:"How many, newest first." default:"20"`
-	JSON   bool   `name:"json" help:"Print JSON."`
+func runsCommand(w *world) *cobra.Command {
+	c := &runsCmd{}
+	cmd := w.command("runs", "List runs, or show one.", c, argument{&c.ID, "[<run>]", "Show this run only."})
+	f := cmd.Flags()
+	f.StringVar(&c.Target, "target", "", "Runs of this `TARGET` only.")
+	f.IntVar(&c.Limit, "limit", 20, "How many, newest first.")
+	f.BoolVar(&c.JSON, "json", false, "Print JSON.")
+	return cmd
 }
 
-// Run reads the journal; it needs no network.
-func (c runsCmd) Run(ctx context.Context, w *world) (err error) {
+// runsCmd lists runs from the journal.
+type runsCmd struct {
+	ID, Target string
+	Limit      int
+	JSON       bool
+}
+
+// run reads the journal; it needs no network.
+func (c *runsCmd) run(ctx context.Context, w *world) (err error) {
 	cfg, err := w.readConfig()
 	if err != nil {
 		return err

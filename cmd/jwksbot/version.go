@@ -1,17 +1,24 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"runtime/debug"
 	"strings"
+
+	"github.com/spf13/cobra"
 )
+
+func versionCommand(w *world) *cobra.Command {
+	return w.command("version", "Print the version.", versionCmd{})
+}
 
 // versionCmd prints the version.
 type versionCmd struct{}
 
-// Run prints version, revision and platform in one line.
-func (versionCmd) Run(w *world) error {
+// run prints version, revision and platform in one line.
+func (versionCmd) run(_ context.Context, w *world) error {
 	_, err := fmt.Fprintf(w.stdout, "jwksbot %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return err
 }

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// action is what a command does, once its flags and arguments are read into it.
+type action interface {
+	run(ctx context.Context, w *world) error
+}
+
+// argument is a word that a command takes in its place.
+type argument struct {
+	into *string
+	name string // <target>, or [<target>] where it may be left out
+	help string
+}
+
+func (a argument) optional() bool { return strings.HasPrefix(a.name, "[") }
+
+// command makes a command out of an action, which is a pointer: the arguments
+// are read into it, and the flags that the caller adds.
+func (w *world) command(name, help string, a action, takes ...argument) *cobra.Command {
+	cmd := &cobra.Command{Use: name, Short: help, Long: folded(help)}
+	rows := make([][2]string, 0, len(takes))
+	for _, t := range takes {
+		cmd.Use += " " + t.name
+		rows = append(rows, [2]string{t.name, t.help})
+	}
+	if len(rows) > 0 {
+		cmd.Long += "\n\nArguments:\n" + strings.TrimSuffix(columns(rows), "\n")
+	}
+	cmd.Args = func(_ *cobra.Command, words []string) error { return place(words, takes) }
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		w.config = cmp.Or(w.config, w.getenv("JWKSBOT_CONFIG"), "jwksbot.yaml")
+		w.log = newLogger(w, w.debug)
+		return a.run(cmd.Context(), w)
+	}
+	return cmd
+}
+
+// group makes a command that only holds others.
+func group(name, help string, of ...*cobra.Command) *cobra.Command {
+	g := &cobra.Command{Use: name + " <command>", Short: help, Long: folded(help), Args: cobra.ArbitraryArgs, RunE: noSuchCommand}
+	g.AddCommand(of...)
+	return g
+}
+
+// usageError is a wrong command line.
+type usageError struct{ text string }
+
+func (e *usageError) Error() string { return e.text }
+
+func usage(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
+// place reads words into the arguments that are taken.
+func place(words []string, takes []argument) error {
+	for i, t := range takes {
+		switch {
+		case i < len(words):
+			*t.into = words[i]
+		case !t.optional():
+			return usage("expected %q", t.name)
+		}
+	}
+	if len(words) > len(takes) {
+		return usage("unexpected argument %s", words[len(takes)])
+	}
+	return nil
+}
+
+// noSuchCommand tells what stands in the place of a command.
+func noSuchCommand(group *cobra.Command, words []string) error {
+	var names []string
+	for _, c := range group.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	if len(words) == 0 {
+		return usage("expected one of %s", strings.Join(names, ", "))
+	}
+	return usage("unexpected argument %s%s", words[0], didYouMean("", words[0], names))
+}
+
+// wrongFlag tells what is wrong with a flag.
+func wrongFlag(cmd *cobra.Command, err error) error {
+	if words := cmd.Flags().Args(); cmd.HasSubCommands() && len(words) > 0 {
+		return noSuchCommand(cmd, words) // its flags are unknown, too
+	}
+	var wrong *pflag.InvalidValueError
+	if errors.As(err, &wrong) {
+		f := wrong.GetFlag()
+		if _, ok := f.Value.(oneOf); ok {
+			return usage("--%s %v", f.Name, wrong.Unwrap())
+		}
+		return usage("--%s: %q is no %s", f.Name, wrong.GetValue(), f.Value.Type())
+	}
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) || unknown.GetSpecifiedShortnames() != "" {
+		return usage("%v", err)
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	name := unknown.GetSpecifiedName()
+	return usage("unknown flag --%s%s", name, didYouMean("--", name, names))
+}
+
+func didYouMean(prefix, typed string, names []string) string {
+	for _, known := range names {
+		if near(known, typed) {
+			return fmt.Sprintf(", did you mean %q?", prefix+known)
+		}
+	}
+	return ""
+}
+
+// oneOf is the value of a flag that takes one of a few words.
+type oneOf struct {
+	into  *string
+	words []string
+}
+
+// newOneOf makes the first word the default.
+func newOneOf(into *string, words ...string) oneOf {
+	*into = words[0]
+	return oneOf{into, words}
+}
+
+func (o oneOf) Set(word string) error {
+	if !slices.Contains(o.words, word) {
+		return fmt.Errorf(`must be one of "%s", not %q`, strings.Join(o.words, `","`), word)
+	}
+	*o.into = word
+	return nil
+}
+
+func (o oneOf) String() string {
+	if o.into == nil {
+		return ""
+	}
+	return *o.into
+}
+
+func (o oneOf) Type() string { return strings.Join(o.words, "|") }
