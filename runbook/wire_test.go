@@ -113,6 +113,15 @@ func TestVerdictsOverTheWire(t *testing.T) {
 		{name: "disagree", scenario: "disagree", want: runbook.LiveDisagrees, exit: 1},
 		{name: "flapping", scenario: "stale", alter: broken(drill.IDPFlapping), want: runbook.LiveDisagrees, exit: 1},
 		{name: "cold", scenario: "cold", want: runbook.Healthy, findings: []runbook.VerdictID{runbook.ColdCache}},
+		{name: "memory", scenario: "memory", want: runbook.StaleMemory, recommended: []runbook.Mitigation{runbook.RestartAuthoriser}, exit: 1},
+		{name: "expired", scenario: "expired", want: runbook.ClaimsOrClock, exit: 1},
+		{name: "wrong-issuer", scenario: "wrong-issuer", want: runbook.UnknownIssuer, exit: 1},
+		{name: "junk-kids", scenario: "junk-kids", want: runbook.UnknownKids, exit: 1},
+		{name: "throttled", scenario: "throttled", want: runbook.RefetchThrottled, exit: 1},
+		{name: "negative", scenario: "negative", want: runbook.NegativeCache, recommended: []runbook.Mitigation{runbook.FlushCache}, exit: 1},
+		{name: "foreign", scenario: "foreign", want: runbook.StaleCache, recommended: []runbook.Mitigation{runbook.FlushCache}, exit: 1},
+		{name: "new-key-type", scenario: "new-key-type", want: runbook.UnsupportedKey, exit: 1},
+		{name: "unreadable", scenario: "unreadable", want: runbook.CacheUnreadable, exit: 2},
 		{name: "live unreachable", scenario: "stale", want: runbook.Inconclusive, exit: 2, findings: []runbook.VerdictID{runbook.LiveUnreachable},
 			alter: func(t *testing.T, _ *drill.World, target *runbook.Target) {
 				target.Live = endpoint(t, "http://"+dead+"/jwks.json")
@@ -166,6 +175,24 @@ func broken(health string) func(*testing.T, *drill.World, *runbook.Target) {
 		if err := w.Break(health); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// The key set of another user pool in the same cache is shown with its owner,
+// and is none of what was compared.
+func TestForeignEntryIsShownAndLeftAlone(t *testing.T) {
+	t.Parallel()
+	_, target := start(t, drill.Options{Scenario: "foreign"})
+	out := checkShape(t, check(t, target))
+	owners := map[string]string{}
+	for _, e := range out.Keys.Cached {
+		owners[e.Entry] = e.Foreign
+	}
+	if len(owners) != 2 || owners["jwks:current"] != "" || owners["jwks:eu-west-2_Other0001"] != "eu-west-2_Other0001" {
+		t.Errorf("entries and their owners: %v", owners)
+	}
+	if because := strings.Join(out.Because, "\n"); strings.Contains(because, "Other0001") {
+		t.Errorf("because %q", because)
 	}
 }
 

@@ -2,6 +2,7 @@ package drill
 
 import (
 	"context"
+	"crypto/rsa"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,6 +21,14 @@ type environment struct {
 	stream string
 	keys   verifyKeys
 	until  time.Time
+
+	waitUntil time.Time       // no refetch before
+	absent    map[string]bool // what is known of negative markers, by kid
+}
+
+// keep puts a set into memory and forgets what was known beside it.
+func (e *environment) keep(keys verifyKeys, until time.Time) {
+	e.keys, e.until, e.absent = keys, until, map[string]bool{}
 }
 
 // authoriser validates tokens as a Lambda authoriser in front of a shared
@@ -34,6 +43,7 @@ type authoriser struct {
 	client       *http.Client
 	rng          *rand.Rand
 	environments []*environment
+	sealer       *sealer // nil: the cache holds plain text
 
 	// past is true while the hour before the start is played. What is written
 	// to the cache then gets the TTL that is left of it today, and ends when
@@ -59,7 +69,10 @@ func newAuthoriser(w *World, rng *rand.Rand) *authoriser {
 // about it. An end of ctx is no verdict on the token: ok is false and nothing
 // is logged.
 func (a *authoriser) authorise(ctx context.Context, at time.Time, raw string) (ok bool) {
-	env := a.environments[a.rng.IntN(len(a.environments))]
+	return a.authoriseIn(ctx, a.environments[a.rng.IntN(len(a.environments))], at, raw)
+}
+
+func (a *authoriser) authoriseIn(ctx context.Context, env *environment, at time.Time, raw string) (ok bool) {
 	t, err := a.validate(ctx, env, at, raw)
 	if ctx.Err() != nil {
 		return false
@@ -75,25 +88,46 @@ func (a *authoriser) authorise(ctx context.Context, at time.Time, raw string) (o
 	return true
 }
 
-// validate is the authoriser's code. A kid that is not in the cached set is
-// refused without asking the identity provider again: that is the bug.
+// validate is the authoriser's code. The issuer comes first, as in
+// aws-jwt-verify: the keys of another one are none of its business.
 func (a *authoriser) validate(ctx context.Context, env *environment, at time.Time, raw string) (token, error) {
 	t, err := parseToken(raw)
+	if err == nil {
+		err = t.checkIssuer(a.issuer)
+	}
 	if err != nil {
 		return t, err
 	}
-	keys, err := a.keys(ctx, env, at)
+	key, err := a.key(ctx, env, at, t.header.Kid)
 	if err != nil {
 		return t, err
-	}
-	key, known := keys[t.header.Kid]
-	if !known {
-		return t, fmt.Errorf("KidNotFoundInJwksError: JWK for kid %q not found in the JWKS", t.header.Kid)
 	}
 	if !t.checkSignature(key) {
 		return t, errors.New(eventText("invalid_signature", t.header.Kid, "JwtInvalidSignatureError: Invalid signature"))
 	}
-	return t, t.checkClaims(a.issuer, at)
+	return t, t.checkClaims(at)
+}
+
+// key looks a kid up. One that is not in the cached set is refused without
+// asking the identity provider again, unless the settings have it otherwise:
+// that is the bug.
+func (a *authoriser) key(ctx context.Context, env *environment, at time.Time, kid string) (*rsa.PublicKey, error) {
+	keys, err := a.keys(ctx, env, at)
+	if err != nil {
+		return nil, err
+	}
+	absent, err := a.isAbsent(ctx, env, at, kid)
+	if err != nil {
+		return nil, err
+	}
+	key, known := keys[kid]
+	switch {
+	case absent, !known && a.settings.refetchWait == 0:
+		return nil, kidNotFound(kid)
+	case known:
+		return key, nil
+	}
+	return a.refetch(ctx, env, at, kid)
 }
 
 // keys returns the set of the environment's memory, of the cache, or of the
@@ -109,6 +143,9 @@ func (a *authoriser) keys(ctx context.Context, env *environment, at time.Time) (
 		document, err = a.fetchAndCache(ctx, at, a.settings.cacheTTL)
 	case err == nil:
 		a.record.count(at, func(m *minute) { m.hits++ })
+		if document, err = a.sealer.open(document); err != nil {
+			err = fmt.Errorf("JwksCacheError: GET %s: %w", a.keyName, err)
+		}
 	default:
 		err = fmt.Errorf("JwksCacheError: GET %s: %w", a.keyName, err)
 	}
@@ -119,7 +156,7 @@ func (a *authoriser) keys(ctx context.Context, env *environment, at time.Time) (
 	if err != nil {
 		return nil, err
 	}
-	env.keys, env.until = keys, at.Add(a.settings.memoryTTL)
+	env.keep(keys, at.Add(a.settings.memoryTTL))
 	return keys, nil
 }
 
@@ -130,22 +167,35 @@ func (a *authoriser) fill(ctx context.Context, at time.Time, ttl time.Duration) 
 }
 
 // fetchAndCache caches whatever came with status 200, as it came. Not looking
-// at it is what lets a maintenance page into a cache.
+// at it, unless the settings say so, is what lets a maintenance page into a
+// cache.
 func (a *authoriser) fetchAndCache(ctx context.Context, at time.Time, ttl time.Duration) (string, error) {
 	document, err := a.fetch(ctx)
 	if err != nil {
 		return "", err
 	}
-	a.expires = at.Add(ttl)
-	if a.past {
-		if ttl = a.expires.Sub(a.clock.Now()); ttl <= 0 {
-			ttl = pastLength // over before the present: expire ends it
+	if a.settings.careful {
+		if _, err := parseKeys([]byte(document)); err != nil {
+			return "", err
 		}
 	}
-	if err := a.store.set(ctx, a.keyName, document, ttl); err != nil {
+	a.expires = at.Add(ttl)
+	if err := a.store.set(ctx, a.keyName, a.sealer.seal(document), a.left(a.expires, ttl)); err != nil {
 		return "", fmt.Errorf("JwksCacheError: SET %s: %w", a.keyName, err)
 	}
 	return document, nil
+}
+
+// left is the TTL to write for something that expires then: while the past is
+// played, what is left of it at the present.
+func (a *authoriser) left(expires time.Time, ttl time.Duration) time.Duration {
+	if !a.past {
+		return ttl
+	}
+	if left := expires.Sub(a.clock.Now()); left > 0 {
+		return left
+	}
+	return pastLength // over before the present: expire ends it
 }
 
 func (a *authoriser) fetch(ctx context.Context) (string, error) {

@@ -22,12 +22,13 @@ func TestAuthoriserRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	stranger.issuer = "https://issuer.example"
-	stranger.signing = signingKey{w.idp.signing.kid, w.idp.signing.private}
+	stranger.signing = w.idp.signing
 	foreign, err := stranger.issue("user", "jti", at)
 	if err != nil {
 		t.Fatal(err)
 	}
-	stranger.signing = signingKey{w.idp.signing.kid, key.private}
+	stranger.issuer = w.Issuer()
+	stranger.signing = signingKey{kid: w.idp.signing.kid, private: key.private}
 	forged, err := stranger.issue("user", "jti", at)
 	if err != nil {
 		t.Fatal(err)

@@ -132,6 +132,11 @@ func (w *World) build(ctx context.Context) error {
 	}
 	w.idp.issuer = w.idpServer.url + "/" + UserPoolID
 	w.authoriser = newAuthoriser(w, rng)
+	if w.settings.sealed {
+		if w.authoriser.sealer, err = newSealer(); err != nil {
+			return fmt.Errorf("make the cache's encryption: %w", err)
+		}
+	}
 	w.gateway = newGateway(w, rng)
 	w.aws = newEndpoints(w)
 	if w.awsServer, err = serve(ctx, w.aws); err != nil {

@@ -41,6 +41,7 @@ type gateway struct {
 	interval  time.Duration // between requests
 	returning float64
 	users     []*user
+	odd       oddClients
 	turn      int       // of users, the one who comes back next
 	next      time.Time // when the next request is due
 
@@ -96,6 +97,10 @@ func (g *gateway) run(ctx context.Context) {
 
 // request is one call of an API at that time, and its place in the statistics.
 func (g *gateway) request(ctx context.Context, at time.Time) {
+	if g.odd.share > 0 && g.rng.Float64() < g.odd.share {
+		g.oddRequest(ctx, at)
+		return
+	}
 	returning := g.rng.Float64() < g.returning
 	u := g.visitor(returning, at)
 	if u == nil {
@@ -108,6 +113,17 @@ func (g *gateway) request(ctx context.Context, at time.Time) {
 	g.record.request(at, ok)
 	if !ok && returning {
 		u.until = at // signs in again before the next request
+	}
+}
+
+// oddRequest is one call of a client whose token is at fault.
+func (g *gateway) oddRequest(ctx context.Context, at time.Time) {
+	token, err := g.odd.token(at)
+	if err != nil {
+		return
+	}
+	if ok := g.authoriser.authorise(ctx, at, token); ctx.Err() == nil {
+		g.record.request(at, ok)
 	}
 }
 

@@ -119,6 +119,25 @@ func (p *provider) announce() error {
 	return nil
 }
 
+// announceNewKind publishes a further key of a kind that is new.
+func (p *provider) announceNewKind() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.published = append(keySet{newKindOfKey()}, p.published...)
+}
+
+// signEarly makes a new key sign that is not published yet.
+func (p *provider) signEarly(at time.Time) error {
+	next, err := p.takeSpare()
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.signing, p.rotatedAt = next, at
+	return nil
+}
+
 // promote makes the announced key sign.
 func (p *provider) promote(at time.Time) {
 	p.mu.Lock()

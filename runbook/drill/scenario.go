@@ -32,6 +32,10 @@ type settings struct {
 	memoryTTL    time.Duration // of the set that each execution environment keeps
 	environments int           // Lambda execution environments
 	returning    float64       // share of requests with a token issued earlier
+	refetchWait  time.Duration // after a refetch for an unknown kid was in vain; 0: there are no refetches
+	negativeTTL  time.Duration // of markers that a kid does not exist; 0: there are none
+	careful      bool          // a key set is cached only if it can be parsed
+	sealed       bool          // the cache entry is encrypted
 }
 
 func defaultSettings() settings {
@@ -104,9 +108,75 @@ var scenarios = []scenario{
 	},
 	{
 		Scenario: Scenario{"cold", "the cache entry has expired while every environment still holds the keys in memory; nobody is refused", "healthy"},
-		setup:    func(s *settings) { s.memoryTTL = 24 * time.Hour },
+		setup:    keepInMemory,
+	},
+	{
+		Scenario: Scenario{"memory", "keys were rotated 14 minutes ago and the shared cache was refilled with the new ones 12 minutes ago, but every environment keeps the old ones in memory", "stale_memory"},
+		setup:    keepInMemory,
+		events: []event{
+			{14 * time.Minute, rotate(Rotation{})},
+			{12 * time.Minute, refill},
+		},
+	},
+	{
+		Scenario: Scenario{"expired", "14 minutes ago an app was released that goes on using its tokens when they have expired", "claims_or_clock"},
+		events:   []event{{14 * time.Minute, oddly(0.3, expiredTokens)}},
+	},
+	{
+		Scenario: Scenario{"wrong-issuer", "for 14 minutes an app has been sending tokens of another user pool", "unknown_issuer"},
+		events:   []event{{14 * time.Minute, oddly(0.3, otherPoolTokens)}},
+	},
+	{
+		Scenario: Scenario{"junk-kids", "for 14 minutes somebody has been sending tokens with made-up key ids", "unknown_kids"},
+		events:   []event{{14 * time.Minute, oddly(0.15, junkTokens)}},
+	},
+	{
+		Scenario: Scenario{"throttled", "keys were rotated 14 minutes ago and the shared cache holds the new ones, but a stray token had just used up the refetch that the authoriser allows itself in half an hour", "refetch_throttled"},
+		setup: func(s *settings) {
+			keepInMemory(s)
+			s.refetchWait = 30 * time.Minute
+		},
+		events: []event{
+			{15 * time.Minute, stray},
+			{14 * time.Minute, rotate(Rotation{})},
+			{12 * time.Minute, refill},
+		},
+	},
+	{
+		Scenario: Scenario{"negative", "14 minutes ago a new key signed a minute before it was published, and the authoriser has remembered since that it does not exist", "negative_cache"},
+		setup: func(s *settings) {
+			s.cacheTTL, s.memoryTTL = 10*time.Minute, 30*time.Second
+			s.refetchWait, s.negativeTTL = 10*time.Second, time.Hour
+		},
+		events: []event{
+			{14 * time.Minute, signEarly},
+			{13 * time.Minute, retire},
+		},
+	},
+	{
+		Scenario: Scenario{"foreign", "as stale, and another user pool's key set lies in the same cache", "stale_cache"},
+		events: []event{
+			{30 * time.Minute, cacheOtherPool},
+			{14 * time.Minute, rotate(Rotation{})},
+		},
+	},
+	{
+		Scenario: Scenario{"new-key-type", "a key of a new kind was published 14 minutes ago; the authoriser cannot parse the set and keeps the old one, and users of the new key are refused", "unsupported_key"},
+		setup:    func(s *settings) { s.careful, s.refetchWait = true, 10*time.Second },
+		events: []event{
+			{14 * time.Minute, announceNewKind},
+			{14 * time.Minute, oddly(0.05, newKindTokens)},
+		},
+	},
+	{
+		Scenario: Scenario{"unreadable", "as stale, but the authoriser encrypts its cache entry", "cache_unreadable"},
+		setup:    func(s *settings) { s.sealed = true },
+		events:   []event{{14 * time.Minute, rotate(Rotation{})}},
 	},
 }
+
+// keepInMemory lets a key set that was read once be used for a day.
+func keepInMemory(s *settings) { s.memoryTTL = 24 * time.Hour }
 
 func findScenario(name string) (scenario, bool) {
 	for _, s := range scenarios {
@@ -146,4 +216,41 @@ func promote(_ context.Context, w *World, at time.Time) error {
 func retire(_ context.Context, w *World, _ time.Time) error {
 	w.idp.retire()
 	return nil
+}
+
+func announceNewKind(_ context.Context, w *World, _ time.Time) error {
+	w.idp.announceNewKind()
+	return nil
+}
+
+func signEarly(_ context.Context, w *World, at time.Time) error { return w.idp.signEarly(at) }
+
+// refill puts the present key set into the cache, as a warm-up job does.
+func refill(ctx context.Context, w *World, at time.Time) error {
+	return w.authoriser.fill(ctx, at, w.settings.cacheTTL)
+}
+
+// stray sends a token with a made-up kid to every environment.
+func stray(ctx context.Context, w *World, at time.Time) error {
+	junk, err := junkTokens(w)
+	if err != nil {
+		return err
+	}
+	for _, env := range w.authoriser.environments {
+		token, err := junk(at)
+		if err != nil {
+			return err
+		}
+		w.record.request(at, w.authoriser.authoriseIn(ctx, env, at, token))
+	}
+	return ctx.Err()
+}
+
+// cacheOtherPool puts another user pool's key set into the same cache.
+func cacheOtherPool(ctx context.Context, w *World, _ time.Time) error {
+	other, err := w.otherProvider()
+	if err != nil {
+		return err
+	}
+	return w.store.set(ctx, "jwks:"+otherPool, string(other.published.document()), time.Hour)
 }

@@ -37,6 +37,29 @@ func TestScenarios(t *testing.T) {
 		},
 		"disagree": func(w world) bool { return w.failed > 0.7 && w.live[0] != w.live[1] },
 		"cold":     func(w world) bool { return w.failed == 0 && w.state.CacheNote == "no entry" },
+		"memory": func(w world) bool {
+			return w.failed > 0.7 && sameKids(w) && strings.Contains(w.errors, `KidNotFoundInJwksError: JWK for kid "`+w.state.LiveKids[0]+`"`)
+		},
+		"expired": func(w world) bool {
+			return w.failed > 0.15 && w.failed < 0.5 && sameKids(w) && strings.Contains(w.errors, "JwtExpiredError: Token expired at ")
+		},
+		"wrong-issuer": func(w world) bool {
+			return w.failed > 0.15 && w.failed < 0.5 && sameKids(w) && strings.Contains(w.errors, "JwtInvalidIssuerError: Issuer not allowed: "+otherIssuer+". Expected: ")
+		},
+		"junk-kids": func(w world) bool {
+			return w.failed > 0.03 && w.failed < 0.3 && sameKids(w) && strings.Count(w.errors, "KidNotFoundInJwksError") > 5 && !strings.Contains(w.errors, w.state.LiveKids[0])
+		},
+		"throttled": func(w world) bool {
+			return w.failed > 0.7 && sameKids(w) && strings.Contains(w.errors, "WaitPeriodNotYetEndedJwkError: Not allowed to fetch JWKS yet")
+		},
+		"negative": func(w world) bool {
+			return w.failed > 0.7 && sameKids(w) && strings.Contains(w.errors, w.state.LiveKids[0])
+		},
+		"foreign": func(w world) bool { return w.failed > 0.7 && w.failed < 1 && !sameKids(w) },
+		"new-key-type": func(w world) bool {
+			return w.failed > 0 && w.failed < 0.2 && len(w.state.LiveKids) == 2 && slices.Equal(w.state.LiveKids[1:], w.state.CachedKids) && strings.Contains(w.errors, `JwksValidationError: JWK "`+w.state.LiveKids[0])
+		},
+		"unreadable": func(w world) bool { return w.failed > 0.7 && w.state.CacheNote == "not a key set" },
 	}
 	for _, s := range Scenarios() {
 		t.Run(s.Name, func(t *testing.T) {

@@ -13,10 +13,20 @@ import (
 // keyBits is the size of Cognito's signing keys.
 const keyBits = 2048
 
-// signingKey is one RSA key with its name.
+// The new kind of key that the identity provider may publish (FIPS 204; in
+// JOSE its key type is AKP); lengths in bytes.
+const (
+	algMLDSA65       = "ML-DSA-65"
+	publicMLDSA65    = 1952
+	signatureMLDSA65 = 3309
+)
+
+// signingKey is one RSA key with its name, or the public half of an ML-DSA-65
+// key, which is published and signs nothing here.
 type signingKey struct {
 	kid     string
 	private *rsa.PrivateKey
+	mldsa   []byte // nil for an RSA key
 }
 
 // keySet is what the endpoint publishes, in order.
@@ -38,6 +48,14 @@ func newSigningKey() (signingKey, error) {
 	return signingKey{kid: newKid(), private: key}, nil
 }
 
+// newKindOfKey is an ML-DSA-65 key as seen from outside: every string of the
+// right length is one.
+func newKindOfKey() signingKey {
+	key := signingKey{kid: newKid(), mldsa: make([]byte, publicMLDSA65)}
+	_, _ = rand.Read(key.mldsa) // never fails
+	return key
+}
+
 // newKid returns a key id as Cognito makes them: 32 bytes in standard base64,
 // so that "+", "/" and "=" occur. It insists on one "+" or "/", because readers
 // that choke on them must be found.
@@ -54,10 +72,11 @@ func newKid() string {
 // jwk is a public key with its members in Cognito's order.
 type jwk struct {
 	Alg string `json:"alg"`
-	E   string `json:"e"`
+	E   string `json:"e,omitempty"`
 	Kid string `json:"kid"`
 	Kty string `json:"kty"`
-	N   string `json:"n"`
+	N   string `json:"n,omitempty"`
+	Pub string `json:"pub,omitempty"`
 	Use string `json:"use"`
 }
 
@@ -67,6 +86,10 @@ func (s keySet) document() []byte {
 		Keys []jwk `json:"keys"`
 	}{Keys: []jwk{}}
 	for _, k := range s {
+		if k.mldsa != nil {
+			doc.Keys = append(doc.Keys, jwk{Alg: algMLDSA65, Kid: k.kid, Kty: "AKP", Use: "sig", Pub: base64.RawURLEncoding.EncodeToString(k.mldsa)})
+			continue
+		}
 		doc.Keys = append(doc.Keys, jwk{
 			Alg: "RS256", Kid: k.kid, Kty: "RSA", Use: "sig",
 			E: base64.RawURLEncoding.EncodeToString(big.NewInt(int64(k.private.E)).Bytes()),

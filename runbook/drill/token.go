@@ -139,12 +139,18 @@ func (t token) checkSignature(key *rsa.PublicKey) bool {
 	return rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], t.sig) == nil
 }
 
-// checkClaims tells what is wrong with the claims in the words of
-// aws-jwt-verify, or returns nil.
-func (t token) checkClaims(issuer string, at time.Time) error {
-	switch {
-	case t.claims.Iss != issuer:
+// checkIssuer refuses tokens of others in the words of aws-jwt-verify.
+func (t token) checkIssuer(issuer string) error {
+	if t.claims.Iss != issuer {
 		return fmt.Errorf("JwtInvalidIssuerError: Issuer not allowed: %s. Expected: %s", t.claims.Iss, issuer)
+	}
+	return nil
+}
+
+// checkClaims tells what is wrong with the other claims, in the same words, or
+// returns nil.
+func (t token) checkClaims(at time.Time) error {
+	switch {
 	case t.claims.TokenUse != "access":
 		return fmt.Errorf("CognitoJwtInvalidTokenUseError: Token use not allowed: %s. Expected: access", t.claims.TokenUse)
 	case t.claims.ClientID != clientID:
