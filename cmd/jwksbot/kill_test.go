@@ -284,7 +284,7 @@ func (w *killWorld) refill(t *testing.T) (stop func() map[string]bool) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		pace := time.NewTicker(5 * time.Millisecond)
+		pace := time.NewTicker(40 * time.Millisecond) // slow enough to leave work for the flush
 		defer pace.Stop()
 		for i := 0; ; i++ {
 			select {
