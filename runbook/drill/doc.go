@@ -14,6 +14,10 @@
 // log line, a metric or a point of the panel is there because a token was
 // really checked.
 //
+// A scenario may have more than that bug: a layer that others' authorisers have
+// (a long memory, a refetch limit, negative markers, an encrypted cache), or
+// clients whose tokens are at fault.
+//
 // # Words
 //
 // A scenario is one row of a table: how the world differs (settings) and what

@@ -179,11 +179,15 @@ func TestCloseLeavesNoGoroutine(t *testing.T) {
 }
 
 func BenchmarkStart(b *testing.B) {
-	for b.Loop() {
-		w, err := Start(b.Context(), Options{OtherKeys: 1200})
-		if err != nil {
-			b.Fatal(err)
-		}
-		_ = w.Close()
+	for _, s := range Scenarios() {
+		b.Run(s.Name, func(b *testing.B) {
+			for b.Loop() {
+				w, err := Start(b.Context(), Options{Scenario: s.Name, OtherKeys: 1200})
+				if err != nil {
+					b.Fatal(err)
+				}
+				_ = w.Close()
+			}
+		})
 	}
 }
