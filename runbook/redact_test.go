@@ -132,3 +132,18 @@ func TestRedactLongText(t *testing.T) {
 		}
 	}
 }
+
+// Patterns are compiled when they are first needed, which must not be the first
+// time that somebody sees a mistake in one.
+func TestPatternsCompile(t *testing.T) {
+	for _, p := range plainSecrets {
+		p.re()
+	}
+	for _, p := range namedSecrets {
+		p.key()
+	}
+	pemBegin()
+	pemEnd()
+	authScheme()
+	parameterScheme()
+}

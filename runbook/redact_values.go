@@ -10,15 +10,15 @@ import (
 // begins; values are found by hand, because quotes may be escaped any number
 // of times (JSON inside JSON) and a cut-off line has no closing one.
 var (
-	authorizationKey = regexp.MustCompile(`(?i)(?:proxy-)?authori[sz]ation(?:[_-]?header)?[\\"']{0,8}\s*(?:[:=]|%3[ad])>?\s*`)
-	bearerWord       = regexp.MustCompile(`(?i)bearer(?:\s+|%20|\+)`)
-	basicWord        = regexp.MustCompile(`(?i)basic(?:\s+|%20|\+)`)
-	passwordKey      = regexp.MustCompile(`(?i)(?:pass(?:word|wd|phrase)|pwd|secret(?:[ _-]?access)?(?:[ _-]?key)?|api[ _-]?key|private[ _-]?key|credentials?|` +
+	authorizationKey = pattern(`(?i)(?:proxy-)?authori[sz]ation(?:[_-]?header)?[\\"']{0,8}\s*(?:[:=]|%3[ad])>?\s*`)
+	bearerWord       = pattern(`(?i)bearer(?:\s+|%20|\+)`)
+	basicWord        = pattern(`(?i)basic(?:\s+|%20|\+)`)
+	passwordKey      = pattern(`(?i)(?:pass(?:word|wd|phrase)|pwd|secret(?:[ _-]?access)?(?:[ _-]?key)?|api[ _-]?key|private[ _-]?key|credentials?|` +
 		`(?:session|access|refresh|id|auth|security|bearer|bot|app|csrf|user)[_-]?token|(?:routing|pagerduty|audit|encryption|integration)[_-]?key|` +
 		`x-amz-(?:signature|credential)|(?:set-)?cookie|requirepass|masterauth|rediscli_auth)[\\"']{0,8}(?:\s*(?:[:=]|%3[ad])>?\s*)` +
 		`|--pass(?:word)?\s+|\bpass(?:word|phrase)\s+is:?\s+`)
-	opaqueTokenKey = regexp.MustCompile(`(?i)token(?:[\\"']{1,8}\s*:\s*|[\\"']{0,8}\s*(?:=|%3d)>?\s*)`)
-	privateMember  = regexp.MustCompile(`[\\"']{1,8}(?:d|k|p|q|dp|dq|qi)[\\"']{1,8}\s*(?:[:=]|=>)\s*|\b(?:d|k|p|q|dp|dq|qi)\s*:\s*`)
+	opaqueTokenKey = pattern(`(?i)token(?:[\\"']{1,8}\s*:\s*|[\\"']{0,8}\s*(?:=|%3d)>?\s*)`)
+	privateMember  = pattern(`[\\"']{1,8}(?:d|k|p|q|dp|dq|qi)[\\"']{1,8}\s*(?:[:=]|=>)\s*|\b(?:d|k|p|q|dp|dq|qi)\s*:\s*`)
 )
 
 // namedSecrets are recognised by the name in front of them. A pass is made only
@@ -26,7 +26,7 @@ var (
 // contain none and the search for names is dear.
 var namedSecrets = []struct {
 	hints []string
-	key   *regexp.Regexp
+	key   func() *regexp.Regexp
 	value judge
 }{
 	{[]string{"authori"}, authorizationKey, authorizationValue},
@@ -105,9 +105,9 @@ func authorizationValue(_, after string) (skip, n int, mark string) {
 		skip, n = valueIn(after, false)
 		return skip, n, markCredential
 	}
-	scheme := authScheme.FindString(after)
+	scheme := authScheme().FindString(after)
 	rest := after[len(scheme):]
-	if scheme != "" && parameterScheme.MatchString(scheme) {
+	if scheme != "" && parameterScheme().MatchString(scheme) {
 		n = strings.IndexAny(rest, "\r\n")
 		if n < 0 {
 			n = len(rest)
@@ -122,8 +122,8 @@ func authorizationValue(_, after string) (skip, n int, mark string) {
 }
 
 var (
-	authScheme      = regexp.MustCompile(`(?i)^(?:bearer|basic|digest|negotiate|ntlm|token|apikey|dpop|aws4-hmac-sha256|hawk)(?:\s+|%20|\+)`)
-	parameterScheme = regexp.MustCompile(`(?i)^(?:digest|aws4|hawk)`)
+	authScheme      = pattern(`(?i)^(?:bearer|basic|digest|negotiate|ntlm|token|apikey|dpop|aws4-hmac-sha256|hawk)(?:\s+|%20|\+)`)
+	parameterScheme = pattern(`(?i)^(?:digest|aws4|hawk)`)
 )
 
 // bearerValue hides what follows the word Bearer, unless it is the next word

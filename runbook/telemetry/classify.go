@@ -48,7 +48,7 @@ type extraPattern struct {
 type compiledRule struct {
 	class          string
 	any, with, not int // groups of the automaton, -1 without
-	re             *regexp.Regexp
+	re             func() *regexp.Regexp
 }
 
 // classes are all classes, and whether each is a failure.
@@ -220,7 +220,7 @@ func (c *phraseTable) decide(line string, found *groupSet) string {
 	for i := range c.rules {
 		r := &c.rules[i]
 		if found.has(r.any) && (r.with < 0 || found.has(r.with)) && (r.not < 0 || !found.has(r.not)) &&
-			(r.re == nil || r.re.MatchString(line)) {
+			(r.re == nil || r.re().MatchString(line)) {
 			return r.class
 		}
 	}

@@ -16,14 +16,14 @@ const maxIssuer = 256
 // hint spares the search in lines that cannot match.
 var issuerForms = []struct {
 	hint string
-	re   *regexp.Regexp
+	re   func() *regexp.Regexp
 }{
-	{" got ", regexp.MustCompile(`(?i)\b(?:issuer|iss|different provider)\b.*?\bgot\s*\\*["'\[]?(https?://[^\s"'\\,;\])]+)`)},
-	{"received", regexp.MustCompile(`(?i)\b(?:issuer|iss)\b.*?\breceived:?\s*\\*["'\[]?(https?://[^\s"'\\,;\])]+)`)},
-	{"but was", regexp.MustCompile(`(?i)\b(?:issuer|iss)\b.*?\bbut was:?\s*\\*["'\[]?(https?://[^\s"'\\,;\])]+)`)},
-	{"not allowed: ", regexp.MustCompile(`(?i)issuer not allowed:\s*\\*["']?([^\s"'\\,;]+)`)},
-	{"IDX10205", regexp.MustCompile(`Issuer: '([^']+)'`)},
-	{"", regexp.MustCompile(`\b(?:iss|issuer|token_issuer|tokenIssuer)\\*["']?\s*[:=]\s*\\*["']?(https?://[^\s"'\\,;}\])]+)`)},
+	{" got ", pattern(`(?i)\b(?:issuer|iss|different provider)\b.*?\bgot\s*\\*["'\[]?(https?://[^\s"'\\,;\])]+)`)},
+	{"received", pattern(`(?i)\b(?:issuer|iss)\b.*?\breceived:?\s*\\*["'\[]?(https?://[^\s"'\\,;\])]+)`)},
+	{"but was", pattern(`(?i)\b(?:issuer|iss)\b.*?\bbut was:?\s*\\*["'\[]?(https?://[^\s"'\\,;\])]+)`)},
+	{"not allowed: ", pattern(`(?i)issuer not allowed:\s*\\*["']?([^\s"'\\,;]+)`)},
+	{"IDX10205", pattern(`Issuer: '([^']+)'`)},
+	{"", pattern(`\b(?:iss|issuer|token_issuer|tokenIssuer)\\*["']?\s*[:=]\s*\\*["']?(https?://[^\s"'\\,;}\])]+)`)},
 }
 
 // findIssuer returns the issuer of the token that failed: from a message that
@@ -35,7 +35,7 @@ func findIssuer(text string) string {
 			if f.hint != "" && !strings.Contains(text, f.hint) {
 				continue
 			}
-			if m := f.re.FindStringSubmatch(text); m != nil {
+			if m := f.re().FindStringSubmatch(text); m != nil {
 				return cleanIssuer(strings.TrimRight(m[1], "."))
 			}
 		}

@@ -115,7 +115,7 @@ func valueAfter(before, s string, field bool) string {
 	kid := s[i:end]
 	if !opened {
 		kid = strings.TrimRight(kid, ".:")
-		if !field && !likeKid(kid) && !sureKid.MatchString(before[max(0, len(before)-12):]) || prose[strings.ToLower(kid)] {
+		if !field && !likeKid(kid) && !sureKid().MatchString(before[max(0, len(before)-12):]) || prose[strings.ToLower(kid)] {
 			return ""
 		}
 	}
@@ -124,7 +124,7 @@ func valueAfter(before, s string, field bool) string {
 
 // sureKid are the words before "kid" after which a kid follows, whatever it
 // looks like.
-var sureKid = regexp.MustCompile(`(?i)\b(?:for|with|find|unknown|missing|retrieve) $`)
+var sureKid = pattern(`(?i)\b(?:for|with|find|unknown|missing|retrieve) $`)
 
 // likeKid tells a kid from the next word of a sentence: it has a digit, a
 // symbol, or capitals within.
@@ -170,23 +170,23 @@ func cleanKid(kid string) string {
 
 // Sentences that quote a kid without calling it one.
 var (
-	matchesKid = regexp.MustCompile(`(?i)(?:signing|matching) key that matches:?\s*\\*["']([^"'\\]+)\\*["']`)
-	keyQuoted  = regexp.MustCompile(`(?i)\bkey (?:with id |id )?\\*["']([^"'\\\s]+)\\*["'] (?:was |is |could )?not (?:be )?found`)
-	keyNamed   = regexp.MustCompile(`(?i)\bkey (?:with id )?([\w+/=.~-]+) (?:was |is )?not (?:found )?in (?:the )?(?:jwks|jwk|json web key|key set)`)
+	matchesKid = pattern(`(?i)(?:signing|matching) key that matches:?\s*\\*["']([^"'\\]+)\\*["']`)
+	keyQuoted  = pattern(`(?i)\bkey (?:with id |id )?\\*["']([^"'\\\s]+)\\*["'] (?:was |is |could )?not (?:be )?found`)
+	keyNamed   = pattern(`(?i)\bkey (?:with id )?([\w+/=.~-]+) (?:was |is )?not (?:found )?in (?:the )?(?:jwks|jwk|json web key|key set)`)
 )
 
 func quotedKid(text string) string {
 	if strings.Contains(text, "hat matches") {
-		if m := matchesKid.FindStringSubmatch(text); m != nil {
+		if m := matchesKid().FindStringSubmatch(text); m != nil {
 			return cleanKid(m[1])
 		}
 	}
 	if !strings.Contains(text, "not ") {
 		return ""
 	}
-	for _, re := range []*regexp.Regexp{keyQuoted, keyNamed} {
+	for _, re := range []*regexp.Regexp{keyQuoted(), keyNamed()} {
 		if m := re.FindStringSubmatch(text); m != nil {
-			if kid := cleanKid(m[1]); kid != "" && (re == keyQuoted || likeKid(kid)) {
+			if kid := cleanKid(m[1]); kid != "" && (re == keyQuoted() || likeKid(kid)) {
 				return kid
 			}
 		}

@@ -77,3 +77,20 @@ func TestDefaultPatternLeavesSuccessAlone(t *testing.T) {
 		}
 	}
 }
+
+// Patterns are compiled when they are first needed, which must not be the first
+// time that somebody sees a mistake in one.
+func TestPatternsCompile(t *testing.T) {
+	for _, r := range rules {
+		if r.re != nil {
+			r.re()
+		}
+	}
+	for _, f := range issuerForms {
+		f.re()
+	}
+	sureKid()
+	matchesKid()
+	keyQuoted()
+	keyNamed()
+}

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"regexp"
 	"strings"
+	"sync"
 
 	"jwksbot/runbook"
 )
@@ -12,10 +13,10 @@ import (
 // blanks, as in the names of error classes.
 type rule struct {
 	class string
-	any   []string       // one of these occurs,
-	with  []string       // and, unless empty, one of these,
-	not   []string       // and none of these,
-	re    *regexp.Regexp // and, unless nil, this matches the line
+	any   []string              // one of these occurs,
+	with  []string              // and, unless empty, one of these,
+	not   []string              // and none of these,
+	re    func() *regexp.Regexp // and, unless nil, this matches the line
 }
 
 // Words that say what a line is about.
@@ -178,10 +179,16 @@ var badSignature = phrases("invalid signature|signature invalid|signature is inv
 	"signature not valid|signature is not valid|failed to verify signature|could not verify signature|couldnt verify signature|unable to verify signature|cannot verify signature|" +
 	"failed to verify the signature|failed to verify jws|failed to verify jwt|verificationerror|signature error|error in cryptographic primitive")
 
+// pattern is a regular expression that is compiled when it is first needed, as
+// in package runbook: most programs that start never read such a line.
+func pattern(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
+
 // missingKey is a sentence that says of one key, by kid or by kind, that it is
 // not there. The parts must stand next to each other: structured lines carry a
 // kid beside messages about anything ("user not found").
-var missingKey = regexp.MustCompile(`(?i)` +
+var missingKey = pattern(`(?i)` +
 	`(?:kid|key[ _-]?id|jwk|signing key|public key|verification key|key (?:with|for) (?:id|kid))["'\\ :=\[(<` + "`" + `]{0,4}[\w+/=.~-]*["'\\\])>` + "`" + `]{0,4},? ?(?:was |is |could |does )?` +
 	`(?:not found|not be found|unknown|unrecogni[sz]ed|not exist|not present|not in (?:the )?(?:jwk|key|set)|not match|missing from)` +
 	`|(?:unable to|could not|couldn['’]?t|cannot|can['’]?t|failed to|did not|didn['’]?t) (?:find|match|locate|resolve)(?: (?:any|an?|the|valid|suitable|applicable|corresponding|matching|appropriate|rsa|usable))*` +
@@ -189,8 +196,8 @@ var missingKey = regexp.MustCompile(`(?i)` +
 	`|\bno(?: (?:valid|suitable|applicable|corresponding|matching|appropriate|rsa|usable|such))* (?:signing key|public key|verification key|jwk|keys?)\b[^{},;"]{0,60}?\b(?:kid|jwks?|jwt|key ?set|key ?id)\b`)
 
 // eventName matches a name that stands alone as the value of a field.
-func eventName(name string) *regexp.Regexp {
-	return regexp.MustCompile(`(?i)(?:[:=]\s*["'\\]{0,2}|^|\s)` + name + `(?:["'\\]|[,}\s]|$)`)
+func eventName(name string) func() *regexp.Regexp {
+	return pattern(`(?i)(?:[:=]\s*["'\\]{0,2}|^|\s)` + name + `(?:["'\\]|[,}\s]|$)`)
 }
 
 // values are the folded forms of a field that names the class itself.
