@@ -14,7 +14,7 @@ func (f *facts) cacheUnreadable() (Verdict, bool) {
 	}
 	e := unknown[0]
 	v := warning(CacheUnreadable, "Cannot tell: the cache holds %s that no decoder can read (%s is %s). A person has to look.", plural(len(unknown), "entry", "entries"), quote(e.Name), e.Reading.Note)
-	v.Because = []string{fmt.Sprintf("entry %s: %s %s, %s", quote(e.Name), plural(e.Bytes, "byte", "bytes"), e.Type, e.Heals())}
+	v.Because = append([]string{fmt.Sprintf("entry %s: %s %s, %s", quote(e.Name), plural(e.Bytes, "byte", "bytes"), e.Type, e.Heals())}, f.failureLine()...)
 	v.Against = []Advice{{FlushCache, "what the entries hold is unknown"}}
 	v.WouldChange = "a decoder for this format, or a look at how the authoriser stores keys"
 	return v, true

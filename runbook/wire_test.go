@@ -196,6 +196,16 @@ func TestForeignEntryIsShownAndLeftAlone(t *testing.T) {
 	}
 }
 
+// An entry that nobody can read does not hide that tokens are being refused.
+func TestUnreadableReportCountsFailures(t *testing.T) {
+	t.Parallel()
+	w, target := start(t, drill.Options{Scenario: "unreadable"})
+	out := checkShape(t, check(t, target))
+	if because := strings.Join(out.Because, "\n"); !strings.Contains(because, w.State().SigningKid) {
+		t.Errorf("because %q does not name the kid that fails", because)
+	}
+}
+
 // The story of the runbook, in its report: both kids, the failures on the new
 // one, and who else lives in the cache.
 func TestStaleReportTellsTheStory(t *testing.T) {
