@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
@@ -30,8 +31,18 @@ func sdk(w *World) aws.Config {
 		Region:       Region,
 		BaseEndpoint: aws.String(w.AWSEndpoint()),
 		Credentials:  credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "secret", ""),
-		Retryer:      func() aws.Retryer { return aws.NopRetryer{} },
+		Retryer:      connectionsOnly,
 	}
+}
+
+// connectionsOnly repeats a call whose connection broke, and nothing else: the
+// SDK may close the body of a request while net/http still looks for its end,
+// which closes the connection under the answer. Answers are never repeated, so
+// that a test sees each of them.
+func connectionsOnly() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxBackoff, o.Retryables = time.Millisecond, []retry.IsErrorRetryable{retry.RetryableConnectionError{}}
+	})
 }
 
 func errorCode(err error) string {
