@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -354,121 +353,6 @@ func (w *killWorld) run(t *testing.T, id string) runbook.Run {
 		t.Fatal(err)
 	}
 	return run
-}
-
-// heldProxy stands between the program and Redis and can hold every command
-// while something is so.
-type heldProxy struct {
-	addr, to string
-
-	mu    sync.Mutex
-	hold  func() bool
-	held  chan struct{} // closed when the first command is held
-	free  chan struct{} // closed to let everything go
-	conns map[net.Conn]bool
-}
-
-func startHeldProxy(t *testing.T, to string) *heldProxy {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &heldProxy{addr: l.Addr().String(), to: to, conns: map[net.Conn]bool{}}
-	t.Cleanup(func() { l.Close(); p.release(); p.dropAll() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go p.carry(c)
-		}
-	}()
-	return p
-}
-
-// holdWhile holds the next command that comes while f is true, and all after
-// it, until release.
-func (p *heldProxy) holdWhile(f func() bool) (held <-chan struct{}) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.hold, p.held, p.free = f, make(chan struct{}), make(chan struct{})
-	return p.held
-}
-
-func (p *heldProxy) release() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.hold != nil {
-		p.hold = nil
-		close(p.free)
-	}
-}
-
-func (p *heldProxy) gate() {
-	p.mu.Lock()
-	hold, held, free := p.hold, p.held, p.free
-	p.mu.Unlock()
-	if hold == nil || !hold() {
-		return
-	}
-	p.mu.Lock()
-	select {
-	case <-held:
-	default:
-		close(held)
-	}
-	p.mu.Unlock()
-	<-free
-}
-
-func (p *heldProxy) carry(c net.Conn) {
-	up, err := net.Dial("tcp", p.to)
-	if err != nil {
-		c.Close()
-		return
-	}
-	p.mu.Lock()
-	p.conns[c], p.conns[up] = true, true
-	p.mu.Unlock()
-	go func() {
-		buf := make([]byte, 64<<10)
-		for {
-			n, err := up.Read(buf)
-			if n > 0 {
-				c.Write(buf[:n])
-			}
-			if err != nil {
-				c.Close()
-				return
-			}
-		}
-	}()
-	buf := make([]byte, 16<<10)
-	for {
-		n, err := c.Read(buf)
-		if n > 0 {
-			p.gate()
-			if _, werr := up.Write(buf[:n]); werr != nil {
-				err = werr
-			}
-		}
-		if err != nil {
-			up.Close()
-			c.Close()
-			return
-		}
-	}
-}
-
-// dropAll cuts the connections, as the end of a process does.
-func (p *heldProxy) dropAll() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for c := range p.conns {
-		c.Close()
-		delete(p.conns, c)
-	}
 }
 
 func await(t *testing.T, what string, ch <-chan struct{}) {
