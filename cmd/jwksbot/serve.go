@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/slack-go/slack"
 	"github.com/spf13/cobra"
@@ -69,6 +70,13 @@ func (w *world) serve(ctx context.Context, p *parts, api *slack.Client) (err err
 		return o.keeper.Keep(ctx, func(err error) { w.log.Error("due runs", "error", err) })
 	})
 	w.watchRotations(ctx, group, o, b)
+	group.Go(func() error {
+		if err := (runbook.SystemClock{}).Wait(ctx, settled); err != nil {
+			return err
+		}
+		w.logIf("memory of the start", releaseStart())
+		return nil
+	})
 	group.Go(func() error { return serveHealth(ctx, p.cfg.Listen, healthServer{b.Ready}) })
 	err = group.Wait()
 	if errors.Is(err, context.Canceled) {
@@ -76,6 +84,9 @@ func (w *world) serve(ctx context.Context, p *parts, api *slack.Client) (err err
 	}
 	return err
 }
+
+// settled is when the start is over: connected, recovered, and idle or at work.
+const settled = 5 * time.Second
 
 // watchRotations starts the rotation watcher of every target that asks for one.
 func (w *world) watchRotations(ctx context.Context, group *errgroup.Group, o *office, b *bot.Bot) {
