@@ -8,8 +8,8 @@ import (
 
 // State is where a run stands.
 //
-//	             ┌────────────── a changed world ──────────────┐
-//	             ▼                                             │
+//	             ┌── a changed world ─┐
+//	             ▼                    │
 //	request ─▶ pending ──quorum──▶ approved ──▶ snapshot ──▶ flush ──▶ verify ──▶ done
 //	             │                    │            │           │          │
 //	             ├─▶ denied           ├────────────┴───────────┴──────────┴─▶ failed

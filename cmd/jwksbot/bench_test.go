@@ -208,20 +208,7 @@ func newServed(b *testing.B) *served {
 	b.Cleanup(func() { sim.Close() })
 	dir := b.TempDir()
 	config := filepath.Join(dir, "jwksbot.yaml")
-	text := fmt.Sprintf(`
-slack: {bot_token: xoxb-demo-bot, app_token: xapp-demo-app}
-journal: %q
-listen: ""
-targets:
-  - name: production
-    region: %s
-    jwks_url: %q
-    issuer: %q
-    channel: inc-bridge
-    cache: {replication_group: %s, auth: none, keys: ["jwks:*"]}
-    authoriser: {function: %s, log_group: %s}
-    approval: {requesters: [S0ONCALL], approvers: [S0LEADS]}
-`, filepath.Join(dir, "journal.db"), drill.Region, staged.JWKSURL(), staged.Issuer(), drill.ReplicationGroup, drill.Function, drill.LogGroup)
+	text := demoText(staged, filepath.Join(dir, "journal.db"))
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		b.Fatal(err)
 	}

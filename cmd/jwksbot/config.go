@@ -181,9 +181,7 @@ targets:
       function: oidc-authoriser
       log_group: /aws/lambda/oidc-authoriser
       failure_pattern: ""              # default: any of the known failure phrases
-      success_pattern: ""
       patterns: []                     # more log patterns: {class: unknown_kid, regexp: 'no key (?P<kid>\S+)'}
-    gateway: {rest_api: "", http_api: "", stage: "", access_log_group: ""}
     approval:
       viewers: []                      # empty: every full member may check
       requesters: [S0ONCALL]           # user groups (S…) and users (U…, W…); empty: nobody
@@ -192,7 +190,5 @@ targets:
       self_approval: false
       expires: 15m
       cooldown: 5m
-      break_glass: false
-    watch: {for: 15m, rotation_every: 0s}
-    escalation: {user_group: S0IDENTITY, pagerduty_key: "", pagerduty_url: "", sns_topic: "", ratio: 10%, for: 10m, min_requests: 20}
+    watch: {rotation_every: 0s}        # 1m: tell the channel when a new key is live and the cache still has the old ones
 `

@@ -44,6 +44,9 @@ func (configCheckCmd) run(_ context.Context, w *world) error {
 	for _, path := range slices.Sorted(maps.Keys(cfg.lines.unset)) {
 		fmt.Fprintf(w.stdout, "note: %s hangs on the environment variable %s, which is not set\n", path, cfg.lines.unset[path])
 	}
+	for _, note := range cfg.idle() {
+		fmt.Fprintf(w.stdout, "note: %s\n", note)
+	}
 	for _, t := range cfg.Targets {
 		if len(t.Approval.Requesters) == 0 || len(t.Approval.Approvers) == 0 {
 			fmt.Fprintf(w.stdout, "note: target %s: nobody can request or approve a flush, since approval.requesters or approval.approvers is empty\n", t.Name)

@@ -128,7 +128,11 @@ func demoAWS(staged *drill.World) aws.Config {
 
 // demoConfig is the configuration of the demo, read like any other.
 func demoConfig(staged *drill.World, journal string) (*config, error) {
-	text := fmt.Sprintf(`
+	return parseConfig("demo", []byte(demoText(staged, journal)), func(string) string { return "" })
+}
+
+func demoText(staged *drill.World, journal string) string {
+	return fmt.Sprintf(`
 slack: {bot_token: xoxb-demo-bot, app_token: xapp-demo-app}
 journal: %q
 listen: ""
@@ -142,7 +146,6 @@ targets:
     authoriser: {function: %s, log_group: %s}
     approval: {requesters: [S0ONCALL], approvers: [S0LEADS], required: 1, cooldown: 1m}
 `, journal, drill.Region, staged.JWKSURL(), staged.Issuer(), drill.ReplicationGroup, drill.Function, drill.LogGroup)
-	return parseConfig("demo", []byte(text), func(string) string { return "" })
 }
 
 // fastClock runs faster than life, from the same moment on.
