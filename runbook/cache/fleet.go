@@ -289,11 +289,18 @@ func (s *Store) dropLocked() {
 	s.fleet, s.topology = kept[*fleet]{}, kept[Topology]{}
 }
 
+// settleWaits are the pauses before the tries that follow a redirection. The
+// servers of a cluster learn of a new primary one after the other, within some
+// seconds; until then the one that is asked for the slots may still name the
+// old primary.
+var settleWaits = []time.Duration{0, 100 * time.Millisecond, 400 * time.Millisecond, 1500 * time.Millisecond}
+
 // with runs fn on the fleet. When a server turns out to have another role than
-// was discovered, or a fleet that was kept cannot be reached, it discovers
-// again and runs fn once more; fn has to be safe to repeat.
+// was discovered, it discovers again and repeats fn until the servers agree;
+// when a fleet that was kept cannot be reached, it does so once. fn has to be
+// safe to repeat.
 func (s *Store) with(ctx context.Context, fn func(ctx context.Context, f *fleet) error) error {
-	for attempt := 0; ; attempt++ {
+	for tries := 0; ; tries++ {
 		f, fresh, err := s.acquire(ctx)
 		if err != nil {
 			return err
@@ -304,9 +311,24 @@ func (s *Store) with(ctx context.Context, fn func(ctx context.Context, f *fleet)
 		if moved || unreachable {
 			s.drop(f)
 		}
-		again := moved || unreachable && !fresh
-		if err == nil || !again || attempt > 0 || ctx.Err() != nil {
+		again := moved && tries < len(settleWaits) || unreachable && !fresh && tries == 0
+		if !again || !pause(ctx, settleWaits[tries]) {
 			return err
 		}
+	}
+}
+
+// pause waits; false when the context ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
 	}
 }

@@ -338,6 +338,7 @@ func TestServerRestart(t *testing.T) {
 		t.Error("the executor ended without an error")
 	}
 	second := spawn(t, url, effects)
+	eventually(t, "the second executes", func() bool { return holderIs(j, second) })
 	for n := range 10 {
 		id := fmt.Sprintf("r%d", n)
 		eventually(t, id+" is done", func() bool {
@@ -380,6 +381,7 @@ func TestKilledAtRandom(t *testing.T) {
 			p.kill()
 		}
 		p := spawn(t, url, effects)
+		eventually(t, "the last child executes", func() bool { return holderIs(j, p) })
 		for n := range runs {
 			id := fmt.Sprintf("r%d", n)
 			eventually(t, id+" is done", func() bool { return state(t, j, id) == runbook.StateDone })
