@@ -4,13 +4,15 @@ import "time"
 
 // Evidence is what the checks read, as plain data. A nil part was not obtained.
 type Evidence struct {
-	Live    *LiveEvidence
-	Cached  *CacheEvidence
-	Logged  *LogEvidence
-	Traffic *TrafficEvidence
-	History []Sighting // live keys of earlier checks
-	At      time.Time  // when the checks began
-	Flushed time.Time  // when jwksbot last flushed this cache; zero if it never did
+	Live     *LiveEvidence
+	Cached   *CacheEvidence
+	Logged   *LogEvidence
+	Traffic  *TrafficEvidence
+	Gateway  *GatewayEvidence
+	Function *FunctionEvidence
+	History  []Sighting // live keys of earlier checks
+	At       time.Time  // when the checks began
+	Flushed  time.Time  // when jwksbot last flushed this cache; zero if it never did
 	// Unread says why a configured step could not read, by its name. Steps that
 	// are not configured are not in it.
 	Unread map[string]string
@@ -29,6 +31,12 @@ func (e *Evidence) merge(other Evidence) {
 	}
 	if other.Traffic != nil {
 		e.Traffic = other.Traffic
+	}
+	if other.Gateway != nil {
+		e.Gateway = other.Gateway
+	}
+	if other.Function != nil {
+		e.Function = other.Function
 	}
 }
 

@@ -12,6 +12,8 @@ const (
 	StepCachedKeys   = "cached-keys"
 	StepLoggedKeys   = "logged-keys"
 	StepCacheTraffic = "cache-traffic"
+	StepGateway      = "gateway-errors"
+	StepAuthoriser   = "authoriser"
 )
 
 // Question is what a check is asked about: a window of time and, if somebody
@@ -94,6 +96,17 @@ type Target struct {
 	Decode  func(RawEntry) Reading
 	Logs    logSource
 	Traffic trafficSource
+
+	API       gatewayAPI
+	Meter     gatewayMeter
+	Access    accessLog
+	Function  restarter
+	Streams   streamSource
+	Successes successSource
+	Canary    canary
+	Bridge    bridge
+	Pager     pager
+	Publisher publisher
 }
 
 // checks lists the target's checks, skipped ones included.
