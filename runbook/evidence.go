@@ -59,6 +59,7 @@ type Probe struct {
 	Set          KeySet   //
 	Unreachable  bool     // no connection at all: DNS, timeout, refused
 	Problem      string   // what is wrong, one sentence for people; "" when the answer is a good key set
+	NotModified  bool     // the watcher's conditional request: nothing changed since the last poll
 }
 
 // Healthy says that the probe brought a key set that clients can use.
