@@ -127,6 +127,9 @@ type escalationConfig struct {
 	MinRequests  int            `yaml:"min_requests"`
 }
 
+// maxWatch bounds the observation after a mitigation.
+const maxWatch = 6 * time.Hour
+
 // percent is a share between 0 and 1, written as "10%".
 type percent float64
 
@@ -162,7 +165,7 @@ snapshot:
   max_bytes: 67108864
 audit_key: ""                          # 32 bytes in base64 key the audit chain
 people: []                             # {slack: U012AB3CD, aws: arn:aws:iam::111122223333:user/robin}
-listen: 127.0.0.1:9090                 # /healthz and /readyz
+listen: 127.0.0.1:9090                 # /healthz, /readyz and /metrics
 targets:
   - name: production
     region: eu-west-2
@@ -175,13 +178,17 @@ targets:
       username: jwksbot
       password: ""
       keys: ["jwks:*"]                 # only what matches is ever read or deleted
-      allow_flush_all: false
-      via: direct
+      allow_flush_all: false           # true: a request may ask for everything on every primary
+      via: direct                      # or commandbridge
     authoriser:
       function: oidc-authoriser
       log_group: /aws/lambda/oidc-authoriser
       failure_pattern: ""              # default: any of the known failure phrases
+      success_pattern: ""              # default: the known phrases of an accepted token
       patterns: []                     # more log patterns: {class: unknown_kid, regexp: 'no key (?P<kid>\S+)'}
+    gateway: {rest_api: "", http_api: "", stage: "", access_log_group: ""}   # one of the two ids
+    commandbridge: {url: "", token: "", target: oidc-cache, environment: production}   # for cache.via: commandbridge
+    canary: {token_url: "", client_id: "", client_secret: "", scope: "", url: ""}      # one sign-in as proof
     approval:
       viewers: []                      # empty: every full member may check
       requesters: [S0ONCALL]           # user groups (S…) and users (U…, W…); empty: nobody
@@ -190,5 +197,15 @@ targets:
       self_approval: false
       expires: 15m
       cooldown: 5m
-    watch: {rotation_every: 0s}        # 1m: tell the channel when a new key is live and the cache still has the old ones
+      break_glass: false               # true: a requester may act alone, loudly recorded
+    watch:
+      for: 15m                         # observation after a mitigation
+      rotation_every: 0s               # 1m: tell the channel when a new key is live and the cache still has the old ones
+    escalation:                        # failures ÷ requests above ratio for longer than for
+      user_group: S0IDENTITY
+      pagerduty_key: ""                # integration key of the Events API v2
+      sns_topic: ""
+      ratio: 10%
+      for: 10m
+      min_requests: 20                 # quieter minutes are pooled until they hold this many
 `

@@ -121,9 +121,7 @@ func (t *targetConfig) validate(c *checker) {
 			bad(fmt.Sprintf("authoriser.patterns[%d]", i), "needs a class and a valid regexp: %s", orEmptyClass(err))
 		}
 	}
-	if t.Watch.For < 0 || t.Escalation.For < 0 || t.Escalation.MinRequests < 0 {
-		bad("escalation", "times and numbers must not be negative")
-	}
+	t.validateOutside(c)
 }
 
 // orEmptyClass is what is wrong with a pattern whose expression may be fine.
@@ -180,12 +178,6 @@ func (t *targetConfig) validateCache(check *checker) {
 		bad("cache", "exactly one of replication_group, serverless and url is needed")
 	}
 	auth := c.validateAuth(check)
-	if c.Via != "direct" {
-		bad("cache.via", "%q: this version flushes directly only; write direct", c.Via)
-	}
-	if c.AllowFlushAll {
-		bad("cache.allow_flush_all", "this version deletes matching entries only and never the whole group; write false")
-	}
 	if auth && c.URL != "" && ways == 1 && !check.unset("cache.url", "cache.password", "cache.username") {
 		if _, err := cache.New(cache.Settings{URL: c.URL.Reveal(), Auth: c.Auth, Username: c.Username, Password: c.Password, Patterns: []string{"jwks:*"}}); err != nil {
 			bad("cache.url", "%s", oneLine(err))

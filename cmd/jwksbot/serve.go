@@ -31,9 +31,6 @@ func (serveCmd) run(ctx context.Context, w *world) error {
 	if err := cfg.needSlack(); err != nil {
 		return err
 	}
-	for _, note := range cfg.idle() {
-		w.log.Warn(note)
-	}
 	clock := runbook.SystemClock{}
 	p, err := w.assemble(ctx, cfg, clock)
 	if err != nil {
