@@ -35,7 +35,7 @@ func (w *world) openOffice(ctx context.Context, p *parts, people runbook.Directo
 	if err != nil {
 		return nil, errors.Join(err, j.Close(ctx))
 	}
-	o.machine = runbook.NewMachine(runbook.MachineSettings{Targets: p.targets, Ledger: j, Snapshots: j, People: people, Clock: p.clock,
+	o.machine = runbook.NewMachine(runbook.MachineSettings{Targets: p.targets, Ledger: j.Tenure(), Snapshots: j.Tenure(), People: people, Clock: p.clock,
 		Guard: j.Guard, Changed: p.runner.Forget})
 	return o, nil
 }

@@ -41,12 +41,16 @@ func (e *AuditError) Error() string { return fmt.Sprintf("audit row %d: %s", e.S
 
 // Note appends audit rows that belong to no change of a run.
 func (j *Journal) Note(ctx context.Context, entries ...runbook.AuditEntry) error {
+	return j.note(ctx, nil, entries)
+}
+
+func (j *Journal) note(ctx context.Context, only fence, entries []runbook.AuditEntry) error {
 	if len(entries) == 0 {
 		return nil
 	}
-	return j.write(ctx, "write to", func(t *tx) error {
+	return j.write(ctx, "write to", only.with(func(t *tx) error {
 		return t.appendAudit(ctx, runbook.Run{}, entries)
-	})
+	}))
 }
 
 // appendAudit chains entries to the trail; what they leave empty is taken from

@@ -331,7 +331,7 @@ func TestServerRestart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := server.restart(); err != nil {
+	if err := server.Restart(); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-first.done; err == nil {

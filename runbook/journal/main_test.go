@@ -2,23 +2,15 @@ package journal
 
 import (
 	"context"
-	"flag"
-	"fmt"
 	"log/slog"
-	"net"
 	"os"
-	"os/exec"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"jwksbot/runbook"
+	"jwksbot/runbook/journal/postgrestest"
 )
 
 func TestMain(m *testing.M) {
@@ -26,7 +18,7 @@ func TestMain(m *testing.M) {
 		os.Exit(child())
 	}
 	code := m.Run()
-	server.stop()
+	server.Stop()
 	os.Exit(code)
 }
 
@@ -38,152 +30,10 @@ func eachEngine(t *testing.T, test func(t *testing.T, url string)) {
 
 func sqliteURL(t testing.TB) string { return filepath.Join(t.TempDir(), "jwksbot.db") }
 
-func postgresURL(t testing.TB) string {
-	t.Helper()
-	admin, err := server.start()
-	if err != nil {
-		if os.Getenv("JWKSBOT_REQUIRE_SERVERS") == "1" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	ctx := context.Background()
-	conn, err := pgx.Connect(ctx, admin+"postgres")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(ctx)
-	server.mu.Lock()
-	server.databases++
-	name := fmt.Sprintf("t%d", server.databases)
-	server.mu.Unlock()
-	if _, err := conn.Exec(ctx, "CREATE DATABASE "+name); err != nil {
-		t.Fatal(err)
-	}
-	return admin + name
-}
+func postgresURL(t testing.TB) string { return server.Database(t) }
 
 // server is one Postgres server for all tests of the package.
-var server postgresServer
-
-type postgresServer struct {
-	mu        sync.Mutex
-	tried     bool
-	url       string
-	err       error
-	dir       string
-	bin, data string
-	port      int
-	attr      *syscall.SysProcAttr
-	cmd       *exec.Cmd
-	databases int
-}
-
-func (s *postgresServer) start() (string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.tried {
-		s.tried = true
-		s.err = s.run()
-	}
-	return s.url, s.err
-}
-
-func (s *postgresServer) run() error {
-	bin, err := exec.LookPath("postgres")
-	if err != nil {
-		found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
-		if len(found) == 0 {
-			return fmt.Errorf("postgres not on PATH: %w", err)
-		}
-		bin = found[0]
-	}
-	attr, uid, err := unprivileged()
-	if err != nil {
-		return err
-	}
-	if s.dir, err = os.MkdirTemp("", "journal-postgres"); err != nil {
-		return err
-	}
-	if err := os.Chown(s.dir, uid, -1); err != nil {
-		return err
-	}
-	data := filepath.Join(s.dir, "data")
-	initdb := exec.Command(filepath.Join(filepath.Dir(bin), "initdb"), "-D", data, "-A", "trust", "-U", "jwksbot", "--no-sync", "-E", "UTF8", "--locale=C")
-	initdb.SysProcAttr, initdb.Dir = attr, s.dir
-	if out, err := initdb.CombinedOutput(); err != nil {
-		return fmt.Errorf("initdb: %w: %s", err, out)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
-	s.bin, s.data, s.port, s.attr = bin, data, port, attr
-	s.url = fmt.Sprintf("postgres://jwksbot@127.0.0.1:%d/", port)
-	return s.launch()
-}
-
-// launch starts the server on its data and waits for its first answer.
-func (s *postgresServer) launch() error {
-	fsync := "off" // no test cuts the power; the benchmarks shall be honest
-	if f := flag.Lookup("test.bench"); f != nil && f.Value.String() != "" {
-		fsync = "on"
-	}
-	s.cmd = exec.Command(s.bin, "-D", s.data, "-p", strconv.Itoa(s.port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=200", "-c", "fsync="+fsync)
-	s.cmd.SysProcAttr, s.cmd.Dir = s.attr, s.dir
-	if err := s.cmd.Start(); err != nil {
-		return err
-	}
-	deadline := time.Now().Add(30 * time.Second)
-	for {
-		conn, err := pgx.Connect(context.Background(), s.url+"postgres")
-		if err == nil {
-			return conn.Close(context.Background())
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("postgres does not answer: %w", err)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-}
-
-// unprivileged is who runs the server: Postgres refuses to be run by root.
-func unprivileged() (*syscall.SysProcAttr, int, error) {
-	if os.Getuid() != 0 {
-		return nil, os.Getuid(), nil
-	}
-	for _, name := range []string{"postgres", "nobody"} {
-		u, err := user.Lookup(name)
-		if err != nil {
-			continue
-		}
-		uid, err1 := strconv.Atoi(u.Uid)
-		gid, err2 := strconv.Atoi(u.Gid)
-		if err1 == nil && err2 == nil {
-			return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, uid, nil
-		}
-	}
-	return nil, 0, fmt.Errorf("no user to run postgres as: it refuses root")
-}
-
-// restart ends every session, as an upgrade of the server does.
-func (s *postgresServer) restart() error {
-	s.cmd.Process.Signal(syscall.SIGINT)
-	s.cmd.Wait()
-	return s.launch()
-}
-
-func (s *postgresServer) stop() {
-	if s.cmd != nil && s.cmd.Process != nil {
-		s.cmd.Process.Signal(syscall.SIGINT) // fast shutdown
-		s.cmd.Wait()
-	}
-	if s.dir != "" {
-		os.RemoveAll(s.dir)
-	}
-}
+var server postgrestest.Server
 
 func open(t testing.TB, url string) *Journal { return openWith(t, Settings{URL: url, Log: testLog(t)}) }
 

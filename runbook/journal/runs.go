@@ -25,14 +25,18 @@ const attempts = 10
 // A run that starts in a state that holds its resource gets a *BusyError when
 // another one holds it.
 func (j *Journal) Create(ctx context.Context, run runbook.Run, audit ...runbook.AuditEntry) error {
+	return j.create(ctx, run, nil, audit)
+}
+
+func (j *Journal) create(ctx context.Context, run runbook.Run, only fence, audit []runbook.AuditEntry) error {
 	run.Version = max(run.Version, 1)
 	_, err := j.retry(ctx, run.ID, func() (runbook.Run, error) {
-		err := j.write(ctx, "write to", func(t *tx) error {
+		err := j.write(ctx, "write to", only.with(func(t *tx) error {
 			if err := t.insert(ctx, run); err != nil {
 				return err
 			}
 			return t.record(ctx, run, runbook.Run{}, audit)
-		})
+		}))
 		return run, err
 	})
 	if err != nil && !errors.As(err, new(*runbook.BusyError)) {
@@ -53,19 +57,13 @@ func (j *Journal) Change(ctx context.Context, id string, change func(*runbook.Ru
 }
 
 // change is Change with a condition that is checked in the same transaction.
-func (j *Journal) change(ctx context.Context, id string, fence func(*tx) error, change func(*runbook.Run) ([]runbook.AuditEntry, error)) (runbook.Run, error) {
+func (j *Journal) change(ctx context.Context, id string, only fence, change func(*runbook.Run) ([]runbook.AuditEntry, error)) (runbook.Run, error) {
 	return j.retry(ctx, id, func() (runbook.Run, error) {
 		var after runbook.Run
-		err := j.write(ctx, "write to", func(t *tx) error {
-			if fence != nil {
-				if err := fence(t); err != nil {
-					return err
-				}
-			}
-			var err error
+		err := j.write(ctx, "write to", only.with(func(t *tx) (err error) {
 			after, err = t.change(ctx, id, change)
 			return err
-		})
+		}))
 		if errors.Is(err, errUnchanged) {
 			return after, nil
 		}

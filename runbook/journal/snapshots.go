@@ -43,7 +43,11 @@ func newSealer(key []byte) (cipher.AEAD, error) {
 // earlier snapshot of the run (a state that is carried out again) as long as no
 // fate is recorded; after that it is ErrSnapshotUsed.
 func (j *Journal) SaveSnapshot(ctx context.Context, runID string, saved []runbook.Saved) error {
-	err := j.write(ctx, "write to", func(t *tx) error {
+	return j.saveSnapshot(ctx, runID, nil, saved)
+}
+
+func (j *Journal) saveSnapshot(ctx context.Context, runID string, only fence, saved []runbook.Saved) error {
+	err := j.write(ctx, "write to", only.with(func(t *tx) error {
 		var used int
 		if err := t.row(ctx, `SELECT count(*) FROM snapshots WHERE run_id = ? AND fate <> ''`, runID).Scan(&used); err != nil {
 			return err
@@ -60,7 +64,7 @@ func (j *Journal) SaveSnapshot(ctx context.Context, runID string, saved []runboo
 			}
 		}
 		return nil
-	})
+	}))
 	if violates(err) {
 		err = runbook.ErrUnknownRun
 	}
@@ -132,11 +136,15 @@ func (j *Journal) Snapshot(ctx context.Context, runID string) ([]runbook.Saved, 
 // MarkFates records what became of entries of the run's snapshot; a later fate
 // replaces an earlier one.
 func (j *Journal) MarkFates(ctx context.Context, runID string, fates []runbook.EntryFate) error {
+	return j.markFates(ctx, runID, nil, fates)
+}
+
+func (j *Journal) markFates(ctx context.Context, runID string, only fence, fates []runbook.EntryFate) error {
 	byFate := map[runbook.Fate][]runbook.EntryFate{}
 	for _, f := range fates {
 		byFate[f.Fate] = append(byFate[f.Fate], f)
 	}
-	err := j.write(ctx, "write to", func(t *tx) error {
+	err := j.write(ctx, "write to", only.with(func(t *tx) error {
 		for fate, list := range byFate {
 			for first := 0; first < len(list); first += batch {
 				if err := t.markFates(ctx, runID, fate, list[first:min(first+batch, len(list))]); err != nil {
@@ -145,7 +153,7 @@ func (j *Journal) MarkFates(ctx context.Context, runID string, fates []runbook.E
 			}
 		}
 		return nil
-	})
+	}))
 	if err != nil {
 		return fmt.Errorf("fates of run %q: %w", runID, err)
 	}

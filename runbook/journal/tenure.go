@@ -1,0 +1,85 @@
+package journal
+
+import (
+	"context"
+
+	"jwksbot/runbook"
+)
+
+// fence is a condition of a transaction, checked inside of it; nil is none.
+type fence func(*tx) error
+
+// with puts the condition before what the transaction does.
+func (f fence) with(fn func(*tx) error) func(*tx) error {
+	if f == nil {
+		return fn
+	}
+	return func(t *tx) error {
+		if err := f(t); err != nil {
+			return err
+		}
+		return fn(t)
+	}
+}
+
+// Tenure is the journal as the steps of runs write to it: every write is
+// refused with ErrNotExecutor unless this process still is the executor, which
+// is checked in the transaction itself. A process that was stopped in the
+// middle of a step and replaced meanwhile records nothing more when it wakes.
+// People's decisions go to the Journal; any process may take those.
+type Tenure struct{ j *Journal }
+
+// Tenure returns the journal for the steps of runs.
+func (j *Journal) Tenure() Tenure { return Tenure{j} }
+
+// fence is the condition of all writes.
+func (t Tenure) fence(in *tx) error {
+	x := t.j.executor.Load()
+	if x == nil {
+		return ErrNotExecutor
+	}
+	return x.fence(in)
+}
+
+// Create is Journal.Create, fenced.
+func (t Tenure) Create(ctx context.Context, run runbook.Run, audit ...runbook.AuditEntry) error {
+	return t.j.create(ctx, run, t.fence, audit)
+}
+
+// Change is Journal.Change, fenced.
+func (t Tenure) Change(ctx context.Context, id string, change func(*runbook.Run) ([]runbook.AuditEntry, error)) (runbook.Run, error) {
+	return t.j.change(ctx, id, t.fence, change)
+}
+
+// Note is Journal.Note, fenced.
+func (t Tenure) Note(ctx context.Context, entries ...runbook.AuditEntry) error {
+	return t.j.note(ctx, t.fence, entries)
+}
+
+// SaveSnapshot is Journal.SaveSnapshot, fenced.
+func (t Tenure) SaveSnapshot(ctx context.Context, runID string, saved []runbook.Saved) error {
+	return t.j.saveSnapshot(ctx, runID, t.fence, saved)
+}
+
+// MarkFates is Journal.MarkFates, fenced.
+func (t Tenure) MarkFates(ctx context.Context, runID string, fates []runbook.EntryFate) error {
+	return t.j.markFates(ctx, runID, t.fence, fates)
+}
+
+// Run is Journal.Run.
+func (t Tenure) Run(ctx context.Context, id string) (runbook.Run, error) { return t.j.Run(ctx, id) }
+
+// Runs is Journal.Runs.
+func (t Tenure) Runs(ctx context.Context, f runbook.Filter) ([]runbook.Run, error) {
+	return t.j.Runs(ctx, f)
+}
+
+// Snapshot is Journal.Snapshot.
+func (t Tenure) Snapshot(ctx context.Context, runID string) ([]runbook.Saved, error) {
+	return t.j.Snapshot(ctx, runID)
+}
+
+// Fates is Journal.Fates.
+func (t Tenure) Fates(ctx context.Context, runID string) ([]runbook.EntryFate, error) {
+	return t.j.Fates(ctx, runID)
+}
