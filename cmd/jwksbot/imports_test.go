@@ -25,6 +25,10 @@ var arrows = map[string][]string{
 	"runbook/telemetry":            {"jwksbot/runbook", "github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/cloudwatch", "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs", "github.com/aws/smithy-go", "golang.org/x/time/rate"},
 	"runbook/journal":              {"jwksbot/runbook", "github.com/dbos-inc/dbos-transact-golang", "modernc.org/sqlite", "github.com/jackc/pgx/v5"},
 	"runbook/journal/postgrestest": {"github.com/jackc/pgx/v5"},
+	"runbook/escalate":             {"jwksbot/runbook", "github.com/PagerDuty/go-pagerduty", "github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/sns", "github.com/aws/smithy-go"},
+	"runbook/canary":               {"jwksbot/runbook"},
+	"runbook/commandbridge":        {"jwksbot/runbook"},
+	"runbook/chart":                {"jwksbot/runbook", "github.com/go-analyze/charts"},
 	"runbook/drill":                {"jwksbot/runbook", "github.com/fxamacker/cbor/v2", "github.com/alicebob/miniredis/v2"},
 }
 
