@@ -22,21 +22,21 @@ func codeOf(err error) string {
 
 // explain says what went wrong with the log group and what to do, for the
 // operator; the chain stays wrapped.
-func (l *Logs) explain(pages int, err error) error {
-	read := fmt.Sprintf("log group %q", l.group)
+func (g group) explain(operation string, pages int, err error) error {
+	read := fmt.Sprintf("log group %q", g.name)
 	code := codeOf(err)
 	switch code {
 	case "ResourceNotFoundException":
-		return fmt.Errorf("%s does not exist in %s: set authoriser.log_group to the log group of the authoriser, and region to where it is: %w", read, l.where(), err)
+		return fmt.Errorf("%s does not exist in %s: set %s, and region to where it is: %w", read, g.where(), g.setting, err)
 	case "AccessDeniedException", "AccessDenied":
-		return fmt.Errorf("%s may not be read: allow logs:FilterLogEvents on %s: %w", read, l.arn(), err)
+		return fmt.Errorf("%s may not be read: allow logs:%s on %s: %w", read, operation, g.arn(), err)
 	case "InvalidParameterException":
-		return fmt.Errorf("%s: the filter pattern or the window was refused: check authoriser.failure_pattern and success_pattern: %w", read, err)
+		return fmt.Errorf("%s: the filter pattern or the window was refused: check %s: %w", read, g.patterns, err)
 	case "ExpiredTokenException", "UnrecognizedClientException", "InvalidSignatureException", "InvalidClientTokenId":
 		return fmt.Errorf("%s: AWS refused the credentials of this program: %w", read, err)
 	}
 	if throttled(code) {
-		return fmt.Errorf("%s: throttled by AWS after %d pages, others in the account use the same quota of FilterLogEvents: try again in a minute or ask for a shorter window: %w", read, pages, err)
+		return fmt.Errorf("%s: throttled by AWS after %d pages, others in the account use the same quota of %s: try again in a minute or ask for a shorter window: %w", read, pages, operation, err)
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return fmt.Errorf("%s: out of time after %d pages: %w", read, pages, err)
@@ -52,21 +52,21 @@ func throttled(code string) bool {
 	return false
 }
 
-func (l *Logs) where() string {
-	if l.region == "" {
+func (g group) where() string {
+	if g.region == "" {
 		return "the default Region"
 	}
-	return l.region
+	return g.region
 }
 
 // arn is the resource that a policy names.
-func (l *Logs) arn() string {
-	if isARN(l.group) {
-		return strings.TrimSuffix(l.group, ":*") + ":*"
+func (g group) arn() string {
+	if isARN(g.name) {
+		return strings.TrimSuffix(g.name, ":*") + ":*"
 	}
-	region := l.region
+	region := g.region
 	if region == "" {
 		region = "REGION"
 	}
-	return "arn:aws:logs:" + region + ":ACCOUNT:log-group:" + l.group + ":*"
+	return "arn:aws:logs:" + region + ":ACCOUNT:log-group:" + g.name + ":*"
 }

@@ -1,6 +1,9 @@
 // Package telemetry reads what the authoriser and the cache say about
 // themselves: log lines from CloudWatch Logs and cache traffic from CloudWatch
-// metrics. It is the only user of those two services.
+// metrics; and, for the same incident, what the gateway says: its traffic from
+// CloudWatch metrics, its denials from the access log, and which execution
+// environments of the authoriser are new from the listing of log streams. It is
+// the only user of those two services.
 //
 // # Lines
 //
@@ -16,12 +19,13 @@
 //
 // # CloudWatch
 //
-// [Logs] reads newest events first, follows every page (also empty ones), stays
-// below three requests a second, the quota being as low as five per account and
-// Region and not adjustable, and stops at a page cap or the caller's deadline.
-// What it has by then is returned as a lower bound. [Metrics] reads raw Sum
-// series per node and adds them up here: rates of nodes cannot be averaged, and
-// a missing series is not a rate of zero.
+// [Logs] and [AccessLog] read newest events first, follow every page (also empty
+// ones), stay below three requests a second (a [Pace] that all readers of an
+// account and Region can share, the quota being as low as five and not
+// adjustable), and stop at a page cap or the caller's deadline. What they have
+// by then is returned as a lower bound. [Metrics] reads raw Sum series and adds
+// them up here: rates of nodes cannot be averaged, and a missing series is not
+// a rate of zero.
 //
 // # Promises
 //

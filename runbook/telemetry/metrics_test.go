@@ -19,7 +19,7 @@ import (
 // points per metric and CacheClusterId and answers one minute a page.
 type metricService struct {
 	mu       sync.Mutex
-	points   map[string]map[time.Time]float64 // "CacheHits node"
+	points   map[string]map[time.Time]float64 // by metric and values of its dimensions: "CacheHits node"
 	fail     string
 	status   string
 	perPage  int
@@ -30,7 +30,7 @@ type metricRequest struct {
 	StartTime, EndTime time.Time
 	NextToken          string
 	MetricDataQueries  []struct {
-		Id         string
+		Id, Label  string
 		MetricStat struct {
 			Metric struct {
 				Namespace, MetricName string
@@ -84,11 +84,15 @@ func (s *metricService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var results []metricResult
 	for _, q := range in.MetricDataQueries {
-		res := metricResult{Id: q.Id, Label: "x", StatusCode: "Complete"}
+		res := metricResult{Id: q.Id, Label: q.Label, StatusCode: "Complete"}
 		if s.status != "" {
 			res.StatusCode = s.status
 		}
-		series := s.points[q.MetricStat.Metric.MetricName+" "+q.MetricStat.Metric.Dimensions[0].Value]
+		key := q.MetricStat.Metric.MetricName
+		for _, d := range q.MetricStat.Metric.Dimensions {
+			key += " " + d.Value
+		}
+		series := s.points[key]
 		for m := in.StartTime.Add(time.Duration(from) * time.Minute); m.Before(end); m = m.Add(time.Minute) {
 			if v, ok := series[m.UTC()]; ok {
 				res.Timestamps = append(res.Timestamps, cbor.Tag{Number: 1, Content: m.Unix()})
