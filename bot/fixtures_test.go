@@ -144,6 +144,14 @@ func (played) Delete(context.Context, []runbook.Saved, func([]runbook.EntryFate)
 	return errReadOnly
 }
 
+func (played) Purge(context.Context, func(int64) error) (int64, error) { return 0, errReadOnly }
+
+func (played) FlushAll(context.Context) error { return errReadOnly }
+
+func (played) Restore(context.Context, []runbook.Saved, bool, time.Time) ([]runbook.EntryFate, error) {
+	return nil, errReadOnly
+}
+
 func (played) Compare(context.Context, []runbook.Saved) ([]runbook.EntryFate, error) {
 	return nil, errReadOnly
 }

@@ -144,6 +144,14 @@ func (w *flowWorld) Delete(ctx context.Context, saved []runbook.Saved, done func
 	return nil
 }
 
+func (w *flowWorld) Purge(context.Context, func(int64) error) (int64, error) { return 0, errReadOnly }
+
+func (w *flowWorld) FlushAll(context.Context) error { return errReadOnly }
+
+func (w *flowWorld) Restore(context.Context, []runbook.Saved, bool, time.Time) ([]runbook.EntryFate, error) {
+	return nil, errReadOnly
+}
+
 func (w *flowWorld) Compare(_ context.Context, saved []runbook.Saved) ([]runbook.EntryFate, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -251,7 +259,7 @@ func (f *flow) office(opt flowOptions) {
 	}
 	people := NewDirectory(f.api)
 	runner := runbook.NewRunner(f.clock, nil)
-	f.desk, err = runbook.NewDesk(runbook.DeskSettings{Targets: targets, Runner: runner, Ledger: j, People: people, Clock: f.clock})
+	f.desk, err = runbook.NewDesk(runbook.DeskSettings{Targets: targets, Runner: runner, Ledger: j, Snapshots: j, People: people, Clock: f.clock})
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -36,10 +36,7 @@ func (d *Desk) Decide(ctx context.Context, c Click) (Answer, error) {
 }
 
 func (d *Desk) decide(ctx context.Context, c Click) (Answer, string, error) {
-	run, err := d.ledger.Run(ctx, c.Run)
-	if errors.Is(err, ErrUnknownRun) {
-		return Answer{}, "", refuse(RefusedUnknownRun, "This button belongs to no run that jwksbot knows. Start again with /jwks-flush.")
-	}
+	run, err := d.known(ctx, c.Run)
 	if err != nil {
 		return Answer{}, "", err
 	}
@@ -66,6 +63,15 @@ func (d *Desk) decide(ctx context.Context, c Click) (Answer, string, error) {
 		return d.proposeAnew(ctx, run, c, now, why)
 	}
 	return d.approve(ctx, t, run, c, person)
+}
+
+// known finds a run by what a button carries.
+func (d *Desk) known(ctx context.Context, id string) (Run, error) {
+	run, err := d.ledger.Run(ctx, id)
+	if errors.Is(err, ErrUnknownRun) {
+		return Run{}, refuse(RefusedUnknownRun, "This button belongs to no run that jwksbot knows. Start again with /jwks-flush.")
+	}
+	return run, err
 }
 
 var endText = map[DecisionKind]string{

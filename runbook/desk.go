@@ -18,6 +18,7 @@ type Desk struct {
 	order   []string
 	runner  *Runner
 	ledger  ledger
+	snaps   snapshots
 	people  Directory
 	clock   Clock
 }
@@ -27,13 +28,16 @@ type DeskSettings struct {
 	Targets []*Target // in the order in which they are shown
 	Runner  *Runner
 	Ledger  ledger
-	People  Directory
-	Clock   Clock
+	// Snapshots are where the entries lie that an undo writes back; nil: no undo
+	// can be requested.
+	Snapshots snapshots
+	People    Directory
+	Clock     Clock
 }
 
 // NewDesk returns a desk for the targets.
 func NewDesk(s DeskSettings) (*Desk, error) {
-	d := &Desk{targets: map[string]*Target{}, runner: s.Runner, ledger: s.Ledger, people: s.People, clock: s.Clock}
+	d := &Desk{targets: map[string]*Target{}, runner: s.Runner, ledger: s.Ledger, snaps: s.Snapshots, people: s.People, clock: s.Clock}
 	for _, t := range s.Targets {
 		if d.targets[t.Name] != nil {
 			return nil, fmt.Errorf("target %q is configured twice", t.Name)
@@ -66,14 +70,26 @@ func (d *Desk) Target(name string) (*Target, error) {
 
 // Request is what somebody asks for.
 type Request struct {
-	Target   string
-	Scope    Scope  // "" means ScopeKeys
+	Target  string
+	NoFlush bool  // the cache stays as it is: Restart or Gateway alone
+	Scope   Scope // "" means ScopeKeys
+	Direct  bool  // flush directly although the target goes through CommandBridge
+	Restart bool  // restart the authoriser, after the flush if there is one
+	Gateway bool  // empty the gateway's result cache, after all else
+	// RestoreOf is the run whose deleted entries are to be written back; then
+	// nothing else is done. Force overwrites newer entries.
+	RestoreOf string
+	Force     bool
+
 	Ticket   string // INC-… or CHG-…
 	Reason   string
 	Override string // why it should be done against the verdict's advice
-	By       string // the person's id
-	Via      Via
-	Channel  string // where the approval card is to stand; "" means the target's channel
+	// BreakGlass is why nobody can be asked: where the target allows it, the run
+	// starts at once, against any verdict, and the approvers are told.
+	BreakGlass string
+	By         string // the person's id
+	Via        Via
+	Channel    string // where the approval card is to stand; "" means the target's channel
 }
 
 // View checks that somebody may see a target's reports.

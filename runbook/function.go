@@ -54,10 +54,10 @@ type RestartPlan struct {
 
 // RestartResult is what a restart did.
 type RestartResult struct {
-	Version   string    // that is invoked now
-	Previous  string    // that was invoked before; in mode alias what can be moved back to
-	UpdatedAt time.Time // when the update was finished: environments from before are not used any more
-	Proof     []string  // single facts that were read back
+	Version   string    `json:"version"`    // that is invoked now
+	Previous  string    `json:"previous"`   // that was invoked before; in mode alias what can be moved back to
+	UpdatedAt time.Time `json:"updated_at"` // when the update was finished: environments from before are not used any more
+	Proof     []string  `json:"proof"`      // single facts that were read back
 }
 
 // restarter is the authoriser's function.

@@ -371,6 +371,55 @@ func (c *cacheStandIn) Compare(_ context.Context, saved []Saved) ([]EntryFate, e
 	return out, nil
 }
 
+func (c *cacheStandIn) Purge(_ context.Context, progress func(int64) error) (int64, error) {
+	c.mu.Lock()
+	c.asked++
+	hook := c.onDelete
+	var n int64
+	for name := range c.entries {
+		delete(c.entries, name)
+		c.deleted = append(c.deleted, name)
+		n++
+	}
+	c.mu.Unlock()
+	if hook != nil {
+		if err := hook(int(n)); err != nil {
+			return n, err
+		}
+	}
+	if progress != nil {
+		return n, progress(n)
+	}
+	return n, nil
+}
+
+func (c *cacheStandIn) FlushAll(ctx context.Context) error {
+	_, err := c.Purge(ctx, nil)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.others = 0
+	return err
+}
+
+func (c *cacheStandIn) Restore(_ context.Context, saved []Saved, force bool, now time.Time) ([]EntryFate, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := make([]EntryFate, len(saved))
+	for i, s := range saved {
+		_, there := c.entries[s.Name]
+		switch expired := s.TTL != NoExpiry && now.Sub(s.At) >= s.TTL; {
+		case expired:
+			out[i] = EntryFate{Name: s.Name, Shard: "s1", Fate: FateGone}
+		case there && !force:
+			out[i] = c.fate(s)
+		default:
+			c.entries[s.Name] = string(s.Payload)
+			out[i] = EntryFate{Name: s.Name, Shard: "s1", Fate: FateLeft}
+		}
+	}
+	return out, nil
+}
+
 // key is a usable RSA key; equal material has an equal thumbprint.
 func key(kid, material string) Key {
 	return Key{Kid: kid, Thumbprint: "tp-" + material, Kty: "RSA", Alg: "RS256", Use: "sig", Usable: true, Problems: []string{},
@@ -511,7 +560,7 @@ func newOffice(t *testing.T) *office {
 			Expires: DefaultExpiry, Cooldown: DefaultCooldown}}
 	o.runner = NewRunner(o.clock, nil)
 	var err error
-	o.desk, err = NewDesk(DeskSettings{Targets: []*Target{o.target}, Runner: o.runner, Ledger: o.ledger, People: o.people, Clock: o.clock})
+	o.desk, err = NewDesk(DeskSettings{Targets: []*Target{o.target}, Runner: o.runner, Ledger: o.ledger, Snapshots: o.snaps, People: o.people, Clock: o.clock})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -389,7 +389,7 @@ func TestProgressIsShownWhileDeleting(t *testing.T) {
 		return nil
 	}
 	run, _ := o.advance(t, id)
-	if fmt.Sprint(seen) != "[{0 0} {1 3} {2 3}]" || run.Progress != (Progress{}) {
+	if fmt.Sprint(seen) != "[{0 0 } {1 3 } {2 3 }]" || run.Progress != (Progress{}) {
 		t.Errorf("progress %v, then %v", seen, run.Progress)
 	}
 }
@@ -519,7 +519,7 @@ func TestOverrideOnAnUnknownFormat(t *testing.T) {
 func TestAdvanceOnlyExecutes(t *testing.T) {
 	o := newOffice(t)
 	for _, s := range States() {
-		if s.Holds() {
+		if s.Executes() {
 			continue
 		}
 		if _, err := o.machine.Advance(t.Context(), Run{ID: "x", Target: "production", State: s}); err == nil {

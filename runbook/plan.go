@@ -4,8 +4,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
+	"time"
 )
 
 // Scope is how much of the cache a flush touches.
@@ -17,12 +19,30 @@ const (
 	ScopeAll  Scope = "all"  // everything on every primary; only where the target allows it
 )
 
+// Route is the way that a flush takes.
+type Route string
+
+// Routes of a flush.
+const (
+	RouteDirect Route = "direct"        // jwksbot deletes the entries itself
+	RouteBridge Route = "commandbridge" // CommandBridge is asked to; its answer is a claim
+)
+
 // Plan says exactly what a run will touch. It is what people approve.
 type Plan struct {
-	Target   string      `json:"target"`
-	Resource string      `json:"resource"`
-	Scope    Scope       `json:"scope"`
-	Entries  []PlanEntry `json:"entries"` // sorted by name
+	Target   string `json:"target"`
+	Resource string `json:"resource"`
+	// Steps are the mitigations in their order. A plan that was made by a version
+	// that knew no other has none: it is a flush. Ask Has.
+	Steps   []Mitigation `json:"steps"`
+	Restart *RestartPlan `json:"restart,omitempty"` // of the step restart-authoriser
+	Gateway *GatewayPlan `json:"gateway,omitempty"` // of the step flush-gateway
+	Restore *RestorePlan `json:"restore,omitempty"` // of the step restore, which stands alone
+
+	// What follows is of the step flush-cache.
+	Scope   Scope       `json:"scope"`
+	Route   Route       `json:"route,omitempty"`
+	Entries []PlanEntry `json:"entries"` // sorted by name
 	// Live are the thumbprints of the live key set that the plan was made against.
 	Live []string `json:"live"`
 	// Verdict is what the checks said when the plan was made; Advice is why the
@@ -41,9 +61,72 @@ type Plan struct {
 	// Untouched names the matching entries that are left alone as they are: they
 	// prove nothing about a refill.
 	Untouched []string `json:"untouched,omitempty"`
-	// NoUndo says that no snapshot can be kept: too many entries or bytes.
-	NoUndo bool   `json:"no_undo,omitempty"`
-	Digest string `json:"digest"`
+	// NoUndo says that no snapshot can be kept: too many entries or bytes, or the
+	// whole group. What is deleted then is gone for good, and the deletion goes by
+	// name alone.
+	NoUndo bool `json:"no_undo,omitempty"`
+	// Truncated says that Entries lists only a part of what matches and will be
+	// deleted: there are more than can be read.
+	Truncated bool   `json:"truncated,omitempty"`
+	Digest    string `json:"digest"`
+}
+
+// GatewayPlan is the result cache that will be emptied.
+type GatewayPlan struct {
+	Kind        APIKind       `json:"kind"`
+	API         string        `json:"api"`
+	Stage       string        `json:"stage"`
+	Authorisers []string      `json:"authorisers"` // names of those whose results are cached
+	TTL         time.Duration `json:"ttl"`         // the longest of theirs
+}
+
+// RestorePlan is what will be written back of another run's snapshot.
+type RestorePlan struct {
+	Of      string         `json:"of"` // the run that deleted it
+	Force   bool           `json:"force,omitempty"`
+	Entries []RestoreEntry `json:"entries"`
+	// MoveBack is the restart of that run, whose alias is moved back; nil: none.
+	MoveBack *RestartPlan `json:"move_back,omitempty"`
+}
+
+// RestoreEntry is one entry of a snapshot, and what would become of it.
+type RestoreEntry struct {
+	Name  string `json:"name"`
+	Shard string `json:"shard"`
+	Saved string `json:"saved"` // identifies the saved bytes
+	// Fate is how the cache stands to it: gone (it will be written), left (it is
+	// there as it was saved), rewritten (a newer value is there, which only Force
+	// overwrites), expired (its TTL has passed, it will not be written).
+	Fate Fate `json:"fate"`
+}
+
+// Has says whether a mitigation is a step of the plan.
+func (p Plan) Has(m Mitigation) bool {
+	if len(p.Steps) == 0 {
+		return m == FlushCache
+	}
+	return slices.Contains(p.Steps, m)
+}
+
+// locks are the resources that the plan changes, its own one first.
+func (p Plan) locks() []string {
+	out := []string{p.Resource}
+	if p.Restart != nil {
+		out = append(out, functionResource(p.Restart.Function))
+	}
+	if p.Gateway != nil {
+		out = append(out, p.Gateway.resource())
+	}
+	if p.Restore != nil && p.Restore.MoveBack != nil {
+		out = append(out, functionResource(p.Restore.MoveBack.Function))
+	}
+	return slices.Compact(out)
+}
+
+func functionResource(name string) string { return "function " + name }
+
+func (g GatewayPlan) resource() string {
+	return fmt.Sprintf("result cache of %s API %s, stage %s", g.Kind, g.API, g.Stage)
 }
 
 // PlanEntry is one cache entry that a plan deletes.

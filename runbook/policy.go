@@ -43,6 +43,7 @@ type Policy struct {
 	SelfApproval bool
 	Expires      time.Duration // how long a request waits for decisions
 	Cooldown     time.Duration // after a flush of the same resource
+	BreakGlass   bool          // a requester may act alone with a reason, loudly recorded
 }
 
 // Limits of the approval rules.
@@ -91,6 +92,10 @@ const (
 	RefusedChanged     = "world_changed"
 	RefusedUnsatisfied = "too_few_approvers"
 	RefusedUnread      = "could_not_read"
+	RefusedBreakGlass  = "no_break_glass"
+	RefusedManaged     = "managed_authoriser" // the gateway validates tokens itself: nothing can be flushed
+	RefusedGone        = "snapshot_gone"
+	RefusedSteps       = "bad_steps" // the mitigations that were asked for do not go together
 )
 
 // admit refuses everybody who is no full member.

@@ -6,77 +6,6 @@ import (
 	"time"
 )
 
-// State is where a run stands.
-//
-//	             ┌── a changed world ─┐
-//	             ▼                    │
-//	request ─▶ pending ──quorum──▶ approved ──▶ snapshot ──▶ flush ──▶ verify ──▶ done
-//	             │                    │            │           │          │
-//	             ├─▶ denied           ├────────────┴───────────┴──────────┴─▶ failed
-//	             ├─▶ withdrawn        ├─▶ expired (not started in time)
-//	             ├─▶ expired          └─▶ obsolete (the world healed; also from snapshot)
-//	             └─▶ obsolete
-type State string
-
-// States of a run. From approved to verify the run holds its resource.
-const (
-	StatePending   State = "pending"   // waits for decisions
-	StateApproved  State = "approved"  // the quorum is reached, nothing was touched yet
-	StateSnapshot  State = "snapshot"  // copies the entries that will be deleted
-	StateFlush     State = "flush"     // deletes exactly what was copied
-	StateVerify    State = "verify"    // reads the effect back
-	StateDone      State = "done"      // the effect was proven
-	StateFailed    State = "failed"    // stopped; what was done stays visible
-	StateDenied    State = "denied"    //
-	StateWithdrawn State = "withdrawn" // by the requester
-	StateExpired   State = "expired"   // nobody decided, or it did not start, in time
-	StateObsolete  State = "obsolete"  // the world healed before anything was done
-)
-
-// transitions are the only ways from state to state; an empty list ends.
-var transitions = map[State][]State{
-	StatePending:   {StatePending, StateApproved, StateDenied, StateWithdrawn, StateExpired, StateObsolete},
-	StateApproved:  {StateSnapshot, StatePending, StateExpired, StateObsolete, StateFailed},
-	StateSnapshot:  {StateFlush, StatePending, StateObsolete, StateFailed},
-	StateFlush:     {StateVerify, StateFailed},
-	StateVerify:    {StateDone, StateFailed},
-	StateDone:      {},
-	StateFailed:    {},
-	StateDenied:    {},
-	StateWithdrawn: {},
-	StateExpired:   {},
-	StateObsolete:  {},
-}
-
-// States lists all states in the order of a run's life.
-func States() []State {
-	return []State{StatePending, StateApproved, StateSnapshot, StateFlush, StateVerify, StateDone,
-		StateFailed, StateDenied, StateWithdrawn, StateExpired, StateObsolete}
-}
-
-// CanBecome says whether a run may go from s to next.
-func (s State) CanBecome(next State) bool {
-	for _, t := range transitions[s] {
-		if t == next {
-			return true
-		}
-	}
-	return false
-}
-
-// Ended says that no way leads on.
-func (s State) Ended() bool { return len(transitions[s]) == 0 }
-
-// Holds says that a run in this state has its resource to itself: no other
-// mitigation of the same resource may be approved or executed.
-func (s State) Holds() bool {
-	switch s {
-	case StateApproved, StateSnapshot, StateFlush, StateVerify:
-		return true
-	}
-	return false
-}
-
 // Via says how a request or decision came in.
 type Via string
 
@@ -96,10 +25,12 @@ type PersonRef struct {
 type Run struct {
 	ID     string `json:"id"`
 	Target string `json:"target"`
-	// Resource is what the mitigation changes and what is locked for it, such
-	// as "replication group production-oidc-cache".
-	Resource string `json:"resource"`
-	State    State  `json:"state"`
+	// Resource is what the mitigation changes first and what is locked for it,
+	// such as "replication group production-oidc-cache". Locks are all resources
+	// that the run has to itself while it holds, Resource among them.
+	Resource string   `json:"resource"`
+	Locks    []string `json:"locks,omitempty"`
+	State    State    `json:"state"`
 	// Generation is raised when a changed world puts a new plan before the
 	// approvers; decisions on an older generation do not count.
 	Generation int `json:"generation"`
@@ -112,6 +43,10 @@ type Run struct {
 	Ticket    string    `json:"ticket"`
 	Reason    string    `json:"reason"`
 	Override  string    `json:"override,omitempty"` // why it is done against the verdict's advice
+	// BreakGlass is why nobody was asked; "" when people decided. The approvers
+	// are told afterwards: GlassPing is the message that did.
+	BreakGlass string `json:"break_glass,omitempty"`
+	GlassPing  string `json:"glass_ping,omitempty"`
 
 	Required  int        `json:"required"`
 	Decisions []Decision `json:"decisions"`
@@ -129,7 +64,19 @@ type Run struct {
 	Shown    int64     `json:"shown"`    // the version that the message shows
 	Receipts []Receipt `json:"receipts"` // one for each step that ran, in order
 	Progress Progress  `json:"progress"` // of the step that is running
-	Outcome  string    `json:"outcome"`  // how it ended, one sentence
+	Outcome  string    `json:"outcome"`  // what came of it, as far as it is known: at most a few sentences
+
+	// Begun says when an effect was about to be caused that cannot be told from
+	// the world alone. It is written before the effect, so that one that may have
+	// happened already is never repeated blindly.
+	Begun map[Mitigation]time.Time `json:"begun,omitempty"`
+	// Restarted is what the restart did.
+	Restarted *RestartResult `json:"restarted,omitempty"`
+	// Rotated is when the newest live key was seen first; zero when unknown.
+	Rotated    time.Time   `json:"rotated,omitzero"`
+	Watch      *Watch      `json:"watch,omitempty"`      // nil: it was not watched (yet)
+	Escalation *Escalation `json:"escalation,omitempty"` // the newest one; nil: nobody was called
+	Chart      string      `json:"chart,omitempty"`      // the file in the thread that shows the watch
 }
 
 // Post is a message in the incident channel.
@@ -144,8 +91,9 @@ type Post struct {
 
 // Progress tells how far the running step is; zero when it cannot tell.
 type Progress struct {
-	Done  int `json:"done"`
-	Total int `json:"total"`
+	Done  int    `json:"done"`
+	Total int    `json:"total"`
+	Text  string `json:"text,omitempty"` // what is waited for, when nothing can be counted
 }
 
 // DecisionKind is what somebody decided.
@@ -156,6 +104,9 @@ const (
 	DecideApprove  DecisionKind = "approve"
 	DecideDeny     DecisionKind = "deny"
 	DecideWithdraw DecisionKind = "withdraw"
+	// DecideBreakGlass is the requester's own: the run was approved by nobody.
+	DecideBreakGlass DecisionKind = "break_glass"
+	DecideStop       DecisionKind = "stop" // ended the watch early; kept in Watch.Stopped
 )
 
 // Decision is one person's decision on one generation of a run's plan.
@@ -176,6 +127,28 @@ type Receipt struct {
 	Proof     []string  `json:"proof"`   // single facts that were read back
 	StartedAt time.Time `json:"started_at"`
 	EndedAt   time.Time `json:"ended_at"`
+}
+
+// say adds a sentence to the outcome.
+func (r *Run) say(sentence string) {
+	if r.Outcome != "" {
+		r.Outcome += " "
+	}
+	r.Outcome += sentence
+}
+
+// end is the state in which the run ends by what its steps proved.
+func (r Run) end() State {
+	latest := map[string]Status{}
+	for _, rec := range r.Receipts {
+		latest[rec.Step] = rec.Status
+	}
+	for _, s := range latest {
+		if s == StatusFail || s == StatusError {
+			return StateFailed
+		}
+	}
+	return StateDone
 }
 
 // opened is when the present plan was put before the approvers.
@@ -242,10 +215,20 @@ func (r *Run) move(to State, now time.Time) error {
 // Transition is what one executed state led to.
 type Transition struct {
 	From, To State
-	Receipt  *Receipt     // what the state did, if it did something
-	Outcome  string       // for an end
-	Plan     *Plan        // a new plan that needs a new decision (To is pending)
+	Receipt  *Receipt    // what the state did, if it did something
+	Outcome  string      // for an end
+	Plan     *Plan       // a new plan that needs a new decision (To is pending)
+	Watch    *Watch      // the watch as it stands now
+	Alarm    *Escalation // a new escalation (To is escalate)
+	Restart  *RestartResult
 	Audit    []AuditEntry // written together with the change
+}
+
+// Broken is the transition of a run whose execution died in an error. If it
+// may have touched something, people are called before it ends.
+func (r Run) Broken(outcome string) Transition {
+	t := Transition{From: r.State, To: StateFailed, Outcome: outcome}
+	return t
 }
 
 // Apply carries out a transition on a run that must still be in its From state.
@@ -256,7 +239,7 @@ func (r *Run) Apply(t Transition, now time.Time) error {
 	if err := r.move(t.To, now); err != nil {
 		return err
 	}
-	if t.From == StateApproved && t.To == StateSnapshot {
+	if t.From == StateApproved && t.To.Holds() {
 		r.StartedAt = now
 	}
 	if t.Receipt != nil {
@@ -268,6 +251,15 @@ func (r *Run) Apply(t Transition, now time.Time) error {
 	if t.Plan != nil {
 		r.propose(*t.Plan, now)
 	}
+	if t.Watch != nil {
+		r.Watch = t.Watch
+	}
+	if t.Alarm != nil {
+		r.Escalation = t.Alarm
+	}
+	if t.Restart != nil {
+		r.Restarted = t.Restart
+	}
 	r.Progress = Progress{}
 	return nil
 }
@@ -278,6 +270,7 @@ func (r *Run) propose(p Plan, now time.Time) {
 	window := r.ExpiresAt.Sub(r.opened())
 	r.ProposedAt, r.ExpiresAt, r.RemindAt = now, now.Add(window), now.Add(window/2)
 	r.Plan = p
+	r.Resource, r.Locks = p.Resource, p.locks()
 	r.Generation++
 	r.ApprovedAt, r.StartBy = time.Time{}, time.Time{}
 }

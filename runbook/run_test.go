@@ -10,10 +10,16 @@ import (
 // picture in run.go.
 var ways = map[State][]State{
 	StatePending:  {StatePending, StateApproved, StateDenied, StateWithdrawn, StateExpired, StateObsolete},
-	StateApproved: {StateSnapshot, StatePending, StateExpired, StateObsolete, StateFailed},
-	StateSnapshot: {StateFlush, StatePending, StateObsolete, StateFailed},
-	StateFlush:    {StateVerify, StateFailed},
-	StateVerify:   {StateDone, StateFailed},
+	StateApproved: {StateSnapshot, StateFlush, StateRestart, StateGateway, StateRestore, StatePending, StateExpired, StateObsolete, StateFailed},
+	StateSnapshot: {StateFlush, StateRestart, StateGateway, StatePending, StateObsolete, StateFailed},
+	StateFlush:    {StateVerify, StateEscalate, StateFailed},
+	StateVerify:   {StateRestart, StateGateway, StateConfirm, StateWatch, StateEscalate, StateDone, StateFailed},
+	StateRestart:  {StateGateway, StateConfirm, StateWatch, StateEscalate, StateDone, StateFailed},
+	StateGateway:  {StateConfirm, StateWatch, StateEscalate, StateDone, StateFailed},
+	StateConfirm:  {StateWatch, StateEscalate, StateDone, StateFailed},
+	StateWatch:    {StateWatch, StateEscalate, StateDone, StateFailed},
+	StateEscalate: {StateWatch, StateDone, StateFailed},
+	StateRestore:  {StateEscalate, StateDone, StateFailed},
 }
 
 func TestEveryWayFromStateToState(t *testing.T) {
@@ -29,7 +35,7 @@ func TestEveryWayFromStateToState(t *testing.T) {
 			if from.CanBecome(to) != allowed[to] {
 				t.Errorf("%s to %s: can is %t", from, to, from.CanBecome(to))
 			}
-			run := Run{ID: "r", State: from, Progress: Progress{1, 2}}
+			run := Run{ID: "r", State: from, Progress: Progress{Done: 1, Total: 2}}
 			err := run.Apply(Transition{From: from, To: to, Outcome: "so"}, t0)
 			switch {
 			case allowed[to] && (err != nil || run.State != to || run.Outcome != "so" || run.Progress != Progress{}):
@@ -53,12 +59,17 @@ func TestApplyRefusesAnotherFrom(t *testing.T) {
 	}
 }
 
-// From the approval to the proof a run has its resource to itself, and only then.
-func TestHolds(t *testing.T) {
+// From the approval to the proof a run has its resource to itself, and only
+// then; a watch and an escalation go on by themselves and hold up nobody.
+func TestHoldsAndExecutes(t *testing.T) {
+	holding := map[State]bool{StateApproved: true, StateSnapshot: true, StateFlush: true, StateVerify: true, StateRestart: true,
+		StateGateway: true, StateConfirm: true, StateRestore: true}
 	for _, s := range States() {
-		want := s == StateApproved || s == StateSnapshot || s == StateFlush || s == StateVerify
-		if s.Holds() != want {
+		if s.Holds() != holding[s] {
 			t.Errorf("%s: holds is %t", s, s.Holds())
+		}
+		if want := holding[s] || s == StateWatch || s == StateEscalate; s.Executes() != want {
+			t.Errorf("%s: executes is %t", s, s.Executes())
 		}
 	}
 }

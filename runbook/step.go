@@ -68,6 +68,13 @@ type entryStore interface {
 	Snapshot(ctx context.Context, names []string) ([]Saved, error)
 	Delete(ctx context.Context, saved []Saved, done func([]EntryFate) error) error
 	Compare(ctx context.Context, saved []Saved) ([]EntryFate, error)
+	// Purge deletes whatever matches the target's patterns by name alone.
+	Purge(ctx context.Context, progress func(deleted int64) error) (int64, error)
+	// FlushAll empties every primary, keys of other owners included.
+	FlushAll(ctx context.Context) error
+	// Restore writes saved entries back with what is left of their TTL; over a
+	// value that exists only with force.
+	Restore(ctx context.Context, saved []Saved, force bool, now time.Time) ([]EntryFate, error)
 }
 
 // logSource reads the authoriser's failures in a window; kid narrows it.
@@ -89,7 +96,9 @@ type Target struct {
 	Channel  string // where the bot posts when nobody typed a command somewhere
 	Resource string // what a flush changes: "replication group NAME"
 	AllowAll bool   // a whole-group flush may be requested
+	Route    Route  // how a flush goes unless a request says otherwise; "" is direct
 	Policy   Policy
+	Watch    WatchPolicy
 
 	Live    liveSource
 	Entries entryStore

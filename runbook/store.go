@@ -30,4 +30,5 @@ const (
 	FateDeleted   Fate = "deleted"   // deleted by this run
 	FateGone      Fate = "gone"      // no entry of that name
 	FateRewritten Fate = "rewritten" // somebody wrote another value since; it was not touched
+	FateExpired   Fate = "expired"   // its TTL has passed since; it is not written back
 )

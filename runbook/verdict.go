@@ -58,6 +58,8 @@ const (
 	FlushCache        Mitigation = "flush-cache"
 	RestartAuthoriser Mitigation = "restart-authoriser"
 	FlushGateway      Mitigation = "flush-gateway"
+	// RestoreCache undoes a flush. No verdict calls for it: people do.
+	RestoreCache Mitigation = "restore"
 )
 
 // Advice is a mitigation that would not help or would do harm, and why.

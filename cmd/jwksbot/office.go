@@ -31,7 +31,7 @@ func (w *world) openOffice(ctx context.Context, p *parts, people runbook.Directo
 	}
 	p.runner.Remember(j)
 	o := &office{parts: p, journal: j, keeper: runbook.NewKeeper(j, p.clock)}
-	o.desk, err = runbook.NewDesk(runbook.DeskSettings{Targets: p.targets, Runner: p.runner, Ledger: j, People: people, Clock: p.clock})
+	o.desk, err = runbook.NewDesk(runbook.DeskSettings{Targets: p.targets, Runner: p.runner, Ledger: j, Snapshots: j, People: people, Clock: p.clock})
 	if err != nil {
 		return nil, errors.Join(err, j.Close(ctx))
 	}

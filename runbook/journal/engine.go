@@ -179,7 +179,7 @@ func loop(ctx dbos.Context, w work, carry func(<-chan struct{}, work) (runbook.S
 			return "", err
 		}
 		w.State = runbook.State(next)
-		if !w.State.Holds() {
+		if !w.State.Executes() {
 			return next, nil
 		}
 	}

@@ -135,7 +135,7 @@ func waitFor(c <-chan struct{}, limit time.Duration) bool {
 // ended in an error, was deleted, or is marked as running and does not run. The
 // last is believed only when it is seen twice.
 func (x *executor) sweep(ctx context.Context, eng *engine) error {
-	open, err := x.j.Runs(ctx, runbook.Filter{States: holding(), Limit: 10000})
+	open, err := x.j.Runs(ctx, runbook.Filter{States: executing(), Limit: 10000})
 	if err != nil {
 		return err
 	}
@@ -175,11 +175,11 @@ func (x *executor) runs(id string) bool {
 	return x.running[id]
 }
 
-// holding lists the states in which a run is carried out.
-func holding() []runbook.State {
+// executing lists the states in which a run is carried out.
+func executing() []runbook.State {
 	var out []runbook.State
 	for _, s := range runbook.States() {
-		if s.Holds() {
+		if s.Executes() {
 			out = append(out, s)
 		}
 	}

@@ -68,7 +68,7 @@ func whereTo(run runbook.Run, w work) (runbook.State, bool) {
 	switch {
 	case run.Generation != w.Generation:
 		return stateSuperseded, true
-	case run.State != w.State, !run.State.Holds():
+	case run.State != w.State, !run.State.Executes():
 		return run.State, true
 	}
 	return "", false
@@ -136,9 +136,7 @@ func (x *executor) once(run runbook.Run) (t runbook.Transition, err error) {
 	return x.advance(x.ctx, run)
 }
 
-func failure(run runbook.Run, outcome string) runbook.Transition {
-	return runbook.Transition{From: run.State, To: runbook.StateFailed, Outcome: outcome}
-}
+func failure(run runbook.Run, outcome string) runbook.Transition { return run.Broken(outcome) }
 
 // apply records what the state led to, and goes on trying while the journal
 // cannot be written. It is done even when the step was told to stop meanwhile:

@@ -1,0 +1,156 @@
+package runbook
+
+import (
+	"context"
+	"fmt"
+)
+
+// StopWatch ends the watch of a run early, for a reason. Whoever may request or
+// approve mitigations of the target may do that. A page that is open stays so.
+func (d *Desk) StopWatch(ctx context.Context, id, by, reason string, via Via) (Run, error) {
+	run, err := d.stopWatch(ctx, id, by, reason, via)
+	if err != nil {
+		return run, d.noteRefusal(ctx, "stop of the watch of run "+clip(Redact(id), maxTicket), by, run.Target, err)
+	}
+	return run, nil
+}
+
+func (d *Desk) stopWatch(ctx context.Context, id, by, reason string, via Via) (Run, error) {
+	run, p, err := d.mayTouch(ctx, id, by, "stop the watch of ")
+	if err != nil {
+		return run, err
+	}
+	if reason = clip(Redact(reason), maxReason); reason == "" {
+		return run, refuse(RefusedReason, "Say in a few words why the watch can stop: the record needs it.")
+	}
+	return d.ledger.Change(ctx, id, func(r *Run) ([]AuditEntry, error) {
+		now := d.clock.Now()
+		if r.State != StateWatch || r.Watch == nil {
+			return nil, refuse(RefusedEnded, "There is no watch to stop: the run is %s.", r.State)
+		}
+		r.Watch.Stopped = &Decision{By: p.PersonRef, Kind: DecideStop, Reason: reason, Generation: r.Generation, At: now, Via: via}
+		r.Watch.EndedAt = now
+		if err := r.move(r.end(), now); err != nil {
+			return nil, err
+		}
+		r.say(fmt.Sprintf("%s stopped the watch after %s: %s.", p.Label(), Duration(now.Sub(r.Watch.Since)), reason))
+		return []AuditEntry{r.audit(now, by, "stop_watch", reason)}, nil
+	})
+}
+
+// Acknowledge records who takes an escalation over. Whoever may see the
+// target's checks may do that, also after the run has ended.
+func (d *Desk) Acknowledge(ctx context.Context, id, by string) (Run, error) {
+	run, err := d.acknowledge(ctx, id, by)
+	if err != nil {
+		return run, d.noteRefusal(ctx, "taking over run "+clip(Redact(id), maxTicket), by, run.Target, err)
+	}
+	return run, nil
+}
+
+func (d *Desk) acknowledge(ctx context.Context, id, by string) (Run, error) {
+	run, err := d.known(ctx, id)
+	if err != nil {
+		return run, err
+	}
+	if _, err := d.View(ctx, run.Target, by); err != nil {
+		return run, err
+	}
+	p, err := d.person(ctx, by)
+	if err != nil {
+		return run, err
+	}
+	return d.ledger.Change(ctx, id, func(r *Run) ([]AuditEntry, error) {
+		now := d.clock.Now()
+		switch e := r.Escalation; {
+		case e == nil:
+			return nil, refuse(RefusedEnded, "Nobody was called for this run, so there is nothing to take over.")
+		case e.Taken():
+			return nil, refuse(RefusedTwice, "%s took it over at %s.", e.TakenBy.Label(), e.TakenAt.Format("15:04:05 MST"))
+		default:
+			e.TakenBy, e.TakenAt = p.PersonRef, now
+		}
+		return []AuditEntry{r.audit(now, by, "acknowledge", "took the escalation over")}, nil
+	})
+}
+
+// Escalate calls the on-call team for a run that is being watched, because a
+// person asks for it.
+func (d *Desk) Escalate(ctx context.Context, id, by, reason string) (Run, error) {
+	run, err := d.escalate(ctx, id, by, reason)
+	if err != nil {
+		return run, d.noteRefusal(ctx, "escalation of run "+clip(Redact(id), maxTicket), by, run.Target, err)
+	}
+	return run, nil
+}
+
+func (d *Desk) escalate(ctx context.Context, id, by, reason string) (Run, error) {
+	run, p, err := d.mayTouch(ctx, id, by, "escalate a run of ")
+	if err != nil {
+		return run, err
+	}
+	t, err := d.Target(run.Target)
+	if err != nil {
+		return run, err
+	}
+	reason = clip(Redact(reason), maxReason)
+	return d.ledger.Change(ctx, id, func(r *Run) ([]AuditEntry, error) {
+		now := d.clock.Now()
+		if r.State != StateWatch {
+			return nil, refuse(RefusedEnded, "Only a run that is being watched can be escalated; this one is %s. Call the on-call team yourself.", r.State)
+		}
+		if r.Escalation.open() {
+			return nil, refuse(RefusedTwice, "The on-call team was called at %s already.", r.Escalation.At.Format("15:04:05 MST"))
+		}
+		why := fmt.Sprintf("%s asked for help with %s", p.Label(), r.Target)
+		if reason != "" {
+			why += ": " + reason
+		}
+		e := r.newEscalation(EscalateAsked, why+".", t.Watch.UserGroup, now)
+		e.By = p.PersonRef
+		r.Escalation = e
+		return []AuditEntry{r.audit(now, by, "escalate", why)}, r.move(StateEscalate, now)
+	})
+}
+
+// mayTouch finds the run and checks that the person may request or approve
+// mitigations of its target.
+func (d *Desk) mayTouch(ctx context.Context, id, by, what string) (Run, Person, error) {
+	run, err := d.known(ctx, id)
+	if err != nil {
+		return run, Person{}, err
+	}
+	t, err := d.Target(run.Target)
+	if err != nil {
+		return run, Person{}, err
+	}
+	p, err := d.person(ctx, by)
+	if err != nil {
+		return run, p, err
+	}
+	return run, p, d.allowed(ctx, p, append(append([]string(nil), t.Policy.Requesters...), t.Policy.Approvers...), true, what+t.Name)
+}
+
+// Posted is what a presenter put into the thread of a run.
+type Posted struct {
+	Ping      string // the message that called the on-call team
+	GlassPing string // the message that told the approvers of a broken glass
+	Chart     string // the file with the chart of the watch
+}
+
+// Record keeps what was posted, so that it is posted once. Empty fields leave
+// what is there.
+func (d *Desk) Record(ctx context.Context, id string, p Posted) (Run, error) {
+	return d.ledger.Change(ctx, id, func(r *Run) ([]AuditEntry, error) {
+		if p.Ping != "" && r.Escalation != nil {
+			r.Escalation.Pinged = p.Ping
+		}
+		if p.GlassPing != "" {
+			r.GlassPing = p.GlassPing
+		}
+		if p.Chart != "" {
+			r.Chart = p.Chart
+		}
+		return nil, nil
+	})
+}
