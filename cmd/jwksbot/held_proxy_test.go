@@ -4,12 +4,14 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 )
 
 // heldProxy stands between the program and Redis and can hold every command
 // while something is so.
 type heldProxy struct {
 	addr, to string
+	lag      time.Duration // before each piece that the program sends
 
 	mu    sync.Mutex
 	hold  func() bool
@@ -99,6 +101,7 @@ func (p *heldProxy) carry(c net.Conn) {
 		n, err := c.Read(buf)
 		if n > 0 {
 			p.gate()
+			time.Sleep(p.lag)
 			if _, werr := up.Write(buf[:n]); werr != nil {
 				err = werr
 			}

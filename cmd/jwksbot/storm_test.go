@@ -1,0 +1,472 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"jwksbot/bot/slacksim"
+	"jwksbot/runbook"
+	"jwksbot/runbook/cache/redistest"
+	"jwksbot/runbook/drill"
+	"jwksbot/runbook/journal"
+	"jwksbot/runbook/journal/postgrestest"
+)
+
+// TestKillStorm ends the real binary with SIGKILL at random moments, again and
+// again, while people request and approve flushes of several caches and another
+// client refills them: on SQLite with one replica, on Postgres with two.
+// JWKSBOT_KILLS sets how many kills at least; a quarter as many runs are made.
+func TestKillStorm(t *testing.T) {
+	kills := 4
+	if text := os.Getenv("JWKSBOT_KILLS"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			t.Fatalf("JWKSBOT_KILLS=%q is no number of kills", text)
+		}
+		kills = n
+	} else if testing.Short() {
+		t.Skip("takes half a minute")
+	}
+	redistest.Need(t, "redis-server", "redis-cli")
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel() // most of the time is waiting
+		newStorm(t, filepath.Join(t.TempDir(), "journal.db"), 1, kills).blow(t)
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		var server postgrestest.Server
+		t.Cleanup(server.Stop)
+		newStorm(t, server.Database(t), 2, kills).blow(t)
+	})
+}
+
+// stormTargets is how many caches are flushed side by side.
+const stormTargets = 3
+
+// storm is the world of one TestKillStorm.
+type storm struct {
+	dir      string
+	env      []string
+	replicas int
+	want     struct{ kills, runs int64 }
+	sim      *slacksim.Sim
+	journal  *journal.Journal
+	caches   []*stormCache
+
+	kills, runs, asked, approved atomic.Int64
+
+	mu     sync.Mutex
+	killed map[string]int // by the state of an open run at that moment
+	logs   []*lockedBuffer
+	seen   map[string]bool // runs that belong to an earlier request
+}
+
+func newStorm(t *testing.T, journalURL string, replicas, kills int) *storm {
+	s := &storm{dir: t.TempDir(), replicas: replicas, killed: map[string]int{}, seen: map[string]bool{}}
+	s.want.kills, s.want.runs = int64(kills), max(int64(kills)/4, stormTargets)
+	world, err := drill.Start(t.Context(), drill.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { world.Close() })
+	for i := range stormTargets {
+		s.caches = append(s.caches, newStormCache(t, fmt.Sprintf("cache%d", i), world))
+	}
+	s.sim = slacksim.New(slacksim.Options{Limits: slacksim.LimitsOff})
+	url, err := s.sim.Start("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.sim.Close() })
+	s.configure(t, journalURL, world, url)
+	if s.journal, err = journal.Open(t.Context(), journal.Settings{URL: journalURL}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.journal.Close(context.Background()) })
+	return s
+}
+
+func (s *storm) configure(t *testing.T, journalURL string, world *drill.World, slackURL string) {
+	text := fmt.Sprintf("journal: %q\nlisten: \"\"\ntargets:\n", journalURL)
+	for _, c := range s.caches {
+		text += fmt.Sprintf(`  - name: %s
+    region: %s
+    jwks_url: %q
+    issuer: %q
+    channel: inc-bridge
+    cache: {url: "redis://%s", keys: ["jwks:*"]}
+    approval: {requesters: [S0ONCALL], approvers: [S0LEADS], cooldown: 0s}
+`, c.target, drill.Region, world.JWKSURL(), world.Issuer(), c.proxy.addr)
+	}
+	if err := os.WriteFile(filepath.Join(s.dir, "jwksbot.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.env = append(os.Environ(), "SLACK_BOT_TOKEN=xoxb-demo-bot", "SLACK_APP_TOKEN=xapp-demo-app", "SLACK_API_URL="+slackURL+"/api/",
+		"AWS_ENDPOINT_URL="+world.AWSEndpoint(), "AWS_ACCESS_KEY_ID=AKIADRILLDRILLDRILL0", "AWS_SECRET_ACCESS_KEY=drill", "AWS_REGION="+drill.Region)
+}
+
+// ahead says that the kills would be over before the runs are.
+func (s *storm) ahead() bool {
+	return s.kills.Load()*s.want.runs > (s.runs.Load()+stormTargets)*s.want.kills
+}
+
+// over says that there were enough kills and runs.
+func (s *storm) over() bool { return s.kills.Load() >= s.want.kills && s.runs.Load() >= s.want.runs }
+
+// blow runs the storm, lets it pass, and judges what it left.
+func (s *storm) blow(t *testing.T) {
+	file, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed := rand.Uint64()
+	begin := time.Now()
+	calm, still := context.WithCancel(t.Context())
+	defer still()
+	killers, people := errgroup.Group{}, errgroup.Group{}
+	for i := range s.replicas {
+		killers.Go(func() error { return s.replica(calm, file, rand.New(rand.NewPCG(seed, uint64(i)))) })
+	}
+	for i, c := range s.caches {
+		people.Go(func() error { return s.incident(t.Context(), c, rand.New(rand.NewPCG(seed, 100+uint64(i)))) })
+	}
+	err = people.Wait()
+	if err == nil {
+		err = s.settle(t.Context())
+	}
+	still()
+	if kerr := killers.Wait(); kerr != nil {
+		t.Error(kerr)
+	}
+	t.Logf("seed %d: %d kills, %d requests, %d runs approved in %v; open runs at the kills: %v",
+		seed, s.kills.Load(), s.asked.Load(), s.approved.Load(), time.Since(begin).Round(time.Second), s.killed)
+	if err != nil {
+		t.Errorf("%v", err)
+	}
+	s.judge(t)
+	if t.Failed() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, l := range s.logs[max(0, len(s.logs)-4):] {
+			t.Logf("a process said:\n%s", l.String())
+		}
+	}
+}
+
+// replica keeps one replica alive, and kills it at a random moment of its life
+// until the storm is over.
+func (s *storm) replica(calm context.Context, file string, random *rand.Rand) error {
+	for calm.Err() == nil {
+		cmd := exec.Command(file, "serve", "--config", filepath.Join(s.dir, "jwksbot.yaml"))
+		cmd.Env = s.env
+		log := &lockedBuffer{}
+		cmd.Stdout, cmd.Stderr = log, log
+		s.keep(log)
+		if err := cmd.Start(); err != nil {
+			return err
+		}
+		ended := make(chan struct{})
+		go func() { cmd.Wait(); close(ended) }()
+		if err := s.life(calm, cmd, ended, random); err != nil {
+			return fmt.Errorf("%w:\n%s", err, log.String())
+		}
+	}
+	return nil
+}
+
+// life waits for the moment to kill. A replica that loses the lock of Postgres
+// ends by itself and is started again, as a supervisor would do.
+func (s *storm) life(calm context.Context, cmd *exec.Cmd, ended <-chan struct{}, random *rand.Rand) error {
+	moment := make(chan struct{})
+	live, die := context.WithCancel(calm)
+	defer die()
+	go func() { s.moment(live, random); close(moment) }()
+	select {
+	case <-ended:
+		return nil
+	case <-moment:
+	}
+	if calm.Err() == nil {
+		s.note()
+		s.kills.Add(1)
+	}
+	cmd.Process.Kill()
+	<-ended
+	return nil
+}
+
+// moment returns when it is time to kill: at any time while the process starts,
+// or while it works, or while a run is being carried out.
+func (s *storm) moment(live context.Context, random *rand.Rand) {
+	for live.Err() == nil && (s.over() || s.ahead()) {
+		pause(live, 50*time.Millisecond)
+	}
+	kind, wait := random.IntN(4), time.Duration(random.IntN(2500))*time.Millisecond
+	if kind == 0 {
+		wait /= 5
+	}
+	pause(live, wait)
+	if kind == 0 || kind == 1 {
+		return
+	}
+	for begin := time.Now(); live.Err() == nil && time.Since(begin) < 3*time.Second && !s.executing(live); {
+		pause(live, 10*time.Millisecond)
+	}
+	pause(live, time.Duration(random.IntN(200))*time.Millisecond)
+}
+
+func (s *storm) executing(ctx context.Context) bool {
+	runs, err := s.journal.Runs(ctx, runbook.Filter{Limit: 10})
+	return err == nil && slices.ContainsFunc(runs, func(r runbook.Run) bool { return r.State.Holds() && r.State != runbook.StateApproved })
+}
+
+func (s *storm) keep(log *lockedBuffer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.logs = append(s.logs, log)
+}
+
+// note counts the states in which runs were when a replica was killed.
+func (s *storm) note() {
+	runs, err := s.journal.Runs(context.Background(), runbook.Filter{Limit: 20})
+	if err != nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range runs {
+		if !r.State.Ended() {
+			s.killed[string(r.State)]++
+		}
+	}
+}
+
+// incident is what people do about one cache: request, approve, wait for the
+// end, and once more.
+func (s *storm) incident(ctx context.Context, c *stormCache, random *rand.Rand) error {
+	for !s.over() {
+		stop, err := c.goStale(ctx)
+		if err != nil {
+			return err
+		}
+		run, err := s.request(ctx, c)
+		if err == nil {
+			err = s.seeThrough(ctx, run, random)
+		}
+		written := stop()
+		if err != nil {
+			return fmt.Errorf("%s: run %q: %w", c.target, run, err)
+		}
+		if err := s.judgeCache(ctx, c, run, written); err != nil {
+			return err
+		}
+		s.runs.Add(1)
+	}
+	return nil
+}
+
+// request types the command until a run is there. A command whose process is
+// killed before it is written down is lost, and the person sees that nothing
+// comes of it.
+func (s *storm) request(ctx context.Context, c *stormCache) (string, error) {
+	for begin := time.Now(); time.Since(begin) < stormPatience; {
+		s.asked.Add(1)
+		d := s.sim.Command("U0ONCALL", "C0BRIDGE", "/jwks-flush "+c.target+" INC-2026-0214-001 killed at random")
+		if d.Err != nil {
+			pause(ctx, 200*time.Millisecond)
+			continue
+		}
+		for asked := time.Now(); time.Since(asked) < 5*time.Second; pause(ctx, 50*time.Millisecond) {
+			if id := s.newRun(ctx, c.target); id != "" {
+				return id, nil
+			}
+		}
+	}
+	return "", fmt.Errorf("no request came through within %v", stormPatience)
+}
+
+// newRun finds a run of the target that nobody has seen before.
+func (s *storm) newRun(ctx context.Context, target string) string {
+	runs, err := s.journal.Runs(ctx, runbook.Filter{Target: target})
+	if err != nil {
+		return ""
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range runs {
+		if !s.seen[r.ID] && r.State == runbook.StatePending {
+			s.seen[r.ID] = true
+			return r.ID
+		}
+	}
+	return ""
+}
+
+// stormPatience is how long people wait for a run that is killed all the time.
+const stormPatience = 4 * time.Minute
+
+// seeThrough approves the run, twice at the same time, and waits for its end.
+func (s *storm) seeThrough(ctx context.Context, id string, random *rand.Rand) error {
+	var last runbook.Run
+	for begin := time.Now(); time.Since(begin) < stormPatience; pause(ctx, 50*time.Millisecond) {
+		run, err := s.journal.Run(ctx, id)
+		if err != nil {
+			return err
+		}
+		last = run
+		if run.State.Ended() {
+			return nil
+		}
+		if run.State == runbook.StatePending && run.Post.TS != "" {
+			pause(ctx, time.Duration(random.IntN(300))*time.Millisecond)
+			s.approve(ctx, run)
+		}
+	}
+	return fmt.Errorf("it is still %s, %d of %d", last.State, last.Progress.Done, last.Progress.Total)
+}
+
+// approve lets two people click at once, and gives the clicks time to count.
+func (s *storm) approve(ctx context.Context, run runbook.Run) {
+	var clicks sync.WaitGroup
+	var acked atomic.Bool
+	for _, who := range []string{"U0LEAD", "U0LEAD2"} {
+		clicks.Go(func() {
+			if d := s.sim.Click(who, run.Post.Channel, run.Post.TS, "approve"); d.Acked {
+				acked.Store(true)
+			}
+		})
+	}
+	clicks.Wait()
+	if !acked.Load() {
+		return
+	}
+	for clicked := time.Now(); time.Since(clicked) < 2*time.Second; pause(ctx, 50*time.Millisecond) {
+		if now, err := s.journal.Run(ctx, run.ID); err == nil && now.Version != run.Version {
+			s.approved.Add(1)
+			return
+		}
+	}
+}
+
+// settle decides what was asked twice, and waits until the messages show the
+// end of every run.
+func (s *storm) settle(ctx context.Context) error {
+	for begin := time.Now(); ; pause(ctx, 100*time.Millisecond) {
+		runs, err := s.journal.Runs(ctx, runbook.Filter{Limit: 10000})
+		if err != nil {
+			return err
+		}
+		var open []string
+		for _, r := range runs {
+			if r.State == runbook.StatePending && r.Post.TS != "" {
+				s.sim.Click("U0LEAD", r.Post.Channel, r.Post.TS, "deny")
+			}
+			m, ok := s.sim.Message(r.Post.Channel, r.Post.TS)
+			if !r.State.Ended() || !ok || m.Metadata == nil || m.Metadata.Payload["state"] != string(r.State) {
+				open = append(open, fmt.Sprintf("%s (%s)", r.ID, r.State))
+			}
+		}
+		if len(open) == 0 {
+			return nil
+		}
+		if time.Since(begin) > stormPatience {
+			return fmt.Errorf("not ended, or its message does not show it: %v", open)
+		}
+	}
+}
+
+// judge holds the journal against what was promised.
+func (s *storm) judge(t *testing.T) {
+	ctx := context.Background()
+	if err := s.journal.VerifyAudit(ctx); err != nil {
+		t.Errorf("the trail: %v", err)
+	}
+	runs, err := s.journal.Runs(ctx, runbook.Filter{Limit: 10000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ends := map[runbook.State]int{}
+	for _, run := range runs {
+		ends[run.State]++
+		rows := map[string]int{}
+		for row, err := range s.journal.AuditRows(ctx, journal.AuditFilter{Run: run.ID}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			what := row.Kind
+			if row.Kind == "effect" || row.Kind == "state" {
+				step, _, _ := strings.Cut(row.Detail, ":")
+				what += " " + step
+			}
+			rows[what]++
+		}
+		if err := judgeRun(run, rows); err != nil {
+			t.Errorf("run %s (%s): %v\n%v", run.ID, run.State, err, rows)
+		}
+	}
+	t.Logf("%d runs ended as %v", len(runs), ends)
+	if got := ends[runbook.StateDone]; int64(got) < s.want.runs {
+		t.Errorf("%d runs are done, want %d", got, s.want.runs)
+	}
+}
+
+// judgeRun: one request, one decision for each plan, one row for each effect
+// and each step between two states.
+func judgeRun(run runbook.Run, rows map[string]int) error {
+	if rows["request"] != 1 {
+		return fmt.Errorf("%d requests", rows["request"])
+	}
+	if run.State == runbook.StateFailed {
+		return fmt.Errorf("it failed: %s", run.Outcome)
+	}
+	perPlan := map[int]int{}
+	for _, d := range run.Decisions {
+		perPlan[d.Generation]++
+	}
+	for generation, n := range perPlan {
+		if n != 1 {
+			return fmt.Errorf("plan %d was decided %d times", generation, n)
+		}
+	}
+	if n := rows["approve"] + rows["deny"]; n != len(run.Decisions) {
+		return fmt.Errorf("%d rows of %d decisions", n, len(run.Decisions))
+	}
+	for _, what := range slices.Sorted(maps.Keys(rows)) {
+		again := strings.HasPrefix(what, "effect ") || strings.HasPrefix(what, "state ")
+		if again && rows[what] > run.Generation {
+			return fmt.Errorf("%q was recorded %d times", what, rows[what])
+		}
+	}
+	if run.State == runbook.StateDone && rows["effect flush-cache"] != 1 {
+		return fmt.Errorf("%d rows of the flush", rows["effect flush-cache"])
+	}
+	steps := map[string]int{}
+	for _, r := range run.Receipts {
+		if steps[r.Step]++; steps[r.Step] > 1 {
+			return fmt.Errorf("two receipts of %s", r.Step)
+		}
+	}
+	return nil
+}
+
+// pause waits, or less when ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
