@@ -25,6 +25,7 @@ type decoder struct {
 var decoders = []decoder{
 	{"gzip", startsWith("\x1f\x8b"), gunzip},
 	{"zlib", isZlib, inflate},
+	{"zstd", startsWith("\x28\xb5\x2f\xfd"), unzstd},
 	{"PHP serialize", isPHP, unphp},
 	{"Python pickle", isPickle, unpickle},
 	{"Java serialisation", isJava, unjava},

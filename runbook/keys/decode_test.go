@@ -10,9 +10,13 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/klauspost/compress/zstd"
 
 	"jwksbot/runbook"
 )
@@ -23,6 +27,10 @@ type wrapping struct {
 	format string // what the reading must begin with
 	wrap   func(doc string) runbook.RawEntry
 }
+
+// textual are the wrappings that keep any bytes as they are; the others store
+// what the document means.
+var textual = []string{"gzip", "zlib", "zstd", "gzip in zlib", "PHP string", "pickle string", "pickle bytes", "Spring", "Rails 7.1", "Rails 6"}
 
 func stringEntry(value string) runbook.RawEntry {
 	return runbook.RawEntry{Name: "app:jwks", Type: "string", Value: []byte(value), Bytes: len(value)}
@@ -47,6 +55,17 @@ func zl(doc string) string {
 	var b bytes.Buffer
 	return compress(zlib.NewWriter(&b), &b, doc)
 }
+
+// zstdEncoder is made once: each has megabytes of tables.
+var zstdEncoder = sync.OnceValue(func() *zstd.Encoder {
+	w, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true))
+	if err != nil {
+		panic(err)
+	}
+	return w
+})
+
+func zst(doc string) string { return string(zstdEncoder().EncodeAll([]byte(doc), nil)) }
 
 // php is serialize() of a value that was decoded from JSON.
 func php(v any) string {
@@ -173,11 +192,24 @@ func wrappings() []wrapping {
 		{"JSON string", "JSON string", asString(inString)},
 		{"gzip", "gzip > JSON key set", asString(gz)},
 		{"zlib", "zlib > JSON key set", asString(zl)},
+		{"zstd", "zstd > JSON key set", asString(zst)},
+		{"django-redis with zstd", "zstd > Python pickle > JSON key set", data(func(v any) string { return zst(pickle(v)) })},
 		{"gzip in zlib", "zlib > gzip > JSON", asString(func(d string) string { return zl(gz(d)) })},
 		{"envelope", "JSON envelope (jwks) > JSON key set", asString(func(d string) string { return `{"uat":1700000000,"jwks":` + d + `}` })},
 		{"envelope of text", "JSON envelope (jwks_json) > JSON string", asString(func(d string) string { return `{"jwks_json":` + inString(d) + `,"fetched_at":1700000000}` })},
 		{"PHP string", "PHP serialize > JSON key set", asString(func(d string) string { return php(d) })},
 		{"PHP array", "PHP serialize > JSON key set", data(php)},
+		{"Symfony, one key a kid", "PHP serialize > JSON map from kid to key", func(d string) runbook.RawEntry {
+			m := map[string]any{}
+			for _, k := range plainValue(d).(map[string]any)["keys"].([]any) {
+				kid, _ := k.(map[string]any)["kid"].(string)
+				m[kid] = k
+			}
+			return stringEntry(php(m))
+		}},
+		{"Symfony with metadata", "PHP serialize > JSON envelope", asString(func(d string) string {
+			return "O:2:\"\u00a9\":1:{s:8:\"\xff\x01\x02\x03\x00\x00\x0e\xa6\";" + php(d) + "}"
+		})},
 		{"pickle string", "Python pickle > JSON key set", asString(func(d string) string { return pickle(d) })},
 		{"pickle bytes", "Python pickle > JSON key set", asString(func(d string) string { return "\x80\x03B" + u32(len(d)) + d + "q\x00." })},
 		{"pickle dict", "Python pickle > JSON key set", data(pickle)},
@@ -257,7 +289,11 @@ func TestDecodeContents(t *testing.T) {
 		{"negative token in PHP", "jwks:key:k1", `s:9:"not_found";`, runbook.ContentNegative, "negative marker", "", "k1"},
 		{"a kid that is called negative", "jwks:negative", one, runbook.ContentKeys, "JSON key set", "", ""},
 		{"binary", "jwks", "\x07\x00\xffsecret", runbook.ContentUnknown, "binary data", "binary data, 9 bytes", ""},
-		{"zstd", "jwks", "\x28\xb5\x2f\xfd\x00secret", runbook.ContentUnknown, "binary data", "zstd", ""},
+		{"lz4", "jwks", "\x04\x22\x4d\x18\x00secret", runbook.ContentUnknown, "binary data", "lz4", ""},
+		{"damaged zstd", "jwks", zst(one)[:40], runbook.ContentUnknown, "zstd", "damaged or cut off", ""},
+		{"no zstd", "jwks", "\x28\xb5\x2f\xfd\x00secret", runbook.ContentUnknown, "zstd", "damaged or cut off", ""},
+		{"zstd bomb", "jwks", zst(strings.Repeat(" ", maxInflated+1)), runbook.ContentUnknown, "zstd", "larger than 4 MiB", ""},
+		{"zstd with a window of 1 GiB", "jwks", "\x28\xb5\x2f\xfd\x00\xa0\x01\x00\x00", runbook.ContentUnknown, "zstd", "damaged or cut off", ""},
 		{"token", "jwks", strings.Repeat("secret", 20), runbook.ContentUnknown, "opaque text", "opaque text, 120 bytes", ""},
 		{"damaged gzip", "jwks", gz(one)[:40], runbook.ContentUnknown, "gzip", "damaged or cut off", ""},
 		{"bomb", "jwks", gz(strings.Repeat(" ", maxInflated+1)), runbook.ContentUnknown, "gzip", "larger than 4 MiB", ""},
@@ -388,6 +424,38 @@ func TestSerialisedBombs(t *testing.T) {
 	} {
 		if got := Decode(stringEntry(bomb)); got.Content != runbook.ContentUnknown && got.Content != runbook.ContentPoison {
 			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// TestCompressedMonsters: what is small in the cache stays within the memory
+// that one value may take, whatever it claims or becomes.
+func TestCompressedMonsters(t *testing.T) {
+	keys := make([]object, 12_000)
+	for i := range keys {
+		keys[i] = good(fmt.Sprintf("kid-%d", i))
+	}
+	many := set(keys...)[:maxInflated-100]
+	for name, pack := range map[string]func(string) string{"gzip": gz, "zlib": zl, "zstd": zst} {
+		for what, value := range map[string]string{
+			"brackets":        pack(strings.Repeat("[", maxInflated)),
+			"keys, cut off":   pack(many),
+			"too large":       pack(strings.Repeat("x", 8<<20)),
+			"in all the ways": pack(zst(zl(gz(pack(strings.Repeat("[", maxInflated)))))),
+			"pickled":         pack("\x80\x03B" + u32(len(many)) + many + "q\x00."),
+		} {
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			got := Decode(stringEntry(value))
+			runtime.ReadMemStats(&after)
+			if got.Content != runbook.ContentPoison && got.Content != runbook.ContentUnknown {
+				t.Errorf("%s, %s: %s", name, what, got.Content)
+			}
+			// All that was ever allocated, freed or not, is above the peak.
+			if total := after.TotalAlloc - before.TotalAlloc; total > 64<<20 {
+				t.Errorf("%s, %s: allocates %d MiB", name, what, total>>20)
+			}
 		}
 	}
 }

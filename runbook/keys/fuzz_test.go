@@ -156,9 +156,18 @@ func reencoded(r *rand.Rand, text string, integer bool) string {
 	return text
 }
 
-// FuzzDecode: no stored value makes a decoder panic, and none is repeated in
-// words.
+// FuzzDecode: no stored value makes a decoder panic, none is repeated in words,
+// and what is read of it is read in every wrapping that keeps it as it is.
 func FuzzDecode(f *testing.F) {
+	var keeping []wrapping
+	for _, w := range wrappings() {
+		if slices.Contains(textual, w.name) {
+			keeping = append(keeping, w)
+		}
+	}
+	if len(keeping) != len(textual) {
+		f.Fatalf("%d wrappings keep text, want %d", len(keeping), len(textual))
+	}
 	for _, w := range wrappings() {
 		if e := w.wrap(set(good("a"), ecKey("b"))); e.Type == "string" {
 			f.Add(e.Name, e.Type, e.Value)
@@ -185,6 +194,15 @@ func FuzzDecode(f *testing.F) {
 		}
 		if len(value) > 64 && bytes.Contains([]byte(got.Note), value) {
 			t.Errorf("the value is dumped: %q", got.Note)
+		}
+		if kind != "string" || len(value) == 0 || len(value) > 1<<20 || strings.Count(got.Format, " > ") >= maxUnwrap-2 {
+			return
+		}
+		w := keeping[(len(value)+int(value[0]))%len(keeping)]
+		wrapped := w.wrap(string(value))
+		wrapped.Name = name
+		if in := Decode(wrapped); in.Content != got.Content || in.Kid != got.Kid || in.Issuer != got.Issuer || !slices.EqualFunc(in.Set.Keys, got.Set.Keys, sameKey) {
+			t.Errorf("%s: %+v\nbare: %+v\n%q", w.name, in, got, value)
 		}
 	})
 }

@@ -7,11 +7,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/klauspost/compress/zstd"
 )
 
-// maxInflated is the most that a compressed value may become: a thousand times
-// the size of a usual key set.
-const maxInflated = 4 << 20
+const (
+	// maxInflated is the most that a compressed value may become: a thousand
+	// times the size of a usual key set.
+	maxInflated = 4 << 20
+	// maxWindow is the most memory that a zstd frame may ask its reader to
+	// keep: what RFC 8878 section 3.1.1.1.2 wants every decoder to support.
+	maxWindow = 8 << 20
+)
 
 func startsWith(magic string) func([]byte) bool {
 	return func(b []byte) bool { return bytes.HasPrefix(b, []byte(magic)) }
@@ -39,6 +46,18 @@ func inflate(b []byte) ([]byte, error) {
 	return readInflated(r)
 }
 
+// unzstd reads one block after the other, so that neither the size nor the
+// window that a frame claims is allocated before it is there.
+func unzstd(b []byte) ([]byte, error) {
+	r, err := zstd.NewReader(bytes.NewReader(b), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecodeBuffersBelow(0))
+	if err != nil {
+		return nil, errors.New("damaged header")
+	}
+	defer r.Close()
+	return readInflated(r)
+}
+
 func readInflated(r io.Reader) ([]byte, error) {
 	out, err := io.ReadAll(io.LimitReader(r, maxInflated+1))
 	switch {
@@ -52,7 +71,6 @@ func readInflated(r io.Reader) ([]byte, error) {
 
 // binaryKinds are formats that are known by their first bytes and not read.
 var binaryKinds = []struct{ magic, name string }{
-	{"\x28\xb5\x2f\xfd", "zstd-compressed data"},
 	{"\x04\x22\x4d\x18", "lz4-compressed data"},
 	{"\xfd7zXZ", "xz-compressed data"},
 	{"\x00\x00\x00\x02", "igbinary data (PHP)"},
