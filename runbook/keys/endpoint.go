@@ -44,6 +44,7 @@ type Endpoint struct {
 	agent   string
 	roots   *x509.CertPool
 	clock   runbook.Clock
+	last    lastAnswer // of Poll
 }
 
 // NewEndpoint checks the settings; it does not touch the network.
@@ -96,6 +97,8 @@ func shown(u *url.URL) string {
 // deadline ended the request, hence the atomics.
 type attempt struct {
 	probe     runbook.Probe
+	known     validators            // of the answer that a poll knows already
+	got       validators            // of this answer
 	limit     time.Duration         // how long it may take
 	refused   string                // why a redirect was not followed
 	connected atomic.Bool           // a connection was made, TLS included
@@ -117,16 +120,22 @@ func (a *attempt) trace() *httptrace.ClientTrace {
 // Probe asks once, on a connection of its own. It always returns a probe; what
 // went wrong is in it.
 func (e *Endpoint) Probe(ctx context.Context) runbook.Probe {
+	return e.attempt(ctx, validators{}).probe
+}
+
+// attempt makes one request; with validators the server may answer that nothing
+// changed.
+func (e *Endpoint) attempt(ctx context.Context, known validators) *attempt {
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
-	a := &attempt{probe: runbook.Probe{At: e.clock.Now(), Set: Read(nil)}}
+	a := &attempt{known: known, probe: runbook.Probe{At: e.clock.Now(), Set: Read(nil)}}
 	start := time.Now()
 	if deadline, ok := ctx.Deadline(); ok {
 		a.limit = time.Until(deadline).Round(time.Millisecond) // the caller's may come first
 	}
 	e.ask(ctx, a)
 	a.probe.Duration = time.Since(start)
-	return a.probe
+	return a
 }
 
 func (e *Endpoint) ask(ctx context.Context, a *attempt) {
@@ -138,6 +147,7 @@ func (e *Endpoint) ask(ctx context.Context, a *attempt) {
 	req.Header.Set("Accept", "application/json, application/jwk-set+json")
 	req.Header.Set("Cache-Control", "no-cache") // ask the origin, not an edge that still has the old keys
 	req.Header.Set("User-Agent", e.agent)
+	a.known.ask(req.Header)
 	transport := e.transport()
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport, CheckRedirect: a.redirect}
@@ -195,6 +205,11 @@ func (e *Endpoint) receive(a *attempt, res *http.Response) {
 	p.CacheControl = clip(res.Header.Get("Cache-Control"), 200)
 	if res.TLS != nil {
 		p.TLS = tls.VersionName(res.TLS.Version)
+	}
+	a.got = validatorsOf(res.Header)
+	if p.Status == http.StatusNotModified && a.known != (validators{}) && a.refused == "" {
+		p.NotModified = true
+		return
 	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxBody+1))
 	p.Size = len(body)
