@@ -81,7 +81,7 @@ func (d *document) reading(e runbook.RawEntry, kid string, err error) runbook.Re
 	r := runbook.Reading{Set: d.set, Issuer: d.issuer, Written: d.written}
 	r.Content, r.Note = d.content(e)
 	if r.Content == runbook.ContentPoison || r.Content == runbook.ContentUnknown || r.Content == runbook.ContentEmpty && err != nil {
-		if marker, about := negative(e.Name, d.inside, kid); marker {
+		if marker, about := negative(e.Name, d.inside, kid); marker && len(d.set.Keys) == 0 {
 			r.Content, r.Kid, r.Note = runbook.ContentNegative, about, "a marker that a kid does not exist"
 			d.path = []string{"negative marker"}
 		} else {

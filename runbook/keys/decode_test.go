@@ -199,14 +199,6 @@ func wrappings() []wrapping {
 		{"envelope of text", "JSON envelope (jwks_json) > JSON string", asString(func(d string) string { return `{"jwks_json":` + inString(d) + `,"fetched_at":1700000000}` })},
 		{"PHP string", "PHP serialize > JSON key set", asString(func(d string) string { return php(d) })},
 		{"PHP array", "PHP serialize > JSON key set", data(php)},
-		{"Symfony, one key a kid", "PHP serialize > JSON map from kid to key", func(d string) runbook.RawEntry {
-			m := map[string]any{}
-			for _, k := range plainValue(d).(map[string]any)["keys"].([]any) {
-				kid, _ := k.(map[string]any)["kid"].(string)
-				m[kid] = k
-			}
-			return stringEntry(php(m))
-		}},
 		{"Symfony with metadata", "PHP serialize > JSON envelope", asString(func(d string) string {
 			return "O:2:\"\u00a9\":1:{s:8:\"\xff\x01\x02\x03\x00\x00\x0e\xa6\";" + php(d) + "}"
 		})},
@@ -264,6 +256,8 @@ func TestDecodeContents(t *testing.T) {
 		format, note, kid  string // parts
 	}{
 		{"array", "jwks", "[" + good("a").String() + "]", runbook.ContentKeys, "JSON array of keys", "", ""},
+		{"Symfony, key by key", "jwks", php(map[string]any{"a": plainValue(good("a").String())}), runbook.ContentKeys, "PHP serialize > JSON map from kid to key", "", ""},
+		{"a set with more after it is no marker", "jwks:negative:a", one + "}", runbook.ContentPoison, "JSON key set", "1 bytes of other text", ""},
 		{"jwk with kid", "jwks:kid:a", good("a").String(), runbook.ContentKeys, "JSON key", "", "a"},
 		{"jwk without kid", "auth:keys:jwk:x/y+z=:1", good("a").without("kid").String(), runbook.ContentKeys, "JSON key", "", "x/y+z=:1"},
 		{"pem per kid", "jwks:kid:k1", publicPEM(), runbook.ContentKeys, "PEM", "", "k1"},

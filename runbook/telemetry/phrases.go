@@ -197,7 +197,7 @@ var missingKey = pattern(`(?i)` +
 
 // eventName matches a name that stands alone as the value of a field.
 func eventName(name string) func() *regexp.Regexp {
-	return pattern(`(?i)(?:[:=]\s*["'\\]{0,2}|^|\s)` + name + `(?:["'\\]|[,}\s]|$)`)
+	return pattern(`(?i)(?:[:=]\s*["'\\]{0,8}|^|\s)` + name + `(?:["'\\]|[,}\s]|$)`)
 }
 
 // values are the folded forms of a field that names the class itself.
