@@ -22,6 +22,7 @@ const (
 // restart of it would have to do. It holds no environment variable.
 type FunctionEvidence struct {
 	Function     string
+	ARN          string // without qualifier; tells accounts and Regions apart
 	Qualifier    string // alias or version that is invoked; "" is $LATEST
 	Version      string // the version behind it
 	Runtime      string

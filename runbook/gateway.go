@@ -38,7 +38,10 @@ type GatewayAuthoriser struct {
 	// authoriser's URI with the stage's variables put in; no qualifier: $LATEST.
 	Function  string
 	Qualifier string
-	Issuer    string // of a managed authoriser, when the API names it
+	// FunctionARN is the function without its qualifier; "" when the URI does
+	// not name its account and Region.
+	FunctionARN string
+	Issuer      string // of a managed authoriser, when the API names it
 }
 
 // GatewaySetup is an API as it is configured.

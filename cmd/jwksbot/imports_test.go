@@ -23,6 +23,7 @@ var arrows = map[string][]string{
 	"runbook/cache":                {"jwksbot/runbook", "github.com/redis/go-redis/v9", "github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/elasticache", "github.com/aws/smithy-go", "golang.org/x/sync"},
 	"runbook/cache/redistest":      {},
 	"runbook/telemetry":            {"jwksbot/runbook", "github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/cloudwatch", "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs", "github.com/aws/smithy-go", "golang.org/x/time/rate"},
+	"runbook/authoriser":           {"jwksbot/runbook", "github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/lambda", "github.com/aws/aws-sdk-go-v2/service/apigateway", "github.com/aws/aws-sdk-go-v2/service/apigatewayv2", "github.com/aws/smithy-go"},
 	"runbook/journal":              {"jwksbot/runbook", "github.com/dbos-inc/dbos-transact-golang", "modernc.org/sqlite", "github.com/jackc/pgx/v5"},
 	"runbook/journal/postgrestest": {"github.com/jackc/pgx/v5"},
 	"runbook/escalate":             {"jwksbot/runbook", "github.com/PagerDuty/go-pagerduty", "github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/sns", "github.com/aws/smithy-go"},
