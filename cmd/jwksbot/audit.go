@@ -5,8 +5,8 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,19 +17,21 @@ import (
 
 // auditSelection is which rows are wanted.
 type auditSelection struct {
-	RunID, Target string
-	Since         time.Duration
+	RunID, Target, Actor, Kind string
+	Since                      time.Duration
 }
 
 func (s *auditSelection) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&s.RunID, "run", "", "Rows of this `RUN` only.")
 	f.StringVar(&s.Target, "target", "", "Rows of this `TARGET` only.")
+	f.StringVar(&s.Actor, "actor", "", "Rows of this `PERSON` only: a Slack user id, or jwksbot for what it did by itself.")
+	f.StringVar(&s.Kind, "kind", "", "Rows of this `KIND` only, such as request, approve, refused, state, effect.")
 	f.DurationVar(&s.Since, "since", 0, "Rows of this last span of time only, such as 24h.")
 }
 
 func (s auditSelection) filter() journal.AuditFilter {
-	f := journal.AuditFilter{Run: s.RunID, Target: s.Target}
+	f := journal.AuditFilter{Run: s.RunID, Target: s.Target, Actor: s.Actor, Kind: s.Kind}
 	if s.Since > 0 {
 		f.Since = time.Now().UTC().Add(-s.Since)
 	}
@@ -74,15 +76,26 @@ func (c *auditListCmd) run(ctx context.Context, w *world) error {
 }
 
 func auditVerifyCommand(w *world) *cobra.Command {
-	return w.command("verify", "Check the chain of hashes. Exit 0 whole, 1 changed.", auditVerifyCmd{})
+	c := &auditVerifyCmd{}
+	cmd := w.command("verify", "Check the chain of hashes. Exit 0 whole, 1 changed.", c)
+	cmd.Flags().StringArrayVar(&c.Heads, "head", nil, "A `HASH@SEQ` from the log (\"audit head\"): shows that nothing up to it was cut off or rewritten. May be repeated.")
+	return cmd
 }
 
-type auditVerifyCmd struct{}
+type auditVerifyCmd struct{ Heads []string }
 
 // run walks the chain from its first row to its head.
-func (auditVerifyCmd) run(ctx context.Context, w *world) error {
+func (c *auditVerifyCmd) run(ctx context.Context, w *world) error {
+	var marks []journal.AuditMark
+	for _, text := range c.Heads {
+		m, err := journal.ParseAuditMark(text)
+		if err != nil {
+			return usage("--head: %v", err)
+		}
+		marks = append(marks, m)
+	}
 	return w.withJournal(ctx, func(j *journal.Journal) error {
-		err := j.VerifyAudit(ctx)
+		report, err := j.VerifyAudit(ctx, marks...)
 		var broken *journal.AuditError
 		if errors.As(err, &broken) {
 			return &exitError{exitFinding, err}
@@ -90,12 +103,12 @@ func (auditVerifyCmd) run(ctx context.Context, w *world) error {
 		if err != nil {
 			return err
 		}
-		seq, hash, err := j.AuditHead(ctx)
-		if err != nil {
-			return err
+		p := newPrinter(w)
+		p.line("whole: %d rows, head %s", report.Rows, report.Head)
+		if report.Unkeyed > 0 {
+			p.line("rows 1 to %d were written without the audit key: only a head from the log of that time shows that they are the old ones", report.Unkeyed)
 		}
-		_, err = fmt.Fprintf(w.stdout, "whole: %d rows, head %s\n", seq, hash)
-		return err
+		return p.err
 	})
 }
 
@@ -103,13 +116,22 @@ func auditExportCommand(w *world) *cobra.Command {
 	c := &auditExportCmd{}
 	cmd := w.command("export", "Print the trail for an archive, as JSON Lines or CSV.", c)
 	c.flags(cmd)
-	cmd.Flags().Var(newOneOf(&c.Format, "jsonl", "csv"), "format", "jsonl or csv.")
+	cmd.Flags().Var(newOneOf(&c.Format, "jsonl", "csv"), "format", "jsonl, exact; or csv, where a ' stands before what a spreadsheet would compute.")
 	return cmd
 }
 
 type auditExportCmd struct {
 	auditSelection
 	Format string
+}
+
+// inert is a cell that no spreadsheet takes for a formula: reasons are written
+// by people, and by whoever writes to them.
+func inert(cell string) string {
+	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+		return "'" + cell
+	}
+	return cell
 }
 
 // run prints the rows with their hashes, so that an archive can be held
@@ -136,10 +158,13 @@ func (c *auditExportCmd) writer(w *world) (write func(journal.AuditRow) error, f
 		return func(r journal.AuditRow) error { return enc.Encode(r) }, func() error { return nil }
 	}
 	out := csv.NewWriter(w.stdout)
-	header := []string{"seq", "at", "actor", "kind", "run", "target", "ticket", "reason", "digest", "detail", "prev", "hash"}
-	err := out.Write(header)
+	err := out.Write([]string{"seq", "at", "actor", "kind", "run", "target", "ticket", "reason", "digest", "detail", "prev", "hash", "keyed"})
 	write = func(r journal.AuditRow) error {
-		return errors.Join(err, out.Write([]string{strconv.FormatInt(r.Seq, 10), r.At.Format(time.RFC3339Nano), r.Actor, r.Kind, r.Run, r.Target, r.Ticket, r.Reason, r.Digest, r.Detail, r.Prev, r.Hash}))
+		cells := []string{strconv.FormatInt(r.Seq, 10), r.At.Format(time.RFC3339Nano), r.Actor, r.Kind, r.Run, r.Target, r.Ticket, r.Reason, r.Digest, r.Detail, r.Prev, r.Hash, strconv.FormatBool(r.Keyed)}
+		for i := range cells {
+			cells[i] = inert(cells[i])
+		}
+		return errors.Join(err, out.Write(cells))
 	}
 	return write, func() error {
 		out.Flush()

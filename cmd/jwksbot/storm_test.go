@@ -392,7 +392,7 @@ func (s *storm) settle(ctx context.Context) error {
 // judge holds the journal against what was promised.
 func (s *storm) judge(t *testing.T) {
 	ctx := context.Background()
-	if err := s.journal.VerifyAudit(ctx); err != nil {
+	if _, err := s.journal.VerifyAudit(ctx); err != nil {
 		t.Errorf("the trail: %v", err)
 	}
 	runs, err := s.journal.Runs(ctx, runbook.Filter{Limit: 10000})

@@ -26,6 +26,7 @@ type AuditRow struct {
 // AuditFilter selects audit rows; zero fields select all.
 type AuditFilter struct {
 	Run, Target  string
+	Actor, Kind  string
 	Since, Until time.Time // Since <= At < Until
 	After        int64     // rows with a higher Seq
 }
@@ -127,7 +128,8 @@ func (j *Journal) AuditRows(ctx context.Context, f AuditFilter) iter.Seq2[AuditR
 		for _, c := range []struct {
 			cond  string
 			value string
-		}{{"run = ?", f.Run}, {"target = ?", f.Target}, {"at >= ?", auditTime(f.Since)}, {"at < ?", auditTime(f.Until)}} {
+		}{{"run = ?", f.Run}, {"target = ?", f.Target}, {"actor = ?", f.Actor}, {"kind = ?", f.Kind},
+			{"at >= ?", auditTime(f.Since)}, {"at < ?", auditTime(f.Until)}} {
 			if c.value != "" {
 				where, args = append(where, c.cond), append(args, c.value)
 			}
@@ -167,49 +169,81 @@ func auditTime(t time.Time) string {
 	return t.UTC().Format(stampLayout)
 }
 
-// AuditHead returns the number and the hash of the last row; keep them outside
-// the journal to notice later that the end of the trail was cut off.
-func (j *Journal) AuditHead(ctx context.Context) (seq int64, hash string, err error) {
-	if err := j.db.QueryRowContext(ctx, `SELECT seq, hash FROM audit_head WHERE id = 1`).Scan(&seq, &hash); err != nil {
-		return 0, "", j.explain("read", err)
+// AuditHead returns the last row's number and hash; of an empty trail, zeros.
+func (j *Journal) AuditHead(ctx context.Context) (AuditMark, error) {
+	var m AuditMark
+	if err := j.db.QueryRowContext(ctx, `SELECT seq, hash FROM audit_head WHERE id = 1`).Scan(&m.Seq, &m.Hash); err != nil {
+		return AuditMark{}, j.explain("read", err)
 	}
-	return seq, hash, nil
+	return m, nil
+}
+
+// AuditReport is what a verified trail is.
+type AuditReport struct {
+	Head    AuditMark
+	Rows    int64
+	Unkeyed int64 // rows at its beginning that were written without a key, when there is one now
 }
 
 // VerifyAudit reads the whole trail and returns an *AuditError for the first
-// row that was changed, removed, inserted or moved.
-func (j *Journal) VerifyAudit(ctx context.Context) error {
+// row that was changed, removed, inserted or moved. Who can write the database
+// can also write a new chain; without a key only a mark from elsewhere, such as
+// the log, shows that.
+func (j *Journal) VerifyAudit(ctx context.Context, marks ...AuditMark) (AuditReport, error) {
 	// The head is read first: rows that are appended meanwhile come after it.
-	headSeq, headHash, err := j.AuditHead(ctx)
+	head, err := j.AuditHead(ctx)
 	if err != nil {
-		return err
+		return AuditReport{}, err
+	}
+	known := map[int64]string{}
+	until := head.Seq
+	for _, m := range marks {
+		if h, ok := known[m.Seq]; ok && h != m.Hash {
+			return AuditReport{}, &AuditError{Seq: m.Seq, Problem: "two different hashes of it were given"}
+		}
+		known[m.Seq], until = m.Hash, max(until, m.Seq)
 	}
 	var last AuditRow
+	report := AuditReport{Head: head}
 	for row, err := range j.AuditRows(ctx, AuditFilter{}) {
 		if err != nil {
-			return err
+			return report, err
 		}
 		if problem := row.follows(last, j.auditKey); problem != "" {
-			return &AuditError{Seq: last.Seq + 1, Problem: problem}
+			return report, &AuditError{Seq: last.Seq + 1, Problem: problem}
 		}
-		if row.Seq == headSeq && row.Hash != headHash {
-			return &AuditError{Seq: row.Seq, Problem: "it is not the row that was written last"}
+		if row.Seq == head.Seq && row.Hash != head.Hash {
+			return report, &AuditError{Seq: row.Seq, Problem: "it is not the row that was written last"}
+		}
+		if hash, ok := known[row.Seq]; ok && hash != row.Hash {
+			return report, &AuditError{Seq: row.Seq, Problem: "its hash is not the one that was kept: the trail was rewritten at this row or before it"}
+		}
+		if !row.Keyed && len(j.auditKey) > 0 {
+			report.Unkeyed++
 		}
 		last = row
 	}
-	if last.Seq < headSeq {
-		return &AuditError{Seq: last.Seq + 1, Problem: fmt.Sprintf("it was removed, with everything up to row %d", headSeq)}
+	report.Rows = last.Seq
+	if last.Seq < until {
+		return report, &AuditError{Seq: last.Seq + 1, Problem: fmt.Sprintf("it was removed, with everything up to row %d", until)}
 	}
-	if last.Seq > headSeq { // appended while this read, or put there by somebody else
-		now, _, err := j.AuditHead(ctx)
-		if err != nil {
-			return err
-		}
-		if now < last.Seq {
-			return &AuditError{Seq: now + 1, Problem: "it was inserted"}
-		}
+	if report.Unkeyed > 0 && report.Unkeyed == last.Seq {
+		return report, &AuditError{Seq: 1, Problem: "no row is keyed, though an audit key is set: the trail was rewritten by somebody without the key, or the key is so new that nothing was recorded with it yet"}
 	}
-	return nil
+	return report, j.appended(ctx, head, last)
+}
+
+// appended refuses rows after the head that are not there because they were
+// written while the trail was read.
+func (j *Journal) appended(ctx context.Context, head AuditMark, last AuditRow) error {
+	if last.Seq <= head.Seq {
+		return nil
+	}
+	now, err := j.AuditHead(ctx)
+	if err == nil && now.Seq < last.Seq {
+		err = &AuditError{Seq: now.Seq + 1, Problem: "it was inserted"}
+	}
+	return err
 }
 
 // follows says what is wrong with a row after last; "" if nothing is.

@@ -392,7 +392,7 @@ func TestKilledAtRandom(t *testing.T) {
 		for n := range runs {
 			checkOnce(t, j, fmt.Sprintf("r%d", n))
 		}
-		if err := j.VerifyAudit(ctx); err != nil {
+		if _, err := j.VerifyAudit(ctx); err != nil {
 			t.Error(err)
 		}
 	})

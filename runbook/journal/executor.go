@@ -72,12 +72,17 @@ func (x *executor) closes() bool {
 }
 
 // watch returns nil when ctx ends, and an error when the lock or the epoch is
-// lost. Between, it looks for lost workflows.
+// lost. Between, it looks for lost workflows and tells the log of the trail.
 func (x *executor) watch(ctx context.Context, lock executorLock, eng *engine) error {
 	beat := time.NewTicker(lockBeat)
 	defer beat.Stop()
 	var swept time.Time
+	news := &herald{x: x}
+	defer func() { news.last(context.WithoutCancel(ctx)) }()
 	for {
+		if err := news.tell(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, ErrNotExecutor) {
+			x.j.log.Warn("telling the log of the audit trail", "error", err)
+		}
 		if time.Since(swept) >= sweepEvery {
 			swept = time.Now()
 			if err := x.sweep(ctx, eng); err != nil && ctx.Err() == nil {
@@ -163,7 +168,7 @@ func (x *executor) sweep(ctx context.Context, eng *engine) error {
 		}
 	}
 	x.suspects = suspects
-	if err := x.j.pruneSnapshots(ctx); err != nil {
+	if err := errors.Join(x.j.pruneSnapshots(ctx), x.j.prunePetitions(ctx)); err != nil {
 		return err
 	}
 	return eng.prune(time.Now().Add(-engineKeep))

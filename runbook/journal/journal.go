@@ -13,7 +13,8 @@
 //
 //   - Change is a compare-and-set: a run, its decisions, its audit rows and the
 //     order to execute it are written in one transaction or not at all.
-//   - At most one run holds a resource: the database refuses a second one.
+//   - At most one run holds a resource (a cache, a function): the database
+//     refuses a second one.
 //   - A run that was approved is carried out until it ends, through crashes and
 //     restarts; what was written as an audit row was written once.
 //   - A state may be carried out more than once (a crash between its effect and
@@ -33,6 +34,7 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"crypto/cipher"
 	"database/sql"
@@ -57,6 +59,12 @@ type Settings struct {
 	SnapshotKey []byte
 	// AuditKey keys the audit chain (HMAC-SHA-256, 32 bytes); empty: plain SHA-256.
 	AuditKey []byte
+	// AuditLog gets a copy of every row of the trail, at least once, from the
+	// process that executes; nil: none.
+	AuditLog *slog.Logger
+	// HeadEvery is after how many rows at the latest the executor writes the head
+	// of the trail to Log; 0 means 100.
+	HeadEvery int
 	// SnapshotKeep is how long snapshots are kept; 0 means 24 hours.
 	SnapshotKeep time.Duration
 }
@@ -70,9 +78,11 @@ type Journal struct {
 	clock runbook.Clock
 	log   *slog.Logger
 
-	auditKey []byte
-	sealer   cipher.AEAD // nil: snapshots are not encrypted
-	keep     time.Duration
+	auditKey  []byte
+	auditLog  *slog.Logger // nil: rows are not copied
+	headEvery int64
+	sealer    cipher.AEAD // nil: snapshots are not encrypted
+	keep      time.Duration
 
 	// writer bounds the transactions that write. On SQLite it lets one through
 	// at a time, so that only processes compete for the file's lock; on Postgres
@@ -96,6 +106,7 @@ const defaultSnapshotKeep = 24 * time.Hour
 func Open(ctx context.Context, s Settings) (*Journal, error) {
 	j := &Journal{
 		clock: s.Clock, log: s.Log, auditKey: s.AuditKey, keep: s.SnapshotKeep,
+		auditLog: s.AuditLog, headEvery: int64(cmp.Or(s.HeadEvery, headRows)),
 		subs: map[chan struct{}]struct{}{},
 	}
 	if j.clock == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -33,7 +34,7 @@ func TestNewerSchema(t *testing.T) {
 		if _, err := j.db.Exec(`UPDATE journal_schema SET version = 99`); err != nil {
 			t.Fatal(err)
 		}
-		refused(t, Settings{URL: url}, "written by a newer jwksbot (schema 99; this one knows 1)")
+		refused(t, Settings{URL: url}, fmt.Sprintf("written by a newer jwksbot (schema 99; this one knows %d)", schemaVersion))
 	})
 }
 

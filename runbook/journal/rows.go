@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"jwksbot/runbook"
 )
@@ -63,10 +64,39 @@ func (t *tx) insert(ctx context.Context, run runbook.Run) error {
 	_, err = t.exec(ctx, `INSERT INTO runs (target, resource, state, generation, version, shown, requester, ticket, reason,
 		verdict, digest, created_at, expires_at, next_at, ended_at, channel, ts, holds, body, id)
 		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`, args...)
-	if violates(err) {
-		return errHeld
+	if err != nil {
+		return err
 	}
-	return err
+	return t.lock(ctx, run)
+}
+
+// lock gives the run the resources that it has to itself in its state, and
+// takes all others from it. They are taken in one order, so that two runs never
+// wait for each other.
+func (t *tx) lock(ctx context.Context, run runbook.Run) error {
+	if _, err := t.exec(ctx, `DELETE FROM locks WHERE run_id = ?`, run.ID); err != nil || !run.State.Holds() {
+		return err
+	}
+	for _, resource := range resources(run) {
+		_, err := t.exec(ctx, `INSERT INTO locks (resource, run_id) VALUES (?,?)`, resource, run.ID)
+		if violates(err) {
+			return errHeld
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// resources are what a run has to itself while it holds, sorted.
+func resources(run runbook.Run) []string {
+	all := []string{clean(run.Resource)}
+	for _, r := range run.Locks {
+		all = append(all, clean(r))
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // update writes a run over the version before its own.
@@ -78,9 +108,6 @@ func (t *tx) update(ctx context.Context, run runbook.Run) error {
 	res, err := t.exec(ctx, `UPDATE runs SET target=?, resource=?, state=?, generation=?, version=?, shown=?, requester=?,
 		ticket=?, reason=?, verdict=?, digest=?, created_at=?, expires_at=?, next_at=?, ended_at=?, channel=?, ts=?,
 		holds=?, body=? WHERE id=? AND version=?`, append(args, run.Version-1)...)
-	if violates(err) {
-		return errHeld
-	}
 	if err != nil {
 		return err
 	}
@@ -88,5 +115,8 @@ func (t *tx) update(ctx context.Context, run runbook.Run) error {
 	if err == nil && n == 0 {
 		return errMissed
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return t.lock(ctx, run)
 }

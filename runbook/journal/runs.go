@@ -89,7 +89,7 @@ func (j *Journal) retry(ctx context.Context, id string, try func() (runbook.Run,
 				return runbook.Run{}, err
 			}
 		case errors.Is(err, errHeld):
-			if busy := j.holder(ctx, run.Resource, id); busy != nil {
+			if busy := j.holder(ctx, run); busy != nil {
 				return runbook.Run{}, busy
 			}
 		default:
@@ -98,18 +98,21 @@ func (j *Journal) retry(ctx context.Context, id string, try func() (runbook.Run,
 	}
 }
 
-// holder returns who holds the resource; nil if nobody does any more.
-func (j *Journal) holder(ctx context.Context, resource, except string) error {
-	run, err := scanRun(j.db.QueryRowContext(ctx, j.rebind(selectRun+`WHERE resource = ? AND holds = 1`), resource))
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return nil
-	case err != nil:
-		return j.explain("read", err)
-	case run.ID == except:
-		return nil
+// holder names the run that has one of the resources that run wants; nil if
+// none has any more.
+func (j *Journal) holder(ctx context.Context, run runbook.Run) error {
+	for _, resource := range resources(run) {
+		holder, err := scanRun(j.db.QueryRowContext(ctx, j.rebind(selectRun+`WHERE id IN (SELECT run_id FROM locks WHERE resource = ?)`), resource))
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			continue
+		case err != nil:
+			return j.explain("read", err)
+		case holder.ID != run.ID:
+			return &runbook.BusyError{Resource: resource, Holder: holder}
+		}
 	}
-	return &runbook.BusyError{Resource: resource, Holder: run}
+	return nil
 }
 
 func (t *tx) change(ctx context.Context, id string, change func(*runbook.Run) ([]runbook.AuditEntry, error)) (runbook.Run, error) {

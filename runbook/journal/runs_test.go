@@ -175,7 +175,7 @@ func TestConcurrentApprovals(t *testing.T) {
 		if err != nil || won != 3 || len(run.Decisions) != 3 || run.State != runbook.StateApproved || run.Version != 4 {
 			t.Errorf("%d won; the run has %d decisions, is %s, version %d, %v", won, len(run.Decisions), run.State, run.Version, err)
 		}
-		if err := journals[0].VerifyAudit(context.Background()); err != nil {
+		if _, err := journals[0].VerifyAudit(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})

@@ -9,7 +9,7 @@ import (
 )
 
 // schemaVersion is the number of the last element of schema.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // schema holds the statements that lead from one version to the next. BLOB,
 // TIME and JSON stand for the engine's own types. On SQLite times are text in
@@ -101,6 +101,26 @@ CREATE TABLE sightings (
 );
 CREATE TABLE holder (id INTEGER PRIMARY KEY, epoch BIGINT NOT NULL, name TEXT NOT NULL, since TIME);
 INSERT INTO holder VALUES (1, 0, '', NULL);
+`, `
+CREATE TABLE locks (
+	resource TEXT PRIMARY KEY, -- one run has it to itself
+	run_id   TEXT NOT NULL REFERENCES runs (id)
+);
+CREATE INDEX locks_run ON locks (run_id);
+INSERT INTO locks SELECT resource, id FROM runs WHERE holds = 1;
+DROP INDEX runs_one_holder;
+CREATE TABLE audit_stream (id INTEGER PRIMARY KEY, seq BIGINT NOT NULL); -- up to where the trail was copied to the log
+INSERT INTO audit_stream VALUES (1, 0);
+CREATE TABLE petitions (
+	id          TEXT PRIMARY KEY,
+	body        JSON NOT NULL,
+	proof       TEXT NOT NULL, -- of who asks; '' once it was looked at
+	asked_at    TIME,
+	taken_at    TIME,
+	answered_at TIME,
+	answer      JSON
+);
+CREATE INDEX petitions_open ON petitions (asked_at) WHERE taken_at IS NULL;
 `}
 
 // migrate brings the tables to schemaVersion. It begins a writing transaction

@@ -110,7 +110,7 @@ func (x *executor) attempt(run runbook.Run) (runbook.Transition, error) {
 		if errors.Is(err, ErrNotExecutor) { // from Guard
 			x.cancel(err)
 		}
-		if x.ctx.Err() != nil {
+		if x.ctx.Err() != nil || x.waits.Err() != nil && errors.Is(err, context.Canceled) {
 			return runbook.Transition{}, ErrNotExecutor
 		}
 		log := x.j.log.With("run", run.ID, "state", run.State, "attempt", n+1)
@@ -133,7 +133,11 @@ func (x *executor) once(run runbook.Run) (t runbook.Transition, err error) {
 			err = fmt.Errorf("%w; the log of jwksbot has the details", errPanic)
 		}
 	}()
-	return x.advance(x.ctx, run)
+	ctx := x.ctx
+	if !run.State.Holds() {
+		ctx = x.waits // it only reads and waits: nothing is lost when it ends at once
+	}
+	return x.advance(ctx, run)
 }
 
 func failure(run runbook.Run, outcome string) runbook.Transition { return run.Broken(outcome) }
