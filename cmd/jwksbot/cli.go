@@ -25,6 +25,7 @@ func commands(w *world) *cobra.Command {
 		approveCommand(w),
 		denyCommand(w),
 		runsCommand(w),
+		reportCommand(w),
 		group("audit", "The audit trail: list, verify, export.",
 			auditListCommand(w),
 			auditVerifyCommand(w),

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"jwksbot/runbook"
+	"jwksbot/runbook/chart"
+	"jwksbot/runbook/journal"
+)
+
+func reportCommand(w *world) *cobra.Command {
+	c := &reportCmd{}
+	cmd := w.command("report", "Write the record of a run for a post-incident review, in Markdown.", c,
+		argument{&c.Of, "[<run|target>]", "This run, or the newest one of this target; without it, the newest one of the only target."})
+	cmd.Flags().BoolVar(&c.JSON, "json", false, "Print JSON.")
+	cmd.Flags().StringVar(&c.Out, "out", "", "Write RUN.md, RUN.json and, where something was measured, the chart RUN.png into this `DIR`.")
+	return cmd
+}
+
+// reportCmd writes the record of a run.
+type reportCmd struct {
+	Of, Out string
+	JSON    bool
+}
+
+// run reads the journal; it needs no network.
+func (c *reportCmd) run(ctx context.Context, w *world) (err error) {
+	cfg, err := w.readConfig()
+	if err != nil {
+		return err
+	}
+	j, err := w.openJournal(ctx, cfg, runbook.SystemClock{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, j.Close(ctx)) }()
+	run, err := c.find(ctx, cfg, j)
+	if err != nil {
+		return err
+	}
+	from, err := recordSources(ctx, j, run)
+	if err != nil {
+		return err
+	}
+	switch {
+	case c.Out != "":
+		return c.write(w, cfg, run, from)
+	case c.JSON:
+		return w.json(runbook.NewTimeline(run, from))
+	}
+	_, err = fmt.Fprint(w.stdout, runbook.NewTimeline(run, from).Markdown())
+	return err
+}
+
+// find returns the run that is meant.
+func (c *reportCmd) find(ctx context.Context, cfg *config, j *journal.Journal) (runbook.Run, error) {
+	var names []string
+	for _, t := range cfg.Targets {
+		names = append(names, t.Name)
+	}
+	target := c.Of
+	if target == "" {
+		if len(names) != 1 {
+			return runbook.Run{}, fmt.Errorf("which run or target? The targets are: %s; the runs are listed by: jwksbot runs", strings.Join(names, ", "))
+		}
+		target = names[0]
+	}
+	if c.Of != "" {
+		run, err := j.Run(ctx, c.Of)
+		if err == nil || !errors.Is(err, runbook.ErrUnknownRun) {
+			return run, err
+		}
+		if !slices.Contains(names, c.Of) {
+			return runbook.Run{}, fmt.Errorf("%q is neither a run of this journal nor a target: list the runs with: jwksbot runs; the targets are: %s", c.Of, strings.Join(names, ", "))
+		}
+	}
+	runs, err := j.Runs(ctx, runbook.Filter{Target: target, Limit: 1})
+	if err != nil {
+		return runbook.Run{}, err
+	}
+	if len(runs) == 0 {
+		return runbook.Run{}, fmt.Errorf("target %s has no run yet, so that there is nothing to report", target)
+	}
+	return runs[0], nil
+}
+
+// recordSources reads what belongs to the record besides the run.
+func recordSources(ctx context.Context, j *journal.Journal, run runbook.Run) (runbook.TimelineSources, error) {
+	var from runbook.TimelineSources
+	for row, err := range j.AuditRows(ctx, journal.AuditFilter{Run: run.ID}) {
+		if err != nil {
+			return from, err
+		}
+		from.Rows = append(from.Rows, row.AuditEntry)
+	}
+	later, err := j.Runs(ctx, runbook.Filter{Target: run.Target, Limit: 1000})
+	if err != nil {
+		return from, err
+	}
+	for _, r := range later {
+		if r.Plan.Restore != nil && r.Plan.Restore.Of == run.ID {
+			from.Undone = append(from.Undone, r)
+		}
+	}
+	return from, nil
+}
+
+// write puts the record into files and prints their names.
+func (c *reportCmd) write(w *world, cfg *config, run runbook.Run, from runbook.TimelineSources) error {
+	if err := os.MkdirAll(c.Out, 0o755); err != nil {
+		return fmt.Errorf("folder of the report: %w", err)
+	}
+	name := func(ext string) string { return filepath.Join(c.Out, run.ID+ext) }
+	files := map[string][]byte{}
+	if s := runSeries(cfg, run); len(s.Failures) > 0 {
+		png, err := chart.Draw(s)
+		if err != nil {
+			return err
+		}
+		files[name(".png")], from.Chart = png, run.ID+".png"
+	}
+	record := runbook.NewTimeline(run, from)
+	text, err := json.MarshalIndent(record, "", "  ")
+	if err != nil {
+		return err
+	}
+	files[name(".json")], files[name(".md")] = append(text, '\n'), []byte(record.Markdown())
+	for _, ext := range []string{".md", ".json", ".png"} {
+		content, ok := files[name(ext)]
+		if !ok {
+			continue
+		}
+		if err := os.WriteFile(name(ext), content, 0o644); err != nil {
+			return fmt.Errorf("report: %w", err)
+		}
+		if _, err := fmt.Fprintln(w.stdout, name(ext)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// runSeries is what the chart of a run shows: its watch, and when what was done.
+func runSeries(cfg *config, run runbook.Run) runbook.Series {
+	s := runbook.Series{Title: run.Target + ", " + run.Ticket + ": share of requests that failed"}
+	if run.Watch == nil {
+		return s
+	}
+	for _, t := range cfg.Targets {
+		if t.Name == run.Target {
+			s.Threshold = float64(t.Escalation.Ratio)
+		}
+	}
+	s.Failures = append(slices.Clone(run.Watch.Before), run.Watch.Points...)
+	if n := len(s.Failures); n > 0 {
+		s.Since, s.Until = s.Failures[0].At, s.Failures[n-1].At.Add(time.Minute)
+	}
+	s.Marks = append(s.Marks, runbook.Mark{At: run.Rotated, Label: "keys rotated"})
+	labels := map[string]string{string(runbook.FlushCache): "flush", string(runbook.RestartAuthoriser): "restart",
+		string(runbook.FlushGateway): "gateway flush", string(runbook.RestoreCache): "undo"}
+	for _, r := range run.Receipts {
+		if label := labels[r.Step]; label != "" {
+			s.Marks = append(s.Marks, runbook.Mark{At: r.EndedAt, Label: label})
+		}
+	}
+	if e := run.Escalation; e != nil {
+		s.Marks = append(s.Marks, runbook.Mark{At: e.At, Label: "escalated"})
+	}
+	return s
+}
