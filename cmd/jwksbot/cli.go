@@ -24,6 +24,7 @@ func commands(w *world) *cobra.Command {
 		flushCommand(w),
 		approveCommand(w),
 		denyCommand(w),
+		restoreCommand(w),
 		runsCommand(w),
 		reportCommand(w),
 		group("audit", "The audit trail: list, verify, export.",

@@ -4,7 +4,6 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-
 )
 
 // validateOutside checks what lies around cache and approvals: gateway,
@@ -107,4 +106,3 @@ func checkURL(c *checker, key, raw string) {
 		c.bad(key, "%q must be https, except on a loopback address: a secret is sent to it", raw)
 	}
 }
-

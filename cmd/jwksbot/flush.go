@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"jwksbot/runbook"
 	"jwksbot/runbook/journal"
@@ -17,21 +18,42 @@ import (
 func flushCommand(w *world) *cobra.Command {
 	c := &flushCmd{}
 	cmd := w.command("flush", "Request a flush under the target's approval policy, and follow it to its end.", c,
-		argument{&c.Target, "<target>", "Name of the target."})
+		argument{&c.req.Target, "<target>", "Name of the target."})
 	f := cmd.Flags()
-	f.StringVar(&c.Ticket, "ticket", "", "INC-… or CHG-…; needed unless --dry-run.")
-	f.StringVar(&c.Reason, "reason", "", "Why, in a few words; needed unless --dry-run.")
-	f.Var(newOneOf(&c.Scope, "keys", "all"), "scope", "keys: the entries that match; all: everything, where the target allows it.")
-	f.StringVar(&c.Override, "override", "", "`REASON` why it should be done against the verdict's advice.")
-	f.BoolVar(&c.DryRun, "dry-run", false, "Print the plan and stop.")
-	f.BoolVarP(&c.Yes, "yes", "y", false, "Do not ask for the target's name.")
+	f.Var(newOneOf(&c.scope, "keys", "all"), "scope", "keys: the entries that match; all: everything, where the target allows it.")
+	f.BoolVar(&c.req.Restart, "restart", false, "Also restart the authoriser, after the flush.")
+	f.BoolVar(&c.req.Gateway, "gateway", false, "Also empty the gateway's authoriser cache, after all else.")
+	f.BoolVar(&c.req.NoFlush, "no-flush", false, "Leave the cache as it is: --restart or --gateway alone.")
+	f.BoolVar(&c.req.Direct, "direct", false, "Delete directly where cache.via is commandbridge.")
+	c.flags(f)
 	return cmd
 }
 
-// flushCmd requests a flush and follows it.
+func restoreCommand(w *world) *cobra.Command {
+	c := &flushCmd{}
+	cmd := w.command("restore", "Write back what a run deleted, under the target's approval policy.", c,
+		argument{&c.req.RestoreOf, "<run>", "Id of the run to undo; its snapshot is kept for snapshot.keep."})
+	f := cmd.Flags()
+	f.BoolVar(&c.req.Force, "force", false, "Also over entries that were written since.")
+	c.flags(f)
+	return cmd
+}
+
+// flushCmd requests a mitigation and follows it.
 type flushCmd struct {
-	Target, Ticket, Reason, Scope, Override string
-	DryRun, Yes                             bool
+	req         runbook.Request
+	scope       string
+	dryRun, yes bool
+}
+
+// flags adds what every mitigation takes.
+func (c *flushCmd) flags(f *pflag.FlagSet) {
+	f.StringVar(&c.req.Ticket, "ticket", "", "INC-… or CHG-…; needed unless --dry-run.")
+	f.StringVar(&c.req.Reason, "reason", "", "Why, in a few words; needed unless --dry-run.")
+	f.StringVar(&c.req.Override, "override", "", "`REASON` why it should be done against the verdict's advice.")
+	f.StringVar(&c.req.BreakGlass, "break-glass", "", "`REASON` why nobody can be asked; where the target allows it, it starts at once and the approvers are told.")
+	f.BoolVar(&c.dryRun, "dry-run", false, "Print the plan and stop.")
+	f.BoolVarP(&c.yes, "yes", "y", false, "Do not ask for the target's name.")
 }
 
 // run prints the plan, asks, requests, and stays until the run has ended.
@@ -44,53 +66,85 @@ func (c *flushCmd) run(ctx context.Context, w *world) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, o.close()) }()
-	req := runbook.Request{Target: c.Target, Scope: runbook.Scope(c.Scope), Ticket: c.Ticket, Reason: c.Reason, Override: c.Override, Via: runbook.ViaTerminal}
-	plan, report, refused := o.desk.Preview(ctx, req, &stepPrinter{w: w})
-	p := newPrinter(w)
-	if report.Target != "" {
-		p.line("%s  %s", p.bold(string(report.Diagnosis.Verdict.ID)), clean(report.Diagnosis.Verdict.Summary))
-		if perr := p.plan(plan); perr != nil {
-			return perr
-		}
+	if err := o.cfg.needToAct(); err != nil && !c.dryRun {
+		return err
 	}
-	if refused != nil || c.DryRun {
-		return refused
+	if err := c.target(ctx, o); err != nil {
+		return err
+	}
+	if err := c.preview(ctx, w, o); err != nil || c.dryRun {
+		return err
 	}
 	who, err := people.caller(ctx)
 	if err != nil {
 		return err
 	}
-	req.By = who.ID
+	c.req.By = who.ID
 	if err := c.confirm(w); err != nil {
 		return err
 	}
-	run, _, err := o.desk.Open(ctx, req, runbook.Silent{})
+	run, _, err := o.desk.Open(ctx, c.req, runbook.Silent{})
 	if err != nil {
 		return err
 	}
-	p.line("run %s waits for %s: jwksbot approve %s, from another identity, or the card in Slack", p.bold(run.ID), count(run.Required, "approval", "approvals"), run.ID)
+	p := newPrinter(w)
+	if run.BreakGlass != "" {
+		p.line("run %s starts at once, approved by nobody: this is recorded, and the approvers are told", p.bold(run.ID))
+	} else {
+		p.line("run %s waits for %s: jwksbot approve %s, from another identity, or the card in Slack", p.bold(run.ID), count(run.Required, "approval", "approvals"), run.ID)
+	}
 	return o.follow(ctx, w, run.ID)
+}
+
+// target finds the target of a run that is to be undone.
+func (c *flushCmd) target(ctx context.Context, o *office) error {
+	if c.req.RestoreOf == "" {
+		return nil
+	}
+	run, err := o.journal.Run(ctx, c.req.RestoreOf)
+	if errors.Is(err, runbook.ErrUnknownRun) {
+		return unknownRun(c.req.RestoreOf)
+	}
+	c.req.Target = run.Target
+	return err
+}
+
+// preview prints what would be done, and why that may be refused.
+func (c *flushCmd) preview(ctx context.Context, w *world, o *office) error {
+	plan, report, refused := o.desk.Preview(ctx, c.req, &stepPrinter{w: w})
+	if report.Target == "" {
+		return refused
+	}
+	p := newPrinter(w)
+	p.line("%s  %s", p.bold(string(report.Diagnosis.Verdict.ID)), clean(report.Diagnosis.Verdict.Summary))
+	if err := p.plan(plan); err != nil {
+		return err
+	}
+	return refused
 }
 
 // complete refuses a request that lacks something before anything is checked.
 func (c *flushCmd) complete() error {
+	c.req.Scope, c.req.Via = runbook.Scope(c.scope), runbook.ViaTerminal
 	switch {
-	case c.DryRun:
+	case c.req.NoFlush && !c.req.Restart && !c.req.Gateway:
+		return usage("--no-flush leaves nothing to do without --restart or --gateway")
+	case c.dryRun:
 		return nil
-	case c.Ticket == "" || strings.TrimSpace(c.Reason) == "":
-		return errors.New("a flush needs --ticket INC-… (or CHG-…) and --reason; --dry-run shows the plan without them")
+	case c.req.Ticket == "" || strings.TrimSpace(c.req.Reason) == "":
+		return errors.New("a mitigation needs --ticket INC-… (or CHG-…) and --reason; --dry-run shows the plan without them")
 	}
-	return runbook.CheckTicket(c.Ticket)
+	return runbook.CheckTicket(c.req.Ticket)
 }
 
 // confirm asks for the target's name on standard input.
 func (c *flushCmd) confirm(w *world) error {
-	if c.Yes {
+	if c.yes {
 		return nil
 	}
 	fmt.Fprintf(w.stderr, "Type the target's name to request this: ")
 	answer, err := bufio.NewReader(w.stdin).ReadString('\n')
-	if strings.TrimSpace(answer) != c.Target {
+	if strings.TrimSpace(answer) != c.req.Target {
 		return errors.Join(&exitError{exitFinding, errors.New("not confirmed; nothing was requested")}, ignoreEOF(err))
 	}
 	return nil
@@ -130,7 +184,7 @@ func (o *office) watch(ctx context.Context, w *world, id string) error {
 	woken, unsubscribe := o.journal.Subscribe()
 	defer unsubscribe()
 	p := newPrinter(w)
-	var last runbook.State
+	var last string
 	for {
 		run, err := o.journal.Run(ctx, id)
 		switch {
@@ -139,9 +193,9 @@ func (o *office) watch(ctx context.Context, w *world, id string) error {
 		case err != nil:
 			return err
 		}
-		if run.State != last {
-			last = run.State
-			fmt.Fprintf(w.stderr, "%s  %s\n", o.clock.Now().Format(time.TimeOnly), run.State)
+		if now := standing(run); now != last {
+			last = now
+			fmt.Fprintf(w.stderr, "%s  %s\n", o.clock.Now().Format(time.TimeOnly), clean(now))
 		}
 		if run.State.Ended() {
 			if err := p.run(run); err != nil {
@@ -159,6 +213,17 @@ func (o *office) watch(ctx context.Context, w *world, id string) error {
 		case <-time.After(time.Second): // another process may have changed it
 		}
 	}
+}
+
+// standing is where a run is, in a line.
+func standing(run runbook.Run) string {
+	text := string(run.State)
+	if p := run.Progress; p.Total > 0 {
+		text += fmt.Sprintf("  %d of %d", p.Done, p.Total)
+	} else if p.Text != "" {
+		text += "  " + p.Text
+	}
+	return text
 }
 
 func interrupted(id string) error {

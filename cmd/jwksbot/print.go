@@ -132,53 +132,6 @@ func (p *printer) advice(r runbook.Report) {
 	}
 }
 
-// plan prints exactly what a run will touch.
-func (p *printer) plan(plan runbook.Plan) error {
-	what := "matching entries"
-	if plan.Scope == runbook.ScopeAll {
-		what = "EVERYTHING on every primary"
-	}
-	p.line("%s flush %s of %s (%s)", p.bold("plan"), what, plan.Target, plan.Resource)
-	for i, e := range plan.Entries {
-		if i == 20 {
-			p.line("  … and %s more", runbook.Thousands(int64(len(plan.Entries)-i)))
-			break
-		}
-		p.line("  delete %s  (%s; kids %s)", clean(e.Name), clean(e.Format), clean(strings.Join(e.Kids, ", ")))
-	}
-	if gone := plan.KidsGone(); len(gone) > 0 {
-		p.line("  kids that leave the cache: %s", clean(strings.Join(gone, ", ")))
-	}
-	if plan.Current+plan.Foreign > 0 {
-		p.line("  left alone: %d with live keys, %d of other issuers", plan.Current, plan.Foreign)
-	}
-	if plan.Scope == runbook.ScopeAll {
-		p.line("  %s", p.paint("1;31", fmt.Sprintf("also deletes %s keys that are not JWKS", runbook.Thousands(plan.Others))))
-	} else if plan.Others > 0 {
-		p.line("  untouched: %s other keys in the same cache", runbook.Thousands(plan.Others))
-	}
-	if plan.Advice != "" {
-		p.line("  against the verdict %s: %s", plan.Verdict, clean(plan.Advice))
-	}
-	p.line("  digest %s", short(plan.Digest))
-	return p.err
-}
-
-// run prints where a run stands.
-func (p *printer) run(r runbook.Run) error {
-	p.line("%s  %s  %s  %s  requested by %s (%s): %s", p.bold(r.ID), r.Target, p.bold(string(r.State)), r.CreatedAt.Format(time.DateTime), clean(r.Requester.Label()), r.Ticket, clean(r.Reason))
-	for _, d := range r.Decisions {
-		p.line("%s", strings.TrimRight(fmt.Sprintf("  %s  %s by %s  %s", d.At.Format(time.TimeOnly), d.Kind, clean(d.By.Label()), clean(d.Reason)), " "))
-	}
-	for _, rec := range r.Receipts {
-		p.line("  %s  %s  %s (%s)", p.statusMark(rec.Status), rec.Step, clean(rec.Summary), runbook.Duration(rec.EndedAt.Sub(rec.StartedAt)))
-	}
-	if r.Outcome != "" {
-		p.line("  %s", clean(r.Outcome))
-	}
-	return p.err
-}
-
 // clean takes control characters, and those that turn the direction of
 // writing, out of text that comes from outside, so that
 // a key name can never paint or move on a terminal.

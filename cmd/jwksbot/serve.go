@@ -31,6 +31,9 @@ func (serveCmd) run(ctx context.Context, w *world) error {
 	if err := cfg.needSlack(); err != nil {
 		return err
 	}
+	if err := cfg.needToAct(); err != nil {
+		return err
+	}
 	clock := runbook.SystemClock{}
 	p, err := w.assemble(ctx, cfg, clock)
 	if err != nil {

@@ -25,6 +25,8 @@ type parts struct {
 	targets []*runbook.Target
 	runner  *runbook.Runner
 	stores  []*cache.Store
+	roots   *x509.CertPool             // nil: the system's
+	paces   map[string]*telemetry.Pace // of reading logs, by Region
 }
 
 func (w *world) readConfig() (*config, error) { return readConfig(w.config, w.getenv) }
@@ -44,9 +46,9 @@ func (w *world) assemble(ctx context.Context, cfg *config, clock runbook.Clock) 
 
 // assembleWith makes the targets ready with given AWS settings and roots.
 func (w *world) assembleWith(cfg *config, base aws.Config, roots *x509.CertPool, clock runbook.Clock) (*parts, error) {
-	p := &parts{cfg: cfg, clock: clock}
+	p := &parts{cfg: cfg, clock: clock, roots: roots}
 	for i := range cfg.Targets {
-		if err := p.addTarget(i, base, roots); err != nil {
+		if err := p.addTarget(i, base); err != nil {
 			return nil, fmt.Errorf("target %q: %w", cfg.Targets[i].Name, err)
 		}
 	}
@@ -86,11 +88,12 @@ func caBundle(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-func (p *parts) addTarget(i int, base aws.Config, roots *x509.CertPool) error {
+func (p *parts) addTarget(i int, base aws.Config) error {
 	c := p.cfg.Targets[i]
 	pre := fmt.Sprintf("targets[%d]", i)
 	if err := p.cfg.need(under(pre, "region", "user_pool_id", "jwks_url", "issuer", "cache.replication_group", "cache.serverless",
-		"cache.url", "cache.auth", "cache.username", "cache.password", "authoriser.log_group")...); err != nil {
+		"cache.url", "cache.auth", "cache.username", "cache.password", "authoriser.function", "authoriser.log_group",
+		"gateway.rest_api", "gateway.http_api", "gateway.stage", "gateway.access_log_group")...); err != nil {
 		return err
 	}
 	region := base.Copy()
@@ -99,7 +102,7 @@ func (p *parts) addTarget(i int, base aws.Config, roots *x509.CertPool) error {
 	}
 	t := &runbook.Target{Name: c.Name, Channel: c.Channel, Resource: c.Cache.resource(), AllowAll: c.Cache.AllowFlushAll, Decode: keys.Decode, Policy: c.Approval.policy()}
 	t.Issuer, t.JWKSURL = c.issuer()
-	endpoint, err := keys.NewEndpoint(keys.Settings{URL: t.JWKSURL, RootCAs: roots, Clock: p.clock, UserAgent: "jwksbot/" + version()})
+	endpoint, err := keys.NewEndpoint(keys.Settings{URL: t.JWKSURL, RootCAs: p.roots, Clock: p.clock, UserAgent: "jwksbot/" + version()})
 	if err != nil {
 		return err
 	}
@@ -107,15 +110,18 @@ func (p *parts) addTarget(i int, base aws.Config, roots *x509.CertPool) error {
 	store, err := cache.New(cache.Settings{
 		ReplicationGroup: c.Cache.ReplicationGroup, Serverless: c.Cache.Serverless, URL: c.Cache.URL.Reveal(),
 		Auth: c.Cache.Auth, Username: c.Cache.Username, Password: c.Cache.Password, Patterns: c.Cache.Keys,
-		MaxEntries: p.cfg.Snapshot.MaxEntries, MaxBytes: p.cfg.Snapshot.MaxBytes, AWS: region, RootCAs: roots, Clock: p.clock,
+		MaxEntries: p.cfg.Snapshot.MaxEntries, MaxBytes: p.cfg.Snapshot.MaxBytes, AWS: region, RootCAs: p.roots, Clock: p.clock,
 	})
 	if err != nil {
 		return err
 	}
 	p.stores = append(p.stores, store)
 	t.Entries = store
-	if err := addTelemetry(t, c, region, p.clock); err != nil {
-		return err
+	m := making{t, c, region, func(keys ...string) bool { return p.cfg.need(under(pre, keys...)...) == nil }}
+	for _, add := range []func(making) error{p.addTelemetry, p.addAuthoriser, p.addProof, p.addEscalation} {
+		if err := add(m); err != nil {
+			return err
+		}
 	}
 	p.targets = append(p.targets, t)
 	return nil
@@ -126,30 +132,6 @@ func under(pre string, keys ...string) []string {
 		keys[i] = pre + "." + keys[i]
 	}
 	return keys
-}
-
-func addTelemetry(t *runbook.Target, c targetConfig, region aws.Config, clock runbook.Clock) error {
-	if c.Cache.URL == "" {
-		metrics, err := telemetry.NewMetrics(telemetry.MetricSettings{AWS: region, Serverless: c.Cache.Serverless != ""})
-		if err != nil {
-			return err
-		}
-		t.Traffic = metrics
-	}
-	if c.Authoriser.LogGroup == "" {
-		return nil
-	}
-	var patterns []telemetry.Pattern
-	for _, p := range c.Authoriser.Patterns {
-		patterns = append(patterns, telemetry.Pattern{Class: p.Class, Regexp: p.Regexp})
-	}
-	logs, err := telemetry.NewLogs(telemetry.LogSettings{AWS: region, Group: c.Authoriser.LogGroup, Clock: clock,
-		FailurePattern: c.Authoriser.FailurePattern, SuccessPattern: c.Authoriser.SuccessPattern, Patterns: patterns})
-	if err != nil {
-		return err
-	}
-	t.Logs = logs
-	return nil
 }
 
 // resource is what a flush changes: what is locked and cooled down.
@@ -200,7 +182,7 @@ func (c targetConfig) issuer() (issuer, jwksURL string) {
 
 func (a approvalConfig) policy() runbook.Policy {
 	return runbook.Policy{Viewers: a.Viewers, Requesters: a.Requesters, Approvers: a.Approvers,
-		Required: a.Required, SelfApproval: a.SelfApproval, Expires: a.Expires, Cooldown: a.Cooldown}
+		Required: a.Required, SelfApproval: a.SelfApproval, Expires: a.Expires, Cooldown: a.Cooldown, BreakGlass: a.BreakGlass}
 }
 
 // openJournal opens the journal of the configuration.
