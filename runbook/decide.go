@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 )
 
@@ -49,10 +48,19 @@ func (d *Desk) decide(ctx context.Context, c Click) (Answer, string, error) {
 		run, err = d.end(ctx, run, c, person)
 		return Answer{Run: run, Text: endText[c.Kind]}, run.Target, err
 	}
-	if err := d.cooledDown(ctx, t, run.ID); err != nil {
+	busy, err := rival(ctx, d.ledger, run)
+	if err != nil {
 		return Answer{Run: run}, run.Target, err
 	}
-	now, err := t.replan(ctx, run)
+	if busy != nil {
+		return Answer{Run: run}, run.Target, notCounted(busy)
+	}
+	if run.Plan.Has(FlushCache) {
+		if err := d.cooledDown(ctx, t, run.ID); err != nil {
+			return Answer{Run: run}, run.Target, err
+		}
+	}
+	now, err := replan(ctx, t, d.ledger, d.snaps, run, d.clock.Now())
 	if err != nil {
 		return Answer{Run: run}, run.Target, err
 	}
@@ -119,7 +127,8 @@ func open(run Run, now time.Time) error {
 	return refuse(RefusedEnded, "Already decided: %s %s at %s; the run is now %s.", last.By.Label(), past[last.Kind], last.At.Format("15:04:05 MST"), run.State)
 }
 
-var past = map[DecisionKind]string{DecideApprove: "approved it", DecideDeny: "denied it", DecideWithdraw: "withdrew it"}
+var past = map[DecisionKind]string{DecideApprove: "approved it", DecideDeny: "denied it", DecideWithdraw: "withdrew it",
+	DecideBreakGlass: "broke the glass"}
 
 // end carries out a denial or a withdrawal.
 func (d *Desk) end(ctx context.Context, run Run, c Click, p Person) (Run, error) {
@@ -173,7 +182,7 @@ func (d *Desk) approve(ctx context.Context, t *Target, run Run, c Click, p Perso
 	})
 	var busy *BusyError
 	if errors.As(err, &busy) {
-		return Answer{Run: run}, run.Target, refuse(RefusedBusy, "Not now: %s. Your approval was not counted; press again afterwards.", busy.Error())
+		return Answer{Run: run}, run.Target, notCounted(busy)
 	}
 	if err != nil {
 		return Answer{Run: run}, run.Target, err
@@ -181,7 +190,11 @@ func (d *Desk) approve(ctx context.Context, t *Target, run Run, c Click, p Perso
 	if changed.State == StatePending {
 		return Answer{Run: changed, Text: fmt.Sprintf("Counted: %d of %d approvals.", len(changed.Approvals()), changed.Required)}, run.Target, nil
 	}
-	return Answer{Run: changed, Text: "Approved. The flush starts now."}, run.Target, nil
+	return Answer{Run: changed, Text: fmt.Sprintf("Approved. %s starts now.", capital(changed.Plan.begins()))}, run.Target, nil
+}
+
+func notCounted(busy *BusyError) error {
+	return refuse(RefusedBusy, "Not now: %s. Your approval was not counted; press again afterwards.", busy.Error())
 }
 
 // obsolete ends a run whose work was done by somebody else, or by time.
@@ -217,86 +230,4 @@ func (d *Desk) proposeAnew(ctx context.Context, run Run, c Click, now Plan, why 
 		return Answer{Run: run}, run.Target, err
 	}
 	return Answer{Run: changed}, run.Target, refuse(RefusedChanged, "Not approved: the world moved since the request (%s). The card shows the new plan; look at it and decide again.", why)
-}
-
-// replan reads the live keys and the cache again and resolves the run's plan
-// against them. It refuses where a flush must not happen now.
-func (t *Target) replan(ctx context.Context, run Run) (Plan, error) {
-	e := t.reread(ctx)
-	d := Diagnose(e)
-	if d.Verdict.Forbids() {
-		return Plan{}, refuse(RefusedUnsafe, "Refused: %s", d.Verdict.Summary)
-	}
-	if e.Cached == nil {
-		return Plan{}, refuse(RefusedUnread, "The cache cannot be read right now, so nobody can say whether the plan still holds (%s). Try again.", e.Unread[StepCachedKeys])
-	}
-	if _, ok := e.Live.Set(); !ok && len(run.Plan.Live) > 0 {
-		return Plan{}, refuse(RefusedUnread, "The live keys cannot be read right now, so nobody can say whether a flush is still safe. Try again.")
-	}
-	report := Report{Target: t.Name, Evidence: e, Diagnosis: d}
-	p := t.planFlush(report, run.Plan.Scope, run.Override != "")
-	// The logs are not read again. While live keys and entries are what was
-	// judged with them, that verdict stands.
-	drift, _ := run.Plan.Compare(p)
-	if drift == DriftChanged && p.Advice != "" && run.Override == "" && len(p.Entries) > 0 {
-		return Plan{}, refuse(RefusedOverride, "The verdict is now %s, which advises against a flush: %s. Withdraw this request, check again, and request it anew with an override if it must be.", d.Verdict.ID, p.Advice)
-	}
-	return p, nil
-}
-
-// reread reads what a plan depends on: the live keys and the cache.
-func (t *Target) reread(ctx context.Context) Evidence {
-	ctx, cancel := context.WithTimeout(ctx, stepDeadline)
-	defer cancel()
-	e := Evidence{Unread: map[string]string{}}
-	var (
-		wg       sync.WaitGroup
-		live     Result
-		cached   Result
-		cacheErr error
-	)
-	wg.Go(func() { live, _ = liveKeys{t}.Run(ctx, Question{}) })
-	wg.Go(func() { cached, cacheErr = cachedKeys{t}.Run(ctx, Question{}) })
-	wg.Wait()
-	e.merge(live.Evidence)
-	e.merge(cached.Evidence)
-	if cacheErr != nil {
-		e.Unread[StepCachedKeys] = cacheErr.Error()
-	}
-	return e
-}
-
-// cooledDown refuses a flush too soon after the last one of the same resource,
-// and says who did it and when. The run itself does not count.
-func (d *Desk) cooledDown(ctx context.Context, t *Target, self string) error {
-	return cooledDown(ctx, d.ledger, t, d.clock.Now(), self)
-}
-
-func cooledDown(ctx context.Context, l ledger, t *Target, now time.Time, self string) error {
-	if t.Policy.Cooldown <= 0 {
-		return nil
-	}
-	runs, err := l.Runs(ctx, Filter{States: []State{StateDone, StateFailed, StateVerify}, Limit: 50})
-	if err != nil {
-		return err
-	}
-	for _, r := range runs {
-		at, flushed := r.FlushedAt()
-		if r.ID == self || r.Resource != t.Resource || !flushed || now.Sub(at) >= t.Policy.Cooldown {
-			continue
-		}
-		return refuse(RefusedCooldown, "%s was flushed %s ago (run %s, requested by %s). Give it %s to refill before the next flush.",
-			capital(t.Resource), Duration(now.Sub(at)), r.ID, r.Requester.Label(), Duration(t.Policy.Cooldown-now.Sub(at)))
-	}
-	return nil
-}
-
-// FlushedAt is when the run's flush ended, if it deleted anything.
-func (r Run) FlushedAt() (time.Time, bool) {
-	for _, rec := range r.Receipts {
-		if rec.Step == string(FlushCache) {
-			return rec.EndedAt, true
-		}
-	}
-	return time.Time{}, false
 }

@@ -89,10 +89,6 @@ func (d *Desk) escalate(ctx context.Context, id, by, reason string) (Run, error)
 	if err != nil {
 		return run, err
 	}
-	t, err := d.Target(run.Target)
-	if err != nil {
-		return run, err
-	}
 	reason = clip(Redact(reason), maxReason)
 	return d.ledger.Change(ctx, id, func(r *Run) ([]AuditEntry, error) {
 		now := d.clock.Now()
@@ -106,7 +102,7 @@ func (d *Desk) escalate(ctx context.Context, id, by, reason string) (Run, error)
 		if reason != "" {
 			why += ": " + reason
 		}
-		e := r.newEscalation(EscalateAsked, why+".", t.Watch.UserGroup, now)
+		e := r.newEscalation(EscalateAsked, why+".", now)
 		e.By = p.PersonRef
 		r.Escalation = e
 		return []AuditEntry{r.audit(now, by, "escalate", why)}, r.move(StateEscalate, now)

@@ -44,8 +44,8 @@ func (e *Escalation) Taken() bool { return e != nil && !e.TakenAt.IsZero() }
 // open says that the team was called and the cause has not gone.
 func (e *Escalation) open() bool { return e != nil && e.Resolved.IsZero() }
 
-func (r Run) newEscalation(kind EscalationKind, why, group string, now time.Time) *Escalation {
-	e := &Escalation{Kind: kind, N: 1, At: now, Why: why, Group: group, Evidence: []string{}}
+func (r Run) newEscalation(kind EscalationKind, why string, now time.Time) *Escalation {
+	e := &Escalation{Kind: kind, N: 1, At: now, Why: why, Group: r.OnCall, Evidence: r.alarmEvidence()}
 	if r.Escalation != nil {
 		e.N = r.Escalation.N + 1
 	}

@@ -127,6 +127,7 @@ type LogEvidence struct {
 	Classes      map[string]int // failures by class
 	Kids         []KidCount     // kids that failures name, most frequent first
 	PerMinute    []MinuteCount  // failures, oldest first, gaps are zero
+	KeyMinutes   []MinuteCount  // of them those that are about keys and signatures; nil when they were not told apart
 	Newest       time.Time      // of the last failure; zero when it is not known to the second
 	Samples      []LogSample    // newest first, redacted
 	Issuers      []string       // issuers that failing tokens or messages name

@@ -133,7 +133,8 @@ func (f Filter) selects(r Run) bool {
 	}
 	at := r.NextAt()
 	due := f.DueBefore.IsZero() || !at.IsZero() && !at.After(f.DueBefore)
-	return state && due && (f.Target == "" || f.Target == r.Target) && (!f.Unshown || r.Shown < r.Version)
+	active := f.ActiveSince.IsZero() || r.EndedAt.IsZero() || !r.EndedAt.Before(f.ActiveSince)
+	return state && due && active && (f.Resource == "" || f.Resource == r.Resource) && (f.Target == "" || f.Target == r.Target) && (!f.Unshown || r.Shown < r.Version)
 }
 
 func (l *ledgerStandIn) Change(_ context.Context, id string, change func(*Run) ([]AuditEntry, error)) (Run, error) {

@@ -28,7 +28,10 @@ type Filter struct {
 	States    []State
 	DueBefore time.Time // NextAt is not zero and not after it
 	Unshown   bool      // the message does not show the newest version
-	Limit     int       // newest first; 0 means 100
+	Resource  string
+	// ActiveSince leaves out runs that ended before it.
+	ActiveSince time.Time
+	Limit       int // newest first; 0 means 100
 }
 
 // ledger is where runs are kept. Change is atomic: the row is read, changed

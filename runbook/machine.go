@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 )
 
 // Machine executes runs, one state at a time. It decides nothing that people
@@ -54,25 +53,24 @@ func NewMachine(s MachineSettings) *Machine {
 
 // Advance does the work of the run's present state and returns what follows. A
 // returned error means that the state could not be executed and should be
-// executed again; what failed for good is a transition to failed.
+// executed again; what failed for good is a transition to failed. A run that is
+// watched is to be advanced when its Due has come.
 func (m *Machine) Advance(ctx context.Context, run Run) (Transition, error) {
 	t := m.targets[run.Target]
 	if t == nil {
 		return m.fail(run, nil, "Target %s is no longer configured. Nothing more is done.", run.Target), nil
 	}
-	switch run.State {
-	case StateApproved:
-		return m.start(ctx, t, run)
-	case StateSnapshot:
-		return m.snapshot(ctx, t, run)
-	case StateFlush:
-		return m.flush(ctx, t, run)
-	case StateVerify:
-		return m.verify(ctx, t, run)
+	work := map[State]func(context.Context, *Target, Run) (Transition, error){
+		StateApproved: m.start, StateSnapshot: m.snapshot, StateFlush: m.flush, StateVerify: m.verify, StateRestart: m.restart,
+		StateGateway: m.gateway, StateConfirm: m.confirm, StateWatch: m.watch, StateEscalate: m.escalate, StateRestore: m.restore,
+	}[run.State]
+	if work == nil {
+		return Transition{}, fmt.Errorf("run %s: nothing to execute in state %q", run.ID, run.State)
 	}
-	return Transition{}, fmt.Errorf("run %s: nothing to execute in state %q", run.ID, run.State)
+	return work(ctx, t, run)
 }
 
+// fail ends a run that touched nothing, or whose end people know already.
 func (m *Machine) fail(run Run, receipt *Receipt, format string, args ...any) Transition {
 	return Transition{From: run.State, To: StateFailed, Receipt: receipt, Outcome: fmt.Sprintf(format, args...)}
 }
@@ -85,21 +83,31 @@ func (m *Machine) start(ctx context.Context, t *Target, run Run) (Transition, er
 	if err := m.stillAllowed(ctx, t, run); err != nil {
 		return m.refused(run, err)
 	}
-	if err := cooledDown(ctx, m.ledger, t, m.clock.Now(), run.ID); err != nil {
-		return m.refused(run, err)
+	if busy, err := rival(ctx, m.ledger, run); err != nil {
+		return Transition{}, err
+	} else if busy != nil {
+		return m.fail(run, nil, "Not started: %s, then request it again. Nothing was touched.", busy.Error()), nil
 	}
-	plan, err := t.replan(ctx, run)
+	if run.Plan.Has(FlushCache) {
+		if err := cooledDown(ctx, m.ledger, t, m.clock.Now(), run.ID); err != nil {
+			return m.refused(run, err)
+		}
+	}
+	plan, err := replan(ctx, t, m.ledger, m.snaps, run, m.clock.Now())
 	if err != nil {
 		return m.refused(run, err)
 	}
-	switch drift, why := run.Plan.Compare(plan); drift {
-	case DriftHealed:
+	switch drift, why := run.Plan.Compare(plan); {
+	case drift == DriftHealed:
 		return Transition{From: run.State, To: StateObsolete, Outcome: "Nothing is left to do: " + why + "."}, nil
-	case DriftChanged:
+	case drift == DriftChanged && run.BreakGlass != "":
+		// Nobody is there to look at the new plan.
+		return m.fail(run, nil, "Not started: the world moved since the glass was broken (%s). Nothing was touched; look again before you repeat it.", why), nil
+	case drift == DriftChanged:
 		audit := run.audit(m.clock.Now(), AuditSelf, "replan", why)
 		return Transition{From: run.State, To: StatePending, Plan: &plan, Audit: []AuditEntry{audit}}, nil
 	}
-	return Transition{From: run.State, To: StateSnapshot}, nil
+	return Transition{From: run.State, To: t.next(run, StateApproved)}, nil
 }
 
 // refused ends a run that may no longer be executed; anything else that went
@@ -121,6 +129,9 @@ func (m *Machine) stillAllowed(ctx context.Context, t *Target, run Run) error {
 	if m.people == nil {
 		return nil
 	}
+	if run.BreakGlass != "" {
+		return m.glassAllowed(ctx, t, run)
+	}
 	for _, a := range run.Approvals() {
 		if p, err := m.people.Person(ctx, a.By.ID); err == nil && p.Kind != KindUnknown && admit(p) != nil {
 			return refuse(RefusedKind, "%s, who approved it, is no full member of this workspace any more.", a.By.Label())
@@ -133,150 +144,17 @@ func (m *Machine) stillAllowed(ctx context.Context, t *Target, run Run) error {
 	return nil
 }
 
-// snapshot copies what will be deleted: the planned entries that still say
-// what was approved. What was rewritten since is left out, and so survives.
-func (m *Machine) snapshot(ctx context.Context, t *Target, run Run) (Transition, error) {
-	begin := m.clock.Now()
-	names := make([]string, len(run.Plan.Entries))
-	meant := map[string]string{}
-	for i, e := range run.Plan.Entries {
-		names[i], meant[e.Name] = e.Name, e.Meaning
+// glassAllowed asks the same about somebody who acted alone.
+func (m *Machine) glassAllowed(ctx context.Context, t *Target, run Run) error {
+	by := run.Requester
+	if !t.Policy.BreakGlass {
+		return refuse(RefusedBreakGlass, "Target %s does not allow acting without an approval any more.", t.Name)
 	}
-	all, err := t.Entries.Snapshot(ctx, names)
-	if err != nil {
-		return Transition{}, fmt.Errorf("snapshot of %s: %w", plural(len(names), "entry", "entries"), err)
+	if p, err := m.people.Person(ctx, by.ID); err == nil && p.Kind != KindUnknown && admit(p) != nil {
+		return refuse(RefusedKind, "%s, who broke the glass, is no full member of this workspace any more.", by.Label())
 	}
-	saved, bytes := all[:0], 0
-	for _, s := range all {
-		if t.read(s.RawEntry).meaning() == meant[s.Name] {
-			saved = append(saved, s)
-			bytes += len(s.Payload)
-		}
+	if ok, err := listed(ctx, m.people, by.ID, t.Policy.Requesters, false); err == nil && !ok {
+		return refuse(RefusedRight, "%s, who broke the glass, may not request mitigations of %s any more.", by.Label(), t.Name)
 	}
-	if len(saved) == 0 {
-		return Transition{From: run.State, To: StateObsolete, Outcome: "Nothing is left to do: none of the planned entries is left as it was."}, nil
-	}
-	if err := m.guard(ctx); err != nil {
-		return Transition{}, err
-	}
-	if err := m.snaps.SaveSnapshot(ctx, run.ID, saved); err != nil {
-		return Transition{}, err
-	}
-	summary := fmt.Sprintf("%s kept (%s bytes)", plural(len(saved), "entry", "entries"), Thousands(int64(bytes)))
-	proof := []string{"digest of what was kept: " + digestOf(saved)}
-	if n := len(names) - len(saved); n > 0 {
-		proof = append(proof, fmt.Sprintf("%s gone or rewritten since the approval, left alone", plural(n, "entry", "entries")))
-	}
-	receipt := Receipt{Step: "snapshot", Status: StatusOK, Summary: summary, Proof: proof, StartedAt: begin, EndedAt: m.clock.Now()}
-	return Transition{From: run.State, To: StateFlush, Receipt: &receipt}, nil
-}
-
-// flushAttempts is how often a flush that broke off is tried before the run
-// stops with what was done.
-const flushAttempts = 3
-
-// flush deletes the entries of the snapshot. It may be cut off anywhere: what
-// was deleted is recorded batch by batch, and the rest is tried again.
-func (m *Machine) flush(ctx context.Context, t *Target, run Run) (Transition, error) {
-	begin := m.clock.Now()
-	saved, err := m.snaps.Snapshot(ctx, run.ID)
-	if err != nil {
-		return Transition{}, err
-	}
-	for attempt := 1; ; attempt++ {
-		if err := m.guard(ctx); err != nil {
-			return Transition{}, err
-		}
-		err = m.deleteAll(ctx, t, run, saved)
-		if err == nil || attempt == flushAttempts || ctx.Err() != nil {
-			break
-		}
-		if werr := m.clock.Wait(ctx, time.Duration(attempt)*time.Second); werr != nil {
-			return Transition{}, werr
-		}
-	}
-	m.changed(run.Target)
-	if ctx.Err() != nil {
-		return Transition{}, ctx.Err()
-	}
-	receipt, rerr := m.flushReceipt(ctx, run, saved, begin)
-	if rerr != nil {
-		return Transition{}, rerr
-	}
-	audit := run.audit(receipt.EndedAt, AuditSelf, "effect", "flush-cache: "+receipt.Summary)
-	if err != nil {
-		receipt.Status = StatusFail
-		tr := m.fail(run, &receipt, "The flush broke off: %v. %s.", err, capital(receipt.Summary))
-		tr.Audit = []AuditEntry{audit}
-		return tr, nil
-	}
-	return Transition{From: run.State, To: StateVerify, Receipt: &receipt, Audit: []AuditEntry{audit}}, nil
-}
-
-// deleteAll deletes what is left of the snapshot and records each batch.
-func (m *Machine) deleteAll(ctx context.Context, t *Target, run Run, saved []Saved) error {
-	fates, err := m.snaps.Fates(ctx, run.ID)
-	if err != nil {
-		return err
-	}
-	settled := map[string]bool{}
-	for _, f := range fates {
-		settled[f.Name] = f.Fate != "" && f.Fate != FateLeft
-	}
-	var todo []Saved
-	for _, s := range saved {
-		if !settled[s.Name] {
-			todo = append(todo, s)
-		}
-	}
-	done := len(saved) - len(todo)
-	return t.Entries.Delete(ctx, todo, func(batch []EntryFate) error {
-		// The outcome of a batch is kept even when the run is being stopped.
-		keep := context.WithoutCancel(ctx)
-		if err := m.snaps.MarkFates(keep, run.ID, batch); err != nil {
-			return err
-		}
-		if done += len(batch); done < len(saved) {
-			if err := m.progress(keep, run, done, len(saved)); err != nil {
-				return err
-			}
-		}
-		return m.guard(ctx)
-	})
-}
-
-func (m *Machine) progress(ctx context.Context, run Run, done, total int) error {
-	_, err := m.ledger.Change(ctx, run.ID, func(r *Run) ([]AuditEntry, error) {
-		if r.State != run.State {
-			return nil, ErrMoved
-		}
-		r.Progress = Progress{Done: done, Total: total}
-		return nil, nil
-	})
-	return err
-}
-
-// flushReceipt counts what became of the entries, from the journal.
-func (m *Machine) flushReceipt(ctx context.Context, run Run, saved []Saved, begin time.Time) (Receipt, error) {
-	fates, err := m.snaps.Fates(ctx, run.ID)
-	if err != nil {
-		return Receipt{}, err
-	}
-	n := map[Fate]int{}
-	shards := map[string]bool{}
-	for _, f := range fates {
-		n[f.Fate]++
-		if f.Fate == FateDeleted {
-			shards[f.Shard] = true
-		}
-	}
-	r := Receipt{Step: string(FlushCache), Status: StatusOK, StartedAt: begin, EndedAt: m.clock.Now(), Proof: []string{}}
-	r.Summary = fmt.Sprintf("%s deleted on %s", plural(n[FateDeleted], "old entry", "old entries"), plural(max(1, len(shards)), "shard", "shards"))
-	if n[FateRewritten] > 0 {
-		r.Proof = append(r.Proof, plural(n[FateRewritten], "entry was", "entries were")+" rewritten since the snapshot and left alone")
-	}
-	if n[FateGone] > 0 {
-		r.Proof = append(r.Proof, plural(n[FateGone], "entry was", "entries were")+" gone already")
-	}
-	return r, nil
+	return nil
 }

@@ -368,6 +368,10 @@ func TestFlushThatNeverEndsStopsWithWhatWasDone(t *testing.T) {
 		return errors.New("READONLY You can't write against a read only replica")
 	}
 	run, _ := o.advance(t, id)
+	if run.State != StateEscalate || run.Escalation == nil || run.Escalation.Kind != EscalateDied {
+		t.Fatalf("%s, escalation %+v", run.State, run.Escalation)
+	}
+	run, _ = o.advance(t, id)
 	if run.State != StateFailed || !strings.Contains(run.Outcome, "READONLY") || !strings.Contains(run.Outcome, "1 old entry deleted") {
 		t.Errorf("%s: %q", run.State, run.Outcome)
 	}

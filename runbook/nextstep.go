@@ -1,5 +1,7 @@
 package runbook
 
+import "slices"
+
 // NextKind is what may be done next about a run.
 type NextKind string
 
@@ -60,7 +62,129 @@ func (r Run) again(req Request) Request {
 }
 
 // NextSteps lists what the runbook says next about the run as it stands, the
-// likeliest first; none while a mitigation is under way.
+// likeliest first; none while a mitigation is under way, or when nothing is left
+// to do.
 func (r Run) NextSteps() []NextStep {
+	switch r.State {
+	case StateDenied, StateWithdrawn, StateExpired:
+		return []NextStep{{NextRetry, "Request again", "the same request once more; the world is read anew"}}
+	case StateWatch, StateEscalate, StateDone, StateFailed:
+	default:
+		return nil
+	}
+	if r.State == StateFailed && r.effectAt().IsZero() {
+		return []NextStep{{NextRetry, "Request again", "nothing was touched"}}
+	}
+	var steps []NextStep
+	add := func(more ...NextStep) {
+		for _, s := range more {
+			if !slices.ContainsFunc(steps, func(old NextStep) bool { return old.Kind == s.Kind }) {
+				steps = append(steps, s)
+			}
+		}
+	}
+	for _, f := range r.findings() {
+		add(r.afterFinding(f)...)
+	}
+	add(r.afterWatch()...)
+	if r.State == StateWatch && !r.Escalation.open() {
+		add(NextStep{NextEscalate, "Escalate now", "call the on-call team without waiting for the limit"})
+	}
+	if r.undoable() {
+		add(NextStep{NextUndo, "Undo", "write back what is still missing of what this run deleted"})
+	}
+	return steps
+}
+
+// findings are what the newest receipt of each step found.
+func (r Run) findings() []ReceiptFinding {
+	latest := map[string]ReceiptFinding{}
+	var order []string
+	for _, rec := range r.Receipts {
+		step := rec.Step
+		if step == stepConfirm {
+			step = stepVerify // it looked again
+			if rec.Finding == FoundNothing && !r.lookedAgain() {
+				continue
+			}
+		}
+		if _, known := latest[step]; !known {
+			order = append(order, step)
+		}
+		latest[step] = rec.Finding
+	}
+	var out []ReceiptFinding
+	for _, step := range order {
+		if f := latest[step]; f != FoundNothing {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// lookedAgain says that the confirmation read the cache once more.
+func (r Run) lookedAgain() bool {
+	return r.Plan.Has(FlushCache) && (r.Plan.Restart != nil || r.Plan.Gateway != nil)
+}
+
+func (r Run) afterFinding(f ReceiptFinding) []NextStep {
+	again := NextStep{NextFlush, "Flush again", "old entries are left in the cache"}
+	restart := NextStep{NextRestart, "Restart the authoriser", "it keeps old keys in memory"}
+	switch f {
+	case FoundLeft, FoundBrokeOff:
+		if r.Plan.Route == RouteBridge {
+			return []NextStep{{NextFlushDirect, "Flush directly", "CommandBridge did not remove the old entries"}}
+		}
+		return []NextStep{again}
+	case FoundStale:
+		again.Why = "old keys were written back; flush after the authoriser was restarted"
+		if r.Restarted != nil {
+			return []NextStep{again}
+		}
+		return []NextStep{restart, again}
+	case FoundUnproven:
+		restart.Why = "no new execution environment was seen since the last restart"
+		return []NextStep{restart}
+	case FoundRejected:
+		return r.stillFailing("a sign-in that was tried was rejected")
+	}
 	return nil
+}
+
+// persists is the share of failures from which on something is left to do.
+const persists = 0.01
+
+// afterWatch is what the runbook says when failures go on.
+func (r Run) afterWatch() []NextStep {
+	if r.Watch == nil || r.State == StateWatch && len(r.Watch.Points) < recentMinutes && r.Escalation == nil {
+		return nil
+	}
+	recent, ok := share(r.Watch.Points[max(0, len(r.Watch.Points)-recentMinutes):])
+	if !ok || recent.ratio() < persists {
+		return nil
+	}
+	return r.stillFailing(exact(recent.ratio()) + " of the last requests failed")
+}
+
+// stillFailing goes down the layers: the authoriser's memory, then the results
+// that the gateway keeps.
+func (r Run) stillFailing(why string) []NextStep {
+	var out []NextStep
+	if r.Restarted == nil {
+		out = append(out, NextStep{NextRestart, "Restart the authoriser", why + ": it may keep old keys in memory"})
+	}
+	if !r.did(FlushGateway) {
+		out = append(out, NextStep{NextGateway, "Flush the gateway's cache", why + ": the gateway may repeat old denials"})
+	}
+	return out
+}
+
+func (r Run) did(m Mitigation) bool {
+	return slices.ContainsFunc(r.Receipts, func(rec Receipt) bool { return rec.Step == string(m) && rec.Status != StatusFail })
+}
+
+// undoable says that the run changed something that can be taken back.
+func (r Run) undoable() bool {
+	_, flushed := r.FlushedAt()
+	return flushed && !r.Plan.NoUndo || r.Restarted != nil && r.Plan.Restart != nil && r.Plan.Restart.Mode == RestartAlias
 }

@@ -102,7 +102,7 @@ func TestOrderDecidesNothing(t *testing.T) {
 	target := &Target{Name: "production", Resource: resource}
 	for i, e := range all {
 		want := Diagnose(e)
-		plan := target.planFlush(Report{Evidence: e, Diagnosis: want}, ScopeKeys, false)
+		plan := planOf(target, e, false)
 		for seed := range uint64(12) {
 			r := shuffler{rand.New(rand.NewPCG(seed, uint64(i)))}
 			again := r.evidence(e)
@@ -110,7 +110,7 @@ func TestOrderDecidesNothing(t *testing.T) {
 			if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
 				t.Fatalf("case %d (%s), seed %d: order changed the diagnosis\n got %+v\nwant %+v", i, want.Verdict.ID, seed, got, want)
 			}
-			if p := target.planFlush(Report{Evidence: again, Diagnosis: got}, ScopeKeys, false); p.Digest != plan.Digest {
+			if p := planOf(target, again, false); p.Digest != plan.Digest {
 				t.Fatalf("case %d (%s), seed %d: order changed the plan's digest", i, want.Verdict.ID, seed)
 			}
 		}

@@ -1,12 +1,9 @@
 package runbook
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"sort"
-	"strings"
 	"time"
 )
 
@@ -161,59 +158,4 @@ func (p Plan) KidsGone() []string {
 	}
 	sort.Strings(out)
 	return out
-}
-
-// seal computes the digest: scope, live thumbprints, and name and meaning of
-// every entry. TTLs and other owners' counts are left out, so that it settles
-// on a busy cache.
-func (p *Plan) seal() {
-	sort.Slice(p.Entries, func(i, j int) bool { return p.Entries[i].Name < p.Entries[j].Name })
-	h := sha256.New()
-	fmt.Fprintf(h, "jwksbot plan 1\n%q %q %q\n", p.Target, p.Resource, p.Scope)
-	for _, t := range p.Live {
-		fmt.Fprintf(h, "live %q\n", t)
-	}
-	for _, e := range p.Entries {
-		fmt.Fprintf(h, "entry %q %q\n", e.Name, e.Meaning)
-	}
-	p.Digest = hex.EncodeToString(h.Sum(nil))
-}
-
-// Drift is how the world stands to an approved plan.
-type Drift string
-
-// Drifts between an approved plan and the world.
-const (
-	DriftNone    Drift = "none"    // the plan still says what will happen (entries may have gone)
-	DriftHealed  Drift = "healed"  // nothing of the plan is left to do
-	DriftChanged Drift = "changed" // something would be touched that nobody approved, or the live keys moved
-)
-
-// Compare holds an approved plan against one made from the world as it is now.
-// Entries that have gone or hold the live keys meanwhile change nothing.
-func (p Plan) Compare(now Plan) (Drift, string) {
-	if p.Scope != now.Scope {
-		return DriftChanged, "the scope is another one"
-	}
-	if len(now.Entries) == 0 && p.Scope == ScopeKeys {
-		// Whatever else moved: there is nothing that anybody could approve.
-		return DriftHealed, "none of the planned entries is left as it was"
-	}
-	if strings.Join(p.Live, " ") != strings.Join(now.Live, " ") {
-		return DriftChanged, "the live keys changed"
-	}
-	approved := map[string]string{}
-	for _, e := range p.Entries {
-		approved[e.Name] = e.Meaning
-	}
-	for _, e := range now.Entries {
-		meaning, known := approved[e.Name]
-		switch {
-		case !known:
-			return DriftChanged, fmt.Sprintf("entry %q was not part of the plan", e.Name)
-		case meaning != e.Meaning:
-			return DriftChanged, fmt.Sprintf("entry %q holds other keys than before", e.Name)
-		}
-	}
-	return DriftNone, ""
 }

@@ -1,6 +1,7 @@
 package runbook
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -10,8 +11,16 @@ import (
 // planned resolves a flush against live keys and entries.
 func planned(l *LiveEvidence, override bool, entries ...Entry) Plan {
 	e := Evidence{Live: l, Cached: cached(entries...)}
-	t := &Target{Name: "production", Resource: resource}
-	return t.planFlush(Report{Evidence: e, Diagnosis: Diagnose(e)}, ScopeKeys, override)
+	return planOf(&Target{Name: "production", Resource: resource}, e, override)
+}
+
+// planOf resolves a flush of matching keys.
+func planOf(t *Target, e Evidence, override bool) Plan {
+	p, err := t.plan(context.Background(), Report{Evidence: e, Diagnosis: Diagnose(e)}, wish{flush: true, scope: ScopeKeys, route: RouteDirect, all: override})
+	if err != nil {
+		panic(err) // nothing of a flush is asked for over the wire
+	}
+	return p
 }
 
 func namesOf(p Plan) string {

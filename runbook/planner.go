@@ -1,32 +1,235 @@
 package runbook
 
-// planFlush resolves a flush to exactly what it will touch, from a report.
-// Entries that hold the live keys already are left alone unless somebody
-// overrides the verdict, since deleting them changes nothing; entries of other
-// issuers always are.
-func (t *Target) planFlush(r Report, scope Scope, override bool) Plan {
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// wish is which mitigations a plan is wanted for.
+type wish struct {
+	flush, restart, gateway bool
+	scope                   Scope
+	route                   Route
+	// all takes entries into the flush that hold the live keys already.
+	all bool
+}
+
+// wanted is what a request asks for.
+func (t *Target) wanted(req Request) wish {
+	w := wish{flush: !req.NoFlush, restart: req.Restart, gateway: req.Gateway, scope: req.Scope, route: t.Route,
+		all: req.Override != "" || req.BreakGlass != ""}
+	if w.route == "" || req.Direct || w.scope == ScopeAll || t.Bridge == nil {
+		w.route = RouteDirect
+	}
+	return w
+}
+
+// wanted is what a run's plan was made for.
+func (r Run) wanted() wish {
+	return wish{flush: r.Plan.Has(FlushCache), restart: r.Plan.Has(RestartAuthoriser), gateway: r.Plan.Has(FlushGateway),
+		scope: r.Plan.Scope, route: r.Plan.route(), all: r.Override != "" || r.BreakGlass != ""}
+}
+
+// plan resolves mitigations to exactly what they will touch. A flush that has
+// nothing to delete is no step of a plan that has others. What cannot be
+// planned is a *Refusal.
+func (t *Target) plan(ctx context.Context, r Report, w wish) (Plan, error) {
+	p := Plan{Target: t.Name, Resource: t.Resource, Steps: []Mitigation{}, Entries: []PlanEntry{}, Live: []string{},
+		Verdict: r.Diagnosis.Verdict.ID, Summary: r.Diagnosis.Verdict.Summary}
+	if w.flush {
+		if f := t.planFlush(r, w.scope, w.all); len(f.Entries) > 0 || f.NoUndo || !w.restart && !w.gateway {
+			p, p.Route = f, w.route
+			p.Steps = []Mitigation{FlushCache}
+		}
+	}
+	if w.restart {
+		restart, err := t.planRestart(ctx)
+		if err != nil {
+			return p, err
+		}
+		p.Restart, p.Steps = &restart, append(p.Steps, RestartAuthoriser)
+	}
+	if w.gateway {
+		gateway, err := t.planGateway(ctx)
+		if err != nil {
+			return p, err
+		}
+		p.Gateway, p.Steps = &gateway, append(p.Steps, FlushGateway)
+	}
+	p.Resource = p.first(t)
+	p.Advice = p.objections(r.Diagnosis.Verdict)
+	p.seal()
+	return p, nil
+}
+
+// first is the resource of the plan's first step.
+func (p Plan) first(t *Target) string {
+	switch {
+	case p.Has(FlushCache) || p.Has(RestoreCache):
+		return t.Resource
+	case p.Restart != nil:
+		return functionResource(p.Restart.Function)
+	case p.Gateway != nil:
+		return p.Gateway.resource()
+	}
+	return t.Resource
+}
+
+// objections are what the verdict says against the steps. The steps after a
+// flush that it calls for are the runbook's own next ones: they need no call of
+// their own, only that nothing stands against them.
+func (p Plan) objections(v Verdict) string {
+	var all []string
+	follows := p.Has(FlushCache) && v.Advises(FlushCache)
+	for _, m := range p.Steps {
+		why := v.Objection(m)
+		if follows && m != FlushCache {
+			why = v.reasonAgainst(m)
+		}
+		switch {
+		case why == "":
+		case len(p.Steps) == 1:
+			all = append(all, why)
+		default:
+			all = append(all, string(m)+": "+why)
+		}
+	}
+	return strings.Join(all, "; ")
+}
+
+// reasonAgainst is what the verdict says against a mitigation in so many words.
+func (v Verdict) reasonAgainst(m Mitigation) string {
+	for _, a := range v.Against {
+		if a.Mitigation == m {
+			return a.Reason
+		}
+	}
+	return ""
+}
+
+// planFlush resolves a flush to exactly what it will delete, from a report.
+// Entries that hold the live keys already are left alone unless all are asked
+// for, since deleting them changes nothing; entries of other issuers always are.
+func (t *Target) planFlush(r Report, scope Scope, all bool) Plan {
 	f := gather(r.Evidence)
-	p := Plan{Target: t.Name, Resource: t.Resource, Scope: scope, Live: f.live.Thumbprints(),
-		Verdict: r.Diagnosis.Verdict.ID, Summary: r.Diagnosis.Verdict.Summary, Advice: r.Diagnosis.Verdict.Objection(FlushCache)}
+	p := Plan{Target: t.Name, Resource: t.Resource, Scope: scope, Live: list(f.live.Thumbprints()), Entries: []PlanEntry{},
+		Verdict: r.Diagnosis.Verdict.ID, Summary: r.Diagnosis.Verdict.Summary}
 	if f.Cached == nil {
-		p.seal()
 		return p
 	}
 	p.Others, p.Shards = f.Cached.Others, len(f.Cached.Shards)
-	p.NoUndo = f.Cached.Truncated || scope == ScopeAll
+	p.Truncated = f.Cached.Truncated
+	p.NoUndo = p.Truncated || scope == ScopeAll
 	for _, e := range f.Cached.Entries {
 		switch {
 		case e.Foreign != "":
 			p.Foreign++
-		case f.current(e) && !override && scope == ScopeKeys:
+		case f.current(e) && !all && scope == ScopeKeys:
 			p.Current++
 			p.Untouched = append(p.Untouched, e.Name)
 		default:
 			p.Entries = append(p.Entries, planEntry(e))
 		}
 	}
-	p.seal()
 	return p
+}
+
+// planRestart binds a restart to the function as the gateway invokes it now.
+func (t *Target) planRestart(ctx context.Context) (RestartPlan, error) {
+	if t.Function == nil {
+		return RestartPlan{}, refuse(RefusedSteps, "Target %s has no function to restart: set authoriser.function.", t.Name)
+	}
+	ctx, cancel := context.WithTimeout(ctx, stepDeadline)
+	defer cancel()
+	ev, err := t.inspect(ctx)
+	if err != nil {
+		return RestartPlan{}, unread("The authoriser's function cannot be read, so nobody can say what a restart would do", err)
+	}
+	if ev.Refusal != "" || ev.Mode == RestartNone {
+		return RestartPlan{}, refuse(RefusedRestart, "The authoriser cannot be restarted: %s.", strings.TrimSuffix(ev.Refusal, "."))
+	}
+	return RestartPlan{Function: ev.Function, Qualifier: ev.Qualifier, Version: ev.Version, Mode: ev.Mode, Revision: ev.Revision,
+		AliasRevision: ev.AliasRevision, CodeSHA: ev.CodeSHA, Provisioned: ev.Provisioned}, nil
+}
+
+// unread turns an error of reading into a refusal that says so; a refusal stays
+// what it is.
+func unread(what string, err error) error {
+	var refusal *Refusal
+	if errors.As(err, &refusal) {
+		return refusal
+	}
+	return refuse(RefusedUnread, "%s: %s. Nothing was touched; try again.", what, err)
+}
+
+// inspect reads the function under the qualifier that the gateway invokes.
+func (t *Target) inspect(ctx context.Context) (FunctionEvidence, error) {
+	qualifier := ""
+	if t.API != nil {
+		setup, err := t.API.Setup(ctx)
+		if err != nil {
+			return FunctionEvidence{}, fmt.Errorf("what the gateway invokes: %w", err)
+		}
+		for _, a := range setup.Authorisers {
+			if a.Kind == LambdaAuthoriser {
+				qualifier = a.Qualifier
+				break
+			}
+		}
+	}
+	return t.Function.Inspect(ctx, qualifier)
+}
+
+// How long managed authorisers keep their own copy of the keys.
+const (
+	managedHTTP = 2 * time.Hour
+	managedREST = time.Hour
+)
+
+// planGateway finds the result cache that can be emptied.
+func (t *Target) planGateway(ctx context.Context) (GatewayPlan, error) {
+	if t.API == nil {
+		return GatewayPlan{}, refuse(RefusedSteps, "Target %s has no gateway whose cache could be emptied: set gateway.rest_api or gateway.http_api.", t.Name)
+	}
+	ctx, cancel := context.WithTimeout(ctx, stepDeadline)
+	defer cancel()
+	setup, err := t.API.Setup(ctx)
+	if err != nil {
+		return GatewayPlan{}, unread("The gateway's authorisers cannot be read", err)
+	}
+	p := GatewayPlan{Kind: setup.Kind, API: setup.ID, Stage: setup.Stage, Authorisers: []string{}}
+	managed, lambdas := "", 0
+	for _, a := range setup.Authorisers {
+		switch a.Kind {
+		case ManagedJWT, ManagedUserPool:
+			managed = a.Name
+		case LambdaAuthoriser:
+			lambdas++
+			if a.ResultTTL > 0 {
+				p.Authorisers, p.TTL = append(p.Authorisers, a.Name), max(p.TTL, a.ResultTTL)
+			}
+		}
+	}
+	switch {
+	case len(p.Authorisers) > 0:
+		return p, nil
+	case managed != "":
+		return p, refuse(RefusedManaged, "The gateway validates tokens itself (authoriser %q): it keeps its own copy of the keys, which nobody can evict. Wait: it takes up to %s.", managed, Duration(managedTime(setup.Kind)))
+	case lambdas > 0:
+		return p, refuse(RefusedNothing, "There is nothing to empty: the gateway keeps no results of its authoriser (result TTL 0), so every request asks it anew.")
+	}
+	return p, refuse(RefusedNothing, "There is nothing to empty: stage %q of API %s has no Lambda authoriser.", setup.Stage, setup.ID)
+}
+
+// managedTime is how long a managed authoriser of the kind may serve old keys.
+func managedTime(kind APIKind) time.Duration {
+	if kind == HTTPAPI {
+		return managedHTTP
+	}
+	return managedREST
 }
 
 // current says that the entry holds live keys only, and all of them if it is a

@@ -94,6 +94,7 @@ const (
 	RefusedUnread      = "could_not_read"
 	RefusedBreakGlass  = "no_break_glass"
 	RefusedManaged     = "managed_authoriser" // the gateway validates tokens itself: nothing can be flushed
+	RefusedRestart     = "no_restart"         // the function cannot be restarted as it stands
 	RefusedGone        = "snapshot_gone"
 	RefusedSteps       = "bad_steps" // the mitigations that were asked for do not go together
 )

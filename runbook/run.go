@@ -76,6 +76,7 @@ type Run struct {
 	Rotated    time.Time   `json:"rotated,omitzero"`
 	Watch      *Watch      `json:"watch,omitempty"`      // nil: it was not watched (yet)
 	Escalation *Escalation `json:"escalation,omitempty"` // the newest one; nil: nobody was called
+	OnCall     string      `json:"on_call,omitempty"`    // the user group that is called when it comes to that
 	Chart      string      `json:"chart,omitempty"`      // the file in the thread that shows the watch
 }
 
@@ -119,14 +120,23 @@ type Decision struct {
 	Via        Via          `json:"via"`
 }
 
+// Steps of a run that are no mitigations, as receipts name them.
+const (
+	stepSnapshot = "snapshot"
+	stepVerify   = "verify"
+	stepConfirm  = "confirm"
+)
+
 // Receipt is the evidence of one executed step.
 type Receipt struct {
-	Step      string    `json:"step"`
-	Status    Status    `json:"status"`
-	Summary   string    `json:"summary"` // "3 old entries deleted on 3 shards, 0 left"
-	Proof     []string  `json:"proof"`   // single facts that were read back
-	StartedAt time.Time `json:"started_at"`
-	EndedAt   time.Time `json:"ended_at"`
+	Step string `json:"step"`
+	// Finding is what went against the expectation, for what to do next.
+	Finding   ReceiptFinding `json:"finding,omitempty"`
+	Status    Status         `json:"status"`
+	Summary   string         `json:"summary"` // "3 old entries deleted on 3 shards, 0 left"
+	Proof     []string       `json:"proof"`   // single facts that were read back
+	StartedAt time.Time      `json:"started_at"`
+	EndedAt   time.Time      `json:"ended_at"`
 }
 
 // say adds a sentence to the outcome.
@@ -137,19 +147,36 @@ func (r *Run) say(sentence string) {
 	r.Outcome += sentence
 }
 
-// end is the state in which the run ends by what its steps proved.
+// end is the state in which the run ends by what its steps proved. What was
+// confirmed last stands over what was verified before it.
 func (r Run) end() State {
-	latest := map[string]Status{}
+	var proof Status
 	for _, rec := range r.Receipts {
-		latest[rec.Step] = rec.Status
-	}
-	for _, s := range latest {
-		if s == StatusFail || s == StatusError {
+		switch {
+		case rec.Step == stepVerify || rec.Step == stepConfirm:
+			proof = rec.Status
+		case rec.Status == StatusFail:
 			return StateFailed
 		}
 	}
+	if proof == StatusFail {
+		return StateFailed
+	}
 	return StateDone
 }
+
+// ReceiptFinding is what a step found that asks for another one.
+type ReceiptFinding string
+
+// Findings of receipts.
+const (
+	FoundNothing  ReceiptFinding = ""
+	FoundLeft     ReceiptFinding = "old_entries_left"
+	FoundStale    ReceiptFinding = "came_back_stale"
+	FoundBrokeOff ReceiptFinding = "broke_off"
+	FoundUnproven ReceiptFinding = "unproven" // a restart without a new execution environment
+	FoundRejected ReceiptFinding = "rejected" // a sign-in that was tried
+)
 
 // opened is when the present plan was put before the approvers.
 func (r Run) opened() time.Time {
@@ -227,8 +254,29 @@ type Transition struct {
 // Broken is the transition of a run whose execution died in an error. If it
 // may have touched something, people are called before it ends.
 func (r Run) Broken(outcome string) Transition {
-	t := Transition{From: r.State, To: StateFailed, Outcome: outcome}
+	t := Transition{From: r.State, To: StateFailed, Outcome: r.with(outcome)}
+	if r.touched() && r.State.CanBecome(StateEscalate) && !r.Escalation.open() {
+		t.To = StateEscalate
+		t.Alarm = r.newEscalation(EscalateDied, fmt.Sprintf("A mitigation of %s broke off after it may have changed something: %s", r.Target, outcome), time.Time{})
+	}
 	return t
+}
+
+// touched says that something may have been changed in this state or before.
+func (r Run) touched() bool {
+	switch r.State {
+	case StateFlush, StateVerify, StateRestart, StateGateway, StateConfirm, StateWatch, StateRestore:
+		return true
+	}
+	return false
+}
+
+// Due is when the present state wants to be executed; zero: at once.
+func (r Run) Due() time.Time {
+	if r.State == StateWatch && r.Watch != nil {
+		return r.Watch.NextAt
+	}
+	return time.Time{}
 }
 
 // Apply carries out a transition on a run that must still be in its From state.
@@ -256,6 +304,9 @@ func (r *Run) Apply(t Transition, now time.Time) error {
 	}
 	if t.Alarm != nil {
 		r.Escalation = t.Alarm
+		if r.Escalation.At.IsZero() {
+			r.Escalation.At = now
+		}
 	}
 	if t.Restart != nil {
 		r.Restarted = t.Restart

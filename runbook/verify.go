@@ -23,6 +23,7 @@ type after struct {
 	fresh   []Entry     // written again, and they hold the live keys
 	unknown []Entry     // written again, and they cannot be compared with live keys
 	shards  int
+	others  int64
 	live    KeySet
 	liveOK  bool
 	elapsed time.Duration
@@ -50,11 +51,20 @@ func (m *Machine) verify(ctx context.Context, t *Target, run Run) (Transition, e
 			return Transition{}, err
 		}
 	}
-	receipt := a.receipt(len(saved))
+	receipt := a.receipt(run, len(saved))
 	receipt.StartedAt, receipt.EndedAt = begin, m.clock.Now()
 	audit := []AuditEntry{run.audit(receipt.EndedAt, AuditSelf, "verified", receipt.Summary)}
-	to, outcome := a.outcome(run, receipt)
-	return Transition{From: run.State, To: to, Receipt: &receipt, Outcome: outcome, Audit: audit}, nil
+	tr := m.onward(t, run, StateVerify, receipt, a.outcome(run, receipt))
+	if receipt.Status == StatusFail && (len(a.left) > 0 || run.Plan.Restart == nil) {
+		// A restart is the cure for old keys that came back; nothing else of the
+		// plan helps now. People see the failures of the next minutes all the same.
+		tr.To = t.next(run, StateConfirm)
+		if tr.To == StateDone {
+			tr.To = StateFailed
+		}
+	}
+	tr.Audit = audit
+	return tr, nil
 }
 
 // settled says that waiting longer would show nothing new.
@@ -92,11 +102,16 @@ func (m *Machine) look(ctx context.Context, t *Target, run Run, saved []Saved) (
 	if e.Cached == nil {
 		return a, fmt.Errorf("read back: %s", e.Unread[StepCachedKeys])
 	}
-	a.shards = len(e.Cached.Shards)
+	a.shards, a.others = len(e.Cached.Shards), e.Cached.Others
 	a.live, a.liveOK = e.Live.Set()
-	f := gather(e)
+	f, planned := gather(e), run.Plan.meanings()
 	for _, entry := range f.own {
-		if !old[entry.Name] {
+		switch {
+		case old[entry.Name]:
+		case run.Plan.NoUndo && !a.isFresh(f, run, entry) && (run.Plan.Truncated || planned[entry.Name] == entry.meaning()):
+			// Without a copy only the meaning tells what was there before.
+			a.left = append(a.left, EntryFate{Name: entry.Name, Shard: entry.Shard, Fate: FateLeft})
+		default:
 			a.sort(f, run, entry)
 		}
 	}
@@ -129,14 +144,18 @@ func (a after) isFresh(f *facts, run Run, e Entry) bool {
 }
 
 // receipt puts into words what was read back.
-func (a after) receipt(saved int) Receipt {
-	r := Receipt{Step: "verify", Status: StatusOK, Proof: []string{}}
-	gone := fmt.Sprintf("%d of %d old entries left on %s", len(a.left), saved, plural(a.shards, "shard", "shards"))
+func (a after) receipt(run Run, saved int) Receipt {
+	p := run.Plan
+	r := Receipt{Step: stepVerify, Status: StatusOK, Proof: []string{}}
+	gone := a.gone(p, saved)
 	switch {
 	case len(a.left) > 0:
-		r.Status, r.Summary = StatusFail, gone
+		r.Status, r.Summary, r.Finding = StatusFail, gone, FoundLeft
+		if p.Route == RouteBridge {
+			r.Summary = fmt.Sprintf("%s, %s", run.claimed(), plural(len(a.left), "old entry remains", "old entries remain"))
+		}
 	case len(a.stale) > 0:
-		r.Status, r.Summary = StatusFail, gone+"; came back stale: "+quoteAll(entryNames(a.stale))
+		r.Status, r.Finding, r.Summary = StatusFail, FoundStale, gone+"; came back stale: "+quoteAll(entryNames(a.stale))
 	case len(a.fresh) > 0:
 		r.Summary = fmt.Sprintf("%s; refilled with live keys after %s", gone, Duration(a.elapsed))
 	case len(a.unknown) > 0:
@@ -153,26 +172,43 @@ func (a after) receipt(saved int) Receipt {
 	if n := len(r.Proof); n > maxProof {
 		r.Proof = append(r.Proof[:maxProof], fmt.Sprintf("and %s like these", plural(n-maxProof, "entry", "entries")))
 	}
+	if p.Scope == ScopeAll {
+		r.Proof = append(r.Proof, fmt.Sprintf("keys of other owners: %s before, %s now", Thousands(p.Others), Thousands(a.others)))
+	}
 	return r
+}
+
+// gone counts what is left of the old entries.
+func (a after) gone(p Plan, saved int) string {
+	shards := plural(a.shards, "shard", "shards")
+	switch {
+	case p.Truncated:
+		return fmt.Sprintf("%s left on %s", plural(len(a.left), "old entry", "old entries"), shards)
+	case p.NoUndo:
+		saved = len(p.Entries)
+	}
+	return fmt.Sprintf("%d of %d old entries left on %s", len(a.left), saved, shards)
 }
 
 // maxProof is how many entries a receipt names one by one; the counts above
 // them are of all.
 const maxProof = 20
 
-// outcome says how the run ends.
-func (a after) outcome(run Run, r Receipt) (State, string) {
+// outcome says what the reading means.
+func (a after) outcome(run Run, r Receipt) string {
 	switch {
+	case len(a.left) > 0 && run.Plan.Route == RouteBridge:
+		return r.Summary + ". Flush directly."
 	case len(a.left) > 0:
-		return StateFailed, "The flush did not reach everything: " + r.Summary + ". Request it again."
+		return "The flush did not reach everything: " + r.Summary + ". Request it again."
 	case len(a.stale) > 0:
-		return StateFailed, "The old keys came back: an authoriser wrote its old copy into the cache again. Restart the authoriser first, then flush again."
+		return "The old keys came back: an authoriser wrote its old copy into the cache again. Restart the authoriser first, then flush again."
 	case len(a.fresh) > 0:
-		return StateDone, fmt.Sprintf("Proven: %s. Every cached key is a live key.", r.Summary)
+		return fmt.Sprintf("Proven: %s. Every cached key is a live key.", r.Summary)
 	case len(a.unknown) > 0:
-		return StateDone, "The old entries are gone and the cache was refilled. Whether with live keys could not be compared: check again."
+		return "The old entries are gone and the cache was refilled. Whether with live keys could not be compared: check again."
 	}
-	return StateDone, "The old entries are gone. The cache is empty and fills with the live keys when the next token comes."
+	return "The old entries are gone. The cache is empty and fills with the live keys when the next token comes."
 }
 
 func entryNames(entries []Entry) []string {

@@ -41,6 +41,7 @@ type Watch struct {
 	Before  []RatioPoint `json:"before"` // the minutes before the mitigation
 	Points  []RatioPoint `json:"points"` // the complete minutes since, oldest first; one that could not be read is absent
 	Verdict WatchVerdict `json:"verdict"`
+	Limit   float64      `json:"limit"` // the share of failures that is too much
 	// Text is the line that tells how it stands, Note what the sources cannot
 	// tell; both change with every minute.
 	Text    string    `json:"text"`

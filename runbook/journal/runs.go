@@ -225,6 +225,12 @@ func (j *Journal) Runs(ctx context.Context, f runbook.Filter) ([]runbook.Run, er
 	if !f.DueBefore.IsZero() {
 		add("next_at <= ?", j.stamp(f.DueBefore))
 	}
+	if f.Resource != "" {
+		add("resource = ?", clean(f.Resource))
+	}
+	if !f.ActiveSince.IsZero() {
+		add("(ended_at IS NULL OR ended_at >= ?)", j.stamp(f.ActiveSince))
+	}
 	if f.Unshown {
 		add("shown < version")
 	}

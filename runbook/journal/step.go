@@ -48,18 +48,39 @@ func (x *executor) carry(gone <-chan struct{}, w work) (runbook.State, error) {
 
 // step returns an error only when the executor stops.
 func (x *executor) step(w work) (runbook.State, error) {
-	run, err := x.load(w.Run)
-	if err != nil {
-		return "", err
-	}
-	if next, done := whereTo(run, w); done {
-		return next, nil
+	run, next, err := x.whenDue(w)
+	if err != nil || next != "" {
+		return next, err
 	}
 	t, err := x.attempt(run)
 	if err != nil {
 		return "", err
 	}
 	return x.apply(run, w, t)
+}
+
+// dueLook is how often a run that is not due yet is looked at: people may move
+// it on meanwhile.
+const dueLook = 5 * time.Second
+
+// whenDue returns the run once its state wants to be executed, or the state that
+// the row alone leads to. The wait ends at once when the draining begins.
+func (x *executor) whenDue(w work) (run runbook.Run, next runbook.State, err error) {
+	for {
+		if run, err = x.load(w.Run); err != nil {
+			return run, "", err
+		}
+		if next, done := whereTo(run, w); done {
+			return run, next, nil
+		}
+		left := run.Due().Sub(x.j.now())
+		if left <= 0 {
+			return run, "", nil
+		}
+		if err := x.j.clock.Wait(x.waits, min(left, dueLook)); err != nil {
+			return run, "", ErrNotExecutor
+		}
+	}
 }
 
 // whereTo says what the row alone decides: another generation, or a state that
@@ -188,7 +209,11 @@ func (x *executor) applyOnce(run runbook.Run, w work, t runbook.Transition) (run
 		if t.Outcome != "" {
 			detail += ": " + t.Outcome
 		}
-		return append(t.Audit[:len(t.Audit):len(t.Audit)], runbook.AuditEntry{
+		rows := t.Audit[:len(t.Audit):len(t.Audit)]
+		if from == r.State {
+			return rows, nil // another minute of a watch is no change of state
+		}
+		return append(rows, runbook.AuditEntry{
 			At: now, Actor: runbook.AuditSelf, Kind: "state", Detail: detail}), nil
 	})
 	if err != nil {

@@ -1,0 +1,336 @@
+package runbook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// ticketForm is the only form of ticket that is accepted.
+var ticketForm = regexp.MustCompile(`^(INC|CHG)-[\w-]+$`)
+
+const (
+	maxTicket = 64
+	maxReason = 500
+)
+
+// Open takes a request: it checks the person and the form, runs the checks
+// unless a report younger than two minutes exists, resolves the plan, and
+// leaves a pending run in the ledger (with a broken glass an approved one). A
+// refusal comes back as *Refusal and is on record.
+func (d *Desk) Open(ctx context.Context, req Request, rep Reporter) (Run, Report, error) {
+	run, report, err := d.open(ctx, req, rep)
+	if err != nil {
+		return Run{}, report, d.noteRefusal(ctx, "request", req.By, req.Target, err)
+	}
+	return run, report, nil
+}
+
+func (d *Desk) open(ctx context.Context, req Request, rep Reporter) (Run, Report, error) {
+	t, err := d.MayRequest(ctx, req.Target, req.By)
+	if err != nil {
+		return Run{}, Report{}, err
+	}
+	req.tidy()
+	if err := d.checkForm(t, req); err != nil {
+		return Run{}, Report{}, err
+	}
+	if req.BreakGlass == "" {
+		if err := d.satisfiable(ctx, t, req.By); err != nil {
+			return Run{}, Report{}, err
+		}
+	}
+	if req.RestoreOf != "" {
+		run, err := d.openRestore(ctx, t, req)
+		return run, Report{Target: t.Name}, err
+	}
+	if !req.NoFlush {
+		if err := d.cooledDown(ctx, t, ""); err != nil {
+			return Run{}, Report{}, err
+		}
+	}
+	report, err := d.runner.check(ctx, t, Ask{}, rep, planFreshFor)
+	if err != nil {
+		return Run{}, Report{}, err
+	}
+	plan, err := t.judged(ctx, report, req)
+	if err != nil {
+		return Run{}, report, err
+	}
+	run, err := d.create(ctx, t, req, plan, report.rotated())
+	return run, report, err
+}
+
+// openRestore takes a request to undo what a run did.
+func (d *Desk) openRestore(ctx context.Context, t *Target, req Request) (Run, error) {
+	if d.snaps == nil {
+		return Run{}, refuse(RefusedGone, "There is no store of copies here, so nothing can be written back.")
+	}
+	of, err := d.known(ctx, req.RestoreOf)
+	if err != nil {
+		return Run{}, err
+	}
+	plan, err := t.planRestore(ctx, d.snaps, of, req.Force, d.clock.Now())
+	if err != nil {
+		return Run{}, err
+	}
+	return d.create(ctx, t, req, plan, time.Time{})
+}
+
+// Preview resolves the plan that a request would lead to, without asking
+// anybody or keeping anything.
+func (d *Desk) Preview(ctx context.Context, req Request, rep Reporter) (Plan, Report, error) {
+	t, err := d.Target(req.Target)
+	if err != nil {
+		return Plan{}, Report{}, err
+	}
+	req.tidy()
+	if err := checkSteps(t, req); err != nil {
+		return Plan{}, Report{}, err
+	}
+	report, err := d.runner.Check(ctx, t, Ask{Anew: true}, rep)
+	if err != nil {
+		return Plan{}, Report{}, err
+	}
+	plan, err := t.judged(ctx, report, req)
+	return plan, report, err
+}
+
+func (r *Request) tidy() {
+	if r.Scope == "" {
+		r.Scope = ScopeKeys
+	}
+	r.Ticket = strings.ToUpper(strings.TrimSpace(r.Ticket))
+	r.Reason = clip(Redact(strings.TrimSpace(r.Reason)), maxReason)
+	r.Override = clip(Redact(strings.TrimSpace(r.Override)), maxReason)
+	r.BreakGlass = clip(Redact(strings.TrimSpace(r.BreakGlass)), maxReason)
+	r.RestoreOf = strings.TrimSpace(r.RestoreOf)
+}
+
+func clip(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n-1]) + "…"
+	}
+	return s
+}
+
+// CheckTicket says what is wrong with a ticket, nil if nothing.
+func CheckTicket(ticket string) error {
+	if len(ticket) > maxTicket || !ticketForm.MatchString(strings.ToUpper(strings.TrimSpace(ticket))) {
+		return refuse(RefusedTicket, "A ticket looks like INC-2026-0214-001 or CHG-1234.")
+	}
+	return nil
+}
+
+func (d *Desk) checkForm(t *Target, req Request) error {
+	if err := CheckTicket(req.Ticket); err != nil {
+		return err
+	}
+	if req.Reason == "" {
+		return refuse(RefusedReason, "Say in a few words why: the approvers and the record need it.")
+	}
+	return checkSteps(t, req)
+}
+
+// checkSteps says what does not go together in what is asked for.
+func checkSteps(t *Target, req Request) error {
+	undo := req.RestoreOf != ""
+	switch {
+	case req.BreakGlass != "" && !t.Policy.BreakGlass:
+		return refuse(RefusedBreakGlass, "Target %s does not allow acting without an approval. Request it without break-glass, or set approval.break_glass.", t.Name)
+	case undo && (req.Restart || req.Gateway):
+		return refuse(RefusedSteps, "An undo stands alone: request the restart or the gateway flush by itself.")
+	case req.Force && !undo:
+		return refuse(RefusedSteps, "Only an undo can be forced.")
+	case !undo && req.NoFlush && !req.Restart && !req.Gateway:
+		return refuse(RefusedSteps, "Nothing is asked for: choose a flush, a restart, or the gateway's cache.")
+	case req.Scope == ScopeAll && !t.AllowAll:
+		return refuse(RefusedScope, "Target %s does not allow flushing the whole replication group. Use the matching keys, or set cache.allow_flush_all.", t.Name)
+	case req.Scope != ScopeKeys && req.Scope != ScopeAll:
+		return refuse(RefusedScope, "The scope is either %q or %q.", ScopeKeys, ScopeAll)
+	}
+	return nil
+}
+
+// satisfiable refuses a request that could never be approved.
+func (d *Desk) satisfiable(ctx context.Context, t *Target, requester string) error {
+	without := requester
+	if t.Policy.SelfApproval {
+		without = ""
+	}
+	n, err := possible(ctx, d.people, t.Policy.Approvers, without)
+	if err != nil {
+		return err
+	}
+	if n < t.Policy.Required {
+		return refuse(RefusedUnsatisfied, "Nobody could approve this: %s needs %s, and only %s may give one. Add people to approval.approvers or to its user groups.",
+			t.Name, plural(t.Policy.Required, "approval", "approvals"), plural(n, "other person", "other people"))
+	}
+	return nil
+}
+
+// judged plans what is asked for and holds the plan against the verdict.
+func (t *Target) judged(ctx context.Context, report Report, req Request) (Plan, error) {
+	v, cached := report.Diagnosis.Verdict, report.Evidence.Cached
+	switch {
+	case v.Forbids() && req.BreakGlass == "":
+		return t.planFlush(report, req.Scope, false), refuse(RefusedUnsafe, "Refused: %s", v.Summary)
+	case !req.NoFlush && cached == nil:
+		return t.planFlush(report, req.Scope, false), refuse(RefusedUnread, "Refused: the cache could not be read, so nobody can say what would be deleted (%s).", report.Evidence.Unread[StepCachedKeys])
+	}
+	p, err := t.plan(ctx, report, t.wanted(req))
+	if err != nil {
+		return p, err
+	}
+	return p, p.judge(v, req)
+}
+
+// judge refuses a plan that needs another word of the requester, or that would
+// do nothing.
+func (p Plan) judge(v Verdict, req Request) error {
+	meant := req.Override != "" || req.BreakGlass != ""
+	const anew = "To do it all the same, request it again with an override and its own reason."
+	flush := p.Has(FlushCache)
+	switch {
+	case flush && p.Truncated && p.Scope == ScopeKeys && p.Foreign > 0:
+		return refuse(RefusedUnsafe, "Refused: more entries match than can be listed, so they would be deleted by name alone, and %s among them %s to another issuer. Narrow cache.keys.", plural(p.Foreign, "entry", "entries"), verb(p.Foreign, "belongs", "belong"))
+	case flush && p.Truncated && !meant:
+		return refuse(RefusedOverride, "More entries match than can be listed and copied (%s were): this flush could not be undone, and would delete everything that matches cache.keys. Narrow cache.keys, or raise snapshot.max_entries and snapshot.max_bytes. %s", plural(len(p.Entries)+p.Current, "entry", "entries"), anew)
+	case flush && p.NoUndo && !meant:
+		return refuse(RefusedOverride, "A flush of the whole replication group cannot be undone, and also deletes %s that are not JWKS. %s", plural(int(p.Others), "key", "keys"), anew)
+	case p.Advice != "" && !meant:
+		return refuse(RefusedOverride, "The verdict is %s, and it advises against %s: %s. %s", v.ID, p.noun(), p.Advice, anew)
+	case flush && len(p.Entries) == 0 && p.Scope == ScopeKeys && !p.Truncated && v.Advises(FlushCache):
+		return refuse(RefusedNothing, "Nothing to flush: no entry holds an old key, the one that fails is only missing. Restart the authoriser if it does not fetch the key by itself.")
+	case flush && len(p.Entries) == 0 && p.Scope == ScopeKeys && !p.Truncated:
+		return refuse(RefusedNothing, "Nothing to flush: %s", v.Summary)
+	}
+	return nil
+}
+
+// noun is what the plan is called in a sentence.
+func (p Plan) noun() string {
+	if len(p.Steps) != 1 {
+		return "this"
+	}
+	switch p.Steps[0] {
+	case RestartAuthoriser:
+		return "a restart"
+	case FlushGateway:
+		return "a flush of the gateway's cache"
+	}
+	return "a flush"
+}
+
+func verb(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
+func (d *Desk) create(ctx context.Context, t *Target, req Request, plan Plan, rotated time.Time) (Run, error) {
+	requester, err := d.people.Person(ctx, req.By)
+	if err != nil {
+		return Run{}, fmt.Errorf("who is %q: %w", req.By, err)
+	}
+	now := d.clock.Now()
+	channel := req.Channel
+	if channel == "" {
+		channel = t.Channel
+	}
+	run := Run{
+		ID: newRunID(now), Target: t.Name, Resource: plan.Resource, Locks: plan.locks(), State: StatePending, Generation: 1, Version: 1,
+		Plan: plan, Requester: requester.PersonRef, Via: req.Via, Ticket: req.Ticket, Reason: req.Reason, Override: req.Override,
+		BreakGlass: req.BreakGlass, Rotated: rotated, OnCall: t.Watch.UserGroup,
+		Required: t.Policy.Required, CreatedAt: now, ExpiresAt: now.Add(t.Policy.Expires), RemindAt: now.Add(t.Policy.Expires / 2),
+		Post: Post{Channel: channel},
+	}
+	trail := []AuditEntry{run.audit(now, req.By, "request", plan.detail())}
+	if run.BreakGlass != "" {
+		busy, err := rival(ctx, d.ledger, run)
+		if err != nil {
+			return Run{}, err
+		}
+		if busy != nil {
+			return Run{}, refuse(RefusedBusy, "Not now: %s.", busy.Error())
+		}
+		trail = append(trail, run.breakGlass(requester, req.Via, now))
+	}
+	err = d.ledger.Create(ctx, run, trail...)
+	var busy *BusyError
+	if errors.As(err, &busy) {
+		return Run{}, refuse(RefusedBusy, "Not now: %s.", busy.Error())
+	}
+	return run, err
+}
+
+// breakGlass approves the run without anybody.
+func (r *Run) breakGlass(p Person, via Via, now time.Time) AuditEntry {
+	r.Decisions = append(r.Decisions, Decision{By: p.PersonRef, Kind: DecideBreakGlass, Reason: r.BreakGlass, Generation: r.Generation, At: now, Via: via})
+	r.State, r.ApprovedAt, r.StartBy, r.RemindAt = StateApproved, now, now.Add(startWithin), time.Time{}
+	return r.audit(now, p.ID, "break_glass", "BREAK-GLASS, approved by nobody: "+r.BreakGlass)
+}
+
+// begins names what starts with the first step.
+func (p Plan) begins() string {
+	switch {
+	case p.Restore != nil:
+		return "the undo"
+	case p.Has(FlushCache):
+		return "the flush"
+	case p.Restart != nil:
+		return "the restart"
+	}
+	return "the flush of the gateway's cache"
+}
+
+// detail is the plan in one line of the audit trail.
+func (p Plan) detail() string {
+	if r := p.Restore; r != nil {
+		return fmt.Sprintf("undo of run %s: %s to write back", r.Of, plural(r.writes(), "entry", "entries"))
+	}
+	var parts []string
+	for _, m := range p.Steps {
+		switch {
+		case m == FlushCache && p.Scope == ScopeAll:
+			parts = append(parts, "the whole group to flush")
+		case m == FlushCache && p.Truncated:
+			parts = append(parts, "everything that matches to delete")
+		case m == FlushCache:
+			parts = append(parts, plural(len(p.Entries), "entry", "entries")+" to delete")
+		case m == RestartAuthoriser:
+			parts = append(parts, p.Restart.invoked()+" to restart")
+		case m == FlushGateway:
+			parts = append(parts, p.Gateway.resource()+" to empty")
+		}
+	}
+	return fmt.Sprintf("%s, verdict %s", strings.Join(parts, ", "), p.Verdict)
+}
+
+// rotated is when the newest live key was seen first, if older keys show that
+// somebody was looking before.
+func (r Report) rotated() time.Time {
+	set, ok := r.Evidence.Live.Set()
+	if !ok {
+		return time.Time{}
+	}
+	var newest, oldest time.Time
+	for _, s := range r.Evidence.History {
+		if oldest.IsZero() || s.FirstSeen.Before(oldest) {
+			oldest = s.FirstSeen
+		}
+		for _, k := range set.Keys {
+			if k.Thumbprint == s.Thumbprint && s.FirstSeen.After(newest) {
+				newest = s.FirstSeen
+			}
+		}
+	}
+	if !newest.After(oldest) {
+		return time.Time{}
+	}
+	return newest
+}

@@ -1,0 +1,175 @@
+package runbook
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// snapshot copies what will be deleted: the planned entries that still say
+// what was approved. What was rewritten since is left out, and so survives.
+func (m *Machine) snapshot(ctx context.Context, t *Target, run Run) (Transition, error) {
+	begin := m.clock.Now()
+	names := make([]string, len(run.Plan.Entries))
+	meant := map[string]string{}
+	for i, e := range run.Plan.Entries {
+		names[i], meant[e.Name] = e.Name, e.Meaning
+	}
+	all, err := t.Entries.Snapshot(ctx, names)
+	if err != nil {
+		return Transition{}, fmt.Errorf("snapshot of %s: %w", plural(len(names), "entry", "entries"), err)
+	}
+	saved, bytes := all[:0], 0
+	for _, s := range all {
+		if t.read(s.RawEntry).meaning() == meant[s.Name] {
+			saved = append(saved, s)
+			bytes += len(s.Payload)
+		}
+	}
+	if len(saved) == 0 {
+		return m.nothingLeft(t, run, begin), nil
+	}
+	if err := m.guard(ctx); err != nil {
+		return Transition{}, err
+	}
+	if err := m.snaps.SaveSnapshot(ctx, run.ID, saved); err != nil {
+		return Transition{}, err
+	}
+	summary := fmt.Sprintf("%s kept (%s bytes)", plural(len(saved), "entry", "entries"), Thousands(int64(bytes)))
+	proof := []string{"digest of what was kept: " + digestOf(saved)}
+	if n := len(names) - len(saved); n > 0 {
+		proof = append(proof, fmt.Sprintf("%s gone or rewritten since the approval, left alone", plural(n, "entry", "entries")))
+	}
+	receipt := Receipt{Step: "snapshot", Status: StatusOK, Summary: summary, Proof: proof, StartedAt: begin, EndedAt: m.clock.Now()}
+	return Transition{From: run.State, To: StateFlush, Receipt: &receipt}, nil
+}
+
+// nothingLeft ends the run, or goes on with the steps after the flush.
+func (m *Machine) nothingLeft(t *Target, run Run, begin time.Time) Transition {
+	if run.Plan.Restart == nil && run.Plan.Gateway == nil {
+		return Transition{From: run.State, To: StateObsolete, Outcome: "Nothing is left to do: none of the planned entries is left as it was."}
+	}
+	receipt := Receipt{Step: "snapshot", Status: StatusOK, Summary: "nothing is left to delete: the planned entries are gone or rewritten", Proof: []string{}, StartedAt: begin, EndedAt: m.clock.Now()}
+	return Transition{From: run.State, To: t.next(run, StateVerify), Receipt: &receipt}
+}
+
+// flushAttempts is how often a flush that broke off is tried before the run
+// stops with what was done.
+const flushAttempts = 3
+
+// flush deletes the entries of the snapshot. It may be cut off anywhere: what
+// was deleted is recorded batch by batch, and the rest is tried again.
+func (m *Machine) flush(ctx context.Context, t *Target, run Run) (Transition, error) {
+	switch {
+	case run.Plan.Route == RouteBridge:
+		return m.flushByBridge(ctx, t, run)
+	case run.Plan.NoUndo:
+		return m.flushByName(ctx, t, run)
+	}
+	begin := m.clock.Now()
+	saved, err := m.snaps.Snapshot(ctx, run.ID)
+	if err != nil {
+		return Transition{}, err
+	}
+	for attempt := 1; ; attempt++ {
+		if err := m.guard(ctx); err != nil {
+			return Transition{}, err
+		}
+		err = m.deleteAll(ctx, t, run, saved)
+		if err == nil || attempt == flushAttempts || ctx.Err() != nil {
+			break
+		}
+		if werr := m.clock.Wait(ctx, time.Duration(attempt)*time.Second); werr != nil {
+			return Transition{}, werr
+		}
+	}
+	m.changed(run.Target)
+	if ctx.Err() != nil {
+		return Transition{}, ctx.Err()
+	}
+	receipt, rerr := m.flushReceipt(ctx, run, saved, begin)
+	if rerr != nil {
+		return Transition{}, rerr
+	}
+	return m.flushed(run, receipt, err), nil
+}
+
+// flushed records what a flush did, and whether it broke off.
+func (m *Machine) flushed(run Run, receipt Receipt, err error) Transition {
+	t := Transition{From: run.State, To: StateVerify}
+	if err != nil {
+		receipt.Status, receipt.Finding = StatusFail, FoundBrokeOff
+		t = run.Broken(fmt.Sprintf("The flush broke off: %v. %s.", err, capital(receipt.Summary)))
+	}
+	t.Receipt = &receipt
+	t.Audit = append(t.Audit, run.audit(receipt.EndedAt, AuditSelf, "effect", "flush-cache: "+receipt.Summary))
+	return t
+}
+
+// deleteAll deletes what is left of the snapshot and records each batch.
+func (m *Machine) deleteAll(ctx context.Context, t *Target, run Run, saved []Saved) error {
+	fates, err := m.snaps.Fates(ctx, run.ID)
+	if err != nil {
+		return err
+	}
+	settled := map[string]bool{}
+	for _, f := range fates {
+		settled[f.Name] = f.Fate != "" && f.Fate != FateLeft
+	}
+	var todo []Saved
+	for _, s := range saved {
+		if !settled[s.Name] {
+			todo = append(todo, s)
+		}
+	}
+	done := len(saved) - len(todo)
+	return t.Entries.Delete(ctx, todo, func(batch []EntryFate) error {
+		// The outcome of a batch is kept even when the run is being stopped.
+		keep := context.WithoutCancel(ctx)
+		if err := m.snaps.MarkFates(keep, run.ID, batch); err != nil {
+			return err
+		}
+		if done += len(batch); done < len(saved) {
+			if err := m.progress(keep, run, done, len(saved)); err != nil {
+				return err
+			}
+		}
+		return m.guard(ctx)
+	})
+}
+
+func (m *Machine) progress(ctx context.Context, run Run, done, total int) error {
+	_, err := m.ledger.Change(ctx, run.ID, func(r *Run) ([]AuditEntry, error) {
+		if r.State != run.State {
+			return nil, ErrMoved
+		}
+		r.Progress = Progress{Done: done, Total: total}
+		return nil, nil
+	})
+	return err
+}
+
+// flushReceipt counts what became of the entries, from the journal.
+func (m *Machine) flushReceipt(ctx context.Context, run Run, saved []Saved, begin time.Time) (Receipt, error) {
+	fates, err := m.snaps.Fates(ctx, run.ID)
+	if err != nil {
+		return Receipt{}, err
+	}
+	n := map[Fate]int{}
+	shards := map[string]bool{}
+	for _, f := range fates {
+		n[f.Fate]++
+		if f.Fate == FateDeleted {
+			shards[f.Shard] = true
+		}
+	}
+	r := Receipt{Step: string(FlushCache), Status: StatusOK, StartedAt: begin, EndedAt: m.clock.Now(), Proof: []string{}}
+	r.Summary = fmt.Sprintf("%s deleted on %s", plural(n[FateDeleted], "old entry", "old entries"), plural(max(1, len(shards)), "shard", "shards"))
+	if n[FateRewritten] > 0 {
+		r.Proof = append(r.Proof, plural(n[FateRewritten], "entry was", "entries were")+" rewritten since the snapshot and left alone")
+	}
+	if n[FateGone] > 0 {
+		r.Proof = append(r.Proof, plural(n[FateGone], "entry was", "entries were")+" gone already")
+	}
+	return r, nil
+}

@@ -1,0 +1,183 @@
+package runbook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// flushByName deletes without a copy: everything that matches, or the whole
+// group. It is written down before; after a crash the cache is read first, and
+// the whole group is never flushed a second time.
+func (m *Machine) flushByName(ctx context.Context, t *Target, run Run) (Transition, error) {
+	begin := m.clock.Now()
+	if err := m.guard(ctx); err != nil {
+		return Transition{}, err
+	}
+	already, err := m.begin(ctx, run, FlushCache)
+	if err != nil {
+		return Transition{}, err
+	}
+	var receipt Receipt
+	switch {
+	case already:
+		receipt, err = m.flushRest(ctx, t, run)
+	case run.Plan.Scope == ScopeAll:
+		receipt.Summary = fmt.Sprintf("everything deleted on %s", plural(run.Plan.Shards, "shard", "shards"))
+		err = t.Entries.FlushAll(ctx)
+	default:
+		receipt.Summary, err = m.purge(ctx, t, run)
+	}
+	m.changed(run.Target)
+	if err != nil && (ctx.Err() != nil || m.guard(ctx) != nil) {
+		return Transition{}, err
+	}
+	receipt.Step, receipt.Status, receipt.StartedAt, receipt.EndedAt = string(FlushCache), StatusOK, begin, m.clock.Now()
+	receipt.Proof = list(receipt.Proof)
+	if err != nil && receipt.Summary == "" || err != nil && run.Plan.Scope == ScopeAll {
+		receipt.Summary = "how much was deleted is not known"
+	}
+	return m.flushed(run, receipt, err), nil
+}
+
+// purge deletes everything that matches, by name. Repeating it at once only
+// deletes what is left.
+func (m *Machine) purge(ctx context.Context, t *Target, run Run) (summary string, err error) {
+	var total int64
+	for attempt := 1; ; attempt++ {
+		var n int64
+		n, err = t.Entries.Purge(ctx, func(deleted int64) error {
+			keep := context.WithoutCancel(ctx)
+			if err := m.tell(keep, run, fmt.Sprintf("%s deleted", plural(int(total+deleted), "entry", "entries"))); err != nil {
+				return err
+			}
+			return m.guard(ctx)
+		})
+		total += n
+		if err == nil || attempt == flushAttempts || ctx.Err() != nil {
+			break
+		}
+		if werr := m.clock.Wait(ctx, time.Duration(attempt)*time.Second); werr != nil {
+			err = errors.Join(err, werr)
+			break
+		}
+	}
+	return fmt.Sprintf("%s that matched deleted by name", plural(int(total), "entry", "entries")), err
+}
+
+// flushRest finishes a flush by name that was cut off: old entries that are
+// still there are deleted, each only if it is as it was read just now.
+func (m *Machine) flushRest(ctx context.Context, t *Target, run Run) (Receipt, error) {
+	r := Receipt{Proof: []string{"the flush was cut off by a restart of jwksbot and may have happened before: the cache was read first"}}
+	e := t.reread(ctx)
+	if e.Cached == nil {
+		return r, errors.New(e.Unread[StepCachedKeys])
+	}
+	if e.Cached.Truncated {
+		var err error
+		r.Summary, err = m.purge(ctx, t, run)
+		return r, err
+	}
+	f, planned := gather(e), run.Plan.meanings()
+	var names []string
+	for _, entry := range f.own {
+		if !f.current(entry) && (run.Plan.Truncated || planned[entry.Name] == entry.meaning()) {
+			names = append(names, entry.Name)
+		}
+	}
+	r.Summary = "no old entry was left"
+	if len(names) == 0 {
+		return r, nil
+	}
+	saved, err := t.Entries.Snapshot(ctx, names)
+	if err != nil {
+		return r, err
+	}
+	deleted := 0
+	err = t.Entries.Delete(ctx, saved, func(batch []EntryFate) error {
+		for _, f := range batch {
+			if f.Fate == FateDeleted {
+				deleted++
+			}
+		}
+		return m.guard(ctx)
+	})
+	r.Summary = plural(deleted, "old entry that was left", "old entries that were left") + " deleted by name"
+	if run.Plan.Scope == ScopeAll {
+		r.Proof = append(r.Proof, "keys of other owners were not flushed a second time")
+	}
+	return r, err
+}
+
+// flushByBridge asks CommandBridge to flush. Its answer is a claim: the reading
+// back afterwards is the same as for every flush. The request is written down
+// before; after a crash the cache is read first.
+func (m *Machine) flushByBridge(ctx context.Context, t *Target, run Run) (Transition, error) {
+	begin := m.clock.Now()
+	if t.Bridge == nil {
+		return m.fail(run, nil, "CommandBridge is no longer configured for %s. Nothing was touched: request the flush again.", t.Name), nil
+	}
+	saved, err := m.snaps.Snapshot(ctx, run.ID)
+	if err != nil {
+		return Transition{}, err
+	}
+	if err := m.guard(ctx); err != nil {
+		return Transition{}, err
+	}
+	already, err := m.begin(ctx, run, FlushCache)
+	if err != nil {
+		return Transition{}, err
+	}
+	receipt := Receipt{Step: string(FlushCache), Status: StatusOK, StartedAt: begin, Proof: []string{}}
+	if already {
+		left, err := t.remaining(ctx, saved)
+		if err != nil {
+			return Transition{}, fmt.Errorf("read the cache after a restart: %w", err)
+		}
+		receipt.Proof = append(receipt.Proof, "jwksbot was restarted while it waited for CommandBridge: the cache was read before it was asked again")
+		if left == 0 {
+			receipt.Status, receipt.Summary = StatusWarn, "CommandBridge was asked; its answer was lost in a restart, and no old entry is left"
+			return m.bridgeDone(run, receipt), nil
+		}
+	}
+	claim, err := t.Bridge.Flush(ctx, run.Ticket, run.Reason)
+	m.changed(run.Target)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return Transition{}, ctx.Err()
+	case err != nil:
+		// It may have flushed all the same: reading back tells.
+		receipt.Status, receipt.Summary = StatusWarn, fmt.Sprintf("CommandBridge did not confirm the flush: %v", err)
+	default:
+		receipt.Summary = "CommandBridge says: " + clip(Redact(claim), maxReason)
+	}
+	return m.bridgeDone(run, receipt), nil
+}
+
+func (m *Machine) bridgeDone(run Run, receipt Receipt) Transition {
+	receipt.EndedAt = m.clock.Now()
+	return m.flushed(run, receipt, nil)
+}
+
+// remaining counts saved entries that are still there as they were.
+func (t *Target) remaining(ctx context.Context, saved []Saved) (int, error) {
+	fates, err := t.Entries.Compare(ctx, saved)
+	n := 0
+	for _, f := range fates {
+		if f.Fate == FateLeft {
+			n++
+		}
+	}
+	return n, err
+}
+
+// claimed is what CommandBridge said of its flush, in half a sentence.
+func (r Run) claimed() string {
+	for _, rec := range r.Receipts {
+		if rec.Step == string(FlushCache) && rec.Status == StatusOK {
+			return "CommandBridge reported success"
+		}
+	}
+	return "CommandBridge was asked"
+}

@@ -1,0 +1,136 @@
+package runbook
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Waiting for proof of a restart: the first request after it starts a new
+// execution environment, which opens a log stream.
+const (
+	streamsWait  = time.Minute
+	streamsEvery = 5 * time.Second
+)
+
+// restart gives the authoriser new execution environments. It may be repeated:
+// the function recognises what the run has done already.
+func (m *Machine) restart(ctx context.Context, t *Target, run Run) (Transition, error) {
+	begin := m.clock.Now()
+	if t.Function == nil || run.Plan.Restart == nil {
+		return m.notDone(t, run, RestartAuthoriser, begin, "the function is no longer configured"), nil
+	}
+	if err := m.guard(ctx); err != nil {
+		return Transition{}, err
+	}
+	result, err := t.Function.Restart(ctx, *run.Plan.Restart, run.ID, func(text string) {
+		m.tell(context.WithoutCancel(ctx), run, text) // what is shown is no condition
+	})
+	if refusal := asRefusal(err); refusal != nil {
+		return m.notDone(t, run, RestartAuthoriser, begin, refusal.Text), nil
+	}
+	if err != nil {
+		return Transition{}, fmt.Errorf("restart of %s: %w", run.Plan.Restart.invoked(), err)
+	}
+	receipt := Receipt{Step: string(RestartAuthoriser), Status: StatusOK, Proof: list(result.Proof), StartedAt: begin}
+	if err := m.proveRestart(ctx, t, run, result, &receipt); err != nil {
+		return Transition{}, err
+	}
+	receipt.EndedAt = m.clock.Now()
+	tr := m.onward(t, run, StateRestart, receipt, "The authoriser was restarted: "+receipt.Summary+".")
+	tr.Restart = &result
+	tr.Audit = []AuditEntry{run.audit(receipt.EndedAt, AuditSelf, "effect", receipt.Step+": "+receipt.Summary)}
+	return tr, nil
+}
+
+// proveRestart waits for log streams of new execution environments.
+func (m *Machine) proveRestart(ctx context.Context, t *Target, run Run, result RestartResult, receipt *Receipt) error {
+	what := run.Plan.Restart.invoked()
+	if result.Version != "" && result.Version != result.Previous {
+		what += fmt.Sprintf(" (version %s instead of %s)", result.Version, result.Previous)
+	}
+	unproven := func(why string) {
+		receipt.Status, receipt.Finding = StatusWarn, FoundUnproven
+		receipt.Summary = what + " was renewed, unproven: " + why
+	}
+	if t.Streams == nil {
+		unproven("accepted, but without a log group nobody can see new execution environments")
+		return nil
+	}
+	for begin := m.clock.Now(); ; {
+		s, err := t.Streams.Streams(ctx, result.UpdatedAt)
+		late := m.clock.Now().Sub(begin) >= streamsWait
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err == nil && s.New > 0:
+			receipt.Summary = fmt.Sprintf("%s runs in new execution environments (%s)", what, plural(s.New, "new log stream", "new log streams"))
+			if s.Old > 0 {
+				receipt.Proof = append(receipt.Proof, plural(s.Old, "old log stream was", "old log streams were")+" still written to after the update: requests that were under way")
+			}
+			return nil
+		case err != nil && late:
+			unproven(fmt.Sprintf("accepted, but the log streams cannot be read: %v", err))
+			return nil
+		case late && s.Old > 0:
+			unproven("accepted, but old execution environments go on and no new one has logged")
+			receipt.Proof = append(receipt.Proof, "what to do: check that the gateway invokes "+run.Plan.Restart.invoked()+", then restart again")
+			return nil
+		case late:
+			unproven("accepted, but no new execution environment has logged yet")
+			receipt.Proof = append(receipt.Proof, "what to do: send a request through the gateway and check again; the first one starts a new environment")
+			return nil
+		}
+		if err := m.tell(ctx, run, "waits for the first log stream of a new execution environment"); err != nil {
+			return err
+		}
+		if err := m.clock.Wait(ctx, streamsEvery); err != nil {
+			return err
+		}
+	}
+}
+
+// notDone records a step that was refused without any write. The first step of
+// a run ends it; after others the run goes on, and ends as failed.
+func (m *Machine) notDone(t *Target, run Run, step Mitigation, begin time.Time, why string) Transition {
+	receipt := Receipt{Step: string(step), Status: StatusFail, Summary: "not done: " + why, Proof: []string{}, StartedAt: begin, EndedAt: m.clock.Now()}
+	if run.effectAt().IsZero() {
+		return m.fail(run, &receipt, "Not done: %s Nothing was touched.", sentence(why))
+	}
+	tr := m.onward(t, run, run.State, receipt, fmt.Sprintf("The step %s was not done: %s", step, sentence(why)))
+	return tr
+}
+
+// sentence ends a text with a full stop.
+func sentence(s string) string {
+	if n := len(s); n > 0 && (s[n-1] == '.' || s[n-1] == '!' || s[n-1] == '?') {
+		return s
+	}
+	return s + "."
+}
+
+// gateway empties the result cache of the gateway's authoriser. Repeating it is
+// harmless.
+func (m *Machine) gateway(ctx context.Context, t *Target, run Run) (Transition, error) {
+	begin := m.clock.Now()
+	if t.API == nil || run.Plan.Gateway == nil {
+		return m.notDone(t, run, FlushGateway, begin, "the gateway is no longer configured"), nil
+	}
+	if err := m.guard(ctx); err != nil {
+		return Transition{}, err
+	}
+	err := t.API.FlushResults(ctx)
+	if refusal := asRefusal(err); refusal != nil {
+		return m.notDone(t, run, FlushGateway, begin, refusal.Text), nil
+	}
+	if err != nil {
+		return Transition{}, fmt.Errorf("empty the %s: %w", run.Plan.Gateway.resource(), err)
+	}
+	g := run.Plan.Gateway
+	receipt := Receipt{Step: string(FlushGateway), Status: StatusOK, StartedAt: begin, EndedAt: m.clock.Now(), Proof: []string{
+		fmt.Sprintf("without it, results would have been repeated for up to %s", Duration(g.TTL))},
+		Summary: fmt.Sprintf("API Gateway accepted to empty the %s; the effect cannot be read back", g.resource())}
+	tr := m.onward(t, run, StateGateway, receipt, receipt.Summary+".")
+	tr.Audit = []AuditEntry{run.audit(receipt.EndedAt, AuditSelf, "effect", receipt.Step+": "+receipt.Summary)}
+	return tr, nil
+}
