@@ -9,6 +9,7 @@ import (
 // Announce posts a report that nobody asked for into the target's channel: the
 // rotation watcher saw a new key that the cache does not have.
 func (b *Bot) Announce(ctx context.Context, r runbook.Report) error {
+	b.homes.note(r)
 	t, err := b.Desk.Target(r.Target)
 	if err != nil {
 		return err

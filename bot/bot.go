@@ -35,6 +35,10 @@ type Settings struct {
 	// one that executes runs does, so that two replicas never post twice. Nil
 	// means it does.
 	Present func() bool
+	// Chart draws a series as a PNG; nil: no charts are posted.
+	Chart func(runbook.Series) ([]byte, error)
+	// Report writes the record of a run in Markdown; nil: there is none to ask for.
+	Report func(ctx context.Context, run runbook.Run) ([]byte, error)
 }
 
 // Bot is the Slack side of the program.
@@ -43,6 +47,7 @@ type Bot struct {
 	socket *Socket
 	send   *sender
 	places *places
+	homes  *homes
 	http   *http.Client // for response URLs
 }
 
@@ -61,7 +66,7 @@ func New(s Settings) (*Bot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Bot{Settings: s, socket: socket, send: newSender(s.API), places: newPlaces(s.API), http: &http.Client{Timeout: wayWithin}}, nil
+	return &Bot{Settings: s, socket: socket, send: newSender(s.API), places: newPlaces(s.API), homes: newHomes(), http: &http.Client{Timeout: wayWithin}}, nil
 }
 
 // Run connects and works until the context ends or an error comes that time
@@ -82,6 +87,7 @@ func (b *Bot) Run(ctx context.Context) error {
 		}
 	})
 	wg.Go(func() { b.present(showing) })
+	wg.Go(func() { b.keepHomes(ctx) })
 	err := b.socket.Run(ctx, b)
 	stop()
 	show()

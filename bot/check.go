@@ -45,6 +45,7 @@ func (b *Bot) checkPrivately(ctx context.Context, from place, target string, ask
 	if err != nil {
 		return err
 	}
+	b.homes.note(report)
 	m := reportMessage(report)
 	text := why.text
 	if why.invite {
@@ -83,6 +84,7 @@ func (b *Bot) checkInChannel(ctx context.Context, from place, target string, ste
 		b.finish(ctx, from, ts, checkNotice(target, "failed", refusalText(err)))
 		return err
 	}
+	b.homes.note(report)
 	b.finish(ctx, from, ts, reportMessage(report))
 	return b.evidence(ctx, from, ts, report)
 }
@@ -160,7 +162,20 @@ func (b *Bot) evidence(ctx context.Context, from place, ts string, report runboo
 			return err
 		}
 	}
+	b.chartOfCheck(ctx, from.channel, thread, report)
 	return nil
+}
+
+// chartOfCheck puts the picture of a report into its thread. Whoever waits for
+// the report has it already, so that a failure is only logged.
+func (b *Bot) chartOfCheck(ctx context.Context, channel, thread string, report runbook.Report) {
+	f, ok := b.chartFile(seriesOf(report), "jwks-check-"+report.StartedAt.UTC().Format("20060102-1504"))
+	if !ok {
+		return
+	}
+	if _, err := b.send.upload(ctx, channel, thread, f); err != nil {
+		b.Log.Warn("the chart of a check could not be posted", "target", report.Target, "error", err)
+	}
 }
 
 // liveMessage follows a check and keeps its message up to date meanwhile.

@@ -2,7 +2,6 @@ package bot
 
 import (
 	"context"
-	"fmt"
 	"regexp"
 	"time"
 
@@ -47,6 +46,9 @@ func (b *Bot) click(ctx context.Context, from place, call slack.InteractionCallb
 	case actionRequestFlush:
 		return b.openFlushModal(ctx, from, modalInput{Target: action.Value})
 	case actionCheckAgain:
+		if call.View.Type == slack.VTHomeTab {
+			return b.checkFromHome(ctx, from, action.Value)
+		}
 		return b.check(ctx, inThread(from, call), asked{target: action.Value, since: runbook.DefaultWindow})
 	case actionDetails:
 		return b.details(ctx, from, call, action.Value)
@@ -109,18 +111,6 @@ func (b *Bot) details(ctx context.Context, from place, call slack.InteractionCal
 	}
 	for _, m := range evidenceMessages(*report) {
 		b.privateMessage(ctx, from, m)
-	}
-	return nil
-}
-
-// event does the work of an event: the Home tab was opened.
-func (b *Bot) event(ctx context.Context, env Envelope) error {
-	e, err := decodeEvent(env)
-	if err != nil {
-		return fmt.Errorf("event: %w", err)
-	}
-	if e.Type == "app_home_opened" && e.Tab == "home" {
-		return b.publishHome(ctx, e.User)
 	}
 	return nil
 }

@@ -128,7 +128,10 @@ func (b *Bot) request(ctx context.Context, from place, req runbook.Request) erro
 	b.private(ctx, from, fmt.Sprintf("Reading the live keys and the cache of %s. The approval card comes into <#%s>.%s", code(t.Name), channel, note))
 	req.By, req.Via, req.Channel = from.user, runbook.ViaSlack, channel
 	run, err := await(ctx, func() (runbook.Run, error) {
-		run, _, err := b.Desk.Open(ctx, req, runbook.Silent{})
+		run, report, err := b.Desk.Open(ctx, req, runbook.Silent{})
+		if report.Target != "" && report.Diagnosis.Verdict.ID != "" {
+			b.homes.note(report)
+		}
 		return run, err
 	})
 	if err != nil {

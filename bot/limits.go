@@ -27,6 +27,8 @@ const (
 	limitPlaceholder  = 150
 	limitHint         = 2000
 	limitPrivate      = 3000 // private_metadata of a view
+	limitAlt          = 1000 // alt_txt of a file (docs.slack.dev/reference/methods/files.getUploadURLExternal)
+	limitHome         = 100  // blocks of a Home tab (docs.slack.dev/surfaces/app-home)
 )
 
 const (

@@ -29,6 +29,8 @@ func evidenceMessages(r runbook.Report) []message {
 	blocks = append(blocks, cachedBlocks(r.Evidence)...)
 	blocks = append(blocks, loggedBlocks(r.Evidence)...)
 	blocks = append(blocks, trafficBlocks(r.Evidence.Traffic)...)
+	blocks = append(blocks, gatewayBlocks(r.Evidence.Gateway)...)
+	blocks = append(blocks, functionBlocks(r.Evidence.Function)...)
 	if lines := unreadLines(r.Evidence.Unread); len(lines) > 0 {
 		blocks = append(blocks, titled("Not read", bullets(lines), maxRows, roomBlock))
 	}

@@ -161,11 +161,7 @@ func doLines(r runbook.Report) []string {
 	v := r.Diagnosis.Verdict
 	var out []string
 	for i, m := range v.Recommended {
-		line := fmt.Sprintf("%d. *%s.*", i+1, doText(m))
-		if m == runbook.FlushCache {
-			line += touchText(r.Evidence)
-		}
-		out = append(out, line)
+		out = append(out, fmt.Sprintf("%d. *%s.*", i+1, doText(m))+effectText(m, r.Evidence))
 	}
 	if v.ID == runbook.Healthy {
 		return []string{"✓ *Nothing about the cache.* A flush or a restart would change nothing."}
@@ -183,6 +179,19 @@ func doLines(r runbook.Report) []string {
 		out = append(out, "*What would change this:* "+prose(v.WouldChange, limitSentence)+".")
 	}
 	return out
+}
+
+// effectText says what a recommended mitigation would do to this target.
+func effectText(m runbook.Mitigation, e runbook.Evidence) string {
+	switch m {
+	case runbook.FlushCache:
+		return touchText(e)
+	case runbook.RestartAuthoriser:
+		return restartText(e.Function)
+	case runbook.FlushGateway:
+		return resultsText(e.Gateway)
+	}
+	return ""
 }
 
 // touchText says how much of the cache a flush would delete and spare.
@@ -259,20 +268,60 @@ func resultLines(steps []runbook.Result) []string {
 	return out
 }
 
-// reportButtons put the action that the verdict calls for first. Where a flush
-// would destroy the last good copy, or nothing is wrong, none is offered.
+// reportButtons put the actions that the verdict calls for first. Where a
+// flush would destroy the last good copy, or nothing is wrong, none is offered.
 func reportButtons(r runbook.Report) slack.Block {
 	v := r.Diagnosis.Verdict
 	value := clip(r.Target, limitButtonValue)
 	again := button(actionCheckAgain, value, "Check again", slack.StyleDefault)
 	details := button(actionDetails, value, "Details", slack.StyleDefault)
-	switch {
-	case v.Advises(runbook.FlushCache):
-		return slack.NewActionBlock("", button(actionRequestFlush, value, "Request flush", slack.StylePrimary), again, details)
-	case v.Forbids(), v.ID == runbook.Healthy, r.Evidence.Cached == nil:
+	if wanted := wantedButtons(r, value); len(wanted) > 0 {
+		return slack.NewActionBlock("", append(wanted, again, details)...)
+	}
+	if v.Forbids() || v.ID == runbook.Healthy || r.Evidence.Cached == nil {
 		return slack.NewActionBlock("", again, details)
 	}
 	return slack.NewActionBlock("", again, button(actionRequestFlush, value, "Request flush anyway"+ellipsis, slack.StyleDefault), details)
+}
+
+// wantedButtons are the requests that the verdict recommends. A restart beside
+// a flush is part of the same request: the form has it ticked. What is not
+// configured is not offered.
+func wantedButtons(r runbook.Report, target string) []slack.BlockElement {
+	v := r.Diagnosis.Verdict
+	var out []slack.BlockElement
+	add := func(action, label string) {
+		style := slack.StylePrimary
+		if len(out) > 0 {
+			style = slack.StyleDefault
+		}
+		out = append(out, button(action, target, label, style))
+	}
+	flush := v.Advises(runbook.FlushCache)
+	restart := v.Advises(runbook.RestartAuthoriser) && configured(r, runbook.StepAuthoriser)
+	gateway := v.Advises(runbook.FlushGateway) && configured(r, runbook.StepGateway)
+	switch {
+	case flush && restart:
+		add(actionRequestFlush, "Request flush and restart")
+	case flush:
+		add(actionRequestFlush, "Request flush")
+	case restart:
+		add(actionRequestRestart, "Request restart")
+	}
+	if gateway && !flush {
+		add(actionRequestGateway, "Request gateway flush")
+	}
+	return out
+}
+
+// configured says whether the target has what a step reads.
+func configured(r runbook.Report, step string) bool {
+	for _, s := range r.Steps {
+		if s.Step == step {
+			return s.Status != runbook.StatusSkipped
+		}
+	}
+	return false
 }
 
 func reportFooter(r runbook.Report) string {

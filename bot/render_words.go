@@ -30,6 +30,12 @@ var titles = map[runbook.VerdictID]string{
 	runbook.RemovedTooEarly:   "Key removed too early",
 	runbook.GatewayResults:    "Gateway caches old results",
 	runbook.ManagedAuthoriser: "Gateway validates by itself",
+	runbook.ColdCache:         "Cold cache",
+	runbook.LiveUnreachable:   "Key endpoint not reachable from here",
+	runbook.DuplicateKid:      "Duplicate kid",
+	runbook.WeakKey:           "Weak key",
+	runbook.SharedCache:       "Shared cache",
+	runbook.Reencoded:         "Same keys, written differently",
 	runbook.PrivatePublished:  "Private key published",
 	runbook.SymmetricInSet:    "Symmetric key published",
 	runbook.NoExpiryFinding:   "Entry never expires",
@@ -84,7 +90,7 @@ var severities = []struct {
 
 // adviceOf says in half a sentence whether a flush helps.
 func adviceOf(v runbook.Verdict) string {
-	flush, restart := v.Advises(runbook.FlushCache), v.Advises(runbook.RestartAuthoriser)
+	flush, restart, gateway := v.Advises(runbook.FlushCache), v.Advises(runbook.RestartAuthoriser), v.Advises(runbook.FlushGateway)
 	switch {
 	case v.Forbids():
 		return "do not flush"
@@ -94,6 +100,10 @@ func adviceOf(v runbook.Verdict) string {
 		return "a flush will help"
 	case restart:
 		return "restart the authoriser, a flush will not help"
+	case gateway:
+		return "flush the gateway's authoriser cache, a flush of the key cache will not help"
+	case v.ID == runbook.ManagedAuthoriser:
+		return "nothing can be flushed, it heals by itself"
 	case v.ID == runbook.Healthy:
 		return "nothing to do"
 	case v.ID == runbook.Inconclusive, v.ID == runbook.CacheUnreadable:
@@ -120,6 +130,7 @@ func dontText(m runbook.Mitigation) string {
 // elsewhere says what helps where no mitigation of ours does and the verdict's
 // sentence does not say it.
 var elsewhere = map[runbook.VerdictID]string{
-	runbook.LiveUnhealthy: "*Call the owner of the identity provider.* Whoever still signs in does so with the cached copy.",
-	runbook.LiveDisagrees: "*Wait a few minutes and check again.* A rotation may still be spreading over the provider's edges.",
+	runbook.LiveUnhealthy:     "*Call the owner of the identity provider.* Whoever still signs in does so with the cached copy.",
+	runbook.ManagedAuthoriser: "*Wait.* The gateway fetches the keys again by itself: within 2 h for an HTTP API, within 1 h for a REST API.",
+	runbook.LiveDisagrees:     "*Wait a few minutes and check again.* A rotation may still be spreading over the provider's edges.",
 }

@@ -2,9 +2,6 @@ package bot
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/slack-go/slack"
@@ -14,9 +11,6 @@ import (
 
 // callbackPick is the small modal in which a target is picked for a shortcut.
 const callbackPick = "pick_target"
-
-// limitHome is how many blocks a Home tab holds (docs.slack.dev/surfaces/app-home).
-const limitHome = 100
 
 const (
 	blockPick  = "target"
@@ -62,47 +56,4 @@ func (b *Bot) picked(ctx context.Context, from place, v slack.View) error {
 	}
 	target := v.State.Values[blockPick][actionPick].SelectedOption.Value
 	return b.check(ctx, from, asked{target: target, since: runbook.DefaultWindow})
-}
-
-// homeEvent is the part of an event that is read.
-type homeEvent struct {
-	Type string `json:"type"`
-	User string `json:"user"`
-	Tab  string `json:"tab"`
-}
-
-func decodeEvent(env Envelope) (homeEvent, error) {
-	var outer struct {
-		Event homeEvent `json:"event"`
-	}
-	if len(env.Payload) > maxPayload {
-		return homeEvent{}, fmt.Errorf("envelope %q: its payload of %d bytes is above the limit", env.ID, len(env.Payload))
-	}
-	err := json.Unmarshal(env.Payload, &outer)
-	return outer.Event, err
-}
-
-// publishHome shows targets, requests that wait, and the latest runs.
-func (b *Bot) publishHome(ctx context.Context, user string) error {
-	view := slack.HomeTabViewRequest{Type: slack.VTHomeTab}
-	names, err := b.visible(ctx, user)
-	var refusal *runbook.Refusal
-	switch {
-	case errors.As(err, &refusal):
-		view.Blocks.BlockSet = []slack.Block{section("jwksbot looks after signing keys in caches."), section(refusalText(refusal))}
-	case err != nil:
-		return err
-	default:
-		runs, err := b.newest(ctx, names)
-		if err != nil {
-			return err
-		}
-		view.Blocks.BlockSet = append(statusMessage(names, runs, b.Clock.Now()).Blocks, historyMessage(runs[:min(len(runs), maxRunsShown)]).Blocks...)
-	}
-	view.Blocks.BlockSet = view.Blocks.BlockSet[:min(len(view.Blocks.BlockSet), limitHome)]
-	_, err = b.API.PublishViewContext(ctx, slack.PublishViewContextRequest{UserID: user, View: view})
-	if err != nil {
-		return fmt.Errorf("views.publish: %w", err)
-	}
-	return nil
 }

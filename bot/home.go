@@ -1,0 +1,263 @@
+package bot
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"jwksbot/runbook"
+)
+
+// The Home tab is somebody's own view of all that they may see. It is published
+// when they open it, and kept up to date for a while after that, since Slack
+// says nothing when it is closed.
+const (
+	homeFor   = 30 * time.Minute // after it was opened
+	homeEvery = 10 * time.Second // between two rounds of updates
+	// homesKept bounds a round: views.publish takes about 100 calls a minute
+	// (docs.slack.dev, Tier 4), and modals share none of it.
+	homesKept = 12
+)
+
+// homes remembers who looks at the Home tab, and what is known of the targets.
+type homes struct {
+	mu       sync.Mutex
+	opened   map[string]time.Time      // user → when
+	shown    map[string]string         // user → what was published last
+	verdicts map[string]seenVerdict    // target → of its last check by this process
+	links    map[runbook.Post]string   // message → permalink
+	busy     map[string]map[string]int // user → target → checks under way
+}
+
+// seenVerdict is what a check said, and when.
+type seenVerdict struct {
+	runbook.Finding
+	At time.Time
+}
+
+func newHomes() *homes {
+	return &homes{opened: map[string]time.Time{}, shown: map[string]string{}, verdicts: map[string]seenVerdict{},
+		links: map[runbook.Post]string{}, busy: map[string]map[string]int{}}
+}
+
+// note remembers the verdict of a report for the Home tabs.
+func (h *homes) note(r runbook.Report) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if at := r.StartedAt; at.After(h.verdicts[r.Target].At) {
+		h.verdicts[r.Target] = seenVerdict{r.Diagnosis.Verdict.Finding, at}
+	}
+}
+
+// looks remembers that somebody has their Home tab before them. The one who
+// opened it longest ago makes room.
+func (h *homes) looks(user string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.opened[user] = time.Now()
+	for len(h.opened) > homesKept {
+		oldest := user
+		for u, at := range h.opened {
+			if at.Before(h.opened[oldest]) {
+				oldest = u
+			}
+		}
+		delete(h.opened, oldest)
+		delete(h.shown, oldest)
+	}
+}
+
+// looking lists who opened their Home tab not long ago.
+func (h *homes) looking() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var out []string
+	for u, at := range h.opened {
+		if time.Since(at) > homeFor {
+			delete(h.opened, u)
+			delete(h.shown, u)
+			continue
+		}
+		out = append(out, u)
+	}
+	return out
+}
+
+// checking counts the checks that somebody began from their Home tab.
+func (h *homes) checking(user, target string, n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.busy[user] == nil {
+		h.busy[user] = map[string]int{}
+	}
+	if h.busy[user][target] += n; h.busy[user][target] <= 0 {
+		delete(h.busy[user], target)
+	}
+	if len(h.busy[user]) == 0 {
+		delete(h.busy, user)
+	}
+}
+
+// homeEvent is the part of an event that is read.
+type homeEvent struct {
+	Type string `json:"type"`
+	User string `json:"user"`
+	Tab  string `json:"tab"`
+}
+
+func decodeEvent(env Envelope) (homeEvent, error) {
+	var outer struct {
+		Event homeEvent `json:"event"`
+	}
+	if len(env.Payload) > maxPayload {
+		return homeEvent{}, fmt.Errorf("envelope %q: its payload of %d bytes is above the limit", env.ID, len(env.Payload))
+	}
+	err := json.Unmarshal(env.Payload, &outer)
+	return outer.Event, err
+}
+
+// event does the work of an event: the Home tab was opened.
+func (b *Bot) event(ctx context.Context, env Envelope) error {
+	e, err := decodeEvent(env)
+	if err != nil {
+		return fmt.Errorf("event: %w", err)
+	}
+	if e.Type != "app_home_opened" || e.Tab != "home" {
+		return nil
+	}
+	b.homes.looks(e.User)
+	return b.publishHome(ctx, e.User, true)
+}
+
+// keepHomes publishes the Home tabs anew that people have open, when something
+// that they show has changed.
+func (b *Bot) keepHomes(ctx context.Context) {
+	woken, unsubscribe := b.Ledger.Subscribe()
+	defer unsubscribe()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-woken:
+		}
+		for _, user := range b.homes.looking() {
+			if err := b.publishHome(ctx, user, false); err != nil && ctx.Err() == nil {
+				b.Log.Debug("a Home tab is behind", "user", user, "error", err)
+			}
+		}
+		if (runbook.SystemClock{}).Wait(ctx, homeEvery) != nil {
+			return
+		}
+	}
+}
+
+// publishHome shows somebody what they may see: targets, requests that wait,
+// what is under way and the latest runs. Unless it is forced, a view that says
+// what is there already is not sent.
+func (b *Bot) publishHome(ctx context.Context, user string, forced bool) error {
+	in, err := b.homeOf(ctx, user)
+	if err != nil {
+		return err
+	}
+	view := slack.HomeTabViewRequest{Type: slack.VTHomeTab, Blocks: slack.Blocks{BlockSet: homeBlocks(in)}}
+	sig, err := json.Marshal(view)
+	if err != nil {
+		return fmt.Errorf("home of %q: %w", user, err)
+	}
+	b.homes.mu.Lock()
+	same := b.homes.shown[user] == string(sig)
+	b.homes.mu.Unlock()
+	if same && !forced {
+		return nil
+	}
+	if _, err = b.API.PublishViewContext(ctx, slack.PublishViewContextRequest{UserID: user, View: view}); err != nil {
+		return fmt.Errorf("views.publish: %w", err)
+	}
+	b.homes.mu.Lock()
+	defer b.homes.mu.Unlock()
+	if _, looks := b.homes.opened[user]; looks {
+		b.homes.shown[user] = string(sig)
+	}
+	return nil
+}
+
+// homeOf collects what a Home tab shows.
+func (b *Bot) homeOf(ctx context.Context, user string) (homeInput, error) {
+	in := homeInput{}
+	names, err := b.visible(ctx, user)
+	var refusal *runbook.Refusal
+	if errors.As(err, &refusal) {
+		in.Refused = refusalText(refusal)
+		return in, nil
+	}
+	if err != nil {
+		return in, err
+	}
+	runs, err := b.newest(ctx, names)
+	if err != nil {
+		return in, err
+	}
+	for _, r := range runs {
+		in.Runs = append(in.Runs, linkedRun{r, ""})
+	}
+	for i := range in.Runs[:min(len(in.Runs), homeRuns)] {
+		in.Runs[i].Link = b.permalink(ctx, in.Runs[i].Post)
+	}
+	b.homes.mu.Lock()
+	defer b.homes.mu.Unlock()
+	for _, name := range names {
+		in.Targets = append(in.Targets, homeTarget{name, b.homes.verdicts[name], b.homes.busy[user][name] > 0})
+	}
+	return in, nil
+}
+
+// permalink is the link of a message, "" if Slack does not give one now.
+func (b *Bot) permalink(ctx context.Context, post runbook.Post) string {
+	at := runbook.Post{Channel: post.Channel, TS: post.TS}
+	if at.TS == "" {
+		return ""
+	}
+	b.homes.mu.Lock()
+	link := b.homes.links[at]
+	b.homes.mu.Unlock()
+	if link != "" {
+		return link
+	}
+	link, err := b.API.GetPermalinkContext(ctx, &slack.PermalinkParameters{Channel: at.Channel, Ts: at.TS})
+	if err != nil {
+		return ""
+	}
+	b.homes.mu.Lock()
+	defer b.homes.mu.Unlock()
+	if len(b.homes.links) > 500 {
+		clear(b.homes.links)
+	}
+	b.homes.links[at] = link
+	return link
+}
+
+// checkFromHome checks a target for somebody alone: a Home tab has no channel
+// to answer in. The report comes into the Messages tab.
+func (b *Bot) checkFromHome(ctx context.Context, from place, target string) error {
+	t, err := b.Desk.View(ctx, target, from.user)
+	if err != nil {
+		return err
+	}
+	show := func() {
+		if err := b.publishHome(ctx, from.user, false); err != nil {
+			b.Log.Debug("a Home tab is behind", "user", from.user, "error", err)
+		}
+	}
+	b.homes.checking(from.user, t.Name, 1)
+	show()
+	err = b.checkPrivately(ctx, from, t.Name, runbook.Ask{Window: runbook.DefaultWindow},
+		&notHere{fmt.Sprintf("Asked for on the Home tab, so only you see this. `%s %s` in the incident channel shows it to all.", commandCheck, quoted(t.Name, limitName)), false})
+	b.homes.checking(from.user, t.Name, -1)
+	show()
+	return err
+}

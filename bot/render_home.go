@@ -1,0 +1,139 @@
+package bot
+
+import (
+	"fmt"
+
+	"github.com/slack-go/slack"
+
+	"jwksbot/runbook"
+)
+
+// How much a Home tab lists. A target takes three blocks, a run one.
+const (
+	homeTargets = 20
+	homeRuns    = 12
+)
+
+// homeInput is what a Home tab is made from.
+type homeInput struct {
+	Targets []homeTarget
+	Runs    []linkedRun // newest first
+	Refused string      // why this person sees nothing; finished markup
+}
+
+type homeTarget struct {
+	Name    string
+	Verdict seenVerdict // zero: not checked since this process began
+	Busy    bool        // a check that this person asked for is under way
+}
+
+type linkedRun struct {
+	runbook.Run
+	Link string // of its message; "" when there is none
+}
+
+// homeBlocks show what waits first, then the targets, then what was.
+func homeBlocks(in homeInput) []slack.Block {
+	blocks := []slack.Block{header("jwksbot · signing keys in caches")}
+	if in.Refused != "" {
+		return append(blocks, section("jwksbot looks after signing keys in caches."), section(in.Refused))
+	}
+	var waiting, working, ended []linkedRun
+	for _, r := range in.Runs {
+		switch {
+		case r.State == runbook.StatePending:
+			waiting = append(waiting, r)
+		case r.State.Ended():
+			ended = append(ended, r)
+		default:
+			working = append(working, r)
+		}
+	}
+	blocks = append(blocks, homeRunBlocks("Waits for approval", waiting)...)
+	blocks = append(blocks, homeRunBlocks("Under way", working)...)
+	blocks = append(blocks, section("*Targets*"))
+	for i, t := range in.Targets {
+		if i == homeTargets {
+			blocks = append(blocks, contextLine(moreLine(len(in.Targets)-i)+" targets; the commands reach them all"))
+			break
+		}
+		blocks = append(blocks, homeTargetBlocks(t, in.Runs)...)
+	}
+	blocks = append(blocks, homeRunBlocks("Recent runs", ended)...)
+	if len(ended) == 0 {
+		blocks = append(blocks, section("*Recent runs*\nNone yet."))
+	}
+	return append(blocks, slack.NewDividerBlock(), section(homeStart))
+}
+
+const homeStart = "*How to start*\n" +
+	"• `/jwks-check` in the incident channel says what is wrong with the keys, with proof, and whether a flush would help. It only reads.\n" +
+	"• `/jwks-flush` asks for a flush, a restart of the authoriser or a flush of the gateway's cache. Somebody else approves exactly what will be touched.\n" +
+	"• *Run JWKS check here* in the menu of a message answers in its thread.\n" +
+	"• `help` after a command tells more."
+
+// homeTargetBlocks are one target: what the last check said, and what may be
+// asked for.
+func homeTargetBlocks(t homeTarget, runs []linkedRun) []slack.Block {
+	value := clip(t.Name, limitButtonValue)
+	return []slack.Block{
+		section(homeTargetText(t, runs)),
+		slack.NewActionBlock("home_"+clip(t.Name, limitName),
+			button(actionCheckAgain, value, "Check now", slack.StyleDefault),
+			button(actionRequestFlush, value, "Request a mitigation"+ellipsis, slack.StyleDefault)),
+	}
+}
+
+func homeTargetText(t homeTarget, runs []linkedRun) string {
+	name := "*" + quoted(t.Name, limitName) + "*"
+	if t.Busy {
+		return name + " ⏳ checking" + ellipsis + " the report comes into the *Messages* tab"
+	}
+	if !t.Verdict.At.IsZero() {
+		return fmt.Sprintf("%s %s *%s* · checked at %s\n%s", name, shapeOf(t.Verdict.Finding), quoted(titleOf(t.Verdict.ID), limitName),
+			atDay(t.Verdict.At), prose(t.Verdict.Summary, limitSentence/2))
+	}
+	for _, r := range runs {
+		if r.Target == t.Name {
+			return fmt.Sprintf("%s – not checked since jwksbot started; at %s it was %s", name, atDay(r.CreatedAt), phraseOf(r.Plan.Verdict))
+		}
+	}
+	return name + " – not checked since jwksbot started"
+}
+
+// homeRunBlocks list runs, each with the way to its message; nil for none.
+func homeRunBlocks(title string, runs []linkedRun) []slack.Block {
+	if len(runs) == 0 {
+		return nil
+	}
+	blocks := []slack.Block{section("*" + title + "*")}
+	for i, r := range runs {
+		if i == homeRuns {
+			return append(blocks, contextLine(moreLine(len(runs)-i)+" runs"))
+		}
+		blocks = append(blocks, section(homeRunText(r)))
+	}
+	return blocks
+}
+
+func homeRunText(r linkedRun) string {
+	s := fmt.Sprintf("*%s* %s · %s by %s", quoted(r.Target, limitName), stateText(r.State), code(r.Ticket), quoted(r.Requester.Label(), limitName))
+	if r.State == runbook.StatePending {
+		s += fmt.Sprintf(" · %d of %d, decide until %s", len(r.Approvals()), r.Required, atTime(r.ExpiresAt))
+	}
+	s += "\n" + atDay(r.CreatedAt)
+	if r.Outcome != "" {
+		s += " · " + prose(r.Outcome, limitSentence/3)
+	}
+	if r.Link != "" {
+		s += " · <" + r.Link + "|" + homeLinkText(r.State) + ">"
+	}
+	return s
+}
+
+func homeLinkText(s runbook.State) string {
+	if s == runbook.StatePending {
+		return "open the card to decide"
+	}
+	return "open its message"
+}

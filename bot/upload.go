@@ -1,0 +1,94 @@
+package bot
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"jwksbot/runbook"
+)
+
+// file is something that is uploaded into a thread.
+type file struct {
+	Name    string // of the file
+	Title   string // shown above it
+	Alt     string // what a picture shows, for screen readers
+	Comment string // finished markup, shown with it
+	Content []byte
+}
+
+// methodUpload stands for the three calls of an upload: they share one hold.
+const methodUpload = "files.completeUploadExternal"
+
+// uploadWithin bounds the three calls of one upload.
+const uploadWithin = 20 * time.Second
+
+// upload puts a file into a thread and returns its id: an address is asked for,
+// the bytes go there, and the file is shared (docs.slack.dev "Working with
+// files"). It is not repeated, since nobody depends on a picture.
+func (s *sender) upload(ctx context.Context, channel, thread string, f file) (id string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, uploadWithin)
+	defer cancel()
+	err = s.attempt(methodUpload, func() error {
+		done, err := s.api.UploadFileContext(ctx, slack.UploadFileParameters{
+			Filename: f.Name, Title: clip(f.Title, limitName), AltTxt: clip(f.Alt, limitAlt), InitialComment: f.Comment,
+			Reader: bytes.NewReader(f.Content), FileSize: len(f.Content), Channel: channel, ThreadTimestamp: thread,
+		})
+		if err != nil {
+			return withoutURL(err)
+		}
+		id = done.ID
+		return nil
+	})
+	if err != nil {
+		return "", fmt.Errorf("upload %q: %w", f.Name, scoped("files", err))
+	}
+	return id, nil
+}
+
+// chartFile draws a series; ok is false when there is nothing to draw, or it
+// cannot be drawn.
+func (b *Bot) chartFile(s runbook.Series, name string) (f file, ok bool) {
+	if b.Chart == nil || !drawable(s) {
+		return f, false
+	}
+	png, err := b.Chart(s)
+	if err != nil || len(png) == 0 {
+		b.Log.Warn("a chart could not be drawn", "title", s.Title, "error", err)
+		return f, false
+	}
+	return file{Name: name + ".png", Title: s.Title, Alt: altText(s), Content: png}, true
+}
+
+// drawable says that a series has enough points for a line.
+func drawable(s runbook.Series) bool { return len(s.Failures) > 1 || len(s.Traffic) > 1 }
+
+// altText says in words what a chart shows.
+func altText(s runbook.Series) string {
+	text := "Chart of " + s.Title + ", " + s.Since.UTC().Format("15:04") + " to " + s.Until.UTC().Format("15:04 MST")
+	if first, last, ok := ends(s.Failures); ok {
+		text += "; share of failures " + percent(first) + " at the beginning, " + percent(last) + " at the end"
+	}
+	for _, m := range s.Marks {
+		text += "; " + m.Label + " at " + m.At.UTC().Format("15:04")
+	}
+	return plain(text, limitAlt)
+}
+
+// ends are the shares of the first and the last minute that had requests.
+func ends(points []runbook.RatioPoint) (first, last float64, ok bool) {
+	for _, p := range points {
+		r, has := p.Ratio()
+		if !has {
+			continue
+		}
+		if !ok {
+			first = r
+		}
+		last, ok = r, true
+	}
+	return first, last, ok
+}
