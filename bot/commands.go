@@ -37,6 +37,8 @@ func (b *Bot) command(ctx context.Context, from place, cmd slack.SlashCommand) e
 	switch {
 	case a.verb == "status" || a.verb == "history":
 		return b.listRuns(ctx, from, a)
+	case a.verb == "report":
+		return b.record(ctx, from, a)
 	case cmd.Command == commandCheck:
 		return b.check(ctx, from, a)
 	case a.ticket == "":
@@ -47,18 +49,9 @@ func (b *Bot) command(ctx context.Context, from place, cmd slack.SlashCommand) e
 
 // listRuns shows runs privately: what is open for status, all for history.
 func (b *Bot) listRuns(ctx context.Context, from place, a asked) error {
-	var targets []string
-	if a.target != "" {
-		t, err := b.Desk.View(ctx, a.target, from.user)
-		if err != nil {
-			return err
-		}
-		targets = []string{t.Name}
-	} else {
-		var err error
-		if targets, err = b.visible(ctx, from.user); err != nil {
-			return err
-		}
+	targets, err := b.asked(ctx, from, a.target)
+	if err != nil {
+		return err
 	}
 	runs, err := b.newest(ctx, targets)
 	if err != nil {
@@ -70,6 +63,18 @@ func (b *Bot) listRuns(ctx context.Context, from place, a asked) error {
 	}
 	b.privateMessage(ctx, from, historyMessage(runs[:min(len(runs), maxRunsShown)]))
 	return nil
+}
+
+// asked is the target that was named, or all that the person may see.
+func (b *Bot) asked(ctx context.Context, from place, target string) ([]string, error) {
+	if target == "" {
+		return b.visible(ctx, from.user)
+	}
+	t, err := b.Desk.View(ctx, target, from.user)
+	if err != nil {
+		return nil, err
+	}
+	return []string{t.Name}, nil
 }
 
 // visible lists the targets that somebody may see; for somebody who may see

@@ -16,8 +16,8 @@ const (
 
 // asked is a command line, understood.
 type asked struct {
-	verb   string // "" does the command's own work; "help", "status", "history"
-	target string
+	verb   string // "" does the command's own work; else one of verbs
+	target string // after "report" it may be a run
 	since  time.Duration
 	kid    string
 
@@ -31,7 +31,7 @@ const (
 	minSince = time.Minute
 )
 
-var verbs = map[string]bool{"help": true, "status": true, "history": true}
+var verbs = map[string]bool{"help": true, "status": true, "history": true, "report": true}
 
 // unescaper takes back what Slack does to & < > in the text of a command. They
 // are escaped again wherever they are shown.
@@ -61,7 +61,7 @@ func parseLine(command, text string, targets []string) (asked, error) {
 			a.target, words = words[0], words[1:]
 		}
 		if len(words) > 0 {
-			return a, usage("`%s %s` takes a target at most. Try `%s help`.", command, a.verb, command)
+			return a, usage("`%s %s` takes %s at most. Try `%s help`.", command, a.verb, taken(a.verb), command)
 		}
 		return a, nil
 	}
@@ -69,6 +69,13 @@ func parseLine(command, text string, targets []string) (asked, error) {
 		return parseFlushLine(a, words, targets)
 	}
 	return parseCheckLine(a, words)
+}
+
+func taken(verb string) string {
+	if verb == "report" {
+		return "a run or a target"
+	}
+	return "a target"
 }
 
 func parseCheckLine(a asked, words []string) (asked, error) {

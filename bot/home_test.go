@@ -1,0 +1,148 @@
+package bot
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"jwksbot/bot/slacksim"
+	"jwksbot/runbook"
+)
+
+func homeText(v slacksim.View) string {
+	b, err := json.Marshal(v.Blocks)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+// home waits until somebody's Home tab says some words.
+func (f *flow) home(user, words string) (found slacksim.View) {
+	f.t.Helper()
+	f.wait("a Home tab with "+words, func(s *slacksim.Sim) bool {
+		v, ok := s.Home(user)
+		found = v
+		return ok && strings.Contains(homeText(v), words)
+	})
+	return found
+}
+
+func (f *flow) opensHome(user string) {
+	f.t.Helper()
+	if d := f.sim.OpenHome(user); d.Err != nil {
+		f.t.Fatal(d.Err)
+	}
+}
+
+// The Home tab shows what waits, with the way to its card, and follows it.
+func TestHomeFollowsARun(t *testing.T) {
+	t.Parallel()
+	f := newFlow(t, flowOptions{})
+	f.opensHome(samID)
+	f.home(samID, "not checked since jwksbot started")
+	card := f.asks()
+	link := "p" + strings.ReplaceAll(card.TS, ".", "") + "|open the card to decide"
+	f.home(samID, link)
+	f.home(samID, "*Stale cache*") // the checks of the request
+	f.clicks(samID, card, actionApprove)
+	f.home(samID, "✅ done")
+}
+
+// A Home tab has no channel: a check from there is answered in its other tab.
+func TestCheckFromHome(t *testing.T) {
+	t.Parallel()
+	f := newFlow(t, flowOptions{})
+	f.opensHome(robinID)
+	v := f.home(robinID, "Check now")
+	if d := f.sim.ClickView(robinID, v.ID, actionCheckAgain); d.Err != nil {
+		t.Fatal(d.Err)
+	}
+	f.shows(f.sim.Direct(robinID), "What to do")
+	f.home(robinID, "*Stale cache*")
+	if n := len(f.sim.Messages(bridge)); n != 0 {
+		t.Errorf("%d messages in the channel of the target", n)
+	}
+	v, _ = f.sim.Home(robinID)
+	if d := f.sim.ClickView(robinID, v.ID, actionRequestFlush); d.Err != nil {
+		t.Fatal(d.Err)
+	}
+	f.wait("the form", func(s *slacksim.Sim) bool { _, ok := s.View(robinID); return ok })
+}
+
+func TestHomeOfWhoMaySeeNothing(t *testing.T) {
+	t.Parallel()
+	f := newFlow(t, flowOptions{viewers: []string{"S0ONCALL"}})
+	f.asks()
+	f.opensHome(alexID)
+	if got := homeText(f.home(alexID, "S0ONCALL")); strings.Contains(got, "INC-") {
+		t.Errorf("somebody who may see nothing is shown %s", got)
+	}
+}
+
+// Whoever does not look any more is not published to, and a round stays below
+// what Slack takes in a minute.
+func TestOnlyOpenHomesAreKept(t *testing.T) {
+	h := newHomes()
+	for i := range 3 * homesKept {
+		h.looks(fmt.Sprintf("U%02d", i))
+	}
+	got := h.looking()
+	slices.Sort(got)
+	if len(got) != homesKept || got[len(got)-1] != fmt.Sprintf("U%02d", 3*homesKept-1) {
+		t.Errorf("kept are %v", got)
+	}
+	if perMinute := homesKept * int(time.Minute/homeEvery); perMinute > 100 {
+		t.Errorf("%d calls a minute", perMinute)
+	}
+	for u := range h.opened {
+		h.opened[u] = time.Now().Add(-homeFor - time.Second)
+	}
+	if got := h.looking(); len(got) != 0 {
+		t.Errorf("kept after %s: %v", homeFor, got)
+	}
+}
+
+func TestHomeBlocks(t *testing.T) {
+	in := homeInput{Targets: []homeTarget{
+		{"production", seenVerdict{runbook.Diagnose(staleEvidence()).Verdict.Finding, noon}, false},
+		{"staging", seenVerdict{}, false}, {"sandbox", seenVerdict{}, true},
+	}}
+	for i, s := range []runbook.State{runbook.StatePending, runbook.StateFlush, runbook.StateDone, runbook.StateDenied} {
+		r := inState(s)
+		if i == 3 {
+			r.Target = "staging"
+		}
+		in.Runs = append(in.Runs, linkedRun{r, "https://northwind.slack.com/archives/C0BRIDGE/p1771038000000100"})
+	}
+	golden(t, "home.json", asJSON(t, homeBlocks(in)))
+	for _, many := range []homeInput{in, crowdedHome()} {
+		blocks := homeBlocks(many)
+		if len(blocks) > limitHome {
+			t.Errorf("%d blocks", len(blocks))
+		}
+		c := &limitChecker{t: t}
+		var raw []any
+		if err := json.Unmarshal(asJSON(t, blocks), &raw); err != nil {
+			t.Fatal(err)
+		}
+		for i, b := range raw {
+			c.block(fmt.Sprintf("blocks[%d]", i), b.(map[string]any))
+		}
+	}
+}
+
+// crowdedHome has more of everything than fits.
+func crowdedHome() (in homeInput) {
+	states := runbook.States()
+	for i := range 200 {
+		in.Targets = append(in.Targets, homeTarget{nasty(i), seenVerdict{runbook.Finding{ID: runbook.VerdictID(nasty(i)), Summary: nasty(i)}, noon}, false})
+		r := inState(states[i%len(states)])
+		r.Target, r.Outcome, r.Ticket = nasty(i), nasty(i), nasty(i)
+		in.Runs = append(in.Runs, linkedRun{r, "https://northwind.slack.com/archives/C0BRIDGE/p1771038000000100"})
+	}
+	return in
+}

@@ -1,0 +1,89 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"jwksbot/runbook"
+)
+
+// record posts the record of a run, for the review afterwards, as a file into
+// the run's thread, with the chart of its watch, and tells the person where.
+func (b *Bot) record(ctx context.Context, from place, a asked) error {
+	if b.Report == nil {
+		return &runbook.Refusal{Code: "no_record", Text: "This jwksbot writes no records. On a terminal, `jwksbot report` does."}
+	}
+	run, err := b.runAskedFor(ctx, from, a)
+	if err != nil {
+		return err
+	}
+	text, err := b.Report(ctx, run)
+	if err != nil {
+		return fmt.Errorf("record of run %s: %w", run.ID, err)
+	}
+	terminal := "On a terminal, " + code("jwksbot report "+run.ID) + " prints it."
+	if run.Post.TS == "" {
+		b.private(ctx, from, fmt.Sprintf("Run %s has no message here, so its record has no thread to go to. %s", code(run.ID), terminal))
+		return nil
+	}
+	files := []file{{Name: "jwksbot-" + run.ID + ".md", Title: "Record of run " + run.ID + ", " + run.Ticket,
+		Comment: fmt.Sprintf("The record of run %s (%s), asked for by <@%s>. It is Markdown, ready to be pasted into the review.", code(run.ID), code(run.Ticket), from.user), Content: text}}
+	if chart, ok := b.chartFile(runbook.Series{}, "jwksbot-"+run.ID); ok {
+		files = append(files, chart)
+	}
+	for _, f := range files {
+		if _, err := b.send.upload(ctx, run.Post.Channel, run.Post.TS, f); err != nil {
+			b.Log.Warn("the record of a run could not be posted", "run", run.ID, "file", f.Name, "error", err)
+			b.private(ctx, from, fmt.Sprintf("Slack did not take the record of run %s (%s). %s", code(run.ID), quoted(uploadProblem(err), limitSentence), terminal))
+			return nil
+		}
+	}
+	where := fmt.Sprintf("in the thread of its message in <#%s>", run.Post.Channel)
+	if link := b.permalink(ctx, run.Post); link != "" {
+		where = fmt.Sprintf("<%s|in the thread of its message>", link)
+	}
+	b.private(ctx, from, fmt.Sprintf("The record of run %s is %s. %s", code(run.ID), where, terminal))
+	return nil
+}
+
+// uploadProblem says what an upload failed of, for somebody who can act on it.
+func uploadProblem(err error) string {
+	switch slackCode(err) {
+	case "":
+		return "no connection, or it took too long"
+	case "missing_scope":
+		return "the app lacks the scope files:write; add it and install the app again"
+	case "not_in_channel", "channel_not_found":
+		return "jwksbot is no member of the channel any more"
+	}
+	return slackCode(err)
+}
+
+// runAskedFor finds the run that a line names: by its id, by its target, or the
+// newest of all that the person may see.
+func (b *Bot) runAskedFor(ctx context.Context, from place, a asked) (runbook.Run, error) {
+	if opaqueID.MatchString(a.target) {
+		run, err := b.Ledger.Run(ctx, a.target)
+		if errors.Is(err, runbook.ErrUnknownRun) {
+			return run, &runbook.Refusal{Code: runbook.RefusedUnknownRun, Text: fmt.Sprintf("There is no run %s. `%s history` lists the last ones.", a.target, commandCheck)}
+		}
+		if err != nil {
+			return run, err
+		}
+		_, err = b.Desk.View(ctx, run.Target, from.user)
+		return run, err
+	}
+	targets, err := b.asked(ctx, from, a.target)
+	if err != nil {
+		return runbook.Run{}, err
+	}
+	runs, err := b.newest(ctx, targets)
+	if err != nil {
+		return runbook.Run{}, err
+	}
+	if len(runs) == 0 {
+		return runbook.Run{}, &runbook.Refusal{Code: runbook.RefusedUnknownRun, Text: "There is no run yet, so there is no record of one."}
+	}
+	return runs[0], nil
+}
