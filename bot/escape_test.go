@@ -12,7 +12,7 @@ import (
 
 // ours are the only control sequences that rendering writes by itself: ids of
 // the fixtures, and dates.
-var ours = regexp.MustCompile(`<@U0ONCALL>|<@U0LEAD>|<@U012AB3CD>|<!subteam\^S0LEADS>|<!date\^-?\d+\^[{}a-z_ ]+\|[^<>|]*>`)
+var ours = regexp.MustCompile(`<@U0ONCALL>|<@U0LEAD>|<@U012AB3CD>|<!subteam\^S0LEADS>|<!date\^-?\d+\^[{}a-z_ ]+\|[^<>|]*>|<https://northwind\.slack\.com/archives/[A-Z0-9]+/p[0-9]+\|[a-z ]+>`)
 
 // noStrayMentions fails on a bracket that rendering did not write: with one, a
 // name in a cache could mention a channel.

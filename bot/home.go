@@ -18,14 +18,18 @@ import (
 // says nothing when it is closed.
 const (
 	homeFor   = 30 * time.Minute // after it was opened
-	homeEvery = 10 * time.Second // between two rounds of updates
-	// homesKept bounds a round: views.publish takes about 100 calls a minute
-	// (docs.slack.dev, Tier 4), and modals share none of it.
-	homesKept = 12
+	homesKept = 50
+	// homeEvery is the least time between two rounds of updates, and homePace
+	// what each call adds to it: views.publish takes about 100 calls a minute
+	// (docs.slack.dev, Tier 4).
+	homeEvery = 2 * time.Second
+	homePace  = 700 * time.Millisecond
 )
 
 // homes remembers who looks at the Home tab, and what is known of the targets.
 type homes struct {
+	changed chan struct{} // a message of a run was posted or updated
+
 	mu       sync.Mutex
 	opened   map[string]time.Time      // user → when
 	shown    map[string]string         // user → what was published last
@@ -41,8 +45,16 @@ type seenVerdict struct {
 }
 
 func newHomes() *homes {
-	return &homes{opened: map[string]time.Time{}, shown: map[string]string{}, verdicts: map[string]seenVerdict{},
+	return &homes{changed: make(chan struct{}, 1), opened: map[string]time.Time{}, shown: map[string]string{}, verdicts: map[string]seenVerdict{},
 		links: map[runbook.Post]string{}, busy: map[string]map[string]int{}}
+}
+
+// touch says that a run looks otherwise than before.
+func (h *homes) touch() {
+	select {
+	case h.changed <- struct{}{}:
+	default:
+	}
 }
 
 // note remembers the verdict of a report for the Home tabs.
@@ -144,13 +156,15 @@ func (b *Bot) keepHomes(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-woken:
+		case <-b.homes.changed:
 		}
-		for _, user := range b.homes.looking() {
+		looking := b.homes.looking()
+		for _, user := range looking {
 			if err := b.publishHome(ctx, user, false); err != nil && ctx.Err() == nil {
 				b.Log.Debug("a Home tab is behind", "user", user, "error", err)
 			}
 		}
-		if (runbook.SystemClock{}).Wait(ctx, homeEvery) != nil {
+		if (runbook.SystemClock{}).Wait(ctx, homeEvery+time.Duration(len(looking))*homePace) != nil {
 			return
 		}
 	}

@@ -77,6 +77,7 @@ func (c *limitChecker) block(at string, b map[string]any) {
 		for _, f := range fields {
 			c.text(at+".fields", f, 2000)
 		}
+	case "divider":
 	case "context":
 		elements := b["elements"].([]any)
 		c.count(at+".elements", len(elements), 10)

@@ -104,6 +104,7 @@ func (p *presenter) guarded(ctx context.Context, run runbook.Run) {
 		delete(p.slow, run.ID)
 		p.seen[run.ID] = run.State
 		p.next[run.ID] = time.Now().Add(updateEvery)
+		p.bot.homes.touch()
 		return
 	}
 	if ctx.Err() != nil {

@@ -121,7 +121,7 @@ func homeRunText(r linkedRun) string {
 	if r.State == runbook.StatePending {
 		s += fmt.Sprintf(" · %d of %d, decide until %s", len(r.Approvals()), r.Required, atTime(r.ExpiresAt))
 	}
-	s += "\n" + atDay(r.CreatedAt)
+	s += "\n" + atDay(r.CreatedAt) + " · run " + code(r.ID)
 	if r.Outcome != "" {
 		s += " · " + prose(r.Outcome, limitSentence/3)
 	}
