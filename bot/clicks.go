@@ -34,17 +34,24 @@ func (b *Bot) click(ctx context.Context, from place, call slack.InteractionCallb
 		return nil
 	}
 	action := call.ActionCallback.BlockActions[0]
-	switch action.ActionID {
-	case actionApprove, actionDeny, actionWithdraw, actionDenyReason, actionRequestAgain:
+	if onRun(action.ActionID) {
 		if !opaqueID.MatchString(action.Value) {
 			return &runbook.Refusal{Code: runbook.RefusedUnknownRun, Text: "This button belongs to no run that jwksbot knows. Start again with `/jwks-flush`."}
 		}
 		if err := b.adoptCopy(ctx, call, action.Value); err != nil {
 			return err
 		}
-		return b.clickOnRun(ctx, from, action.ActionID, action.Value)
+		return b.clickOnRun(ctx, from, call, action.ActionID, action.Value)
+	}
+	switch action.ActionID {
 	case actionRequestFlush:
-		return b.openFlushModal(ctx, from, modalInput{Target: action.Value})
+		return b.openFlushModal(ctx, from, runbook.Request{Target: action.Value}, adviceBeside)
+	case actionRequest:
+		return b.openFlushModal(ctx, from, runbook.Request{Target: action.Value}, adviceAll)
+	case actionRequestRestart:
+		return b.openFlushModal(ctx, from, runbook.Request{Target: action.Value, NoFlush: true, Restart: true}, adviceNone)
+	case actionRequestGateway:
+		return b.openFlushModal(ctx, from, runbook.Request{Target: action.Value, NoFlush: true, Gateway: true}, adviceNone)
 	case actionCheckAgain:
 		if call.View.Type == slack.VTHomeTab {
 			return b.checkFromHome(ctx, from, action.Value)
@@ -72,16 +79,33 @@ func inThread(from place, call slack.InteractionCallback) place {
 
 var kindOfAction = map[string]runbook.DecisionKind{actionApprove: runbook.DecideApprove, actionDeny: runbook.DecideDeny, actionWithdraw: runbook.DecideWithdraw}
 
-func (b *Bot) clickOnRun(ctx context.Context, from place, action, id string) error {
+// onRun says that a button is about a run: its value is the run's id.
+func onRun(action string) bool {
+	switch action {
+	case actionApprove, actionDeny, actionWithdraw, actionDenyReason, actionRequestAgain, actionStopWatch, actionGotIt:
+		return true
+	}
+	_, next := nextOfAction(action)
+	return next
+}
+
+func (b *Bot) clickOnRun(ctx context.Context, from place, call slack.InteractionCallback, action, id string) error {
 	switch action {
 	case actionDenyReason:
 		return b.openView(ctx, from, denyModal(id))
+	case actionStopWatch:
+		return b.openView(ctx, from, stopModal(id))
+	case actionGotIt:
+		return b.gotIt(ctx, from, call, id)
 	case actionRequestAgain:
+		action = actionOfNext[runbook.NextRetry]
+	}
+	if kind, ok := nextOfAction(action); ok {
 		run, err := b.Ledger.Run(ctx, id)
 		if err != nil {
 			return err
 		}
-		return b.openFlushModal(ctx, from, modalInput{Target: run.Target, Ticket: run.Ticket, Reason: run.Reason})
+		return b.openNext(ctx, from, run, kind)
 	}
 	return b.decide(ctx, from, runbook.Click{Run: id, By: from.user, Kind: kindOfAction[action], Via: runbook.ViaSlack})
 }

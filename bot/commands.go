@@ -42,9 +42,13 @@ func (b *Bot) command(ctx context.Context, from place, cmd slack.SlashCommand) e
 	case cmd.Command == commandCheck:
 		return b.check(ctx, from, a)
 	case a.ticket == "":
-		return b.openFlushModal(ctx, from, modalInput{Target: a.target})
+		follow := adviceAll
+		if a.restart || a.gateway || a.noFlush || a.direct {
+			follow = adviceNone
+		}
+		return b.openFlushModal(ctx, from, a.request(), follow)
 	}
-	return b.request(ctx, from, runbook.Request{Target: a.target, Ticket: a.ticket, Reason: a.reason})
+	return b.request(ctx, from, a.request())
 }
 
 // listRuns shows runs privately: what is open for status, all for history.
@@ -130,7 +134,11 @@ func (b *Bot) request(ctx context.Context, from place, req runbook.Request) erro
 	if err != nil {
 		return err
 	}
-	b.private(ctx, from, fmt.Sprintf("Reading the live keys and the cache of %s. The approval card comes into <#%s>.%s", code(t.Name), channel, note))
+	comes := "The approval card comes into"
+	if req.BreakGlass != "" {
+		comes = "Nobody is asked: it starts at once, and the approvers are called afterwards. Its message comes into"
+	}
+	b.private(ctx, from, fmt.Sprintf("Reading the live keys and the cache of %s. %s <#%s>.%s", code(t.Name), comes, channel, note))
 	req.By, req.Via, req.Channel = from.user, runbook.ViaSlack, channel
 	run, err := await(ctx, func() (runbook.Run, error) {
 		run, report, err := b.Desk.Open(ctx, req, runbook.Silent{})
@@ -142,7 +150,7 @@ func (b *Bot) request(ctx context.Context, from place, req runbook.Request) erro
 	if err != nil {
 		return err
 	}
-	b.Log.Info("requested", "run", run.ID, "target", run.Target, "by", run.Requester.ID, "ticket", run.Ticket)
+	b.Log.Info("requested", "run", run.ID, "steps", run.Plan.Steps, "target", run.Target, "by", run.Requester.ID, "ticket", run.Ticket)
 	return nil
 }
 

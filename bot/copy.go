@@ -22,9 +22,7 @@ func clickedOn(call slack.InteractionCallback) (post runbook.Post, id string) {
 		return post, ""
 	}
 	action := call.ActionCallback.BlockActions[0]
-	switch action.ActionID {
-	case actionApprove, actionDeny, actionWithdraw, actionDenyReason, actionRequestAgain:
-	default:
+	if !onRun(action.ActionID) || action.ActionID == actionGotIt { // which stands on the call for help too
 		return post, ""
 	}
 	if !opaqueID.MatchString(action.Value) {

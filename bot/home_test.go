@@ -67,7 +67,7 @@ func TestCheckFromHome(t *testing.T) {
 		t.Errorf("%d messages in the channel of the target", n)
 	}
 	v, _ = f.sim.Home(robinID)
-	if d := f.sim.ClickView(robinID, v.ID, actionRequestFlush); d.Err != nil {
+	if d := f.sim.ClickView(robinID, v.ID, actionRequest); d.Err != nil {
 		t.Fatal(d.Err)
 	}
 	f.wait("the form", func(s *slacksim.Sim) bool { _, ok := s.View(robinID); return ok })

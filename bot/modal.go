@@ -15,13 +15,22 @@ import (
 // three seconds (docs.slack.dev "Modals").
 const openWithin = 1500 * time.Millisecond
 
+// advice says how much of the last verdict is ticked in a new form.
+type advice int
+
+const (
+	adviceNone   advice = iota // what was asked for stands
+	adviceBeside               // a restart beside the flush that was asked for
+	adviceAll                  // all of it, also that no flush helps
+)
+
 // openFlushModal opens the form of a request. Whoever may not request is told
 // so instead, unless that takes too long to find out; the desk asks again when
 // the form is submitted.
-func (b *Bot) openFlushModal(ctx context.Context, from place, in modalInput) error {
+func (b *Bot) openFlushModal(ctx context.Context, from place, req runbook.Request, follow advice) error {
 	quick, cancel := context.WithTimeout(ctx, openWithin)
 	defer cancel()
-	in.Targets = b.Desk.Targets()
+	in := modalInput{Targets: b.modalTargets(), Request: req}
 	if in.Target != "" || len(in.Targets) == 1 {
 		t, err := b.Desk.Target(in.Target)
 		if err != nil {
@@ -34,15 +43,39 @@ func (b *Bot) openFlushModal(ctx context.Context, from place, in modalInput) err
 		}
 		if last, err := b.Desk.Last(quick, in.Target, from.user); err == nil && last != nil {
 			in.Verdict = last.Diagnosis.Verdict.Summary
+			in.advise(last.Diagnosis.Verdict, modalTargetOf(t), follow)
 		}
 	}
 	in.Channel = from.channel
-	for _, name := range in.Targets {
-		if t, err := b.Desk.Target(name); err == nil && t.AllowAll {
-			in.AllowAll = append(in.AllowAll, name)
+	return b.openView(ctx, from, flushModal(in))
+}
+
+// advise ticks what the verdict recommends and the target has.
+func (in *modalInput) advise(v runbook.Verdict, t modalTarget, follow advice) {
+	if follow == adviceNone {
+		return
+	}
+	in.Restart = in.Restart || v.Advises(runbook.RestartAuthoriser) && t.Restart
+	in.Gateway = in.Gateway || v.Advises(runbook.FlushGateway) && t.Gateway
+	if follow == adviceAll && !v.Advises(runbook.FlushCache) && (in.Restart || in.Gateway) {
+		in.NoFlush = true
+	}
+}
+
+// modalTargets are all targets, with what may be asked of each.
+func (b *Bot) modalTargets() []modalTarget {
+	var out []modalTarget
+	for _, name := range b.Desk.Targets() {
+		if t, err := b.Desk.Target(name); err == nil {
+			out = append(out, modalTargetOf(t))
 		}
 	}
-	return b.openView(ctx, from, flushModal(in))
+	return out
+}
+
+func modalTargetOf(t *runbook.Target) modalTarget {
+	return modalTarget{Name: t.Name, AllowAll: t.AllowAll, Restart: t.Function != nil, Gateway: t.API != nil,
+		Bridge: t.Route == runbook.RouteBridge, BreakGlass: t.Policy.BreakGlass}
 }
 
 func (b *Bot) openView(ctx context.Context, from place, view slack.ModalViewRequest) error {
@@ -59,14 +92,18 @@ func (b *Bot) openView(ctx context.Context, from place, view slack.ModalViewRequ
 // viewAnswer is the answer to a submitted modal that needs no I/O: what is
 // wrong with the form, or to close it.
 func viewAnswer(v slack.View) any {
+	var wrong map[string]string
 	switch v.CallbackID {
 	case callbackFlush:
-		if _, wrong := parseFlushModal(v); len(wrong) > 0 {
-			return map[string]any{"response_action": "errors", "errors": wrong}
-		}
-	case callbackDeny, callbackPick:
+		_, wrong = parseFlushModal(v)
+	case callbackNext:
+		_, wrong = parseNextModal(v)
+	case callbackDeny, callbackStop, callbackPick:
 	default:
 		return nil
+	}
+	if len(wrong) > 0 {
+		return map[string]any{"response_action": "errors", "errors": wrong}
 	}
 	return map[string]any{"response_action": "clear"}
 }
@@ -83,14 +120,30 @@ func (b *Bot) submitted(ctx context.Context, from place, v slack.View) error {
 		return b.request(ctx, from, req)
 	case callbackDeny:
 		id, reason := parseDenyModal(v)
-		if run, err := b.Ledger.Run(ctx, id); err == nil {
-			from.channel = run.Post.Channel
-		} else if !errors.Is(err, runbook.ErrUnknownRun) {
+		if _, err := b.runOf(ctx, &from, id); err != nil {
 			return err
 		}
 		return b.decide(ctx, from, runbook.Click{Run: id, By: from.user, Kind: runbook.DecideDeny, Reason: reason, Via: runbook.ViaSlack})
+	case callbackStop:
+		return b.stopWatch(ctx, from, v)
+	case callbackNext:
+		return b.submittedNext(ctx, from, v)
 	case callbackPick:
 		return b.picked(ctx, from, v)
 	}
 	return &runbook.Refusal{Code: "unknown_form", Text: "jwksbot does not know this form; it may be of another version. Use `/jwks-check` or `/jwks-flush`."}
+}
+
+// runOf finds the run that a form is about; the answer to its submission goes
+// to where the run's message stands. A run that nobody knows is left for the
+// desk to refuse.
+func (b *Bot) runOf(ctx context.Context, from *place, id string) (runbook.Run, error) {
+	run, err := b.Ledger.Run(ctx, id)
+	if errors.Is(err, runbook.ErrUnknownRun) {
+		return run, nil
+	}
+	if err == nil {
+		from.channel = run.Post.Channel
+	}
+	return run, err
 }

@@ -23,6 +23,14 @@ type asked struct {
 
 	ticket string // /jwks-flush with everything on the line
 	reason string
+
+	restart, gateway, noFlush, direct bool // its flags
+}
+
+// request is what a line of /jwks-flush asks for.
+func (a asked) request() runbook.Request {
+	return runbook.Request{Target: a.target, Ticket: a.ticket, Reason: a.reason,
+		Restart: a.restart, Gateway: a.gateway, NoFlush: a.noFlush, Direct: a.direct}
 }
 
 const (
@@ -101,9 +109,38 @@ func parseCheckLine(a asked, words []string) (asked, error) {
 	return a, nil
 }
 
-// parseFlushLine reads "[target] TICKET reason…". Without a ticket the modal
-// asks for the rest.
+// flags reads the words that begin with two dashes, wherever they stand, and
+// returns the others.
+func (a *asked) flags(words []string) (rest []string, err error) {
+	known := map[string]*bool{"restart": &a.restart, "gateway": &a.gateway, "no-flush": &a.noFlush, "direct": &a.direct}
+	for _, w := range words {
+		// Phones turn two dashes into a long one, which people write as well.
+		long := strings.TrimLeft(w, "—–")
+		name, isFlag := strings.CutPrefix(w, "--")
+		switch set := known[name]; {
+		case isFlag && set != nil:
+			*set = true
+		case isFlag && name != "":
+			return nil, usage("“%s” is no option. Known are `--restart`, `--gateway`, `--no-flush` and `--direct`; the form (`%s [target]`) has the rest.", shown(w), commandFlush)
+		case long != w && known[long] != nil:
+			*known[long] = true
+		default:
+			rest = append(rest, w)
+		}
+	}
+	if a.noFlush && !a.restart && !a.gateway {
+		return nil, usage("Without a flush there is nothing to do: add `--restart` or `--gateway`.")
+	}
+	return rest, nil
+}
+
+// parseFlushLine reads "[target] TICKET reason…" and flags. Without a ticket
+// the modal asks for the rest.
 func parseFlushLine(a asked, words, targets []string) (asked, error) {
+	words, err := a.flags(words)
+	if err != nil {
+		return a, err
+	}
 	if len(words) == 0 {
 		return a, nil
 	}

@@ -76,11 +76,11 @@ func (p *presenter) reconcile(ctx context.Context) {
 	}
 }
 
-// urgency orders runs when Slack limits the rate: ends first, then requests
-// that wait for people, then progress.
+// urgency orders runs when Slack limits the rate: ends and calls for help
+// first, then requests that wait for people, then progress.
 func urgency(r runbook.Run) int {
 	switch {
-	case r.State.Ended():
+	case r.State.Ended(), r.Escalation != nil && r.Escalation.Pinged == "":
 		return 0
 	case r.State == runbook.StatePending:
 		return 1
@@ -95,7 +95,8 @@ func (p *presenter) due(run runbook.Run) bool {
 	if !known || time.Now().After(at) {
 		return true
 	}
-	return p.slow[run.ID] == 0 && p.seen[run.ID] != run.State && (run.State.Ended() || run.State == runbook.StateApproved)
+	return p.slow[run.ID] == 0 && p.seen[run.ID] != run.State &&
+		(run.State.Ended() || run.State == runbook.StateApproved || run.State == runbook.StateEscalate)
 }
 
 func (p *presenter) guarded(ctx context.Context, run runbook.Run) {
@@ -147,6 +148,11 @@ func (p *presenter) show(ctx context.Context, run runbook.Run) error {
 	if run.Post.TS == "" && run.State.Ended() && b.Clock.Now().Sub(run.EndedAt) > oldNews {
 		return b.Ledger.MarkShown(ctx, run.ID, run.Version, run.Post)
 	}
+	if run.Post.TS != "" {
+		// A call for help does not wait for an update. What fails here is tried
+		// again below, once the message is where it belongs.
+		_ = p.escalated(ctx, &run, run.Post)
+	}
 	post, err := p.message(ctx, run)
 	if err != nil {
 		return err
@@ -160,7 +166,15 @@ func (p *presenter) show(ctx context.Context, run runbook.Run) error {
 	if err := p.remind(ctx, run, &post); err != nil {
 		return err
 	}
+	for _, once := range []func(context.Context, *runbook.Run, runbook.Post) error{p.brokeGlass, p.escalated} {
+		if err := once(ctx, &run, post); err != nil {
+			return err
+		}
+	}
 	if err := p.evidence(ctx, run, &post); err != nil {
+		return err
+	}
+	if err := p.chart(ctx, &run, post); err != nil {
 		return err
 	}
 	return b.Ledger.MarkShown(ctx, run.ID, run.Version, post)
@@ -254,11 +268,7 @@ func (p *presenter) remind(ctx context.Context, run runbook.Run, post *runbook.P
 	if run.State != runbook.StatePending || !run.RemindAt.IsZero() || post.Reminder != "" {
 		return nil
 	}
-	var approvers []string
-	if t, err := b.Desk.Target(run.Target); err == nil {
-		approvers = t.Policy.Approvers
-	}
-	ts, err := b.send.post(ctx, post.Channel, post.TS, true, reminderMessage(run, approvers, b.Clock.Now()))
+	ts, err := b.send.post(ctx, post.Channel, post.TS, true, reminderMessage(run, p.approvers(run), b.Clock.Now()))
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ type message struct {
 // Action ids of buttons. The value of a button on a run is the run's opaque
 // id; that of a button on a report is the target.
 const (
+	actionRequest        = "request"
 	actionRequestFlush   = "request_flush"
 	actionRequestRestart = "request_restart"
 	actionRequestGateway = "request_gateway"
@@ -34,6 +35,8 @@ const (
 	actionDeny           = "deny"
 	actionDenyReason     = "deny_reason"
 	actionWithdraw       = "withdraw"
+	actionGotIt          = "got_it"
+	actionStopWatch      = "stop_watch"
 	actionRequestAgain   = "request_again"
 )
 
@@ -41,6 +44,8 @@ const (
 const (
 	callbackFlush    = "flush"
 	callbackDeny     = "deny"
+	callbackStop     = "stop_watch"
+	callbackNext     = "next_step"
 	callbackShortcut = "check_here"
 )
 

@@ -80,7 +80,7 @@ func homeTargetBlocks(t homeTarget, runs []linkedRun) []slack.Block {
 		section(homeTargetText(t, runs)),
 		slack.NewActionBlock("home_"+clip(t.Name, limitName),
 			button(actionCheckAgain, value, "Check now", slack.StyleDefault),
-			button(actionRequestFlush, value, "Request a mitigation"+ellipsis, slack.StyleDefault)),
+			button(actionRequest, value, "Request a mitigation"+ellipsis, slack.StyleDefault)),
 	}
 }
 

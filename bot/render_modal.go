@@ -1,7 +1,6 @@
 package bot
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,13 +10,22 @@ import (
 	"jwksbot/runbook"
 )
 
-// modalInput is what the request modal starts with.
+// modalTarget is a target as the form needs it: what may be asked of it.
+type modalTarget struct {
+	Name       string
+	AllowAll   bool // the whole group may be flushed
+	Restart    bool // there is a function to restart
+	Gateway    bool // there is a gateway whose cache can be flushed
+	Bridge     bool // a flush goes by way of CommandBridge
+	BreakGlass bool // a requester may act alone
+}
+
+// modalInput is what the request modal starts with. Of Request only what
+// people can change in the form is read.
 type modalInput struct {
-	Targets                          []string
-	Target, Ticket, Reason, Override string
-	AllowAll                         []string // targets whose whole group may be flushed
-	Channel                          string   // where the card will stand
-	Verdict                          string   // the sentence of the last check, if there was one
+	Targets []modalTarget
+	runbook.Request
+	Verdict string // the sentence of the last check, if there was one
 }
 
 // Block ids of the modals' inputs; errors of a submission name them. Each
@@ -27,8 +35,19 @@ const (
 	blockTicket   = "ticket"
 	blockReason   = "reason"
 	blockScope    = "scope"
+	blockAlso     = "also"
 	blockOverride = "override"
-	blockDeny     = "deny_reason"
+	blockGlass    = "break_glass"
+)
+
+// scopeNone is the choice of a restart or a gateway flush alone.
+const scopeNone = "none"
+
+// Values of the checkboxes.
+const (
+	alsoRestart = "restart"
+	alsoGateway = "gateway"
+	alsoDirect  = "direct"
 )
 
 // Lengths that the modal lets people type, in runes: what the desk keeps.
@@ -46,7 +65,7 @@ func flushModal(in modalInput) slack.ModalViewRequest {
 		blocks = append(blocks, section("*Last check:* "+prose(in.Verdict, limitVerdict)))
 	}
 	ticket := textInput(blockTicket, "Ticket", "INC-2026-0214-001", in.Ticket, "The incident (INC-…) or change (CHG-…) this belongs to.", maxTicketInput, false)
-	reason := textInput(blockReason, "Reason", "Keys were rotated at 02:40, sign-ins fail since then", in.Reason, "The approvers and the record need it. Tokens and passwords are redacted.", maxReasonInput, true)
+	reason := reasonInput(in.Reason)
 	switch { // where the target is chosen, typing starts at what is missing
 	case in.Target == "":
 	case in.Ticket == "":
@@ -54,18 +73,55 @@ func flushModal(in modalInput) slack.ModalViewRequest {
 	case in.Reason == "":
 		focus(reason)
 	}
-	blocks = append(blocks, targetInput(in), ticket, reason,
-		scopeInput(in),
-		textInput(blockOverride, "Override (only against the verdict)", "Why it must be done although the checks advise against it", in.Override,
-			"Leave it empty unless the last check advised against a flush. A flush that would destroy the last good copy of the keys is refused in any case.", maxReasonInput, true).WithOptional(true),
-		contextLine("The checks run first unless they just did. Nothing is touched before somebody else approves exactly what will be deleted."))
+	blocks = append(blocks, targetInput(in), ticket, reason, scopeInput(in))
+	if also := alsoInput(in); also != nil {
+		blocks = append(blocks, also)
+	}
+	blocks = append(blocks, overrideInput(in.Override))
+	if glass := glassInput(in); glass != nil {
+		blocks = append(blocks, glass)
+	}
+	blocks = append(blocks,
+		contextLine("The checks run first unless they just did. Nothing is touched before somebody else approves exactly what will be."))
 	return slack.ModalViewRequest{
 		Type: slack.VTModal, CallbackID: callbackFlush, PrivateMetadata: clip(in.Channel, limitPrivate),
-		Title:  plainText("Request a flush", limitViewTitle),
+		Title:  plainText("Request a mitigation", limitViewTitle),
 		Submit: plainText("Ask for approval", limitViewTitle),
 		Close:  plainText("Cancel", limitViewTitle),
 		Blocks: slack.Blocks{BlockSet: blocks},
 	}
+}
+
+func reasonInput(initial string) *slack.InputBlock {
+	return textInput(blockReason, "Reason", "Keys were rotated at 02:40, sign-ins fail since then", initial, "The approvers and the record need it. Tokens and passwords are redacted.", maxReasonInput, true)
+}
+
+func overrideInput(initial string) *slack.InputBlock {
+	return textInput(blockOverride, "Override (only against the verdict)", "Why it must be done although the checks advise against it", initial,
+		"Leave it empty unless the checks advise against it, or it cannot be undone. A flush that would destroy the last good copy of the keys is refused in any case.", maxReasonInput, true).WithOptional(true)
+}
+
+// glassInput is there only where some target lets a requester act alone.
+func glassInput(in modalInput) slack.Block {
+	allowed := namesWhere(in.Targets, func(t modalTarget) bool { return t.BreakGlass })
+	if len(allowed) == 0 {
+		return nil
+	}
+	hint := "It starts at once, against any verdict and without an approval. It is recorded loudly, and the approvers are called afterwards."
+	if len(allowed) < len(in.Targets) {
+		hint += " Allowed for: " + strings.Join(allowed, ", ") + "."
+	}
+	return textInput(blockGlass, "Break glass (nobody can be asked)", "Why nobody can approve it now", in.BreakGlass, hint, maxReasonInput, true).WithOptional(true)
+}
+
+func namesWhere(targets []modalTarget, ok func(modalTarget) bool) []string {
+	var out []string
+	for _, t := range targets {
+		if ok(t) {
+			out = append(out, t.Name)
+		}
+	}
+	return out
 }
 
 func textInput(id, label, placeholder, initial, hint string, longest int, multiline bool) *slack.InputBlock {
@@ -88,14 +144,15 @@ func targetInput(in modalInput) slack.Block {
 	var options []*slack.OptionBlockObject
 	var initial *slack.OptionBlockObject
 	left := 0
-	for _, name := range startingWith(in.Target, in.Targets) {
+	all := namesWhere(in.Targets, func(modalTarget) bool { return true })
+	for _, name := range startingWith(in.Target, all) {
 		if len(options) == limitOptions || len([]rune(name)) > limitOption || name == "" {
 			left++
 			continue
 		}
 		o := slack.NewOptionBlockObject(name, plainText(name, limitOption), nil)
 		options = append(options, o)
-		if name == in.Target || len(in.Targets) == 1 {
+		if name == in.Target || len(all) == 1 {
 			initial = o
 		}
 	}
@@ -119,74 +176,73 @@ func startingWith(first string, all []string) []string {
 	return append([]string{first}, slices.DeleteFunc(slices.Clone(all), func(s string) bool { return s == first })...)
 }
 
-// scopeInput offers the whole group only where some target allows it.
-func scopeInput(in modalInput) slack.Block {
-	keys := slack.NewOptionBlockObject(string(runbook.ScopeKeys), plainText("Matching keys", limitOption),
-		plainText("Only entries of this target that differ from the live keys", limitOption))
-	options := []*slack.OptionBlockObject{keys}
-	if len(in.AllowAll) > 0 {
-		options = append(options, slack.NewOptionBlockObject(string(runbook.ScopeAll), plainText("Whole replication group", limitOption),
-			plainText("Destroys everything in it. Allowed for: "+strings.Join(in.AllowAll, ", "), limitOption)))
+// choice is one option, offered only for some targets.
+type choice struct {
+	value, label, note string
+	ok                 func(modalTarget) bool
+}
+
+// options are the choices that some target allows; where not all do, the note
+// says which.
+func options(in modalInput, choices []choice) []*slack.OptionBlockObject {
+	var out []*slack.OptionBlockObject
+	for _, c := range choices {
+		allowed := namesWhere(in.Targets, c.ok)
+		if len(allowed) == 0 {
+			continue
+		}
+		note := c.note
+		if len(allowed) < len(in.Targets) {
+			note = c.note + ". Only: " + strings.Join(allowed, ", ")
+		}
+		out = append(out, slack.NewOptionBlockObject(c.value, plainText(c.label, limitOption), plainText(note, limitOption)))
 	}
-	e := slack.NewRadioButtonsBlockElement(blockScope, options...)
-	e.InitialOption = keys
+	return out
+}
+
+func always(modalTarget) bool { return true }
+
+// scopeInput offers the whole group only where some target allows it, and no
+// flush at all only where there is something else to do.
+func scopeInput(in modalInput) slack.Block {
+	all := options(in, []choice{
+		{string(runbook.ScopeKeys), "Matching keys", "Only entries of this target that differ from the live keys", always},
+		{string(runbook.ScopeAll), "⚠ Whole replication group", "Destroys everything in it, sessions too, for good", func(t modalTarget) bool { return t.AllowAll }},
+		{scopeNone, "No flush", "Only what is ticked below", func(t modalTarget) bool { return t.Restart || t.Gateway }},
+	})
+	if len(all) == 0 { // no target at all
+		return section("There is nothing to flush.")
+	}
+	e := slack.NewRadioButtonsBlockElement(blockScope, all...)
+	want := string(in.Scope)
+	if in.NoFlush {
+		want = scopeNone
+	}
+	e.InitialOption = all[0]
+	for _, o := range all {
+		if o.Value == want {
+			e.InitialOption = o
+		}
+	}
 	return slack.NewInputBlock(blockScope, plainText("What to flush", limitOption), nil, e)
 }
 
-// parseFlushModal reads a submitted modal. Errors are sentences keyed by block
-// id, as response_action errors wants them; who asks is not read from here.
-func parseFlushModal(v slack.View) (runbook.Request, map[string]string) {
-	req := runbook.Request{
-		Target:   submitted(v, blockTarget).SelectedOption.Value,
-		Scope:    runbook.Scope(submitted(v, blockScope).SelectedOption.Value),
-		Ticket:   strings.ToUpper(strings.TrimSpace(submitted(v, blockTicket).Value)),
-		Reason:   strings.TrimSpace(submitted(v, blockReason).Value),
-		Override: strings.TrimSpace(submitted(v, blockOverride).Value),
-		Via:      runbook.ViaSlack,
-		Channel:  v.PrivateMetadata,
+// alsoInput offers what else may be done, nil where there is nothing.
+func alsoInput(in modalInput) slack.Block {
+	all := options(in, []choice{
+		{alsoRestart, "Also restart the authoriser", "After the flush: new environments forget old keys", func(t modalTarget) bool { return t.Restart }},
+		{alsoGateway, "Also flush the gateway's authoriser cache", "Last of all: its repeated answers are forgotten", func(t modalTarget) bool { return t.Gateway }},
+		{alsoDirect, "Flush directly, not by way of CommandBridge", "jwksbot deletes the entries itself", func(t modalTarget) bool { return t.Bridge }},
+	})
+	if len(all) == 0 {
+		return nil
 	}
-	problems := map[string]string{}
-	if req.Target == "" {
-		problems[blockTarget] = "Choose the target to flush."
+	ticked := map[string]bool{alsoRestart: in.Restart, alsoGateway: in.Gateway, alsoDirect: in.Direct}
+	e := slack.NewCheckboxGroupsBlockElement(blockAlso, all...)
+	for _, o := range all {
+		if ticked[o.Value] {
+			e.InitialOptions = append(e.InitialOptions, o)
+		}
 	}
-	var refusal *runbook.Refusal
-	if err := runbook.CheckTicket(req.Ticket); errors.As(err, &refusal) {
-		problems[blockTicket] = refusal.Text
-	}
-	if req.Reason == "" {
-		problems[blockReason] = "Say in a few words why: the approvers and the record need it."
-	}
-	switch req.Scope {
-	case runbook.ScopeKeys, runbook.ScopeAll:
-	case "":
-		req.Scope = runbook.ScopeKeys
-	default:
-		problems[blockScope] = "Choose one of the two."
-	}
-	return req, problems
-}
-
-func submitted(v slack.View, id string) slack.BlockAction {
-	if v.State == nil {
-		return slack.BlockAction{}
-	}
-	return v.State.Values[id][id]
-}
-
-// denyModal asks why. Its private metadata is the opaque id of the run.
-func denyModal(runID string) slack.ModalViewRequest {
-	return slack.ModalViewRequest{
-		Type: slack.VTModal, CallbackID: callbackDeny, PrivateMetadata: clip(runID, limitPrivate),
-		Title:  plainText("Deny the flush", limitViewTitle),
-		Submit: plainText("Deny", limitViewTitle),
-		Close:  plainText("Cancel", limitViewTitle),
-		Blocks: slack.Blocks{BlockSet: []slack.Block{
-			textInput(blockDeny, "Why not?", "What the requester should know or do instead", "", "It is shown on the card and kept in the record.", maxReasonInput, true),
-		}},
-	}
-}
-
-// parseDenyModal reads which run is denied and why.
-func parseDenyModal(v slack.View) (runID, reason string) {
-	return v.PrivateMetadata, strings.TrimSpace(submitted(v, blockDeny).Value)
+	return slack.NewInputBlock(blockAlso, plainText("What else", limitOption), nil, e).WithOptional(true)
 }

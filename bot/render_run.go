@@ -14,13 +14,13 @@ import (
 const (
 	roomPlan   = 2600
 	roomDone   = 2800
-	linesPlan  = 8
-	linesDone  = 16
+	linesPlan  = 12
+	linesDone  = 20
 	namesOnRun = 5
 )
 
 // runMessage is the one message of a run, in whatever state it is: the card
-// that asks for approval, the progress, and the end with its proof.
+// that asks for approval, the progress, the watch, and the end with its proof.
 func runMessage(r runbook.Run, now time.Time) message {
 	m := message{
 		Text:     fallback("jwksbot: ", quoted(r.Target, limitName), ": ", runSentence(r, now)),
@@ -46,21 +46,31 @@ func runHeader(r runbook.Run) string {
 		if r.Generation > 1 {
 			return "⚖️ New plan, approval needed again"
 		}
-		return "⚖️ Approval needed to flush"
+		return "⚖️ Approval needed to " + shortTask(r.Plan)
 	case runbook.StateApproved:
+		if r.BreakGlass != "" {
+			return "🚨 Break glass, starting"
+		}
 		return "⏳ Approved, starting"
 	case runbook.StateSnapshot, runbook.StateFlush:
 		return "⏳ Flushing"
 	case runbook.StateVerify:
 		return "⏳ Flushed, reading back"
+	case runbook.StateRestart:
+		return "⏳ Restarting the authoriser"
+	case runbook.StateGateway:
+		return "⏳ Flushing the gateway's cache"
+	case runbook.StateRestore:
+		return "⏳ Writing back"
+	case runbook.StateConfirm:
+		return "⏳ " + doneTask(r.Plan) + ", looking for a success"
+	case runbook.StateWatch, runbook.StateEscalate:
+		return watchHeader(r)
 	case runbook.StateDone:
-		if !proven(r) {
-			return "⚠️ Flushed, with a question left"
-		}
-		return "✅ Flushed and proven"
+		return doneHeader(r)
 	case runbook.StateFailed:
-		if !deleted(r) {
-			return "❌ Stopped, nothing was deleted"
+		if !touched(r) {
+			return "❌ Stopped, nothing was touched"
 		}
 		return "❌ Failed, look at this"
 	case runbook.StateDenied:
@@ -75,50 +85,105 @@ func runHeader(r runbook.Run) string {
 	return "❓ " + clip(string(r.State), limitName)
 }
 
-// deleted says whether the run got as far as deleting anything.
-func deleted(r runbook.Run) bool {
+// doneHeader says no more than was proven and seen.
+func doneHeader(r runbook.Run) string {
+	did := doneTask(r.Plan)
+	switch verdict := watchVerdict(r); {
+	case verdict == runbook.WatchBreach:
+		return "🚨 " + did + ", and failures persist"
+	case verdict == runbook.WatchBlind:
+		return "❓ " + did + ", could not tell whether it helped"
+	case !proven(r):
+		return "⚠️ " + did + ", with a question left"
+	case !readBack(r.Plan):
+		return "✅ " + did
+	}
+	return "✅ " + did + " and proven"
+}
+
+// readBack says whether the effect of a plan can be read back at all.
+func readBack(p runbook.Plan) bool {
+	return p.Has(runbook.FlushCache) || p.Has(runbook.RestartAuthoriser) || p.Has(runbook.RestoreCache)
+}
+
+// touched says whether the run got as far as changing anything.
+func touched(r runbook.Run) bool {
 	for _, rec := range r.Receipts {
-		if rec.Step == string(runbook.FlushCache) {
+		switch runbook.Mitigation(rec.Step) {
+		case runbook.FlushCache, runbook.RestartAuthoriser, runbook.FlushGateway, runbook.RestoreCache:
 			return true
 		}
 	}
-	return false
+	return len(r.Begun) > 0
 }
 
-// proven says whether the effect was read back without a reservation.
+// proven says whether every step ended without a reservation; of a step that
+// ran twice the second time counts.
 func proven(r runbook.Run) bool {
-	return len(r.Receipts) > 0 && r.Receipts[len(r.Receipts)-1].Status == runbook.StatusOK
+	latest := map[string]runbook.Status{}
+	for _, rec := range r.Receipts {
+		latest[rec.Step] = rec.Status
+	}
+	for _, status := range latest {
+		if status != runbook.StatusOK && status != runbook.StatusSkipped {
+			return false
+		}
+	}
+	return len(latest) > 0
 }
 
 // runSentence is the run in one sentence, for notifications.
 func runSentence(r runbook.Run, now time.Time) string {
-	entries := plural(len(r.Plan.Entries), "entry", "entries")
+	task := taskText(r.Plan)
 	who := quoted(r.Requester.Label(), limitName)
 	ticket := quoted(r.Ticket, limitName)
 	switch r.State {
 	case runbook.StatePending:
-		return fmt.Sprintf("approval needed to flush %s (%s, %s), requested by %s, %s", entries, phraseOf(r.Plan.Verdict), ticket, who, leftText(r, now))
+		return fmt.Sprintf("approval needed to %s (%s, %s), requested by %s, %s", task, phraseOf(r.Plan.Verdict), ticket, who, leftText(r, now))
 	case runbook.StateApproved:
-		return fmt.Sprintf("the flush of %s is approved and starts (%s)", entries, ticket)
-	case runbook.StateSnapshot:
-		return "keeping a copy of " + entries + " before the flush (" + ticket + ")"
-	case runbook.StateFlush:
-		return "flushing " + entries + progressText(r.Progress) + " (" + ticket + ")"
-	case runbook.StateVerify:
-		return "flushed, reading the effect back (" + ticket + ")"
+		if r.BreakGlass != "" {
+			return fmt.Sprintf("BREAK GLASS by %s: about to %s, approved by nobody (%s)", who, task, ticket)
+		}
+		return fmt.Sprintf("approved: about to %s (%s)", task, ticket)
+	case runbook.StateWatch, runbook.StateEscalate:
+		return watchSentence(r) + " (" + ticket + ")"
 	case runbook.StateDenied, runbook.StateWithdrawn:
-		return "the flush (" + ticket + ", requested by " + who + ") was " + string(r.State) + ". " + prose(r.Outcome, limitSentence)
+		return "the request to " + task + " (" + ticket + ", by " + who + ") was " + string(r.State) + ". " + prose(r.Outcome, limitSentence)
 	case runbook.StateDone:
-		return "flush done (" + ticket + "). " + prose(r.Outcome, limitSentence)
+		return lower(doneTask(r.Plan)) + " (" + ticket + "). " + prose(r.Outcome, limitSentence)
+	}
+	if doing := doingText(r); doing != "" {
+		return doing + " (" + ticket + ")"
 	}
 	return orText(endWords[r.State], "the run is "+quoted(string(r.State), limitName)) + " (" + ticket + "). " + prose(r.Outcome, limitSentence)
 }
 
+// doingText is a step that is under way, in a sentence; "" for other states.
+func doingText(r runbook.Run) string {
+	switch r.State {
+	case runbook.StateSnapshot:
+		return "keeping a copy of " + entriesText(r.Plan) + " before the flush"
+	case runbook.StateFlush:
+		return "flushing " + entriesText(r.Plan) + progressText(r.Progress)
+	case runbook.StateVerify:
+		return "flushed, reading the effect back"
+	case runbook.StateRestart:
+		return "restarting the authoriser" + progressText(r.Progress)
+	case runbook.StateGateway:
+		return "flushing the gateway's authoriser cache"
+	case runbook.StateConfirm:
+		return "looking for a success after it" + progressText(r.Progress)
+	case runbook.StateRestore:
+		return "writing back what was deleted" + progressText(r.Progress)
+	}
+	return ""
+}
+
 // endWords say in a sentence how a run ended, where nobody's decision ended it.
 var endWords = map[runbook.State]string{
-	runbook.StateFailed:   "the flush failed",
+	runbook.StateFailed:   "the run failed",
 	runbook.StateExpired:  "the request expired",
-	runbook.StateObsolete: "nothing is left to flush",
+	runbook.StateObsolete: "nothing is left to do",
 }
 
 // leftText is the time that is left to decide.
@@ -130,141 +195,17 @@ func leftText(r runbook.Run, now time.Time) string {
 	return "expires in " + runbook.Duration(left)
 }
 
+// progressText is how far a step is, as the end of a sentence.
 func progressText(p runbook.Progress) string {
-	if p.Total <= 0 {
-		return ""
-	}
-	return fmt.Sprintf(", %s of %s", runbook.Thousands(int64(p.Done)), runbook.Thousands(int64(p.Total)))
-}
-
-// progressBlocks show a run that is being executed.
-func progressBlocks(r runbook.Run, now time.Time) []slack.Block {
-	what := map[runbook.State]string{
-		runbook.StateApproved: "Approved. The live keys and the cache are read once more, then it starts.",
-		runbook.StateSnapshot: "Keeping a copy of what will be deleted.",
-		runbook.StateFlush:    "Deleting exactly what was copied" + progressText(r.Progress) + ".",
-		runbook.StateVerify:   "Reading back what is in the cache now.",
-	}[r.State]
-	blocks := []slack.Block{section(bold(what)), titled("Steps", stepLines(r), linesDone, roomDone)}
-	if over := overrideBlock(r); over != nil {
-		blocks = append(blocks, over)
-	}
-	return append(blocks, contextLine(runFooter(r)))
-}
-
-// executed are the steps of a run in their order, with the state in which each
-// is carried out.
-var executed = []struct {
-	step  string
-	state runbook.State
-}{
-	{"snapshot", runbook.StateSnapshot},
-	{string(runbook.FlushCache), runbook.StateFlush},
-	{"verify", runbook.StateVerify},
-}
-
-// stepLines are the decisions, the steps that ran with their proof, the one
-// that runs, and those to come.
-func stepLines(r runbook.Run) []string {
-	var lines []string
-	for i, a := range r.Approvals() {
-		if i == namesOnRun {
-			lines = append(lines, moreLine(len(r.Approvals())-i)+" approvals")
-			break
-		}
-		lines = append(lines, "✓ *approved* by "+mention(a.By)+" at "+atTime(a.At))
-	}
-	ran := map[string]bool{}
-	for _, rec := range r.Receipts {
-		ran[rec.Step] = true
-		lines = append(lines, stepText(rec.Step, rec.Status, rec.Summary, rec.EndedAt.Sub(rec.StartedAt)))
-		for i, p := range rec.Proof {
-			if i == 2 {
-				lines = append(lines, " ↳ "+moreLine(len(rec.Proof)-i)+" in the thread")
-				break
-			}
-			lines = append(lines, " ↳ "+prose(p, limitSentence))
-		}
-	}
-	for _, e := range executed {
-		switch {
-		case ran[e.step]:
-		case e.state == r.State:
-			lines = append(lines, "⏳ *"+e.step+"* running"+ellipsis+progressText(r.Progress))
-		case r.State.Ended():
-			lines = append(lines, "– *"+e.step+"* was not carried out")
-		default:
-			lines = append(lines, "○ *"+e.step+"* comes later")
-		}
-	}
-	return lines
-}
-
-// endBlocks show how a run ended, what was done, and what to do next.
-func endBlocks(r runbook.Run) []slack.Block {
-	blocks := []slack.Block{section(bold(endSentence(r)))}
-	if d, ok := r.Decided(); ok && d.Reason != "" && (r.State == runbook.StateDenied || r.State == runbook.StateWithdrawn) {
-		blocks = append(blocks, section("*Why it was "+string(r.State)+":* "+quoted(d.Reason, limitSentence)))
-	}
-	if len(r.Receipts) > 0 || r.State == runbook.StateFailed {
-		blocks = append(blocks, titled("What was done", stepLines(r), linesDone, roomDone))
-	}
-	if r.State == runbook.StateDone {
-		if gone := r.Plan.KidsGone(); len(gone) > 0 {
-			blocks = append(blocks, section("*Keys that left the cache:* "+codes(gone, namesOnRun)))
-		}
-	}
-	if over := overrideBlock(r); over != nil {
-		blocks = append(blocks, over)
-	}
-	if next := nextText(r); next != "" {
-		blocks = append(blocks, section("*What to do next:* "+next))
-	}
-	return append(blocks, endButtons(r), contextLine(runFooter(r)))
-}
-
-// endSentence says how the run ended and, where a person ended it, who.
-func endSentence(r runbook.Run) string {
-	d, decided := r.Decided()
-	if decided && (r.State == runbook.StateDenied || r.State == runbook.StateWithdrawn) {
-		verb := map[runbook.State]string{runbook.StateDenied: "Denied", runbook.StateWithdrawn: "Withdrawn"}[r.State]
-		return verb + " by " + mention(d.By) + " at " + atTime(d.At) + ". Nothing was touched."
-	}
-	return prose(r.Outcome, limitVerdict)
-}
-
-// nextText says what helps now, where the outcome alone does not.
-func nextText(r runbook.Run) string {
-	switch r.State {
-	case runbook.StateDone:
-		if proven(r) {
-			return "check again in a few minutes; the failures should be gone."
-		}
-		return "check again: the proof is not complete yet."
-	case runbook.StateFailed:
-		if deleted(r) {
-			return "check again to see what is in the cache now, then request it again if the verdict still calls for it."
-		}
-		return "check again. Nothing was deleted, so nothing has to be undone."
-	case runbook.StateExpired:
-		return "check again, and request it again if it is still needed; a reminder to the approvers helps."
-	case runbook.StateObsolete:
-		return "check again to see that the failures stop."
+	switch {
+	case p.Total > 0:
+		return fmt.Sprintf(", %s of %s", runbook.Thousands(int64(p.Done)), runbook.Thousands(int64(p.Total)))
+	case p.Done > 0:
+		return ", " + runbook.Thousands(int64(p.Done)) + " so far"
+	case p.Text != "":
+		return ", " + prose(p.Text, limitSentence/2)
 	}
 	return ""
-}
-
-// endButtons put what is likely next first.
-func endButtons(r runbook.Run) slack.Block {
-	check := button(actionCheckAgain, clip(r.Target, limitButtonValue), "Check again", slack.StyleDefault)
-	again := button(actionRequestAgain, r.ID, "Request again", slack.StyleDefault)
-	switch r.State {
-	case runbook.StateDone, runbook.StateObsolete:
-		return slack.NewActionBlock("", check)
-	case runbook.StateFailed:
-		return slack.NewActionBlock("", check, again)
-	}
-	return slack.NewActionBlock("", again, check)
 }
 
 func runFooter(r runbook.Run) string {

@@ -25,7 +25,7 @@ func runThreadMessages(r runbook.Run) []message {
 	if len(r.Receipts) > 0 && len(r.Plan.Entries) > 0 {
 		blocks = append(blocks, section("*What was planned*\n"+joinSome(plannedLines(r.Plan), len(r.Plan.Entries), roomBlock)))
 	}
-	if gone := r.Plan.KidsGone(); len(gone) > 0 && deleted(r) {
+	if gone := r.Plan.KidsGone(); len(gone) > 0 && touched(r) {
 		blocks = append(blocks, section("*Keys of the plan that are not live:* "+codes(gone, 15)))
 	}
 	if lines := decisionLines(r); len(lines) > 1 || len(lines) == 1 && len(blocks) > 0 {
@@ -66,6 +66,7 @@ func plannedLines(p runbook.Plan) []string {
 // decisionWords name the kinds of decision as what somebody did.
 var decisionWords = map[runbook.DecisionKind]string{
 	runbook.DecideApprove: "approved", runbook.DecideDeny: "denied", runbook.DecideWithdraw: "withdrew",
+	runbook.DecideBreakGlass: "broke the glass for", runbook.DecideStop: "stopped the watch of",
 }
 
 func decisionLines(r runbook.Run) []string {

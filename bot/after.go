@@ -1,0 +1,90 @@
+package bot
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/slack-go/slack"
+
+	"jwksbot/runbook"
+)
+
+// What people press once a mitigation was made: a next step, the end of a
+// watch, and that they take over.
+
+// openNext opens the form of a next step. Whoever may not ask for it is told so
+// before they type.
+func (b *Bot) openNext(ctx context.Context, from place, run runbook.Run, kind runbook.NextKind) error {
+	quick, cancel := context.WithTimeout(ctx, openWithin)
+	defer cancel()
+	t, err := b.Desk.MayRequest(quick, run.Target, from.user)
+	if err != nil && quick.Err() == nil && kind != runbook.NextEscalate {
+		return err
+	}
+	req, ok := run.Request(kind, from.user, runbook.ViaSlack)
+	if !ok && kind != runbook.NextEscalate {
+		return &runbook.Refusal{Code: "unknown_button", Text: "jwksbot does not know this button; it may be of another version. Use `/jwks-check` or `/jwks-flush`."}
+	}
+	if kind == runbook.NextRetry && req.RestoreOf == "" {
+		from.channel = orText(run.Post.Channel, from.channel)
+		return b.openFlushModal(ctx, from, req, adviceNone)
+	}
+	return b.openView(ctx, from, nextModal(run, kind, req, t != nil && t.Policy.BreakGlass))
+}
+
+// submittedNext asks for the next step, as for any mitigation.
+func (b *Bot) submittedNext(ctx context.Context, from place, v slack.View) error {
+	a, wrong := parseNextModal(v)
+	if len(wrong) > 0 {
+		return nil // answered with the acknowledgement
+	}
+	run, err := b.runOf(ctx, &from, a.run)
+	if err != nil {
+		return err
+	}
+	if a.kind == runbook.NextEscalate {
+		if _, err := b.Desk.Escalate(ctx, a.run, from.user, a.reason); err != nil {
+			return err
+		}
+		b.Log.Info("escalated by a person", "run", a.run, "by", from.user)
+		b.private(ctx, from, "The on-call team is being called, in the thread of the run's message.")
+		return nil
+	}
+	req, ok := run.Request(a.kind, from.user, runbook.ViaSlack)
+	if !ok || run.ID == "" {
+		return &runbook.Refusal{Code: runbook.RefusedUnknownRun, Text: "This form belongs to no run that jwksbot knows. Start again with `/jwks-flush`."}
+	}
+	req.Reason, req.Override, req.BreakGlass = a.reason, a.override, a.breakGlass
+	req.Force = req.RestoreOf != "" && a.force
+	return b.request(ctx, from, req)
+}
+
+// stopWatch ends a watch early.
+func (b *Bot) stopWatch(ctx context.Context, from place, v slack.View) error {
+	id, reason := parseStopModal(v)
+	if _, err := b.runOf(ctx, &from, id); err != nil {
+		return err
+	}
+	if _, err := b.Desk.StopWatch(ctx, id, from.user, reason, runbook.ViaSlack); err != nil {
+		return err
+	}
+	b.Log.Info("watch stopped", "run", id, "by", from.user)
+	b.private(ctx, from, "The watch has ended. Nobody is called any more if failures rise; `/jwks-check` looks at them.")
+	return nil
+}
+
+// gotIt records who takes an escalation over, and says so where it was called.
+func (b *Bot) gotIt(ctx context.Context, from place, call slack.InteractionCallback, id string) error {
+	run, err := b.Desk.Acknowledge(ctx, id, from.user)
+	if err != nil {
+		return err
+	}
+	b.Log.Info("escalation taken over", "run", id, "by", from.user)
+	b.private(ctx, from, fmt.Sprintf("You took over run %s. Its message shows it; the watch goes on.", code(id)))
+	if ping := run.Escalation.Pinged; ping != "" && run.Post.Channel != "" {
+		if err := b.send.update(ctx, run.Post.Channel, ping, pingMessage(run, *run.Escalation)); err != nil {
+			b.Log.Warn("the call of an escalation does not show who took over", "run", id, "error", err)
+		}
+	}
+	return nil
+}

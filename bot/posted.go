@@ -1,0 +1,80 @@
+package bot
+
+import (
+	"context"
+
+	"jwksbot/runbook"
+)
+
+// What stands in a run's thread is posted once: the desk records it in the run
+// right after, and the run that comes back is the one to go on with.
+
+// escalated calls the on-call group in the thread, and in the channel, so that
+// whoever reads along sees it; once for each escalation.
+func (p *presenter) escalated(ctx context.Context, run *runbook.Run, post runbook.Post) error {
+	e := run.Escalation
+	if e == nil || e.Pinged != "" {
+		return nil
+	}
+	ts, err := p.bot.send.post(ctx, post.Channel, post.TS, true, pingMessage(*run, *e))
+	if err != nil {
+		return err
+	}
+	return p.record(ctx, run, runbook.Posted{Ping: ts})
+}
+
+// brokeGlass tells the approvers that somebody acted without them.
+func (p *presenter) brokeGlass(ctx context.Context, run *runbook.Run, post runbook.Post) error {
+	if run.BreakGlass == "" || run.GlassPing != "" {
+		return nil
+	}
+	ts, err := p.bot.send.post(ctx, post.Channel, post.TS, true, glassMessage(*run, p.approvers(*run)))
+	if err != nil {
+		return err
+	}
+	return p.record(ctx, run, runbook.Posted{GlassPing: ts})
+}
+
+// noChart is recorded where there is no picture, so that none is tried again.
+const noChart = "none"
+
+// chart puts the picture of a watch that has ended into the thread. It is worth
+// one attempt: a run is complete without it.
+func (p *presenter) chart(ctx context.Context, run *runbook.Run, post runbook.Post) error {
+	if p.bot.Chart == nil || run.Watch == nil || !run.State.Ended() || run.Chart != "" {
+		return nil
+	}
+	id := noChart
+	if f, ok := p.bot.chartFile(seriesOfRun(*run), "jwksbot-"+run.ID); ok {
+		posted, err := p.bot.send.upload(ctx, post.Channel, post.TS, f)
+		if err != nil {
+			p.bot.Log.Warn("the chart of a watch could not be posted", "run", run.ID, "error", err)
+		} else {
+			id = posted
+		}
+	}
+	return p.record(ctx, run, runbook.Posted{Chart: id})
+}
+
+// record keeps what was posted. Where nobody else changed the run meanwhile,
+// the run goes on as it is now, and is not shown again because of it.
+func (p *presenter) record(ctx context.Context, run *runbook.Run, what runbook.Posted) error {
+	now, err := p.bot.Desk.Record(ctx, run.ID, what)
+	if err != nil {
+		return err
+	}
+	if now.Version == run.Version+1 {
+		*run = now
+	} else {
+		run.Escalation, run.GlassPing, run.Chart = now.Escalation, now.GlassPing, now.Chart
+	}
+	return nil
+}
+
+func (p *presenter) approvers(run runbook.Run) []string {
+	t, err := p.bot.Desk.Target(run.Target)
+	if err != nil {
+		return nil
+	}
+	return t.Policy.Approvers
+}

@@ -1,0 +1,114 @@
+package bot
+
+import (
+	"strings"
+
+	"github.com/slack-go/slack"
+
+	"jwksbot/runbook"
+)
+
+// Small forms that ask for a reason, or for what a next step needs. Their
+// private metadata names a run and what was pressed, which grants nothing: the
+// desk looks up who submits it and what the run is.
+
+const (
+	blockDeny  = "deny_reason"
+	blockStop  = "stop_reason"
+	blockForce = "force"
+)
+
+// denyModal asks why a request is denied.
+func denyModal(runID string) slack.ModalViewRequest {
+	return askModal(callbackDeny, runID, "Deny the request", "Deny",
+		textInput(blockDeny, "Why not?", "What the requester should know or do instead", "", "It is shown on the card and kept in the record.", maxReasonInput, true))
+}
+
+// parseDenyModal reads which run is denied and why.
+func parseDenyModal(v slack.View) (runID, reason string) {
+	return v.PrivateMetadata, strings.TrimSpace(inputOf(v, blockDeny).Value)
+}
+
+// stopModal asks why a watch can end.
+func stopModal(runID string) slack.ModalViewRequest {
+	return askModal(callbackStop, runID, "Stop watching", "Stop watching",
+		textInput(blockStop, "Why can it stop?", "Confirmed by the on-call engineer of the API", "", "Nobody is called any more if failures rise. It is shown and kept in the record.", maxReasonInput, true))
+}
+
+func parseStopModal(v slack.View) (runID, reason string) {
+	return v.PrivateMetadata, strings.TrimSpace(inputOf(v, blockStop).Value)
+}
+
+func askModal(callback, private, title, submit string, blocks ...slack.Block) slack.ModalViewRequest {
+	return slack.ModalViewRequest{
+		Type: slack.VTModal, CallbackID: callback, PrivateMetadata: clip(private, limitPrivate),
+		Title:  plainText(title, limitViewTitle),
+		Submit: plainText(submit, limitViewTitle),
+		Close:  plainText("Cancel", limitViewTitle),
+		Blocks: slack.Blocks{BlockSet: blocks},
+	}
+}
+
+// nextTitles name the forms of next steps.
+var nextTitles = map[runbook.NextKind]string{
+	runbook.NextRestart: "Restart authoriser", runbook.NextFlush: "Flush again", runbook.NextFlushDirect: "Flush directly",
+	runbook.NextGateway: "Flush gateway cache", runbook.NextUndo: "Undo", runbook.NextRetry: "Try again", runbook.NextEscalate: "Escalate",
+}
+
+// nextModal asks for what a next step of a run needs: it is the same request as
+// any other, prefilled, and needs its own approval.
+func nextModal(r runbook.Run, kind runbook.NextKind, req runbook.Request, glass bool) slack.ModalViewRequest {
+	private := r.ID + " " + string(kind)
+	why := ""
+	for _, s := range r.NextSteps() {
+		if s.Kind == kind {
+			why = " " + prose(s.Why, limitSentence)
+		}
+	}
+	about := section("*" + orText(nextTitles[kind], quoted(string(kind), limitName)) + "* after run " + code(r.ID) + " on " + quoted(r.Target, limitName) + " (" + code(r.Ticket) + ")." + why)
+	title := orText(nextTitles[kind], "Next step")
+	reason := reasonInput(req.Reason)
+	focus(reason)
+	if kind == runbook.NextEscalate {
+		return askModal(callbackNext, private, title, "Call the team", about, reason,
+			contextLine("The on-call team is called in the thread, and paged where that is configured. The watch goes on."))
+	}
+	blocks := []slack.Block{about, reason}
+	if req.RestoreOf != "" {
+		blocks = append(blocks, forceInput(req.Force))
+	}
+	blocks = append(blocks, overrideInput(""))
+	if glass {
+		blocks = append(blocks, glassInput(modalInput{Targets: []modalTarget{{Name: r.Target, BreakGlass: true}}}))
+	}
+	return askModal(callbackNext, private, title, "Ask for approval", append(blocks,
+		contextLine("Nothing is touched before somebody else approves exactly what will be."))...)
+}
+
+func forceInput(ticked bool) slack.Block {
+	o := slack.NewOptionBlockObject(blockForce, plainText("⚠ Overwrite newer values", limitOption), plainText("Otherwise an entry that was written since then stays", limitOption))
+	e := slack.NewCheckboxGroupsBlockElement(blockForce, o)
+	if ticked {
+		e.InitialOptions = []*slack.OptionBlockObject{o}
+	}
+	return slack.NewInputBlock(blockForce, plainText("Newer values", limitOption), nil, e).WithOptional(true)
+}
+
+// nextAnswer is a submitted form of a next step.
+type nextAnswer struct {
+	run                          string
+	kind                         runbook.NextKind
+	reason, override, breakGlass string
+	force                        bool
+}
+
+func parseNextModal(v slack.View) (nextAnswer, map[string]string) {
+	id, kind, _ := strings.Cut(v.PrivateMetadata, " ")
+	a := nextAnswer{run: id, kind: runbook.NextKind(kind), reason: strings.TrimSpace(inputOf(v, blockReason).Value),
+		override: strings.TrimSpace(inputOf(v, blockOverride).Value), breakGlass: strings.TrimSpace(inputOf(v, blockGlass).Value),
+		force: len(inputOf(v, blockForce).SelectedOptions) > 0}
+	if a.reason == "" {
+		return a, map[string]string{blockReason: "Say in a few words why: the approvers and the record need it."}
+	}
+	return a, nil
+}

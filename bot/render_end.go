@@ -1,0 +1,161 @@
+package bot
+
+import (
+	"strings"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"jwksbot/runbook"
+)
+
+// endBlocks show how a run ended, what was done, and what to do next.
+func endBlocks(r runbook.Run) []slack.Block {
+	blocks := []slack.Block{section(bold(endSentence(r)))}
+	if glass := glassBlock(r); glass != nil {
+		blocks = append(blocks, glass)
+	}
+	if d, ok := r.Decided(); ok && d.Reason != "" && (r.State == runbook.StateDenied || r.State == runbook.StateWithdrawn) {
+		blocks = append(blocks, section("*Why it was "+string(r.State)+":* "+quoted(d.Reason, limitSentence)))
+	}
+	blocks = append(blocks, watchBlocks(r, time.Time{})...)
+	if len(r.Receipts) > 0 || r.State == runbook.StateFailed {
+		blocks = append(blocks, titled("What was done", stepLines(r), linesDone, roomDone))
+	}
+	if r.State == runbook.StateDone && r.Plan.Has(runbook.FlushCache) {
+		if gone := r.Plan.KidsGone(); len(gone) > 0 {
+			blocks = append(blocks, section("*Keys that left the cache:* "+codes(gone, namesOnRun)))
+		}
+	}
+	if over := overrideBlock(r); over != nil {
+		blocks = append(blocks, over)
+	}
+	if next := nextText(r); next != "" {
+		blocks = append(blocks, section("*What to do next:* "+next))
+	}
+	return append(blocks, endButtons(r), contextLine(runFooter(r)))
+}
+
+// endSentence says how the run ended and, where a person ended it, who.
+func endSentence(r runbook.Run) string {
+	d, decided := r.Decided()
+	if decided && (r.State == runbook.StateDenied || r.State == runbook.StateWithdrawn) {
+		verb := map[runbook.State]string{runbook.StateDenied: "Denied", runbook.StateWithdrawn: "Withdrawn"}[r.State]
+		return verb + " by " + mention(d.By) + " at " + atTime(d.At) + ". Nothing was touched."
+	}
+	return prose(r.Outcome, limitVerdict)
+}
+
+// nextText says what helps now: what the runbook says next, each with a button
+// below, or else what a person can do.
+func nextText(r runbook.Run) string {
+	if steps := r.NextSteps(); len(steps) > 0 {
+		var lines []string
+		for _, s := range steps[:min(len(steps), maxNext)] {
+			lines = append(lines, "\n• *"+quoted(s.Label, limitButton)+"*: "+prose(s.Why, limitSentence/2))
+		}
+		return strings.Join(lines, "")
+	}
+	switch r.State {
+	case runbook.StateDone:
+		if proven(r) && watchVerdict(r) == runbook.WatchCalm {
+			return "nothing. The watch saw no failures above the limit."
+		}
+		if proven(r) {
+			return "check again in a few minutes; the failures should be gone."
+		}
+		return "check again: the proof is not complete yet."
+	case runbook.StateFailed:
+		if touched(r) {
+			return "check again to see how things are now, then request it again if the verdict still calls for it."
+		}
+		return "check again. Nothing was touched, so nothing has to be undone."
+	case runbook.StateExpired:
+		return "check again, and request it again if it is still needed; a reminder to the approvers helps."
+	case runbook.StateObsolete:
+		return "check again to see that the failures stop."
+	}
+	return ""
+}
+
+// maxNext bounds how many next steps a message offers.
+const maxNext = 5
+
+// actionOfNext are the buttons of next steps. What a button asks for is looked
+// up in the run when it is pressed.
+var actionOfNext = map[runbook.NextKind]string{
+	runbook.NextRestart: "next_restart", runbook.NextFlush: "next_flush", runbook.NextFlushDirect: "next_flush_direct",
+	runbook.NextGateway: "next_gateway", runbook.NextUndo: "next_undo", runbook.NextRetry: "next_retry", runbook.NextEscalate: "next_escalate",
+}
+
+// nextOfAction is the way back.
+func nextOfAction(action string) (runbook.NextKind, bool) {
+	for kind, a := range actionOfNext {
+		if a == action {
+			return kind, true
+		}
+	}
+	return "", false
+}
+
+// nextButtons are the next steps of a run, the likeliest first and, if there is
+// nothing else to press, as the primary one.
+func nextButtons(r runbook.Run, primary bool) []slack.BlockElement {
+	var out []slack.BlockElement
+	steps := r.NextSteps()
+	for i, s := range steps[:min(len(steps), maxNext)] {
+		action, known := actionOfNext[s.Kind]
+		if !known {
+			continue
+		}
+		style := slack.StyleDefault
+		if i == 0 && primary && s.Kind != runbook.NextUndo {
+			style = slack.StylePrimary
+		}
+		out = append(out, button(action, r.ID, orText(s.Label, string(s.Kind))+ellipsis, style))
+	}
+	return out
+}
+
+// liveButtons are what may be done while a run is executed; nil for nothing.
+func liveButtons(r runbook.Run) slack.Block {
+	if r.State != runbook.StateWatch && r.State != runbook.StateEscalate {
+		return nil
+	}
+	var all []slack.BlockElement
+	if e := r.Escalation; e != nil && !e.Taken() {
+		all = append(all, button(actionGotIt, r.ID, "Got it", slack.StylePrimary))
+	}
+	all = append(all, nextButtons(r, len(all) == 0)...)
+	if r.State == runbook.StateWatch {
+		all = append(all, button(actionStopWatch, r.ID, "Stop watching"+ellipsis, slack.StyleDefault))
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return slack.NewActionBlock("", all...)
+}
+
+// endButtons put what is likely next first.
+func endButtons(r runbook.Run) slack.Block {
+	check := button(actionCheckAgain, clip(r.Target, limitButtonValue), "Check again", slack.StyleDefault)
+	again := button(actionRequestAgain, r.ID, "Request again", slack.StyleDefault)
+	var all []slack.BlockElement
+	if e := r.Escalation; e != nil && !e.Taken() && e.Resolved.IsZero() {
+		all = append(all, button(actionGotIt, r.ID, "Got it", slack.StylePrimary))
+	}
+	next := nextButtons(r, len(all) == 0)
+	all = append(all, next...)
+	switch r.State {
+	case runbook.StateDone, runbook.StateObsolete:
+		all = append(all, check)
+	case runbook.StateFailed:
+		all = append(all, check)
+		if len(next) == 0 {
+			all = append(all, again)
+		}
+	default:
+		all = append(all, again, check)
+	}
+	return slack.NewActionBlock("", all...)
+}

@@ -1,0 +1,212 @@
+package bot
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"jwksbot/runbook"
+)
+
+// watchVerdict is what the watch of a run says, "" if it was not watched.
+func watchVerdict(r runbook.Run) runbook.WatchVerdict {
+	if r.Watch == nil {
+		return ""
+	}
+	return r.Watch.Verdict
+}
+
+// watchHeader says while a run is watched how it stands.
+func watchHeader(r runbook.Run) string {
+	did := doneTask(r.Plan)
+	switch e := r.Escalation; {
+	case e != nil && e.Resolved.IsZero() && e.Kind == runbook.EscalateBlind:
+		return "❓ " + did + ", could not tell whether it helped"
+	case e != nil && e.Resolved.IsZero():
+		return "🚨 " + did + ", escalated"
+	case watchVerdict(r) == runbook.WatchBreach:
+		return "🚨 " + did + ", and failures persist"
+	}
+	return "👀 " + did + ", watching"
+}
+
+// watchSentence says how a watch stands.
+func watchSentence(r runbook.Run) string {
+	did := lower(doneTask(r.Plan))
+	w := r.Watch
+	if w == nil || w.Text == "" {
+		return did + ", watching the failures now"
+	}
+	return did + "; " + strings.TrimSuffix(prose(w.Text, limitSentence), ".")
+}
+
+// watchBlocks are the live line of a watch and who was called; nil before.
+func watchBlocks(r runbook.Run, now time.Time) []slack.Block {
+	var blocks []slack.Block
+	if w := r.Watch; w != nil {
+		blocks = append(blocks, section(strings.Join(watchLines(*w, now), "\n")))
+	}
+	if e := r.Escalation; e != nil {
+		blocks = append(blocks, section(strings.Join(escalationLines(*e), "\n")))
+	}
+	return blocks
+}
+
+// watchLines tell how a watch stands: its line, how the share went, and what
+// its sources cannot tell. A zero now is for a run that has ended.
+func watchLines(w runbook.Watch, now time.Time) []string {
+	lines := []string{"*Watch:* " + orText(prose(w.Text, limitSentence), "the first minute is not complete yet")}
+	if bars := ratioBars(w.Points); bars != "" {
+		lines = append(lines, "share of failures since then: "+bars)
+	}
+	if w.Note != "" {
+		lines = append(lines, "ℹ️ "+prose(w.Note, limitSentence))
+	}
+	switch {
+	case w.Stopped != nil:
+		lines = append(lines, "stopped by "+mention(w.Stopped.By)+" at "+atTime(w.Stopped.At)+": "+quoted(w.Stopped.Reason, limitSentence))
+	case !now.IsZero() && w.EndedAt.IsZero() && now.Before(w.Until):
+		lines = append(lines, "goes on until "+atTime(w.Until))
+	}
+	return lines
+}
+
+// ratioBars draws the share of failures, a bar a minute; a minute that could
+// not be read, or in which nobody asked, is a dot and no calm.
+func ratioBars(points []runbook.RatioPoint) string {
+	if len(points) < 2 {
+		return ""
+	}
+	if len(points) > barsWide {
+		points = points[len(points)-barsWide:]
+	}
+	top := 0.0
+	for _, p := range points {
+		if ratio, ok := p.Ratio(); ok {
+			top = max(top, ratio)
+		}
+	}
+	var bars []rune
+	at := points[0].At
+	for _, p := range points {
+		for ; at.Before(p.At) && len(bars) < 2*barsWide; at = at.Add(time.Minute) {
+			bars = append(bars, '·')
+		}
+		at = p.At.Add(time.Minute)
+		bars = append(bars, ratioBar(p, top))
+	}
+	bars = bars[max(0, len(bars)-barsWide):]
+	return fmt.Sprintf("`%s` (a bar a minute, at most %s)", string(bars), percent(top))
+}
+
+func ratioBar(p runbook.RatioPoint, top float64) rune {
+	ratio, ok := p.Ratio()
+	switch {
+	case !ok:
+		return '·'
+	case ratio <= 0 || top <= 0:
+		return '▁'
+	}
+	return []rune("▂▃▄▅▆▇█")[min(6, int(ratio*6/top))]
+}
+
+// escalationLines tell who was called, why, and who took it over.
+func escalationLines(e runbook.Escalation) []string {
+	lines := []string{escalationShape(e) + " *" + escalationTitle(e) + "* at " + atTime(e.At) + ": " + prose(e.Why, limitSentence)}
+	var told []string
+	if e.Pinged != "" && e.Group != "" {
+		told = append(told, mentionID(e.Group)+" was called in the thread")
+	}
+	if !e.Paged.IsZero() {
+		told = append(told, "PagerDuty took it at "+atTime(e.Paged))
+	}
+	if !e.Published.IsZero() {
+		told = append(told, "SNS published it at "+atTime(e.Published))
+	}
+	if len(told) > 0 {
+		lines = append(lines, " ↳ "+strings.Join(told, " · "))
+	}
+	for i, n := range e.Notes {
+		if i == 3 {
+			lines = append(lines, " ↳ "+moreLine(len(e.Notes)-i))
+			break
+		}
+		lines = append(lines, " ↳ ⚠ "+prose(n, limitSentence/2))
+	}
+	switch {
+	case e.Taken():
+		lines = append(lines, " ↳ ✓ "+mention(e.TakenBy)+" took over at "+atTime(e.TakenAt))
+	case e.Resolved.IsZero():
+		lines = append(lines, " ↳ *nobody took over yet*")
+	}
+	if !e.Resolved.IsZero() {
+		lines = append(lines, " ↳ ✓ failures fell again; resolved at "+atTime(e.Resolved))
+	}
+	return lines
+}
+
+func escalationShape(e runbook.Escalation) string {
+	if e.Kind == runbook.EscalateBlind {
+		return "❓"
+	}
+	return "🚨"
+}
+
+func escalationTitle(e runbook.Escalation) string {
+	switch e.Kind {
+	case runbook.EscalateBlind:
+		return "Could not tell, people have to look"
+	case runbook.EscalateDied:
+		return "Escalated: the run broke off"
+	case runbook.EscalateAsked:
+		return "Escalated by a person"
+	}
+	return "Escalated"
+}
+
+// pingMessage calls the on-call group, with the evidence and a button for who
+// takes over.
+func pingMessage(r runbook.Run, e runbook.Escalation) message {
+	called := ""
+	if e.Group != "" {
+		called = mentionID(e.Group) + " "
+	}
+	why := prose(e.Why, limitSentence)
+	text := escalationShape(e) + " " + called + "*" + escalationTitle(e) + ":* " + why
+	blocks := []slack.Block{section(text)}
+	lines := make([]string, len(e.Evidence))
+	for i, l := range e.Evidence {
+		lines[i] = "• " + prose(l, limitSentence/2)
+	}
+	if len(lines) > 0 {
+		blocks = append(blocks, titled("Evidence", lines, 10, roomBlock))
+	}
+	if e.Taken() {
+		blocks = append(blocks, section("✓ "+mention(e.TakenBy)+" took over at "+atTime(e.TakenAt)+"."))
+	} else {
+		blocks = append(blocks, slack.NewActionBlock("", button(actionGotIt, r.ID, "Got it", slack.StylePrimary)))
+	}
+	blocks = append(blocks, contextLine(fmt.Sprintf("run %s · %s · requested by %s · *Got it* records who takes over", code(r.ID), code(r.Ticket), mention(r.Requester))))
+	return message{
+		Text:     fallback("jwksbot: ", called, quoted(r.Target, limitName), ": ", lower(escalationTitle(e)), ": ", why),
+		Blocks:   blocks,
+		Metadata: metadata(eventRun, r.ID, r.Target, r.Plan.Verdict, string(r.State)),
+	}
+}
+
+// glassMessage tells the approvers that somebody acted without them.
+func glassMessage(r runbook.Run, approvers []string) message {
+	called := ""
+	if len(approvers) > 0 {
+		called = peopleText(approvers) + ": "
+	}
+	s := fmt.Sprintf("%s broke the glass to %s on %s (%s) without an approval: %s", mention(r.Requester), taskText(r.Plan),
+		quoted(r.Target, limitName), code(r.Ticket), quoted(r.BreakGlass, limitSentence))
+	return message{
+		Text:     fallback("jwksbot: ", called, s),
+		Blocks:   []slack.Block{section("🚨 " + called + s), contextLine("Nothing is asked of you: this is so that you know. The audit trail has it as `break_glass`. · run " + code(r.ID))},
+		Metadata: metadata(eventRun, r.ID, r.Target, r.Plan.Verdict, string(r.State)),
+	}
+}
