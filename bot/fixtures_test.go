@@ -302,6 +302,12 @@ func inState(s runbook.State) runbook.Run {
 	r.Decisions = []runbook.Decision{decisionOf(sam, runbook.DecideApprove, "", 1)}
 	r.ApprovedAt, r.StartBy = noon.Add(2*time.Minute), noon.Add(12*time.Minute)
 	switch s {
+	case runbook.StateRestart, runbook.StateGateway, runbook.StateConfirm, runbook.StateWatch, runbook.StateEscalate:
+		return restartRun(s)
+	case runbook.StateRestore:
+		r = undoRun(false)
+		r.State, r.Decisions = s, []runbook.Decision{decisionOf(sam, runbook.DecideApprove, "", 1)}
+		return r
 	case runbook.StateFlush:
 		r.Receipts, r.Progress = []runbook.Receipt{kept}, runbook.Progress{Done: 1500, Total: 4000}
 	case runbook.StateVerify:

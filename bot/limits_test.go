@@ -240,6 +240,7 @@ func TestMonstrousRuns(t *testing.T) {
 			p.Resource, p.Summary, p.Advice, p.Digest, p.Scope = nasty(seed), nasty(seed), nasty(seed), nasty(seed), runbook.ScopeAll
 			p.Others, p.NoUndo, p.Verdict = 1<<40, true, runbook.VerdictID(nasty(seed))
 			p.Entries = entries
+			monstrousRest(&r, seed)
 			for i := range 60 {
 				by := runbook.PersonRef{ID: nasty(i), Name: nasty(i + seed)}
 				r.Decisions = append(r.Decisions, decisionOf(by, runbook.DecideApprove, nasty(i), r.Generation))
@@ -263,14 +264,42 @@ func TestMonstrousRuns(t *testing.T) {
 				runs[i].Target = nasty(i)
 			}
 			withinLimits(t, reminderMessage(r, ids, noon))
+			withinLimits(t, glassMessage(r, ids))
+			withinLimits(t, pingMessage(r, *r.Escalation))
 			withinLimits(t, statusMessage(ids, runs, noon))
 			withinLimits(t, historyMessage(runs))
 			noStrayMentions(t, helpText("/jwks-check", ids))
 			noStrayMentions(t, refusalText(&runbook.Refusal{Text: nasty(seed), People: ids}))
 		}
-		viewWithinLimits(t, flushModal(modalInput{Targets: []string{nasty(seed), "production"}, Target: nasty(seed), Ticket: nasty(seed), Reason: nasty(seed),
-			Override: nasty(seed), AllowAll: []string{nasty(seed)}, Channel: nasty(seed), Verdict: nasty(seed)}))
+		viewWithinLimits(t, flushModal(modalInput{Verdict: nasty(seed), Targets: []modalTarget{{nasty(seed), true, true, true, true, true}, {Name: "production"}},
+			Request: runbook.Request{Target: nasty(seed), Ticket: nasty(seed), Reason: nasty(seed), Override: nasty(seed), BreakGlass: nasty(seed), Channel: nasty(seed)}}))
+		odd := inState(runbook.StateWatch)
+		odd.ID, odd.Target, odd.Ticket = nasty(seed), nasty(seed), nasty(seed)
+		viewWithinLimits(t, nextModal(odd, runbook.NextUndo, runbook.Request{RestoreOf: nasty(seed), Reason: nasty(seed)}, true))
 	}
+}
+
+// monstrousRest fills in everything that is not of a flush.
+func monstrousRest(r *runbook.Run, seed int) {
+	p := &r.Plan
+	p.Steps = []runbook.Mitigation{runbook.FlushCache, runbook.RestartAuthoriser, runbook.FlushGateway, runbook.RestoreCache, runbook.Mitigation(nasty(seed))}
+	p.Restart = &runbook.RestartPlan{Function: nasty(seed), Qualifier: nasty(seed + 1), Version: nasty(seed), Mode: runbook.RestartAlias, Provisioned: 1 << 30}
+	p.Gateway = &runbook.GatewayPlan{Kind: runbook.APIKind(nasty(seed)), API: nasty(seed), Stage: nasty(seed + 1), Authorisers: []string{nasty(1), nasty(2), nasty(3), nasty(4)}, TTL: 1 << 60}
+	p.Restore = &runbook.RestorePlan{Of: nasty(seed), Force: true, MoveBack: p.Restart}
+	for i := range 1000 {
+		p.Restore.Entries = append(p.Restore.Entries, runbook.RestoreEntry{Name: nasty(i), Shard: nasty(i), Fate: runbook.FateRewritten})
+	}
+	p.Route, r.BreakGlass, r.Progress.Text = runbook.RouteBridge, nasty(seed), nasty(seed)
+	r.Watch = &runbook.Watch{Text: nasty(seed), Note: nasty(seed + 1), Until: noon.Add(time.Hour),
+		Stopped: &runbook.Decision{By: runbook.PersonRef{ID: nasty(seed), Name: nasty(seed)}, Reason: nasty(seed)}}
+	for i := range 500 {
+		r.Watch.Points = append(r.Watch.Points, runbook.RatioPoint{At: noon.Add(time.Duration(i*i) * time.Minute), Failures: float64(i), Requests: float64(i % 7)})
+	}
+	e := &runbook.Escalation{Kind: runbook.EscalationKind(nasty(seed)), Why: nasty(seed), Group: nasty(seed), TakenBy: runbook.PersonRef{ID: nasty(seed)}, Pinged: nasty(seed)}
+	for i := range 50 {
+		e.Evidence, e.Notes = append(e.Evidence, nasty(i)), append(e.Notes, nasty(i))
+	}
+	r.Escalation = e
 }
 
 func TestJoinLinesSaysWhatIsMissing(t *testing.T) {

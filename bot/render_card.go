@@ -89,13 +89,21 @@ func cardButtons(r runbook.Run) slack.Block {
 		approve = button(actionApprove, r.ID, "Approve against the verdict", slack.StyleDefault)
 	}
 	approve.Confirm = slack.NewConfirmationBlockObject(
-		plainText(upper(shortTask(r.Plan))+" on "+r.Target+"?", limitConfirmTitle), mrkdwn(confirmText(r.Plan)),
+		plainText(confirmTitle(r), limitConfirmTitle), mrkdwn(confirmText(r.Plan)),
 		plainText("Approve", limitConfirmLabel), plainText("Not yet", limitConfirmLabel))
 	return slack.NewActionBlock("",
 		approve,
 		button(actionDeny, r.ID, "Deny", slack.StyleDanger),
 		button(actionDenyReason, r.ID, "Deny with reason"+ellipsis, slack.StyleDefault),
 		button(actionWithdraw, r.ID, "Withdraw", slack.StyleDefault))
+}
+
+func confirmTitle(r runbook.Run) string {
+	task := upper(shortTask(r.Plan))
+	if task == "Flush" {
+		return "Flush " + r.Target + "?"
+	}
+	return task + " of " + r.Target + "?"
 }
 
 func shortDigest(s string) string {

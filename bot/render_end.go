@@ -58,13 +58,7 @@ func nextText(r runbook.Run) string {
 	}
 	switch r.State {
 	case runbook.StateDone:
-		if proven(r) && watchVerdict(r) == runbook.WatchCalm {
-			return "nothing. The watch saw no failures above the limit."
-		}
-		if proven(r) {
-			return "check again in a few minutes; the failures should be gone."
-		}
-		return "check again: the proof is not complete yet."
+		return doneNext(r)
 	case runbook.StateFailed:
 		if touched(r) {
 			return "check again to see how things are now, then request it again if the verdict still calls for it."
@@ -76,6 +70,20 @@ func nextText(r runbook.Run) string {
 		return "check again to see that the failures stop."
 	}
 	return ""
+}
+
+func doneNext(r runbook.Run) string {
+	switch verdict := watchVerdict(r); {
+	case verdict == runbook.WatchBreach:
+		return "check again: what fails now may be another fault than before."
+	case verdict == runbook.WatchBlind:
+		return "look whether people can sign in: too little was seen to tell."
+	case !proven(r):
+		return "check again: the proof is not complete yet."
+	case verdict == runbook.WatchCalm:
+		return "nothing. Failures stayed below the limit while it was watched."
+	}
+	return "check again in a few minutes; the failures should be gone."
 }
 
 // maxNext bounds how many next steps a message offers.

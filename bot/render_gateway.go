@@ -91,10 +91,7 @@ func authoriserText(api runbook.APIKind, a runbook.GatewayAuthoriser) string {
 	name := "authoriser " + code(orText(a.Name, a.ID))
 	switch a.Kind {
 	case runbook.LambdaAuthoriser:
-		s := name + " invokes " + code(orText(a.Function, "an unknown function"))
-		if a.Qualifier != "" {
-			s += " by alias or version " + code(a.Qualifier)
-		}
+		s := name + " invokes " + functionText(orText(a.Function, "an unknown function"), a.Qualifier, "")
 		if a.ResultTTL <= 0 {
 			return s + "; its answers are not cached"
 		}
@@ -142,11 +139,10 @@ func functionBlocks(ev *runbook.FunctionEvidence) []slack.Block {
 
 // functionText names what is invoked: function, alias or $LATEST, version.
 func functionText(function, qualifier, version string) string {
-	s := code(function)
 	if qualifier == "" {
-		return s + " as `$LATEST`"
+		return code(function) + " as `$LATEST`"
 	}
-	s += " by " + code(qualifier)
+	s := code(function + ":" + qualifier)
 	if version != "" && version != qualifier {
 		s += " (version " + code(version) + ")"
 	}

@@ -62,8 +62,8 @@ func otherTasks(p runbook.Plan) []string {
 	return parts
 }
 
-// doneTask says what a plan did, as a heading.
-func doneTask(p runbook.Plan) string {
+// doneTask says what a plan did, with what else can be said of it.
+func doneTask(p runbook.Plan, more ...string) string {
 	var parts []string
 	if p.Has(runbook.FlushCache) {
 		parts = append(parts, "flushed")
@@ -72,12 +72,12 @@ func doneTask(p runbook.Plan) string {
 		parts = append(parts, "restarted")
 	}
 	if p.Has(runbook.FlushGateway) {
-		parts = append(parts, "gateway's cache flushed")
+		parts = append(parts, "gateway flushed")
 	}
 	if p.Has(runbook.RestoreCache) {
 		parts = append(parts, "undone")
 	}
-	return upper(orText(andList(parts), "done"))
+	return upper(orText(andList(append(parts, more...)), "done"))
 }
 
 // planLines say exactly what every step of a plan touches and what it spares.

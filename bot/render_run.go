@@ -87,18 +87,17 @@ func runHeader(r runbook.Run) string {
 
 // doneHeader says no more than was proven and seen.
 func doneHeader(r runbook.Run) string {
-	did := doneTask(r.Plan)
 	switch verdict := watchVerdict(r); {
 	case verdict == runbook.WatchBreach:
-		return "🚨 " + did + ", and failures persist"
+		return "🚨 " + doneTask(r.Plan) + ", but failures persist"
 	case verdict == runbook.WatchBlind:
-		return "❓ " + did + ", could not tell whether it helped"
+		return "❓ " + doneTask(r.Plan) + ", but nobody can tell whether it helped"
 	case !proven(r):
-		return "⚠️ " + did + ", with a question left"
+		return "⚠️ " + doneTask(r.Plan) + ", with a question left"
 	case !readBack(r.Plan):
-		return "✅ " + did
+		return "✅ " + doneTask(r.Plan)
 	}
-	return "✅ " + did + " and proven"
+	return "✅ " + doneTask(r.Plan, "proven")
 }
 
 // readBack says whether the effect of a plan can be read back at all.

@@ -2,10 +2,8 @@ package bot
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -115,7 +113,7 @@ func TestRunInEveryState(t *testing.T) {
 				t.Errorf("%d blocks", len(m.Blocks))
 			}
 			for _, b := range buttonsOf(m) {
-				if b.ActionID != actionCheckAgain && b.Value != r.ID {
+				if b.ActionID != actionCheckAgain && b.Value != r.ID || !onRun(b.ActionID) && b.ActionID != actionCheckAgain {
 					t.Errorf("button %q carries %q: only the run's id may be in it", b.ActionID, b.Value)
 				}
 			}
@@ -134,7 +132,7 @@ func TestRunInEveryState(t *testing.T) {
 // A state that is added to the runbook must not reach people as an empty card.
 func TestUnknownStateIsStillReadable(t *testing.T) {
 	r := pendingRun()
-	r.State = "watch"
+	r.State = "levitate"
 	withinLimits(t, runMessage(r, noon))
 }
 
@@ -147,10 +145,15 @@ func TestCards(t *testing.T) {
 	anew.Decisions = []runbook.Decision{decisionOf(sam, runbook.DecideApprove, "", 1), decisionOf(sam, runbook.DecideApprove, "", 2)}
 	whole := against
 	whole.Plan.Scope, whole.Plan.NoUndo, whole.Via = runbook.ScopeAll, true, runbook.ViaTerminal
+	blind := against
+	blind.Plan.NoUndo, blind.Plan.Truncated = true, true
+	bridged := pendingRun()
+	bridged.Plan.Route = runbook.RouteBridge
 	whole.Requester = runbook.PersonRef{ID: "arn:aws:iam::123456789012:user/robin", Name: "robin"}
 	late := pendingRun()
 	late.ExpiresAt = noon
-	for name, r := range map[string]runbook.Run{"against": against, "anew": anew, "whole": whole, "late": late} {
+	for name, r := range map[string]runbook.Run{"against": against, "anew": anew, "whole": whole, "late": late, "blind": blind, "bridged": bridged,
+		"restart": restartRun(runbook.StatePending), "all": allRun(), "gateway": gatewayRun(), "undo": undoRun(false), "undo_force": undoRun(true)} {
 		m := runMessage(r, noon.Add(time.Minute))
 		goldenMessage(t, "run/card_"+name, m)
 		withinLimits(t, m)
@@ -235,104 +238,83 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-func TestFlushModalRoundTrip(t *testing.T) {
-	in := modalInput{Targets: []string{"production", "staging"}, Target: "staging", Ticket: "inc-7", Reason: "because", AllowAll: []string{"staging"},
-		Channel: "C0BRIDGE", Verdict: "The cache still serves an old key set: entry `x` lacks live key `y`."}
-	modal := flushModal(in)
-	golden(t, "modal/flush.json", asJSON(t, modal))
-	viewWithinLimits(t, modal)
-	if modal.PrivateMetadata != "C0BRIDGE" {
-		t.Errorf("private metadata %q: only the channel may be in it", modal.PrivateMetadata)
-	}
-	view := submitModal(modal, map[string]string{blockTarget: "staging", blockScope: "all", blockTicket: " inc-2026-0214-001 ", blockReason: " keys rotated\n", blockOverride: ""})
-	req, problems := parseFlushModal(view)
-	want := runbook.Request{Target: "staging", Scope: runbook.ScopeAll, Ticket: "INC-2026-0214-001", Reason: "keys rotated", Via: runbook.ViaSlack, Channel: "C0BRIDGE"}
-	if req != want || len(problems) != 0 {
-		t.Errorf("request %+v, problems %v", req, problems)
-	}
-}
-
-func TestFlushModalProblems(t *testing.T) {
-	_, problems := parseFlushModal(slack.View{})
-	if got := slices.Sorted(maps.Keys(problems)); !slices.Equal(got, []string{blockReason, blockTarget, blockTicket}) {
-		t.Errorf("problems of an empty modal are named for %q", got)
-	}
-	modal := flushModal(modalInput{Targets: []string{"production"}})
-	_, problems = parseFlushModal(submitModal(modal, map[string]string{blockTarget: "production", blockScope: "everything", blockTicket: "ticket 5", blockReason: "  "}))
-	if got := slices.Sorted(maps.Keys(problems)); !slices.Equal(got, []string{blockReason, blockScope, blockTicket}) {
-		t.Errorf("problems are named for %q", got)
-	}
-	ids := map[string]bool{}
-	for _, b := range modal.Blocks.BlockSet {
-		ids[b.ID()] = true
-	}
-	for id := range problems {
-		if !ids[id] {
-			t.Errorf("problem for %q, which is no block of the modal", id)
+// A watch is followed in the run's message, and its end says no more than was
+// seen.
+func TestWatches(t *testing.T) {
+	calm := ended(restartRun(runbook.StateWatch), runbook.StateDone, runbook.WatchCalm, "Failures fell from 34 % to 0.3 %; watched 15 min.")
+	breach := ended(restartRun(runbook.StateEscalate), runbook.StateDone, runbook.WatchBreach, "Failures stayed at 16.6 %; the on-call team was called.")
+	breach.Escalation.TakenBy, breach.Escalation.TakenAt = sam, noon.Add(17*time.Minute)
+	blind := ended(restartRun(runbook.StateWatch), runbook.StateDone, runbook.WatchBlind, "Too few requests to tell: 15 in 15 min, of which 15 failed.")
+	blind.Escalation = &runbook.Escalation{Kind: runbook.EscalateBlind, N: 1, At: noon.Add(18 * time.Minute), Why: "15 of 15 requests failed in 15 minutes, too few to tell.", Group: "S0LEADS", Pinged: "1.2"}
+	stopped := ended(restartRun(runbook.StateWatch), runbook.StateDone, runbook.WatchOpen, "Sam Okoro stopped the watch after 5 min: confirmed by the API team.")
+	stopped.Watch.Stopped = &runbook.Decision{By: sam, Kind: runbook.DecideStop, Reason: "confirmed by the API team", At: noon.Add(8 * time.Minute)}
+	glass := restartRun(runbook.StateWatch)
+	glass.BreakGlass, glass.Decisions = "nobody of the leads answers", []runbook.Decision{decisionOf(robin, runbook.DecideBreakGlass, "nobody of the leads answers", 1)}
+	for name, c := range map[string]struct {
+		run    runbook.Run
+		header string
+	}{
+		"calm":    {calm, "✅ Flushed, restarted, gateway flushed and proven"},
+		"breach":  {breach, "🚨 Flushed, restarted and gateway flushed, but failures persist"},
+		"blind":   {blind, "❓ Flushed, restarted and gateway flushed, but nobody can tell whether it helped"},
+		"stopped": {stopped, "✅ Flushed, restarted, gateway flushed and proven"},
+		"glass":   {glass, "👀 Flushed, restarted and gateway flushed, watching"},
+	} {
+		m := runMessage(c.run, noon.Add(8*time.Minute))
+		goldenMessage(t, "run/watch_"+name, m)
+		withinLimits(t, m)
+		if got := runHeader(c.run); got != c.header {
+			t.Errorf("%s: headed %q, want %q", name, got, c.header)
+		}
+		for i, m := range runThreadMessages(c.run) {
+			withinLimits(t, m)
+			goldenMessage(t, fmt.Sprintf("run/watch_%s.thread%d", name, i+1), m)
 		}
 	}
 }
 
-// The whole group is offered only where a target allows it.
-func TestScopeIsOfferedWhereAllowed(t *testing.T) {
-	for allowed, want := range map[string]bool{"": false, "staging": true} {
-		in := modalInput{Targets: []string{"production", "staging"}}
-		if allowed != "" {
-			in.AllowAll = []string{allowed}
-		}
-		if got := strings.Contains(string(asJSON(t, flushModal(in))), `"value": "all"`); got != want {
-			t.Errorf("allowed for %q: offered is %v", allowed, got)
-		}
+// The call for help mentions the group once, carries the evidence, and keeps
+// its button until somebody took over.
+func TestPings(t *testing.T) {
+	r := restartRun(runbook.StateEscalate)
+	open := pingMessage(r, *r.Escalation)
+	goldenMessage(t, "ping_open", open)
+	taken := *r.Escalation
+	taken.TakenBy, taken.TakenAt = sam, noon.Add(17*time.Minute)
+	after := pingMessage(r, taken)
+	goldenMessage(t, "ping_taken", after)
+	glass := restartRun(runbook.StateWatch)
+	glass.BreakGlass = "nobody of the leads answers"
+	told := glassMessage(glass, []string{"S0LEADS", "U012AB3CD"})
+	goldenMessage(t, "ping_glass", told)
+	for _, m := range []message{open, after, told} {
+		withinLimits(t, m)
+	}
+	if n := strings.Count(string(asJSON(t, open.Blocks)), "<!subteam^S0LEADS>"); n != 1 {
+		t.Errorf("the group is mentioned %d times", n)
+	}
+	if got := labelsOf(open); !slices.Equal(got, []string{"Got it primary"}) {
+		t.Errorf("buttons of an open call: %q", got)
+	}
+	if got := labelsOf(after); len(got) != 0 {
+		t.Errorf("buttons of a call that was taken: %q", got)
 	}
 }
 
-func TestModalWithManyTargets(t *testing.T) {
-	in := modalInput{Target: "target-149", Channel: "C1"}
-	for i := range 150 {
-		in.Targets = append(in.Targets, fmt.Sprintf("target-%d", i))
-	}
-	in.Targets = append(in.Targets, strings.Repeat("long", 30))
-	modal := flushModal(in)
-	viewWithinLimits(t, modal)
-	if text := string(asJSON(t, modal)); !strings.Contains(text, `"initial_option"`) || !strings.Contains(text, "51 more targets") {
-		t.Error("the chosen target is cut off, or the others are silently left out")
-	}
-	viewWithinLimits(t, flushModal(modalInput{Targets: in.Targets[150:]}))
-}
-
-func TestDenyModalRoundTrip(t *testing.T) {
-	modal := denyModal("0214-k7m2p9qx")
-	golden(t, "modal/deny.json", asJSON(t, modal))
-	viewWithinLimits(t, modal)
-	id, reason := parseDenyModal(submitModal(modal, map[string]string{blockDeny: " not now "}))
-	if id != "0214-k7m2p9qx" || reason != "not now" {
-		t.Errorf("run %q, reason %q", id, reason)
-	}
-}
-
-// submitModal submits a modal as Slack does, over JSON.
-func submitModal(m slack.ModalViewRequest, values map[string]string) slack.View {
-	state := map[string]map[string]any{}
-	for _, b := range m.Blocks.BlockSet {
-		in, ok := b.(*slack.InputBlock)
-		if !ok {
-			continue
-		}
-		v := values[in.BlockID]
-		switch in.Element.(type) {
-		case *slack.PlainTextInputBlockElement:
-			state[in.BlockID] = map[string]any{in.BlockID: map[string]any{"type": "plain_text_input", "value": v}}
-		default:
-			state[in.BlockID] = map[string]any{in.BlockID: map[string]any{"type": "static_select", "selected_option": map[string]any{"value": v, "text": map[string]any{"type": "plain_text", "text": v}}}}
+func TestRatioBars(t *testing.T) {
+	for name, c := range map[string]struct {
+		points []runbook.RatioPoint
+		want   string
+	}{
+		"one point is no line":          {pointsOf(noon, 5), ""},
+		"a gap is a dot":                {pointsOf(noon, 380, -1, 0, 95), "`█·▁▃` (a bar a minute, at most 100.0 %)"},
+		"a minute in which nobody asks": {[]runbook.RatioPoint{{At: noon}, {At: noon.Add(time.Minute), Requests: 10}}, "`·▁` (a bar a minute, at most 0.0 %)"},
+	} {
+		if got := ratioBars(c.points); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
-	raw, err := json.Marshal(map[string]any{"type": "modal", "callback_id": m.CallbackID, "private_metadata": m.PrivateMetadata, "state": map[string]any{"values": state}})
-	if err != nil {
-		panic(err)
+	if got := []rune(ratioBars(pointsOf(noon, make([]float64, 300)...))); len(got) > 80 {
+		t.Errorf("%d runes for five hours", len(got))
 	}
-	var v slack.View
-	if err := json.Unmarshal(raw, &v); err != nil {
-		panic(err)
-	}
-	return v
 }

@@ -20,33 +20,32 @@ func watchVerdict(r runbook.Run) runbook.WatchVerdict {
 
 // watchHeader says while a run is watched how it stands.
 func watchHeader(r runbook.Run) string {
-	did := doneTask(r.Plan)
 	switch e := r.Escalation; {
 	case e != nil && e.Resolved.IsZero() && e.Kind == runbook.EscalateBlind:
-		return "❓ " + did + ", could not tell whether it helped"
+		return "❓ Nobody can tell whether it helped"
 	case e != nil && e.Resolved.IsZero():
-		return "🚨 " + did + ", escalated"
+		return "🚨 Escalated, watching on"
 	case watchVerdict(r) == runbook.WatchBreach:
-		return "🚨 " + did + ", and failures persist"
+		return "🚨 Failures persist"
 	}
-	return "👀 " + did + ", watching"
+	return "👀 " + doneTask(r.Plan) + ", watching"
 }
 
 // watchSentence says how a watch stands.
 func watchSentence(r runbook.Run) string {
-	did := lower(doneTask(r.Plan))
-	w := r.Watch
-	if w == nil || w.Text == "" {
-		return did + ", watching the failures now"
+	if r.Watch == nil || r.Watch.Text == "" {
+		return lower(doneTask(r.Plan)) + ", watching the failures now"
 	}
-	return did + "; " + strings.TrimSuffix(prose(w.Text, limitSentence), ".")
+	return strings.TrimSuffix(prose(r.Watch.Text, limitSentence), ".")
 }
 
 // watchBlocks are the live line of a watch and who was called; nil before.
 func watchBlocks(r runbook.Run, now time.Time) []slack.Block {
 	var blocks []slack.Block
-	if w := r.Watch; w != nil {
-		blocks = append(blocks, section(strings.Join(watchLines(*w, now), "\n")))
+	if r.Watch != nil {
+		if lines := watchLines(r, now); len(lines) > 0 {
+			blocks = append(blocks, section(strings.Join(lines, "\n")))
+		}
 	}
 	if e := r.Escalation; e != nil {
 		blocks = append(blocks, section(strings.Join(escalationLines(*e), "\n")))
@@ -54,21 +53,26 @@ func watchBlocks(r runbook.Run, now time.Time) []slack.Block {
 	return blocks
 }
 
-// watchLines tell how a watch stands: its line, how the share went, and what
-// its sources cannot tell. A zero now is for a run that has ended.
-func watchLines(w runbook.Watch, now time.Time) []string {
-	lines := []string{"*Watch:* " + orText(prose(w.Text, limitSentence), "the first minute is not complete yet")}
+// watchLines tell how a watch stands: how the share went, what its sources
+// cannot tell, and how long it goes on. Its sentence is that of the message; a
+// run that has ended has another one. A zero now is for such a run.
+func watchLines(r runbook.Run, now time.Time) []string {
+	w := r.Watch
+	var lines []string
+	if now.IsZero() && w.Text != "" && !strings.Contains(r.Outcome, strings.TrimSuffix(w.Text, ".")) {
+		lines = append(lines, "*Watch:* "+prose(w.Text, limitSentence))
+	}
 	if bars := ratioBars(w.Points); bars != "" {
-		lines = append(lines, "share of failures since then: "+bars)
+		lines = append(lines, "Share of failures since then: "+bars)
 	}
 	if w.Note != "" {
 		lines = append(lines, "ℹ️ "+prose(w.Note, limitSentence))
 	}
 	switch {
 	case w.Stopped != nil:
-		lines = append(lines, "stopped by "+mention(w.Stopped.By)+" at "+atTime(w.Stopped.At)+": "+quoted(w.Stopped.Reason, limitSentence))
+		lines = append(lines, "Stopped by "+mention(w.Stopped.By)+" at "+atTime(w.Stopped.At)+": "+quoted(w.Stopped.Reason, limitSentence))
 	case !now.IsZero() && w.EndedAt.IsZero() && now.Before(w.Until):
-		lines = append(lines, "goes on until "+atTime(w.Until))
+		lines = append(lines, "Goes on until "+atTime(w.Until))
 	}
 	return lines
 }
@@ -117,7 +121,7 @@ func escalationLines(e runbook.Escalation) []string {
 	lines := []string{escalationShape(e) + " *" + escalationTitle(e) + "* at " + atTime(e.At) + ": " + prose(e.Why, limitSentence)}
 	var told []string
 	if e.Pinged != "" && e.Group != "" {
-		told = append(told, mentionID(e.Group)+" was called in the thread")
+		told = append(told, "the on-call group was called in the thread") // a mention here would call it again
 	}
 	if !e.Paged.IsZero() {
 		told = append(told, "PagerDuty took it at "+atTime(e.Paged))

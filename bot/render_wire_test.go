@@ -35,7 +35,9 @@ func TestWorkspaceTakesEveryMessage(t *testing.T) {
 		all = append(all, runMessage(r, noon))
 		all = append(all, runThreadMessages(r)...)
 		r.Reason, r.Outcome, r.Override = monstrous[0], monstrous[3], monstrous[1]
-		r.Plan.Entries[0].Name = monstrous[0]
+		if len(r.Plan.Entries) > 0 {
+			r.Plan.Entries[0].Name = monstrous[0]
+		}
 		all = append(all, runMessage(r, noon))
 	}
 	for i, m := range all {

@@ -1,0 +1,206 @@
+package bot
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/slack-go/slack"
+
+	"jwksbot/runbook"
+)
+
+func TestFlushModalRoundTrip(t *testing.T) {
+	in := modalInput{Targets: []modalTarget{{Name: "production"}, {"staging", true, true, true, true, true}}, Verdict: "The cache still serves an old key set: entry `x` lacks live key `y`.",
+		Request: runbook.Request{Target: "staging", Ticket: "inc-7", Reason: "because", Restart: true, Channel: "C0BRIDGE"}}
+	modal := flushModal(in)
+	golden(t, "modal/flush.json", asJSON(t, modal))
+	viewWithinLimits(t, modal)
+	if modal.PrivateMetadata != "C0BRIDGE" {
+		t.Errorf("private metadata %q: only the channel may be in it", modal.PrivateMetadata)
+	}
+	view := submitModal(modal, map[string]string{blockTarget: "staging", blockScope: "all", blockTicket: " inc-2026-0214-001 ", blockReason: " keys rotated\n", blockOverride: "",
+		blockAlso: "restart,gateway,direct", blockGlass: " nobody is awake "})
+	req, problems := parseFlushModal(view)
+	want := runbook.Request{Target: "staging", Scope: runbook.ScopeAll, Ticket: "INC-2026-0214-001", Reason: "keys rotated", Via: runbook.ViaSlack, Channel: "C0BRIDGE",
+		Restart: true, Gateway: true, Direct: true, BreakGlass: "nobody is awake"}
+	if req != want || len(problems) != 0 {
+		t.Errorf("request %+v, problems %v", req, problems)
+	}
+}
+
+func TestFlushModalProblems(t *testing.T) {
+	_, problems := parseFlushModal(slack.View{})
+	if got := slices.Sorted(maps.Keys(problems)); !slices.Equal(got, []string{blockReason, blockTarget, blockTicket}) {
+		t.Errorf("problems of an empty modal are named for %q", got)
+	}
+	modal := flushModal(modalInput{Targets: []modalTarget{{Name: "production", Restart: true}}})
+	_, problems = parseFlushModal(submitModal(modal, map[string]string{blockTarget: "production", blockScope: "everything", blockTicket: "ticket 5", blockReason: "  "}))
+	if got := slices.Sorted(maps.Keys(problems)); !slices.Equal(got, []string{blockReason, blockScope, blockTicket}) {
+		t.Errorf("problems are named for %q", got)
+	}
+	ids := map[string]bool{}
+	for _, b := range modal.Blocks.BlockSet {
+		ids[b.ID()] = true
+	}
+	for id := range problems {
+		if !ids[id] {
+			t.Errorf("problem for %q, which is no block of the modal", id)
+		}
+	}
+}
+
+// What a target does not allow or does not have is not offered.
+func TestFormOffersWhatIsAllowed(t *testing.T) {
+	has := func(in modalInput, what string) bool {
+		return strings.Contains(string(asJSON(t, flushModal(in))), what)
+	}
+	nothing := modalInput{Targets: []modalTarget{{Name: "production"}, {Name: "sandbox"}}}
+	for _, c := range []struct {
+		target modalTarget
+		offers string
+	}{
+		{modalTarget{AllowAll: true}, `"value": "all"`},
+		{modalTarget{Restart: true}, `"value": "none"`},
+		{modalTarget{Gateway: true}, `"value": "none"`},
+		{modalTarget{Restart: true}, `"value": "restart"`},
+		{modalTarget{Gateway: true}, `"value": "gateway"`},
+		{modalTarget{Bridge: true}, `"value": "direct"`},
+		{modalTarget{BreakGlass: true}, `"break_glass"`},
+	} {
+		c.target.Name = "staging"
+		in := modalInput{Targets: append(nothing.Targets[:1:1], c.target)}
+		if !has(in, c.offers) || has(nothing, c.offers) {
+			t.Errorf("%+v: %s is offered: %t, without: %t", c.target, c.offers, has(in, c.offers), has(nothing, c.offers))
+		}
+		if !has(in, "nly: staging") && !has(in, "Allowed for: staging") {
+			t.Errorf("%+v: the form does not say which target allows it", c.target)
+		}
+	}
+}
+
+// The form begins with what the last verdict recommends, as far as it can be done.
+func TestFormFollowsTheVerdict(t *testing.T) {
+	able := modalTarget{Name: "production", Restart: true, Gateway: true}
+	for _, c := range []struct {
+		recommended []runbook.Mitigation
+		target      modalTarget
+		follow      advice
+		want        runbook.Request
+	}{
+		{[]runbook.Mitigation{runbook.RestartAuthoriser}, able, adviceAll, runbook.Request{NoFlush: true, Restart: true}},
+		{[]runbook.Mitigation{runbook.RestartAuthoriser}, able, adviceBeside, runbook.Request{Restart: true}},
+		{[]runbook.Mitigation{runbook.RestartAuthoriser}, able, adviceNone, runbook.Request{}},
+		{[]runbook.Mitigation{runbook.RestartAuthoriser}, modalTarget{}, adviceAll, runbook.Request{}},
+		{[]runbook.Mitigation{runbook.FlushCache, runbook.RestartAuthoriser}, able, adviceAll, runbook.Request{Restart: true}},
+		{[]runbook.Mitigation{runbook.FlushGateway}, able, adviceAll, runbook.Request{NoFlush: true, Gateway: true}},
+		{nil, able, adviceAll, runbook.Request{}},
+	} {
+		var in modalInput
+		in.advise(runbook.Verdict{Recommended: c.recommended}, c.target, c.follow)
+		if in.Request != c.want {
+			t.Errorf("%v on %+v: %+v, want %+v", c.recommended, c.target, in.Request, c.want)
+		}
+	}
+}
+
+// A form that asks for nothing is sent back with a sentence.
+func TestNoFlushNeedsSomethingElse(t *testing.T) {
+	modal := flushModal(modalInput{Targets: []modalTarget{{Name: "production", Restart: true}}})
+	filled := map[string]string{blockTarget: "production", blockScope: scopeNone, blockTicket: "INC-1", blockReason: "x"}
+	if _, problems := parseFlushModal(submitModal(modal, filled)); len(problems) != 1 || problems[blockScope] == "" {
+		t.Errorf("problems %v", problems)
+	}
+	filled[blockAlso] = alsoRestart
+	req, problems := parseFlushModal(submitModal(modal, filled))
+	if len(problems) != 0 || !req.NoFlush || !req.Restart {
+		t.Errorf("request %+v, problems %v", req, problems)
+	}
+}
+
+func TestNextModalRoundTrip(t *testing.T) {
+	r := inState(runbook.StateWatch)
+	for _, kind := range []runbook.NextKind{runbook.NextUndo, runbook.NextRestart, runbook.NextEscalate} {
+		req, _ := r.Request(kind, robinID, runbook.ViaSlack)
+		modal := nextModal(r, kind, req, kind == runbook.NextRestart)
+		golden(t, "modal/next_"+string(kind)+".json", asJSON(t, modal))
+		viewWithinLimits(t, modal)
+		a, problems := parseNextModal(submitModal(modal, map[string]string{blockReason: " because ", blockForce: blockForce}))
+		want := nextAnswer{run: r.ID, kind: kind, reason: "because", force: kind == runbook.NextUndo}
+		if a != want || problems != nil {
+			t.Errorf("%+v, want %+v; problems %v", a, want, problems)
+		}
+		if _, problems := parseNextModal(submitModal(modal, nil)); problems[blockReason] == "" {
+			t.Errorf("%s: a missing reason is not asked for", kind)
+		}
+	}
+}
+
+func TestStopModalRoundTrip(t *testing.T) {
+	modal := stopModal("0214-k7m2p9qx")
+	golden(t, "modal/stop.json", asJSON(t, modal))
+	viewWithinLimits(t, modal)
+	if id, reason := parseStopModal(submitModal(modal, map[string]string{blockStop: " healed "})); id != "0214-k7m2p9qx" || reason != "healed" {
+		t.Errorf("run %q, reason %q", id, reason)
+	}
+}
+
+func TestModalWithManyTargets(t *testing.T) {
+	in := modalInput{Request: runbook.Request{Target: "target-149", Channel: "C1"}}
+	for i := range 150 {
+		in.Targets = append(in.Targets, modalTarget{Name: fmt.Sprintf("target-%d", i)})
+	}
+	in.Targets = append(in.Targets, modalTarget{Name: strings.Repeat("long", 30)})
+	modal := flushModal(in)
+	viewWithinLimits(t, modal)
+	if text := string(asJSON(t, modal)); !strings.Contains(text, `"initial_option"`) || !strings.Contains(text, "51 more targets") {
+		t.Error("the chosen target is cut off, or the others are silently left out")
+	}
+	viewWithinLimits(t, flushModal(modalInput{Targets: in.Targets[150:]}))
+}
+
+func TestDenyModalRoundTrip(t *testing.T) {
+	modal := denyModal("0214-k7m2p9qx")
+	golden(t, "modal/deny.json", asJSON(t, modal))
+	viewWithinLimits(t, modal)
+	id, reason := parseDenyModal(submitModal(modal, map[string]string{blockDeny: " not now "}))
+	if id != "0214-k7m2p9qx" || reason != "not now" {
+		t.Errorf("run %q, reason %q", id, reason)
+	}
+}
+
+// submitModal submits a modal as Slack does, over JSON.
+func submitModal(m slack.ModalViewRequest, values map[string]string) slack.View {
+	state := map[string]map[string]any{}
+	for _, b := range m.Blocks.BlockSet {
+		in, ok := b.(*slack.InputBlock)
+		if !ok {
+			continue
+		}
+		v := values[in.BlockID]
+		switch in.Element.(type) {
+		case *slack.PlainTextInputBlockElement:
+			state[in.BlockID] = map[string]any{in.BlockID: map[string]any{"type": "plain_text_input", "value": v}}
+		case *slack.CheckboxGroupsBlockElement:
+			chosen := []any{}
+			for _, c := range strings.FieldsFunc(v, func(r rune) bool { return r == ',' }) {
+				chosen = append(chosen, map[string]any{"value": c, "text": map[string]any{"type": "plain_text", "text": c}})
+			}
+			state[in.BlockID] = map[string]any{in.BlockID: map[string]any{"type": "checkboxes", "selected_options": chosen}}
+		default:
+			state[in.BlockID] = map[string]any{in.BlockID: map[string]any{"type": "static_select", "selected_option": map[string]any{"value": v, "text": map[string]any{"type": "plain_text", "text": v}}}}
+		}
+	}
+	raw, err := json.Marshal(map[string]any{"type": "modal", "callback_id": m.CallbackID, "private_metadata": m.PrivateMetadata, "state": map[string]any{"values": state}})
+	if err != nil {
+		panic(err)
+	}
+	var v slack.View
+	if err := json.Unmarshal(raw, &v); err != nil {
+		panic(err)
+	}
+	return v
+}
