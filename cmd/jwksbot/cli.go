@@ -40,6 +40,7 @@ func commands(w *world) *cobra.Command {
 			configExampleCommand(w),
 			configCheckCommand(w)),
 		manifestCommand(w),
+		iamPolicyCommand(w),
 		healthCommand(w),
 		versionCommand(w))
 }
