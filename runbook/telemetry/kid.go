@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"jwksbot/runbook"
 )
@@ -159,6 +160,9 @@ func cleanKid(kid string) string {
 	case "", "none", "null", "undefined", "nil", "n/a", "missing", "unknown", "-", "=", "kid", "id":
 		return ""
 	}
+	if !strings.ContainsFunc(kid, isLetterOrDigit) {
+		return "" // what stands between two quotes that do not belong together
+	}
 	if len(kid) > maxKid || strings.ContainsFunc(kid, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0xfffd }) {
 		return ""
 	}
@@ -168,9 +172,11 @@ func cleanKid(kid string) string {
 	return kid
 }
 
+func isLetterOrDigit(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
+
 // Sentences that quote a kid without calling it one.
 var (
-	matchesKid = pattern(`(?i)(?:signing|matching) key that matches:?\s*\\*["']([^"'\\]+)\\*["']`)
+	matchesKid = pattern(`(?i)(?:signing|matching) key that matches:?\s*\\*["']([\w+/=.~:@#-][^"'\\]*)\\*["']`)
 	keyQuoted  = pattern(`(?i)\bkey (?:with id |id )?\\*["']([^"'\\\s]+)\\*["'] (?:was |is |could )?not (?:be )?found`)
 	keyNamed   = pattern(`(?i)\bkey (?:with id )?([\w+/=.~-]+) (?:was |is )?not (?:found )?in (?:the )?(?:jwks|jwk|json web key|key set)`)
 )
