@@ -174,17 +174,18 @@ func cleanKid(kid string) string {
 
 func isLetterOrDigit(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
-// Sentences that quote a kid without calling it one.
+// Sentences that quote a kid without calling it one. The quotes are of one kind:
+// those of a sentence that was cut off do not go with those of its wrapping.
 var (
-	matchesKid = pattern(`(?i)(?:signing|matching) key that matches:?\s*\\*["']([\w+/=.~:@#-][^"'\\]*)\\*["']`)
-	keyQuoted  = pattern(`(?i)\bkey (?:with id |id )?\\*["']([^"'\\\s]+)\\*["'] (?:was |is |could )?not (?:be )?found`)
+	matchesKid = pattern(`(?i)(?:signing|matching) key that matches:?\s*(?:\\*'([\w+/=.~:@#-][^"'\\]*)\\*'|\\*"([\w+/=.~:@#-][^"'\\]*)\\*")`)
+	keyQuoted  = pattern(`(?i)\bkey (?:with id |id )?(?:\\*'([^"'\\\s]+)\\*'|\\*"([^"'\\\s]+)\\*") (?:was |is |could )?not (?:be )?found`)
 	keyNamed   = pattern(`(?i)\bkey (?:with id )?([\w+/=.~-]+) (?:was |is )?not (?:found )?in (?:the )?(?:jwks|jwk|json web key|key set)`)
 )
 
 func quotedKid(text string) string {
 	if strings.Contains(text, "hat matches") {
 		if m := matchesKid().FindStringSubmatch(text); m != nil {
-			return cleanKid(m[1])
+			return cleanKid(m[1] + m[2])
 		}
 	}
 	if !strings.Contains(text, "not ") {
@@ -192,7 +193,7 @@ func quotedKid(text string) string {
 	}
 	for _, re := range []*regexp.Regexp{keyQuoted(), keyNamed()} {
 		if m := re.FindStringSubmatch(text); m != nil {
-			if kid := cleanKid(m[1]); kid != "" && (re == keyQuoted() || likeKid(kid)) {
+			if kid := cleanKid(strings.Join(m[1:], "")); kid != "" && (re == keyQuoted() || likeKid(kid)) {
 				return kid
 			}
 		}
