@@ -19,6 +19,7 @@ const maxJWKS = 1 << 20
 // set that it keeps in memory for a short while.
 type environment struct {
 	stream string
+	used   bool // it has served a request, and so has a log stream
 	keys   verifyKeys
 	until  time.Time
 
@@ -42,6 +43,8 @@ type authoriser struct {
 	issuer, jwks string
 	client       *http.Client
 	rng          *rand.Rand
+	function     *function
+	generation   string // of the environments, as the function names it
 	environments []*environment
 	sealer       *sealer // nil: the cache holds plain text
 
@@ -55,28 +58,50 @@ type authoriser struct {
 func newAuthoriser(w *World, rng *rand.Rand) *authoriser {
 	a := &authoriser{
 		settings: w.settings, store: w.store, record: w.record, clock: w.clock, rng: rng,
-		keyName: w.opts.KeyName, issuer: w.idp.issuer, jwks: w.idp.jwksURL(), past: true,
+		function: w.function, keyName: w.opts.KeyName, issuer: w.idp.issuer, jwks: w.idp.jwksURL(), past: true,
 		client: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}},
 	}
-	day := w.clock.Now().UTC().Format("2006/01/02")
-	for range w.settings.environments {
-		a.environments = append(a.environments, &environment{stream: day + "/[$LATEST]" + hexID(rng, 16)})
-	}
+	a.recycle(w.clock.Now())
 	return a
+}
+
+// recycle gives the authoriser new execution environments, with new log streams
+// and nothing in memory, when the function says that the ones it has are not used
+// any more.
+func (a *authoriser) recycle(at time.Time) {
+	version, generation := a.function.invoked()
+	if generation == a.generation {
+		return
+	}
+	a.generation, a.environments = generation, nil
+	for range a.settings.environments {
+		stream := at.UTC().Format("2006/01/02") + "/[" + version + "]" + hexID(a.rng, 16)
+		a.environments = append(a.environments, &environment{stream: stream})
+	}
 }
 
 // authorise says whether the token is good at that time, and leaves a log line
 // about it. An end of ctx is no verdict on the token: ok is false and nothing
 // is logged.
 func (a *authoriser) authorise(ctx context.Context, at time.Time, raw string) (ok bool) {
+	a.recycle(at)
 	return a.authoriseIn(ctx, a.environments[a.rng.IntN(len(a.environments))], at, raw)
 }
 
 func (a *authoriser) authoriseIn(ctx context.Context, env *environment, at time.Time, raw string) (ok bool) {
+	if !env.used {
+		env.used = true
+		a.record.started(at, env.stream)
+	}
 	t, err := a.validate(ctx, env, at, raw)
 	if ctx.Err() != nil {
 		return false
 	}
+	a.record.count(at, func(m *minute) {
+		if m.invocations++; err != nil {
+			m.errors++
+		}
+	})
 	line := logLine{at: at, request: uuid(a.rng), stream: env.stream}
 	if err != nil {
 		line.level, line.text = "ERROR", err.Error()

@@ -99,6 +99,37 @@ var services = []service{
 		},
 	},
 	{
+		name: "lambda", scope: "lambda", protocol: &restProtocol,
+		operation: restOperation([]string{"/2015-03-31/functions/", "/2019-09-30/functions/"}, lambdaRoutes),
+		operations: map[string]func(*endpoints, awsCall) error{
+			"GetFunction":                     (*endpoints).getFunction,
+			"GetFunctionConfiguration":        (*endpoints).getFunctionConfiguration,
+			"UpdateFunctionConfiguration":     (*endpoints).updateFunctionConfiguration,
+			"PublishVersion":                  (*endpoints).publishVersion,
+			"GetAlias":                        (*endpoints).getLambdaAlias,
+			"UpdateAlias":                     (*endpoints).updateLambdaAlias,
+			"GetProvisionedConcurrencyConfig": (*endpoints).getProvisionedConcurrencyConfig,
+		},
+	},
+	{
+		name: "apigateway", scope: "apigateway", protocol: &restProtocol, operation: restOperation([]string{"/restapis/"}, restRoutes),
+		operations: map[string]func(*endpoints, awsCall) error{
+			"GetRestApi":                 (*endpoints).getRestAPI,
+			"GetStage":                   (*endpoints).getRestStage,
+			"GetAuthorizers":             (*endpoints).getRestAuthorizers,
+			"FlushStageAuthorizersCache": (*endpoints).flushStageAuthorizersCache,
+		},
+	},
+	{
+		name: "apigatewayv2", scope: "apigateway", protocol: &restProtocol, operation: restOperation([]string{"/v2/apis/"}, httpRoutes),
+		operations: map[string]func(*endpoints, awsCall) error{
+			"GetApi":                (*endpoints).getHTTPAPI,
+			"GetStage":              (*endpoints).getHTTPStage,
+			"GetAuthorizers":        (*endpoints).getHTTPAuthorizers,
+			"ResetAuthorizersCache": (*endpoints).resetAuthorizersCache,
+		},
+	},
+	{
 		name: "sts", scope: "sts", protocol: &queryProtocol, operation: formOperation("2011-06-15"),
 		operations: map[string]func(*endpoints, awsCall) error{
 			"GetCallerIdentity": (*endpoints).getCallerIdentity,

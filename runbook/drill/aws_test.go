@@ -217,7 +217,7 @@ func TestFilterLogEventsFindsTheFailures(t *testing.T) {
 
 func TestFilterLogEventsOldestFirst(t *testing.T) {
 	w := quietWorld(t)
-	in := &cloudwatchlogs.FilterLogEventsInput{LogGroupIdentifier: aws.String(logGroupARN), FilterPattern: aws.String(`token_accepted -ERROR`), Limit: aws.Int32(3)}
+	in := &cloudwatchlogs.FilterLogEventsInput{LogGroupIdentifier: aws.String(groupARN(LogGroup)), FilterPattern: aws.String(`token_accepted -ERROR`), Limit: aws.Int32(3)}
 	client := cloudwatchlogs.NewFromConfig(sdk(w))
 	first, err := client.FilterLogEvents(t.Context(), in)
 	if err != nil {

@@ -25,8 +25,6 @@ const filterQuota = 10
 
 var errNoLogGroup = apiError{http.StatusBadRequest, "ResourceNotFoundException", "The specified log group does not exist."}
 
-const logGroupARN = "arn:aws:logs:" + Region + ":" + Account + ":log-group:" + LogGroup
-
 // groupRef is how requests name a log group.
 type groupRef struct {
 	LogGroupName       string `json:"logGroupName"`
@@ -37,10 +35,19 @@ func (g groupRef) check() error {
 	if (g.LogGroupName == "") == (g.LogGroupIdentifier == "") {
 		return invalidParameter("Exactly one of logGroupName and logGroupIdentifier must be given.")
 	}
-	if g.LogGroupName == LogGroup || g.LogGroupIdentifier == LogGroup || g.LogGroupIdentifier == logGroupARN {
+	if g.is(LogGroup) || g.is(AccessLogGroup) {
 		return nil
 	}
 	return errNoLogGroup
+}
+
+// is says that the request names this group.
+func (g groupRef) is(group string) bool {
+	return g.LogGroupName == group || g.LogGroupIdentifier == group || g.LogGroupIdentifier == groupARN(group)
+}
+
+func groupARN(group string) string {
+	return "arn:aws:logs:" + Region + ":" + Account + ":log-group:" + group
 }
 
 type filterInput struct {
@@ -161,7 +168,11 @@ func (e *endpoints) page(in filterInput, filter logFilter, p *position) (found [
 	if in.Limit != nil {
 		limit = *in.Limit
 	}
-	events := remaining(e.world.record.window(in.StartTime, end), *p)
+	window := e.world.record.window
+	if in.is(AccessLogGroup) {
+		window = e.world.record.accessWindow
+	}
+	events := remaining(window(in.StartTime, end), *p)
 	found = []filteredEvent{}
 	bytes := 0
 	for scanned := range len(events) {
@@ -225,7 +236,7 @@ func (e *endpoints) describeLogStreams(c awsCall) error {
 		return invalidParameter("Cannot order by LastEventTime with a logStreamNamePrefix.")
 	}
 	streams := slices.DeleteFunc(e.world.record.logStreams(), func(s logStream) bool {
-		return !strings.HasPrefix(s.name, in.LogStreamNamePrefix)
+		return in.is(AccessLogGroup) || !strings.HasPrefix(s.name, in.LogStreamNamePrefix)
 	})
 	if byTime {
 		slices.SortStableFunc(streams, func(a, b logStream) int { return cmp.Compare(a.last, b.last) })
@@ -241,13 +252,13 @@ func (e *endpoints) describeLogStreams(c awsCall) error {
 		list = append(list, map[string]any{
 			"logStreamName": s.name, "creationTime": s.first, "firstEventTimestamp": s.first,
 			"lastEventTimestamp": s.last, "lastIngestionTime": s.last + 300,
-			"arn": logGroupARN + ":log-stream:" + s.name, "storedBytes": 0,
+			"arn": groupARN(LogGroup) + ":log-stream:" + s.name, "storedBytes": 0,
 		})
 	}
 	return writeAWSJSON(c.rw, http.StatusOK, map[string]any{"logStreams": list})
 }
 
-// describeLogGroups lists the authoriser's group.
+// describeLogGroups lists the groups of the authoriser and of the gateway.
 func (e *endpoints) describeLogGroups(c awsCall) error {
 	var in struct {
 		Prefix  string `json:"logGroupNamePrefix"`
@@ -257,9 +268,12 @@ func (e *endpoints) describeLogGroups(c awsCall) error {
 		return err
 	}
 	groups := []map[string]any{}
-	if strings.HasPrefix(LogGroup, in.Prefix) && strings.Contains(strings.ToLower(LogGroup), strings.ToLower(in.Pattern)) {
+	for _, group := range []string{AccessLogGroup, LogGroup} {
+		if !strings.HasPrefix(group, in.Prefix) || !strings.Contains(strings.ToLower(group), strings.ToLower(in.Pattern)) {
+			continue
+		}
 		groups = append(groups, map[string]any{
-			"logGroupName": LogGroup, "arn": logGroupARN + ":*", "logGroupArn": logGroupARN,
+			"logGroupName": group, "arn": groupARN(group) + ":*", "logGroupArn": groupARN(group),
 			"creationTime": e.world.clock.Now().Add(-90 * 24 * time.Hour).UnixMilli(), "storedBytes": 0,
 		})
 	}

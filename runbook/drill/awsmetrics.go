@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"jwksbot/runbook"
 )
 
 const (
@@ -35,10 +37,15 @@ var metrics = func() []metric {
 	nodeAndID := []dimension{{"CacheClusterId", nodeID}, {"CacheNodeId", "0001"}}
 	api := []dimension{{"ApiName", RestAPI}}
 	stage := []dimension{{"ApiName", RestAPI}, {"Stage", Stage}}
+	httpAPI := []dimension{{"ApiId", httpAPIID}}
+	httpStage := []dimension{{"ApiId", httpAPIID}, {"Stage", Stage}}
 	function := []dimension{{"FunctionName", Function}}
 	one := func(minute) float64 { return 1 }
 	requests := func(m minute) float64 { return m.requests }
 	rejected := func(m minute) float64 { return m.rejected }
+	nothing := func(minute) float64 { return 0 }
+	invocations := func(m minute) float64 { return m.invocations }
+	errors := func(m minute) float64 { return m.errors }
 	hits := func(m minute) float64 { return m.hits }
 	misses := func(m minute) float64 { return m.misses }
 	return []metric{
@@ -50,8 +57,16 @@ var metrics = func() []metric {
 		{"AWS/ApiGateway", "Count", stage, requests, requests},
 		{"AWS/ApiGateway", "4XXError", api, rejected, requests},
 		{"AWS/ApiGateway", "4XXError", stage, rejected, requests},
-		{"AWS/Lambda", "Invocations", function, requests, requests},
-		{"AWS/Lambda", "Errors", function, rejected, requests},
+		{"AWS/ApiGateway", "5XXError", api, nothing, requests},
+		{"AWS/ApiGateway", "5XXError", stage, nothing, requests},
+		{"AWS/ApiGateway", "Count", httpAPI, requests, requests},
+		{"AWS/ApiGateway", "Count", httpStage, requests, requests},
+		{"AWS/ApiGateway", "4xx", httpAPI, rejected, requests},
+		{"AWS/ApiGateway", "4xx", httpStage, rejected, requests},
+		{"AWS/ApiGateway", "5xx", httpAPI, nothing, requests},
+		{"AWS/ApiGateway", "5xx", httpStage, nothing, requests},
+		{"AWS/Lambda", "Invocations", function, invocations, invocations},
+		{"AWS/Lambda", "Errors", function, errors, invocations},
 	}
 }()
 
@@ -136,7 +151,7 @@ func (e *endpoints) evaluate(q metricQuery, i int, start, end time.Time) (metric
 		return r, validation("The value %s for parameter MetricDataQueries.member.%d.MetricStat.Stat is not supported.", stat.Stat, i+1)
 	}
 	r.Label = orDefault(r.Label, stat.Metric.MetricName)
-	m, ok := findMetric(stat.Metric.Namespace, stat.Metric.MetricName, stat.Metric.Dimensions)
+	m, ok := e.findMetric(stat.Metric.Namespace, stat.Metric.MetricName, stat.Metric.Dimensions)
 	if !ok {
 		return r, nil // as in CloudWatch: an unknown metric is one without data
 	}
@@ -157,9 +172,15 @@ func (e *endpoints) evaluate(q metricQuery, i int, start, end time.Time) (metric
 	return r, nil
 }
 
-func findMetric(namespace, name string, dimensions []dimension) (metric, bool) {
+// exists says that the world has the series: it has one API, of one kind.
+func (e *endpoints) exists(m metric) bool {
+	isHTTP := m.dimensions[0].Name == "ApiId"
+	return m.namespace != "AWS/ApiGateway" || isHTTP == (e.world.apiKind() == runbook.HTTPAPI)
+}
+
+func (e *endpoints) findMetric(namespace, name string, dimensions []dimension) (metric, bool) {
 	for _, m := range metrics {
-		if m.namespace == namespace && m.name == name && sameDimensions(m.dimensions, dimensions) {
+		if e.exists(m) && m.namespace == namespace && m.name == name && sameDimensions(m.dimensions, dimensions) {
 			return m, true
 		}
 	}
@@ -222,7 +243,7 @@ func (e *endpoints) listMetrics(c awsCall) error {
 	}
 	found := []listed{}
 	for _, m := range metrics {
-		ok := (in.Namespace == "" || in.Namespace == m.namespace) && (in.MetricName == "" || in.MetricName == m.name)
+		ok := e.exists(m) && (in.Namespace == "" || in.Namespace == m.namespace) && (in.MetricName == "" || in.MetricName == m.name)
 		for _, want := range in.Dimensions {
 			ok = ok && slices.ContainsFunc(m.dimensions, func(d dimension) bool {
 				return d.Name == want.Name && (want.Value == nil || *want.Value == d.Value)

@@ -22,6 +22,7 @@ const (
 	LogGroup         = "/aws/lambda/" + Function
 	RestAPI          = "drill-gateway" // the ApiName dimension of AWS/ApiGateway
 	Stage            = "live"
+	AccessLogGroup   = "/aws/apigateway/drill-gateway" // of the gateway's stage
 	// SuccessPattern finds the authoriser's log lines about accepted tokens.
 	SuccessPattern = "token_accepted"
 )
@@ -51,6 +52,7 @@ type World struct {
 	clock    runbook.Clock
 
 	idp        *provider
+	function   *function
 	authoriser *authoriser
 	gateway    *gateway
 	record     *record
@@ -77,6 +79,9 @@ func Start(ctx context.Context, o Options) (*World, error) {
 	w := &World{opts: o, scenario: row, settings: defaultSettings(), clock: o.Clock, cancel: cancel}
 	if row.setup != nil {
 		row.setup(&w.settings)
+	}
+	if w.settings.perMinute > 0 {
+		w.opts.RequestsPerMinute = w.settings.perMinute
 	}
 	if err := w.build(ctx); err != nil {
 		_ = w.Close()
@@ -131,6 +136,7 @@ func (w *World) build(ctx context.Context) error {
 		return err
 	}
 	w.idp.issuer = w.idpServer.url + "/" + UserPoolID
+	w.function = newFunction(w)
 	w.authoriser = newAuthoriser(w, rng)
 	if w.settings.sealed {
 		if w.authoriser.sealer, err = newSealer(); err != nil {

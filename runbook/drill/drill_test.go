@@ -54,7 +54,7 @@ func quietWorld(t *testing.T) *World {
 // complaint when it never does.
 func eventually(t *testing.T, condition func() error) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(60 * time.Second)
 	for {
 		err := condition()
 		if err == nil {

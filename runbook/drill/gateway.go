@@ -3,6 +3,7 @@ package drill
 import (
 	"context"
 	"math/rand/v2"
+	"net/http"
 	"time"
 )
 
@@ -45,6 +46,13 @@ type gateway struct {
 	turn      int       // of users, the one who comes back next
 	next      time.Time // when the next request is due
 
+	resultTTL time.Duration // of the authoriser's answers; 0: each request asks
+	results   results
+	stubborn  bool // returning users keep a token that was refused
+	managed   bool // API Gateway checks tokens itself
+	keys      verifyKeys
+	keysUntil time.Time
+
 	past  bool
 	fresh user // the token that is shared while past
 }
@@ -54,6 +62,7 @@ func newGateway(w *World, rng *rand.Rand) *gateway {
 		idp: w.idp, authoriser: w.authoriser, record: w.record, clock: w.clock, rng: rng,
 		interval:  time.Minute / time.Duration(w.opts.RequestsPerMinute),
 		returning: w.settings.returning, past: true,
+		resultTTL: w.settings.resultTTL, stubborn: w.settings.stubborn, managed: w.settings.managed,
 	}
 	for range returningUsers {
 		g.users = append(g.users, &user{name: uuid(rng)})
@@ -106,12 +115,12 @@ func (g *gateway) request(ctx context.Context, at time.Time) {
 	if u == nil {
 		return
 	}
-	ok := g.authoriser.authorise(ctx, at, u.token)
+	status := g.judge(ctx, at, u.token)
 	if ctx.Err() != nil {
 		return
 	}
-	g.record.request(at, ok)
-	if !ok && returning {
+	g.record.request(at, status)
+	if status != http.StatusOK && returning && !g.stubborn {
 		u.until = at // signs in again before the next request
 	}
 }
@@ -122,8 +131,8 @@ func (g *gateway) oddRequest(ctx context.Context, at time.Time) {
 	if err != nil {
 		return
 	}
-	if ok := g.authoriser.authorise(ctx, at, token); ctx.Err() == nil {
-		g.record.request(at, ok)
+	if status := g.judge(ctx, at, token); ctx.Err() == nil {
+		g.record.request(at, status)
 	}
 }
 

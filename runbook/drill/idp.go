@@ -199,6 +199,14 @@ const maintenancePage = `<!DOCTYPE html>
 <body><h1>Scheduled maintenance</h1><p>The service is temporarily unavailable.</p></body></html>
 `
 
+// currentDocument is the published key set, whatever the endpoint's health.
+func (p *provider) currentDocument() []byte {
+	p.mu.Lock()
+	set := slices.Clone(p.published)
+	p.mu.Unlock()
+	return set.document()
+}
+
 // answer is one response of the endpoint in its present health.
 func (p *provider) answer() (status int, contentType string, body []byte) {
 	p.mu.Lock()

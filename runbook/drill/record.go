@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"sort"
 	"strings"
@@ -51,6 +52,8 @@ type logStream struct {
 type minute struct {
 	requests, rejected float64
 	hits, misses       float64
+	invocations        float64 // of the authoriser
+	errors             float64 // of these
 }
 
 // outcome counts requests of one bucket.
@@ -62,7 +65,8 @@ type record struct {
 	clock runbook.Clock
 
 	mu        sync.RWMutex
-	events    []logEvent // by time, then by id
+	events    []logEvent // of the function, by time, then by id
+	accesses  []logEvent // of the gateway's access log, likewise
 	nextID    int
 	streams   map[string]*logStream
 	minutes   map[int64]*minute  // by Unix minute
@@ -79,25 +83,34 @@ func newRecord(c runbook.Clock) *record {
 func (r *record) log(l logLine) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.nextID++
-	r.events = append(r.events, logEvent{
-		id: r.nextID, at: l.at.UnixMilli(), stream: l.stream,
-		message: fmt.Sprintf("%s\t%s\t%s\t%s\n", l.at.UTC().Format(logTime), l.request, l.level, l.text),
-	})
-	if len(r.events) > maxLogEvents+maxLogEvents/10 {
-		r.events = append([]logEvent(nil), r.events[len(r.events)-maxLogEvents:]...)
-	}
-	s := r.streams[l.stream]
-	if s == nil {
-		s = &logStream{name: l.stream, first: l.at.UnixMilli()}
-		r.streams[l.stream] = s
-	}
-	s.last = l.at.UnixMilli()
+	r.append(l.at, l.stream, fmt.Sprintf("%s\t%s\t%s\t%s\n", l.at.UTC().Format(logTime), l.request, l.level, l.text))
 	if l.level == "ERROR" {
 		r.lastError = l
 	} else {
 		r.lastGood = l.at
 	}
+}
+
+// started is the line that Lambda writes when an execution environment starts.
+func (r *record) started(at time.Time, stream string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.append(at, stream, "INIT_START Runtime Version: nodejs:24.v7\tRuntime Version ARN: arn:aws:lambda:"+Region+"::runtime:0cdc5c1b\n")
+}
+
+// append adds an event to the function's log group. Called with the lock held.
+func (r *record) append(at time.Time, stream, message string) {
+	r.nextID++
+	r.events = append(r.events, logEvent{id: r.nextID, at: at.UnixMilli(), stream: stream, message: message})
+	if len(r.events) > maxLogEvents+maxLogEvents/10 {
+		r.events = append([]logEvent(nil), r.events[len(r.events)-maxLogEvents:]...)
+	}
+	s := r.streams[stream]
+	if s == nil {
+		s = &logStream{name: stream, first: at.UnixMilli()}
+		r.streams[stream] = s
+	}
+	s.last = at.UnixMilli()
 }
 
 // count changes the minute that at falls into.
@@ -114,9 +127,11 @@ func (r *record) count(at time.Time, change func(*minute)) {
 	change(m)
 }
 
-// request counts one answer of the gateway.
-func (r *record) request(at time.Time, ok bool) {
+// request counts one answer of the gateway and writes it into the access log.
+func (r *record) request(at time.Time, status int) {
+	ok := status == http.StatusOK
 	r.count(at, func(m *minute) {
+		r.access(at, status)
 		m.requests++
 		if !ok {
 			m.rejected++
@@ -149,22 +164,51 @@ func (r *record) forget(at time.Time) {
 			delete(r.buckets, n)
 		}
 	}
-	if i := r.firstEvent(limit.UnixMilli()); i > maxLogEvents/10 {
-		r.events = append([]logEvent(nil), r.events[i:]...)
+	for _, events := range []*[]logEvent{&r.events, &r.accesses} {
+		if i := firstEvent(*events, limit.UnixMilli()); i > maxLogEvents/10 {
+			*events = append([]logEvent(nil), (*events)[i:]...)
+		}
 	}
 }
 
-// firstEvent is the index of the first event at or after ms.
-func (r *record) firstEvent(ms int64) int {
-	return sort.Search(len(r.events), func(i int) bool { return r.events[i].at >= ms })
+// access writes one line of the access log, in the JSON format that API Gateway
+// suggests. Called with the lock held.
+func (r *record) access(at time.Time, status int) {
+	r.nextID++
+	r.accesses = append(r.accesses, logEvent{id: r.nextID, at: at.UnixMilli(), stream: accessStream, message: fmt.Sprintf(
+		`{"requestId":"%08x-0000-4000-8000-000000000000","ip":"198.51.100.7","requestTime":"%s","httpMethod":"GET","routeKey":"/orders","status":"%d","protocol":"HTTP/1.1"}`+"\n",
+		r.nextID, at.UTC().Format("02/Jan/2006:15:04:05 -0700"), status)})
+	if len(r.accesses) > maxLogEvents+maxLogEvents/10 {
+		r.accesses = append([]logEvent(nil), r.accesses[len(r.accesses)-maxLogEvents:]...)
+	}
 }
 
-// window returns the events from ms start to end, both inclusive. The slice is
-// shared and never changed: events are only appended or replaced as a whole.
+// accessStream is the only log stream of the access log.
+const accessStream = "d41d8cd98f00b204e9800998ecf8427e"
+
+// firstEvent is the index of the first event at or after ms.
+func firstEvent(events []logEvent, ms int64) int {
+	return sort.Search(len(events), func(i int) bool { return events[i].at >= ms })
+}
+
+// window returns the function's events from ms start to end, both inclusive.
+// The slice is shared and never changed: events are only appended or replaced as
+// a whole.
 func (r *record) window(start, end int64) []logEvent {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.events[r.firstEvent(start):r.firstEvent(end+1):len(r.events)]
+	return within(r.events, start, end)
+}
+
+// accessWindow is window for the gateway's access log.
+func (r *record) accessWindow(start, end int64) []logEvent {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return within(r.accesses, start, end)
+}
+
+func within(events []logEvent, start, end int64) []logEvent {
+	return events[firstEvent(events, start):firstEvent(events, end+1):len(events)]
 }
 
 // logStreams returns copies, by name.

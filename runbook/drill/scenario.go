@@ -2,6 +2,7 @@ package drill
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"time"
 )
@@ -36,6 +37,16 @@ type settings struct {
 	negativeTTL  time.Duration // of markers that a kid does not exist; 0: there are none
 	careful      bool          // a key set is cached only if it can be parsed
 	sealed       bool          // the cache entry is encrypted
+
+	alias           bool // the gateway invokes an alias instead of $LATEST
+	provisioned     int  // execution environments that are kept ready for the alias
+	hiddenVariables bool // the function's environment variables cannot be decrypted for who asks
+	unreleased      bool // $LATEST has code that the alias's version has not
+
+	resultTTL time.Duration // for which the gateway repeats an answer of the authoriser
+	stubborn  bool          // who comes back does so with the same token, also when it was refused
+	managed   bool          // an HTTP API checks tokens itself, without the authoriser
+	perMinute int           // requests, instead of what the options say
 }
 
 func defaultSettings() settings {
@@ -117,6 +128,68 @@ var scenarios = []scenario{
 			{14 * time.Minute, rotate(Rotation{})},
 			{12 * time.Minute, refill},
 		},
+	},
+	{
+		Scenario: Scenario{"memory-alias", "as memory, but the gateway invokes an alias with provisioned concurrency: the restart has to publish a version and move the alias", "stale_memory"},
+		setup: func(s *settings) {
+			keepInMemory(s)
+			s.alias, s.provisioned = true, 2
+		},
+		events: []event{
+			{14 * time.Minute, rotate(Rotation{})},
+			{12 * time.Minute, refill},
+		},
+	},
+	{
+		Scenario: Scenario{"env-error", "as memory, but Lambda cannot decrypt the function's environment variables for the bot: a restart is refused", "stale_memory"},
+		setup: func(s *settings) {
+			keepInMemory(s)
+			s.hiddenVariables = true
+		},
+		events: []event{
+			{14 * time.Minute, rotate(Rotation{})},
+			{12 * time.Minute, refill},
+		},
+	},
+	{
+		Scenario: Scenario{"latest-differs", "as memory-alias, but $LATEST holds code that was never released: a restart is refused", "stale_memory"},
+		setup: func(s *settings) {
+			keepInMemory(s)
+			s.alias, s.unreleased = true, true
+		},
+		events: []event{
+			{14 * time.Minute, rotate(Rotation{})},
+			{12 * time.Minute, refill},
+		},
+	},
+	{
+		Scenario: Scenario{"persistent", "keys were rotated 14 minutes ago; the cache and the memory of every environment hold the old ones, so that a flush alone heals nothing", "stale_cache"},
+		setup:    keepInMemory,
+		events:   []event{{14 * time.Minute, rotate(Rotation{})}},
+	},
+	{
+		Scenario: Scenario{"gateway-results", "keys were rotated 14 minutes ago and the cache was flushed 12 minutes ago; the authoriser is in order, but the gateway repeats for an hour what it had denied meanwhile", "gateway_result_cache"},
+		setup: func(s *settings) {
+			s.resultTTL, s.returning, s.stubborn = time.Hour, 0.6, true
+		},
+		events: []event{
+			{14 * time.Minute, rotate(Rotation{})},
+			{13*time.Minute + 50*time.Second, everybodySignsIn},
+			{12 * time.Minute, refill},
+		},
+	},
+	{
+		Scenario: Scenario{"managed-jwt", "keys were rotated 14 minutes ago; an HTTP API checks tokens itself and keeps its copy of the old keys for two hours", "managed_jwt_authoriser"},
+		setup:    func(s *settings) { s.managed = true },
+		events: []event{
+			{14 * time.Minute, rotate(Rotation{})},
+			{14 * time.Minute, refill},
+		},
+	},
+	{
+		Scenario: Scenario{"quiet", "as stale, in the dead of night: one request a minute, too few to tell how a mitigation works", "stale_cache"},
+		setup:    func(s *settings) { s.perMinute = 1 },
+		events:   []event{{14 * time.Minute, rotate(Rotation{})}},
 	},
 	{
 		Scenario: Scenario{"expired", "14 minutes ago an app was released that goes on using its tokens when they have expired", "claims_or_clock"},
@@ -230,6 +303,16 @@ func refill(ctx context.Context, w *World, at time.Time) error {
 	return w.authoriser.fill(ctx, at, w.settings.cacheTTL)
 }
 
+// everybodySignsIn gives the users who come back a token of the new key.
+func everybodySignsIn(_ context.Context, w *World, at time.Time) error {
+	for _, u := range w.gateway.users {
+		if err := w.gateway.signIn(u, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // stray sends a token with a made-up kid to every environment.
 func stray(ctx context.Context, w *World, at time.Time) error {
 	junk, err := junkTokens(w)
@@ -241,7 +324,7 @@ func stray(ctx context.Context, w *World, at time.Time) error {
 		if err != nil {
 			return err
 		}
-		w.record.request(at, w.authoriser.authoriseIn(ctx, env, at, token))
+		w.record.request(at, statusOf(w.authoriser.authoriseIn(ctx, env, at, token), http.StatusUnauthorized))
 	}
 	return ctx.Err()
 }

@@ -40,6 +40,17 @@ func TestScenarios(t *testing.T) {
 		"memory": func(w world) bool {
 			return w.failed > 0.7 && sameKids(w) && strings.Contains(w.errors, `KidNotFoundInJwksError: JWK for kid "`+w.state.LiveKids[0]+`"`)
 		},
+		"memory-alias":   func(w world) bool { return w.failed > 0.7 && sameKids(w) },
+		"env-error":      func(w world) bool { return w.failed > 0.7 && sameKids(w) },
+		"latest-differs": func(w world) bool { return w.failed > 0.7 && sameKids(w) },
+		"persistent":     func(w world) bool { return w.failed > 0.7 && !sameKids(w) },
+		"gateway-results": func(w world) bool {
+			return w.failed > 0.4 && w.failed < 0.75 && sameKids(w) && w.errors == ""
+		},
+		"managed-jwt": func(w world) bool { return w.failed > 0.7 && sameKids(w) && w.errors == "" },
+		"quiet": func(w world) bool {
+			return w.failed > 0.5 && !sameKids(w) && w.state.RequestsPerMinute == 1
+		},
 		"expired": func(w world) bool {
 			return w.failed > 0.15 && w.failed < 0.5 && sameKids(w) && strings.Contains(w.errors, "JwtExpiredError: Token expired at ")
 		},
@@ -84,7 +95,7 @@ func TestScenarios(t *testing.T) {
 				t.Errorf("not as the summary says: failed %.2f, live %q, cached %q (%s), probes %.60q, errors %.300s",
 					got.failed, got.state.LiveKids, got.state.CachedKids, got.state.CacheNote, got.live, got.errors)
 			}
-			if first := got.state.Minutes[1]; first.OK < 59 || first.Failed > 0 {
+			if first := got.state.Minutes[1]; first.OK < min(59, got.state.RequestsPerMinute) || first.Failed > 0 {
 				t.Errorf("an hour ago: %+v, want healthy traffic", first)
 			}
 		})
