@@ -38,11 +38,27 @@ func canonical(e Evidence) Evidence {
 		})
 		logged.Issuers = slices.Sorted(slices.Values(logged.Issuers))
 		logged.PerMinute = slices.Clone(logged.PerMinute)
-		slices.SortStableFunc(logged.PerMinute, func(a, b MinuteCount) int { return a.At.Compare(b.At) })
+		slices.SortStableFunc(logged.PerMinute, byMinute)
+		logged.KeyMinutes = slices.Clone(logged.KeyMinutes)
+		slices.SortStableFunc(logged.KeyMinutes, byMinute)
 		e.Logged = &logged
 	}
+	if e.Gateway != nil {
+		gateway := *e.Gateway
+		gateway.Points = slices.Clone(gateway.Points)
+		slices.SortStableFunc(gateway.Points, func(a, b GatewayPoint) int { return a.At.Compare(b.At) })
+		gateway.Authorisers = slices.Clone(gateway.Authorisers)
+		sortBy(gateway.Authorisers, func(a GatewayAuthoriser) string { return a.Name + "\x00" + a.ID })
+		e.Gateway = &gateway
+	}
+	e.History = slices.Clone(e.History)
+	slices.SortStableFunc(e.History, func(a, b Sighting) int {
+		return cmp.Or(a.FirstSeen.Compare(b.FirstSeen), cmp.Compare(a.Kid, b.Kid), cmp.Compare(a.Thumbprint, b.Thumbprint))
+	})
 	return e
 }
+
+func byMinute(a, b MinuteCount) int { return a.At.Compare(b.At) }
 
 // inOrder returns the set with its keys sorted by kid and thumbprint.
 func (s KeySet) inOrder() KeySet {

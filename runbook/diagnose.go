@@ -10,20 +10,7 @@ import (
 // entries and lines come and however numbers are written.
 //
 // Rules are asked in the order of precedence, and the first that fits is the
-// verdict:
-//
-//  1. Safety: without a sound and agreed live key set nothing may be flushed,
-//     since the cache may hold the last good copy.
-//  2. What a mitigation can fix, the stronger cure first: a re-used kid needs
-//     flush and restart, which also cures a poisoned or stale entry; so it wins
-//     over them. A key that the authoriser cannot parse wins over stale_cache:
-//     there a flush would lose the copy that still works.
-//     An authoriser whose refetches are throttled wins over stale_memory: a
-//     restart would start the storm again.
-//  3. What no mitigation of ours can fix. Where the logs alone explain the
-//     incident, an unread cache or unreachable live keys do not matter.
-//  4. healthy, which needs live keys, a read cache and no failures beyond noise.
-//  5. inconclusive, which names what would settle it.
+// verdict; the package comment says what wins when two fit, and why.
 func Diagnose(e Evidence) Diagnosis {
 	f := gather(e)
 	var d Diagnosis
@@ -33,7 +20,7 @@ func Diagnose(e Evidence) Diagnosis {
 			break
 		}
 	}
-	d.Verdict.Stranded = f.stranded(d.Verdict)
+	f.hardCut(&d.Verdict)
 	d.Findings = append([]Finding{d.Verdict.Finding}, f.standing(d.Verdict.ID)...)
 	return d
 }
@@ -42,18 +29,25 @@ func Diagnose(e Evidence) Diagnosis {
 var rules = []func(*facts) (Verdict, bool){
 	(*facts).liveUnhealthy,
 	(*facts).liveDisagrees,
+	(*facts).managed,
+	(*facts).unsupportedKey,
 	(*facts).rekeyedKid,
 	(*facts).poisonedCache,
-	(*facts).unsupportedKey,
 	(*facts).negativeCache,
 	(*facts).staleCache,
 	(*facts).cacheUnreadable,
 	(*facts).refetchThrottled,
 	(*facts).removedTooEarly,
+	(*facts).notAskedFor,
 	(*facts).staleMemory,
+	(*facts).gatewayResults,
 	(*facts).unknownIssuer,
 	(*facts).unknownKids,
+	(*facts).noKid,
+	(*facts).ambiguousKid,
 	(*facts).claimsOrClock,
+	(*facts).longExpired,
+	(*facts).deniedUnexplained,
 	(*facts).retiredKeyCached,
 	(*facts).metadataChanged,
 	(*facts).healthy,
@@ -172,16 +166,21 @@ func (f *facts) rekeyedKid() (Verdict, bool) {
 			continue
 		}
 		r := c.rekeyed[0]
-		v := critical(RekeyedKid, "Key %s was replaced under the same kid: %s still holds the old key. Flush and restart the authoriser, then have the owner give the new key a new kid.", quote(r.Kid), c.name())
-		for _, r := range c.rekeyed {
-			v.Because = append(v.Because, fmt.Sprintf("kid %s: live thumbprint %s, cached %s", quote(r.Kid), short(r.Live), short(r.Cached)))
-		}
-		v.Because = append(v.Because, f.failureLine()...)
+		v := critical(RekeyedKid, "Key %s was replaced under the same kid: %s. Flush and restart the authoriser, then have the owner give the new key a new kid.", quote(r.Kid), c.says("still holds the old key", "still hold the old key"))
+		v.Because = append(rekeyLines(c), f.cacheLine(c, nil)...)
+		v.Because = append(append(v.Because, f.failureLine()...), f.afterglow()...)
 		v.Recommended = []Mitigation{FlushCache, RestartAuthoriser}
 		v.WouldChange = "equal thumbprints for every kid that is both live and cached"
 		return v, true
 	}
 	return Verdict{}, false
+}
+
+func rekeyLines(c comparison) (out []string) {
+	for _, r := range c.rekeyed {
+		out = append(out, fmt.Sprintf("kid %s: live thumbprint %s, cached %s", quote(r.Kid), short(r.Live), short(r.Cached)))
+	}
+	return out
 }
 
 // poisonedCache: what lies there is no key set at all.
@@ -215,80 +214,6 @@ func (f *facts) negativeCache() (Verdict, bool) {
 		return v, true
 	}
 	return Verdict{}, false
-}
-
-// unsupportedKey: the key that is live and not cached is of a kind that the
-// authoriser does not understand; it rejects the whole set when it refetches.
-func (f *facts) unsupportedKey() (Verdict, bool) {
-	for _, c := range f.sets {
-		lacks := c.lacks()
-		if len(lacks) == 0 || len(c.renamed) > 0 || !allUnusable(lacks) {
-			continue
-		}
-		v := critical(UnsupportedKey, "A new kind of key appeared in the live set (%s), and the authoriser cannot read it. A flush would make it worse: the copy that still works would be lost. Fix the consumer.", kindsOf(lacks))
-		v.Because = append([]string{fmt.Sprintf("%s lacks only %s", c.name(), quoteAll(kidsOf(lacks)))}, f.failureLine()...)
-		v.Against = []Advice{{FlushCache, "the authoriser would fetch a set that it cannot parse"}, {RestartAuthoriser, "the authoriser would fetch a set that it cannot parse"}}
-		v.WouldChange = "the new key withdrawn, or an authoriser that skips keys it does not know"
-		return v, true
-	}
-	return Verdict{}, false
-}
-
-func allUnusable(keys []Key) bool {
-	for _, k := range keys {
-		if k.Usable {
-			return false
-		}
-	}
-	return true
-}
-
-func kindsOf(keys []Key) string {
-	var out []string
-	for _, k := range keys {
-		out = append(out, strings.TrimSpace(k.Kty+" "+k.Alg))
-	}
-	return quoteAll(out)
-}
-
-// staleCache: the cache lacks a live key.
-func (f *facts) staleCache() (Verdict, bool) {
-	for _, c := range f.sets {
-		if lost := append(c.lacks(), c.renamed...); len(lost) > 0 {
-			return f.stale(c, lost), true
-		}
-	}
-	if f.perKid == nil || f.Logged == nil {
-		return Verdict{}, false
-	}
-	for _, k := range append(append([]Key(nil), f.perKid.missing...), f.perKid.renamed...) {
-		if f.failsOn(k.Kid) > 0 {
-			return f.stale(*f.perKid, []Key{k}), true
-		}
-	}
-	return Verdict{}, false
-}
-
-func (f *facts) stale(c comparison, lost []Key) Verdict {
-	v := critical(StaleCache, "The cache still serves an old key set: %s lacks live key %s%s. A flush will help.", c.name(), quoteAll(kidsOf(lost)), f.failingText(lost))
-	v.Because = append(v.Because, fmt.Sprintf("live: %s", quoteAll(kidsOf(f.live.Keys))), fmt.Sprintf("%s: %s%s", c.name(), quoteAll(kidsOf(c.set.Keys)), c.heals()))
-	for _, k := range lost {
-		if line := f.appeared(k); line != "" {
-			v.Because = append(v.Because, line)
-		}
-	}
-	v.Because = append(v.Because, f.failureLine()...)
-	v.Recommended = []Mitigation{FlushCache}
-	v.Against = []Advice{{RestartAuthoriser, "a restarted authoriser would read the same old entry; restart only if failures go on after the flush"}}
-	v.WouldChange = "the missing key in the cache"
-	return v
-}
-
-func (c comparison) heals() string {
-	if c.entry.Name == "" {
-		return ""
-	}
-	return " (" + c.entry.Heals() + ")"
 }
 
 func (f *facts) failingText(lost []Key) string {

@@ -12,13 +12,21 @@ func (f *facts) cacheUnreadable() (Verdict, bool) {
 	if len(unknown) == 0 || len(f.all()) > 0 {
 		return Verdict{}, false
 	}
-	e := unknown[0]
-	v := warning(CacheUnreadable, "Cannot tell: the cache holds %s that no decoder can read (%s is %s). A person has to look.", plural(len(unknown), "entry", "entries"), quote(e.Name), e.Reading.Note)
-	v.Because = append([]string{fmt.Sprintf("entry %s: %s %s, %s", quote(e.Name), plural(e.Bytes, "byte", "bytes"), e.Type, e.Heals())}, f.failureLine()...)
+	v := warning(CacheUnreadable, "Cannot tell: the cache holds %s that no decoder can read. A person has to look.", plural(len(unknown), "entry", "entries"))
+	for i, e := range unknown {
+		if i == shownUnreadable {
+			v.Because = append(v.Because, plural(len(unknown)-shownUnreadable, "more entry", "more entries")+" like these")
+			break
+		}
+		v.Because = append(v.Because, fmt.Sprintf("entry %s: %s (%s, %s)", quote(e.Name), e.Reading.Note, e.Type, e.Heals()))
+	}
+	v.Because = append(v.Because, f.failureLine()...)
 	v.Against = []Advice{{FlushCache, "what the entries hold is unknown"}}
 	v.WouldChange = "a decoder for this format, or a look at how the authoriser stores keys"
 	return v, true
 }
+
+const shownUnreadable = 3
 
 // unreadable lists the own entries that no decoder fits.
 func (f *facts) unreadable() []Entry {
@@ -31,18 +39,36 @@ func (f *facts) unreadable() []Entry {
 	return out
 }
 
-// refetchThrottled: the authoriser wants to ask again and may not.
+// refetchThrottled: the authoriser wants to ask again and may not. Where the
+// cache holds the live keys, fresh environments read them there and need not
+// ask the provider, so a restart is safe once waiting did not help.
 func (f *facts) refetchThrottled() (Verdict, bool) {
 	n := f.class(ClassRefetchThrottled)
 	if _, goingOn := f.failing(); n == 0 || !goingOn || !f.nothingLacks() {
 		return Verdict{}, false
 	}
 	v := warning(RefetchThrottled, "The authoriser may not fetch keys right now: its refetch limit answered %s. Wait a minute; every restart starts the storm again.", plural(n, "time", "times"))
-	v.Because = f.failureLine()
-	v.Against = []Advice{{FlushCache, "no cached key set lacks a live key"}, {RestartAuthoriser, "fresh environments would all fetch at once and be throttled again"}}
+	v.Because = append(f.failureLine(), f.functionLines()...)
+	v.Against = []Advice{{FlushCache, "no cached key set lacks a live key"}}
 	v.WouldChange = "failures that go on for more than a few minutes"
+	lasts := f.since()
+	switch {
+	case len(f.sets) == 0:
+		v.Against = append(v.Against, Advice{RestartAuthoriser, "fresh environments would all fetch at once and be throttled again"})
+	case lasts > throttleOver:
+		v.Summary = fmt.Sprintf("The authoriser may not fetch keys: its refetch limit answered %s, and waiting has not helped for %s. Restart it: fresh environments read the live keys from the cache and need not fetch.", plural(n, "time", "times"), Duration(lasts))
+		v.Recommended = []Mitigation{RestartAuthoriser}
+		v.WouldChange = "failures that end by themselves"
+	default:
+		v.Summary = fmt.Sprintf("The authoriser may not fetch keys right now: its refetch limit answered %s. Wait a few minutes: it ends by itself when the limit does.", plural(n, "time", "times"))
+		v.Against = append(v.Against, Advice{RestartAuthoriser, "the limit ends by itself within minutes; if it does not, a restart helps, since the cache holds the live keys"})
+	}
 	return v, true
 }
+
+// throttleOver is when waiting for a refetch limit has had its time: the longest
+// window that is common is a minute, and one library waits for 15.
+const throttleOver = 5 * time.Minute
 
 // unknownIssuer: the tokens come from somewhere else.
 func (f *facts) unknownIssuer() (Verdict, bool) {
@@ -79,6 +105,45 @@ func (f *facts) unknownKids() (Verdict, bool) {
 	return v, true
 }
 
+// noKid: tokens or keys without a kid cannot be matched by an authoriser that
+// looks keys up by kid.
+func (f *facts) noKid() (Verdict, bool) {
+	n := f.class(ClassNoKid)
+	if _, goingOn := f.failing(); !goingOn || n*2 <= f.Logged.Count {
+		return Verdict{}, false
+	}
+	v := warning(UnknownKids, "Tokens without a key id are being rejected (%s). Neither flush nor restart helps: fix the client that sends them.", plural(n, "failure", "failures"))
+	v.Because = f.failureLine()
+	if nameless := f.nameless(); nameless > 0 {
+		v.Because = append(v.Because, capital(plural(nameless, "live key has", "live keys have"))+" no kid either: the identity provider publishes keys that cannot be looked up by kid")
+	}
+	v.Against = []Advice{{FlushCache, "no key can be looked up without a kid"}, {RestartAuthoriser, "no key can be looked up without a kid"}}
+	v.WouldChange = "failures on a kid that is live"
+	return v, true
+}
+
+func (f *facts) nameless() (n int) {
+	for _, k := range f.live.Keys {
+		if k.Kid == "" {
+			n++
+		}
+	}
+	return n
+}
+
+// ambiguousKid: the authoriser refuses a set in which a kid stands twice.
+func (f *facts) ambiguousKid() (Verdict, bool) {
+	n := f.class(ClassDuplicateKid)
+	if _, goingOn := f.failing(); !goingOn || n*2 <= f.Logged.Count {
+		return Verdict{}, false
+	}
+	v := critical(DuplicateKid, "The authoriser refuses the key set because a kid stands in it more than once (%s). Neither flush nor restart helps: the identity provider has to give each key its own kid.", plural(n, "failure", "failures"))
+	v.Because = append([]string{"live: " + quoteAll(kidsOf(f.live.Keys))}, f.failureLine()...)
+	v.Against = []Advice{{FlushCache, "the same set would be fetched again"}, {RestartAuthoriser, "the same set would be fetched again"}}
+	v.WouldChange = "a live set in which each kid stands once"
+	return v, true
+}
+
 // strangeKids counts the different kids in the logs that are neither live nor
 // cached, and the failures that name them.
 func (f *facts) strangeKids() (kids, lines int) {
@@ -92,43 +157,6 @@ func (f *facts) strangeKids() (kids, lines int) {
 		}
 	}
 	return kids, lines
-}
-
-// staleMemory: the cache lacks no live key, and the authoriser still rejects
-// signatures or does not know a live kid. Expired tokens name live kids as
-// well, so that failures of the signature are counted by themselves.
-func (f *facts) staleMemory() (Verdict, bool) {
-	recent, goingOn := f.failing()
-	if !goingOn || !f.nothingLacks() {
-		return Verdict{}, false
-	}
-	cold := len(f.all()) == 0
-	if cold && f.class(ClassJWKSFetch, ClassJWKSParse, ClassNoSigningKeys) > 0 {
-		return Verdict{}, false // it cannot load keys at all: a restart would not change that
-	}
-	signature := f.class(ClassBadSignature, ClassUnknownKid, ClassNoKey)
-	if _, strange := f.strangeKids(); signature-strange <= noise {
-		return Verdict{}, false
-	}
-	onLive := 0
-	for _, k := range f.Logged.Kids {
-		if f.inLive(k.Kid) {
-			onLive += k.Count
-		}
-	}
-	if onLive == 0 && (len(f.Logged.Kids) > 0 || !f.allSame() || signature*2 <= f.Logged.Count) {
-		return Verdict{}, false // what fails is not live, or nothing says that it is
-	}
-	holds := "The cache already holds the live keys"
-	if cold {
-		holds = "The cache holds no old keys"
-	}
-	v := critical(StaleMemory, "%s, yet the authoriser still rejects tokens (%s in the last minutes): it keeps old keys in memory. Restart it; a flush would change nothing.", holds, plural(recent, "failure", "failures"))
-	v.Because = f.failureLine()
-	v.Recommended = []Mitigation{RestartAuthoriser}
-	v.Against = []Advice{{FlushCache, "no cached key set lacks a live key"}}
-	v.WouldChange = "failures that end by themselves, or a cache that differs from live"
-	return v, true
 }
 
 // claimsOrClock: the tokens themselves are refused, whatever key signed them.
@@ -153,7 +181,7 @@ func (f *facts) retiredKeyCached() (Verdict, bool) {
 		}
 		kids := kidsOf(c.retired)
 		v := warning(RetiredKeyCached, "Nothing live is missing. The cache also holds retired key %s, with which older tokens still pass. No flush, unless that key is being revoked.", quoteAll(kids))
-		v.Because = append([]string{fmt.Sprintf("%s: %s%s", c.name(), quoteAll(kidsOf(c.set.Keys)), c.heals()), "live: " + quoteAll(kidsOf(f.live.Keys))}, f.failureLine()...)
+		v.Because = append(append(f.cacheLine(c, nil), "live: "+quoteAll(kidsOf(f.live.Keys))), f.failureLine()...)
 		v.Against = []Advice{{FlushCache, "tokens signed with " + quoteAll(kids) + " that are still valid would be refused at once"}}
 		v.WouldChange = "a stated revocation of the retired key"
 		return v, true
@@ -215,6 +243,9 @@ func (f *facts) healthy() (Verdict, bool) {
 			v.Summary += ", none in the last " + Duration(quiet)
 		}
 		v.Summary += "."
+		if r := f.recent(); r.all > noise && r.keys <= noise {
+			v.Summary += " They are about the tokens themselves (expired, other audience or issuer), at an ordinary rate."
+		}
 	}
 	if ago := f.At.Sub(f.Flushed); !f.Flushed.IsZero() && ago < recentMinutes*time.Minute {
 		v.Summary += fmt.Sprintf(" The cache was flushed %s ago; what failed before that is not counted.", Duration(ago))
@@ -246,11 +277,41 @@ func (f *facts) inconclusive() (Verdict, bool) {
 	case f.Cached.Truncated:
 		v.Summary = fmt.Sprintf("Cannot tell: more entries match the patterns than can be read (%s were).", plural(len(f.Cached.Entries), "entry", "entries"))
 		v.WouldChange = "cached-keys: narrower patterns in cache.keys"
+	case f.Logged != nil && f.class(ClassJWKSFetch, ClassJWKSParse, ClassNoSigningKeys, ClassNoKey)*2 > f.Logged.Count:
+		f.cannotLoadKeys(&v)
+	case goingOn && len(f.Logged.Kids) > 0 && !f.inLive(f.Logged.Kids[0].Kid):
+		kid := quote(f.Logged.Kids[0].Kid)
+		v.Summary = fmt.Sprintf("Cannot tell: the authoriser rejects tokens with key id %s, which is neither live nor cached, and no earlier check saw it live.", kid)
+		v.Because = f.failureLine()
+		v.WouldChange = "logged-keys: the issuer, issue time and expiry of one failing token with " + kid + " (a past expiry: an old token; another issuer: a wrong client)"
 	case goingOn:
 		v.Summary = "Cannot tell: the authoriser rejects tokens, and neither the keys nor its log say why."
 		v.Because = f.failureLine()
 		v.WouldChange = "logged-keys: a kid or a token of a failing request (/jwks-check kid=…)"
+	default:
+		v.WouldChange = "logged-keys: a failing request, with the time at which it failed"
 	}
 	v.Against = []Advice{{FlushCache, "nothing shows that the cache is at fault"}}
 	return v, true
+}
+
+// bigSet is from how many bytes on a key set is refused by a common library
+// (Nimbus reads 51,200).
+const bigSet = 51200
+
+// cannotLoadKeys: the authoriser gets no key set, although the bot does.
+func (f *facts) cannotLoadKeys(v *Verdict) {
+	v.Summary = "Cannot tell why, but the authoriser cannot load keys from the identity provider, while jwksbot can. A flush would take away what it still has."
+	v.Because = f.failureLine()
+	for _, p := range f.Live.Probes {
+		if p.Size > bigSet {
+			v.Because = append(v.Because, fmt.Sprintf("the live key set has %s bytes: some libraries refuse more than %s", Thousands(int64(p.Size)), Thousands(bigSet)))
+			break
+		}
+		if len(p.Redirects) > 0 {
+			v.Because = append(v.Because, "the JWKS URL redirects: some libraries refuse to follow")
+			break
+		}
+	}
+	v.WouldChange = "logged-keys: the reason in the sample lines; then the JWKS URL as seen from the function's own network"
 }

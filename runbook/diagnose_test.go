@@ -134,12 +134,14 @@ var verdictCases = []struct {
 	{"same key, other kid", Evidence{Live: agreed("b=1"), Cached: cached(entry("jwks", "keys a=1"))},
 		StaleCache, flushOnly, "lacks live key `b`", nil},
 	{"per-kid cache, a live kid fails", Evidence{Live: agreed("a=1", "b=2"), Cached: cached(entry("jwks:kid:a", "jwk a=1")), Logged: logged(manyErrors...)},
-		StaleCache, flushOnly, "the per-kid entries lacks live key `b`", []VerdictID{ColdCache}},
+		StaleCache, restart, "There is nothing to flush; restart the authoriser", []VerdictID{ColdCache}},
+	{"per-kid cache, a live key under another kid fails", Evidence{Live: agreed("a=1", "b=2"), Cached: cached(entry("jwks:kid:a", "jwk a=1"), entry("jwks:kid:c", "jwk c=2")), Logged: logged(manyErrors...)},
+		StaleCache, flushOnly, "the per-kid entries lack live key `b`", nil},
 
 	{"same kid, new key", Evidence{Live: agreed("a=2"), Cached: cached(entry("jwks", "keys a=1")), Logged: logged("bad_signature:9")},
 		RekeyedKid, flushAnd, "Key `a` was replaced under the same kid", nil},
 	{"per-kid entry with another key", Evidence{Live: agreed("a=2", "b=3"), Cached: cached(entry("jwks:kid:a", "jwk a=1"), entry("jwks:kid:b", "jwk b=3"))},
-		RekeyedKid, flushAnd, "the per-kid entries still holds the old key", nil},
+		RekeyedKid, flushAnd, "the per-kid entries still hold the old key", nil},
 	{"rekeyed wins over stale", Evidence{Live: agreed("a=2", "b=3"), Cached: cached(entry("jwks", "keys a=1"))},
 		RekeyedKid, flushAnd, "", nil},
 	{"rekeyed wins over poisoned", Evidence{Live: agreed("a=2"), Cached: cached(entry("jwks:1", "keys a=1"), entry("jwks:2", "<html>"))},
@@ -244,7 +246,7 @@ var verdictCases = []struct {
 	{"more entries than can be read", Evidence{Live: agreed("a=1"), Cached: &CacheEvidence{Entries: []Entry{entry("jwks", "keys a=1")}, Truncated: true}, Logged: logged()},
 		Inconclusive, nothing, "more entries match", nil},
 	{"failures on one kid that nobody knows", Evidence{Live: agreed("a=1"), Cached: cached(entry("jwks", "keys a=1")), Logged: logged("unknown_kid:40", "z=40")},
-		Inconclusive, nothing, "neither the keys nor its log say why", nil},
+		Inconclusive, nothing, "key id `z`, which is neither live nor cached", nil},
 	{"nothing at all", Evidence{}, Inconclusive, nothing, "", nil},
 }
 

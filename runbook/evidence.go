@@ -116,6 +116,16 @@ const (
 	ClassRefreshed        = "refreshed"
 )
 
+// AboutTokens says that a class is about what a token says, whichever key signed
+// it. A trickle of such failures is ordinary: tokens expire.
+func AboutTokens(class string) bool {
+	switch class {
+	case ClassExpired, ClassClock, ClassIssuer, ClassAudience:
+		return true
+	}
+	return false
+}
+
 // LogEvidence is what the authoriser logged in a window.
 type LogEvidence struct {
 	Group        string

@@ -3,7 +3,6 @@ package runbook
 import (
 	"sort"
 	"strings"
-	"time"
 	"unicode"
 )
 
@@ -46,6 +45,14 @@ func (c comparison) name() string {
 		return "the per-kid entries"
 	}
 	return "entry " + quote(c.entry.Name)
+}
+
+// says puts a verb after the name: one entry "lacks", several "lack".
+func (c comparison) says(one, many string) string {
+	if c.entry.Name == "" {
+		return c.name() + " " + many
+	}
+	return c.name() + " " + one
 }
 
 func gather(e Evidence) *facts {
@@ -193,40 +200,6 @@ func (f *facts) failsOn(kid string) int {
 		}
 	}
 	return 0
-}
-
-// noise is how many failures in the newest minutes are taken for stray clients.
-const noise = 2
-
-// failing counts the failures of the newest minutes, and says whether they are
-// more than noise and still going on. Minutes that began before the last flush
-// do not count: what failed then was judged then.
-func (f *facts) failing() (recent int, goingOn bool) {
-	if f.Logged == nil {
-		return 0, false
-	}
-	last, ok := f.Logged.lastFailure()
-	if !ok || f.Logged.Until.Sub(last) > 2*time.Minute {
-		return 0, false
-	}
-	from := f.Logged.Until.Add(-recentMinutes * time.Minute).Truncate(time.Minute)
-	for _, m := range f.Logged.PerMinute {
-		if !m.At.Before(from) && !m.At.Before(f.Flushed) {
-			recent += m.Count
-		}
-	}
-	return recent, recent > noise && !f.Logged.silentFor(recent)
-}
-
-// silentFor says that failures which came at this rate have stopped: at random
-// arrivals a gap of six times the mean has a chance of 1 in 400. The quarter of
-// a minute is the delay with which log lines arrive.
-func (ev LogEvidence) silentFor(recent int) bool {
-	if ev.Newest.IsZero() || recent == 0 {
-		return false
-	}
-	mean := recentMinutes * time.Minute / time.Duration(recent)
-	return ev.Until.Sub(ev.Newest) > 15*time.Second+6*mean
 }
 
 // class counts failures of the classes.

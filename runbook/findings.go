@@ -3,6 +3,7 @@ package runbook
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // standing collects the findings that can stand beside any verdict.
@@ -15,7 +16,27 @@ func (f *facts) standing(verdict VerdictID) []Finding {
 	}
 	f.liveFindings(add)
 	f.cacheFindings(add)
+	f.gatewayFindings(add)
 	return out
+}
+
+// gatewayFindings names the authorisers that keep keys of their own, whatever
+// the verdict is: no mitigation reaches those.
+func (f *facts) gatewayFindings(add adder) {
+	if f.Gateway == nil {
+		return
+	}
+	var names []string
+	var kept time.Duration
+	for _, a := range f.Gateway.Authorisers {
+		if a.managed() {
+			names = append(names, a.Name)
+			kept = max(kept, a.keysKept())
+		}
+	}
+	if len(names) > 0 {
+		add(ManagedAuthoriser, SeverityInfo, "The gateway checks tokens itself on authoriser %s and may keep old keys for up to %s after a rotation; no flush and no restart reaches that copy.", quoteAll(names), Duration(kept))
+	}
 }
 
 type adder func(id VerdictID, sev Severity, format string, args ...any)
@@ -88,6 +109,12 @@ func (f *facts) cacheFindings(add adder) {
 	if unknown := f.unreadable(); len(unknown) > 0 {
 		add(CacheUnreadable, SeverityWarning, "%s that no decoder can read (%s): what the authoriser makes of it is unknown.", capital(plural(len(unknown), "entry", "entries")), quoteAll(entryNames(unknown)))
 	}
+	for _, c := range f.all() {
+		if len(c.rekeyed) > 0 {
+			add(RekeyedKid, SeverityCritical, "%s another key under live kid %s.", capital(c.says("holds", "hold")), quote(c.rekeyed[0].Kid))
+			break
+		}
+	}
 	for _, c := range f.sets {
 		if c.same() && c.reencoded(f.live) {
 			add(Reencoded, SeverityInfo, "%s writes a key's numbers differently; the keys are the same.", capital(c.name()))
@@ -109,16 +136,4 @@ func (c comparison) reencoded(live KeySet) bool {
 		}
 	}
 	return false
-}
-
-// stranded lists the kids whose last copy a recommended flush removes.
-func (f *facts) stranded(v Verdict) []string {
-	if !v.Advises(FlushCache) {
-		return nil
-	}
-	var keys []Key
-	for _, c := range f.all() {
-		keys = append(keys, c.retired...)
-	}
-	return kidsOf(keys)
 }

@@ -30,7 +30,10 @@ type FunctionEvidence struct {
 	State        string // Active, Pending, Inactive, Failed
 	UpdateStatus string // Successful, InProgress, Failed
 	Provisioned  int    // execution environments kept ready for the qualifier
-	Mode         RestartMode
+	// Invoked is the function that the gateway really invokes; "" when the
+	// gateway was not asked or invokes none.
+	Invoked string
+	Mode    RestartMode
 	// Refusal says why a restart is refused, one sentence with what to do; ""
 	// when nothing stands against it.
 	Refusal string

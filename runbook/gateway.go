@@ -70,6 +70,10 @@ type GatewayEvidence struct {
 	// is no access log group. AtLeast: reading it stopped at its cap.
 	Denied  *int
 	AtLeast bool
+	// DeniedNow counts those of the newest minutes; nil when it is not known.
+	DeniedNow *int
+	// Problems say what could not be read, each with the remedy. The rest holds.
+	Problems []string
 }
 
 // gatewayAPI reads how an API is configured and empties its result cache.

@@ -51,10 +51,6 @@ func (r *Runner) remember(ctx context.Context, target string, e *Evidence, at ti
 	}
 }
 
-// tokenLife is how long a token may still be valid after it was signed: 24
-// hours is the most that Cognito allows for access and ID tokens.
-const tokenLife = 24 * time.Hour
-
 // seen finds the sighting of a kid, the latest if there are several.
 func (f *facts) seen(kid string) (Sighting, bool) {
 	var found Sighting
@@ -69,40 +65,45 @@ func (f *facts) seen(kid string) (Sighting, bool) {
 // removedTooEarly: a key that failing tokens name is neither live nor cached,
 // and was live not long ago: nothing here can bring it back.
 func (f *facts) removedTooEarly() (Verdict, bool) {
-	if _, goingOn := f.failing(); !goingOn {
+	kid, count, ago, ok := f.departed(0, tokenLife)
+	if !ok {
 		return Verdict{}, false
+	}
+	v := critical(RemovedTooEarly, "Key %s was taken out of the live set although tokens signed with it are still in use (%s). The identity provider has to publish it again; neither flush nor restart can bring it back.",
+		quote(kid), plural(count, "failure", "failures"))
+	v.Because = append([]string{fmt.Sprintf("%s was last seen live %s ago, and is in neither set now", quote(kid), Duration(ago))}, f.failureLine()...)
+	v.Against = []Advice{{FlushCache, "no key set holds that key any more"}, {RestartAuthoriser, "no key set holds that key any more"}}
+	v.WouldChange = "the key published again, or the last token signed with it expired"
+	return v, true
+}
+
+// longExpired: failing tokens name a key that left the live set longer ago than
+// any token lives. They have expired, whatever the authoriser calls it.
+func (f *facts) longExpired() (Verdict, bool) {
+	kid, count, ago, ok := f.departed(tokenLife, 1<<62)
+	if !ok {
+		return Verdict{}, false
+	}
+	v := warning(ClaimsOrClock, "Somebody still sends tokens that expired long ago: key %s left the live set %s ago (%s). Neither flush nor restart helps; look at that client.",
+		quote(kid), Duration(ago), plural(count, "failure", "failures"))
+	v.Because = append([]string{fmt.Sprintf("%s was last seen live %s ago; no token lives longer than %s", quote(kid), Duration(ago), Duration(tokenLife))}, f.failureLine()...)
+	v.Against = []Advice{{FlushCache, "no key set holds that key any more"}, {RestartAuthoriser, "no key set holds that key any more"}}
+	v.WouldChange = "failures on a kid that is live"
+	return v, true
+}
+
+// departed finds the kid that fails most among those that are neither live nor
+// cached and were last seen live at least and at most so long ago.
+func (f *facts) departed(least, most time.Duration) (kid string, count int, ago time.Duration, ok bool) {
+	if _, goingOn := f.failing(); !goingOn || !f.liveOK {
+		return "", 0, 0, false
 	}
 	for _, k := range f.Logged.Kids {
 		s, known := f.seen(k.Kid)
 		ago := f.Logged.Until.Sub(s.LastSeen)
-		if !known || f.inLive(k.Kid) || f.inCache(k.Kid) || ago > tokenLife || k.Count <= noise {
-			continue
-		}
-		v := critical(RemovedTooEarly, "Key %s was taken out of the live set although tokens signed with it are still in use (%s). The identity provider has to publish it again; neither flush nor restart can bring it back.",
-			quote(k.Kid), plural(k.Count, "failure", "failures"))
-		v.Because = append([]string{fmt.Sprintf("%s was last seen live %s ago, and is in neither set now", quote(k.Kid), Duration(ago))}, f.failureLine()...)
-		v.Against = []Advice{{FlushCache, "no key set holds that key any more"}, {RestartAuthoriser, "no key set holds that key any more"}}
-		v.WouldChange = "the key published again, or the last token signed with it expired"
-		return v, true
-	}
-	return Verdict{}, false
-}
-
-// appeared says how long ago a live key was first seen, if it came while the
-// target was being looked at: the first check of all knows no earlier keys.
-func (f *facts) appeared(k Key) string {
-	var first time.Time
-	earlier := false
-	for _, s := range f.History {
-		if s.Thumbprint == k.Thumbprint && s.Kid == k.Kid {
-			first = s.FirstSeen
+		if known && !f.inLive(k.Kid) && !f.inCache(k.Kid) && ago >= least && ago <= most && k.Count > noise {
+			return k.Kid, k.Count, ago, true
 		}
 	}
-	for _, s := range f.History {
-		earlier = earlier || s.FirstSeen.Before(first)
-	}
-	if !earlier {
-		return ""
-	}
-	return fmt.Sprintf("live key %s was first seen %s ago", quote(k.Kid), Duration(f.At.Sub(first)))
+	return "", 0, 0, false
 }

@@ -247,7 +247,7 @@ func TestOverrideDoesNotHelpAtTheStart(t *testing.T) {
 func TestVerdictFromTheLogsStands(t *testing.T) {
 	o := newOffice(t)
 	o.cache.drop("jwks:current")
-	o.cache.set("jwks:kid:a", "jwk a=1")
+	o.cache.set("jwks:kid:a", "jwk a=2") // the live key, under the kid of before
 	o.target.Logs = logsFunc(func(context.Context) (LogEvidence, error) { return *logged(manyErrors...), nil })
 	run := o.approve(t, request("U0ANN"))
 	if run.Plan.Verdict != StaleCache || namesOf(run.Plan) != "jwks:kid:a" {

@@ -26,8 +26,12 @@ type Report struct {
 // knows what a step alone cannot: that cached keys are old, for instance.
 func (r *Report) judge() {
 	for i := range r.Steps {
-		if s := &r.Steps[i]; s.Step == StepCachedKeys && s.Evidence.Cached != nil {
+		s := &r.Steps[i]
+		switch {
+		case s.Step == StepCachedKeys && s.Evidence.Cached != nil:
 			s.judgeCache(gather(r.Evidence))
+		case s.Step == StepLoggedKeys && s.Status == StatusFail && r.Diagnosis.Verdict.ID == Healthy:
+			s.Status = StatusWarn // an ordinary trickle
 		}
 	}
 }
@@ -36,10 +40,10 @@ func (s *Result) judgeCache(f *facts) {
 	for _, c := range f.all() {
 		switch {
 		case len(c.rekeyed) > 0:
-			s.Status, s.Summary = StatusFail, fmt.Sprintf("%s; %s holds another key under live kid %s", s.Summary, c.name(), quote(c.rekeyed[0].Kid))
+			s.Status, s.Summary = StatusFail, fmt.Sprintf("%s; %s another key under live kid %s", s.Summary, c.says("holds", "hold"), quote(c.rekeyed[0].Kid))
 			return
-		case c.entry.Name != "" && len(c.lacks())+len(c.renamed) > 0:
-			s.Status, s.Summary = StatusFail, fmt.Sprintf("%s; %s lacks live key %s", s.Summary, c.name(), quoteAll(kidsOf(append(c.lacks(), c.renamed...))))
+		case c.entry.Name != "" && len(c.lost()) > 0:
+			s.Status, s.Summary = StatusFail, fmt.Sprintf("%s; %s lacks live key %s", s.Summary, c.name(), quoteAll(kidsOf(c.lost())))
 			return
 		case len(c.retired) > 0 && s.Status == StatusOK:
 			s.Status, s.Summary = StatusWarn, fmt.Sprintf("%s; retired key %s is still cached", s.Summary, quoteAll(kidsOf(c.retired)))

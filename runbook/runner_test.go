@@ -81,7 +81,7 @@ func check(t *testing.T, r *Runner, target *Target, ask Ask) Report {
 // the other would never meet.
 func TestChecksRunAtOnce(t *testing.T) {
 	var meeting sync.WaitGroup
-	meeting.Add(4)
+	meeting.Add(6)
 	met := make(chan struct{})
 	go func() { meeting.Wait(); close(met) }()
 	meet := func(ctx context.Context) bool {
@@ -102,6 +102,14 @@ func TestChecksRunAtOnce(t *testing.T) {
 	store := newCache(map[string]string{"jwks": "keys a=1"})
 	store.onList = func(*cacheStandIn) { meet(t.Context()) }
 	target.Entries = nodesFunc{store, func(ctx context.Context) ([]string, error) { meet(ctx); return []string{"n"}, nil }}
+	target.API = setupFunc(func(ctx context.Context) (GatewaySetup, error) {
+		meet(ctx)
+		return setupOf(lambdaOf("jwks", "auth", "")), nil
+	})
+	target.Access = deniedFunc(func(ctx context.Context, _ time.Time) (int, error) { meet(ctx); return 0, nil })
+	target.Function = inspectFunc(func(string) (FunctionEvidence, error) {
+		return FunctionEvidence{Function: "auth", Mode: RestartLatest}, nil
+	})
 	target.Logs = logsFunc(func(ctx context.Context) (LogEvidence, error) { meet(ctx); return LogEvidence{Pages: 1}, nil })
 
 	rec := &recorder{}
@@ -114,10 +122,10 @@ func TestChecksRunAtOnce(t *testing.T) {
 	default:
 		t.Fatal("the checks did not run at once")
 	}
-	if got := strings.Join(rec.steps, " "); got != "live-keys cached-keys logged-keys cache-traffic" {
+	if got := strings.Join(rec.steps, " "); got != "live-keys cached-keys logged-keys cache-traffic gateway-errors authoriser" {
 		t.Errorf("announced %q", got)
 	}
-	if len(rec.results) != 4 || rec.overlap.Load() {
+	if len(rec.results) != 6 || rec.overlap.Load() {
 		t.Errorf("%d results reported, overlapping: %t", len(rec.results), rec.overlap.Load())
 	}
 	for i, s := range report.Steps {
@@ -188,7 +196,7 @@ func TestFailingStepsHideNoOthers(t *testing.T) {
 	target.Entries = store
 	target.Traffic = nil
 	report := check(t, NewRunner(newClock(), nil), target, Ask{})
-	want := []Status{StatusOK, StatusError, StatusOK, StatusSkipped}
+	want := []Status{StatusOK, StatusError, StatusOK, StatusSkipped, StatusSkipped, StatusSkipped}
 	for i, s := range report.Steps {
 		if s.Status != want[i] {
 			t.Errorf("%s: %s %q, want %s", s.Step, s.Status, s.Summary, want[i])

@@ -120,11 +120,14 @@ type Target struct {
 
 // checks lists the target's checks, skipped ones included.
 func (t *Target) checks() []Check {
+	setup := &setupOnce{api: t.API}
 	return []Check{
 		orSkip(t.Live != nil, StepLiveKeys, "no JWKS URL: set user_pool_id or jwks_url", liveKeys{t}),
 		orSkip(t.Entries != nil, StepCachedKeys, "no cache: set cache.replication_group or cache.url", cachedKeys{t}),
 		orSkip(t.Logs != nil, StepLoggedKeys, "no log group: set authoriser.log_group", loggedKeys{t}),
 		orSkip(t.Traffic != nil && t.Entries != nil, StepCacheTraffic, "no CloudWatch metrics: the cache is no replication group", cacheTraffic{t}),
+		orSkip(t.API != nil || t.Access != nil, StepGateway, "no gateway: set gateway.rest_api or gateway.http_api, and gateway.stage", gatewayErrors{t, setup}),
+		orSkip(t.Function != nil, StepAuthoriser, "no function: set authoriser.function", authoriserState{t, setup}),
 	}
 }
 

@@ -76,8 +76,10 @@ type Verdict struct {
 	Against     []Advice
 	WouldChange string // what would change its mind
 	// Stranded are kids whose last copy a flush would remove although tokens
-	// signed with them may still be valid: a hard cut.
+	// signed with them may still be valid: a hard cut. HardCut says it in half a
+	// sentence, with until when.
 	Stranded []string
+	HardCut  string
 }
 
 // Advises says whether a mitigation is among the recommended ones.

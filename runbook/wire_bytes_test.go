@@ -173,7 +173,7 @@ func hangUp(w http.ResponseWriter) {
 // A target of which nothing is configured can be checked all the same.
 func TestReportOfAnEmptyTarget(t *testing.T) {
 	out := checkShape(t, check(t, &runbook.Target{Name: "empty"}))
-	if out.Verdict != "inconclusive" || len(out.Steps) != 4 || len(out.Keys.Live)+len(out.Keys.Cached)+len(out.Keys.Logged) != 0 {
+	if out.Verdict != "inconclusive" || len(out.Steps) != 6 || len(out.Keys.Live)+len(out.Keys.Cached)+len(out.Keys.Logged) != 0 {
 		t.Errorf("printed %+v", out)
 	}
 }

@@ -117,7 +117,7 @@ func TestVerdictsOverTheWire(t *testing.T) {
 		{name: "expired", scenario: "expired", want: runbook.ClaimsOrClock, exit: 1},
 		{name: "wrong-issuer", scenario: "wrong-issuer", want: runbook.UnknownIssuer, exit: 1},
 		{name: "junk-kids", scenario: "junk-kids", want: runbook.UnknownKids, exit: 1},
-		{name: "throttled", scenario: "throttled", want: runbook.RefetchThrottled, exit: 1},
+		{name: "throttled", scenario: "throttled", want: runbook.RefetchThrottled, recommended: []runbook.Mitigation{runbook.RestartAuthoriser}, exit: 1},
 		{name: "negative", scenario: "negative", want: runbook.NegativeCache, recommended: []runbook.Mitigation{runbook.FlushCache}, exit: 1},
 		{name: "foreign", scenario: "foreign", want: runbook.StaleCache, recommended: []runbook.Mitigation{runbook.FlushCache}, exit: 1},
 		{name: "new-key-type", scenario: "new-key-type", want: runbook.UnsupportedKey, exit: 1},
@@ -163,7 +163,7 @@ func TestVerdictsOverTheWire(t *testing.T) {
 				}
 			}
 			out := checkShape(t, report)
-			if out.Verdict != string(c.want) || out.Target != "production" || len(out.Steps) != 4 || out.Findings[0].ID != string(c.want) {
+			if out.Verdict != string(c.want) || out.Target != "production" || len(out.Steps) != 6 || out.Findings[0].ID != string(c.want) {
 				t.Errorf("printed %+v", out)
 			}
 		})

@@ -29,6 +29,7 @@ type tally struct {
 	classes      map[string]int
 	kids         map[string]int
 	minutes      map[int64]int
+	keyMinutes   map[int64]int                  // of them those that are about keys and signatures
 	samples      map[string][]runbook.LogSample // by class, newest first
 	issuers      []string
 }
@@ -36,7 +37,7 @@ type tally struct {
 func newTally(since, until time.Time) *tally {
 	return &tally{
 		since: since, until: until,
-		classes: map[string]int{}, kids: map[string]int{}, minutes: map[int64]int{},
+		classes: map[string]int{}, kids: map[string]int{}, minutes: map[int64]int{}, keyMinutes: map[int64]int{},
 		samples: map[string][]runbook.LogSample{},
 	}
 }
@@ -53,6 +54,9 @@ func (t *tally) add(at time.Time, class, kid, text string) {
 	t.classes[class]++
 	t.addKid(kid)
 	t.minutes[at.Truncate(time.Minute).Unix()]++
+	if !runbook.AboutTokens(class) {
+		t.keyMinutes[at.Truncate(time.Minute).Unix()]++
+	}
 	if t.oldest.IsZero() || at.Before(t.oldest) {
 		t.oldest = at
 	}
@@ -88,7 +92,7 @@ func (t *tally) sample(s runbook.LogSample) {
 func (t *tally) evidence() runbook.LogEvidence {
 	return runbook.LogEvidence{
 		Since: t.since, Until: t.until, Pages: t.pages, Count: t.count, AtLeast: t.cut,
-		Classes: t.classes, Kids: t.topKids(), PerMinute: t.perMinute(),
+		Classes: t.classes, Kids: t.topKids(), PerMinute: t.perMinute(t.minutes), KeyMinutes: t.perMinute(t.keyMinutes),
 		Samples: t.pick(), Issuers: t.issuers, Newest: t.newest,
 	}
 }
@@ -108,7 +112,7 @@ func (t *tally) topKids() []runbook.KidCount {
 // perMinute is the series over the window, gaps zero. After a reading that was
 // cut short it begins at the oldest failure that was read: what was before is
 // not known, which is not zero.
-func (t *tally) perMinute() []runbook.MinuteCount {
+func (t *tally) perMinute(counts map[int64]int) []runbook.MinuteCount {
 	from, last := t.since.Truncate(time.Minute), t.until.Add(-1).Truncate(time.Minute)
 	if t.cut {
 		if t.count == 0 {
@@ -121,7 +125,7 @@ func (t *tally) perMinute() []runbook.MinuteCount {
 	}
 	var series []runbook.MinuteCount
 	for m := from; !m.After(last); m = m.Add(time.Minute) {
-		series = append(series, runbook.MinuteCount{At: m.UTC(), Count: t.minutes[m.Unix()]})
+		series = append(series, runbook.MinuteCount{At: m.UTC(), Count: counts[m.Unix()]})
 	}
 	return series
 }
