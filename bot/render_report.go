@@ -169,8 +169,8 @@ func doLines(r runbook.Report) []string {
 	if where := elsewhere[v.ID]; where != "" {
 		out = append(out, "→ "+where)
 	}
-	if len(v.Stranded) > 0 {
-		out = append(out, "⚠️ *Hard cut:* tokens signed with "+codes(v.Stranded, namesInReport)+" are refused as soon as the cache is flushed.")
+	if v.HardCut != "" {
+		out = append(out, "⚠️ *Hard cut:* "+prose(v.HardCut, limitSentence)+".")
 	}
 	for _, a := range v.Against {
 		out = append(out, "⛔ *"+dontText(a.Mitigation)+":* "+prose(a.Reason, limitSentence)+".")

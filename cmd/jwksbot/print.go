@@ -120,8 +120,8 @@ func (p *printer) advice(r runbook.Report) {
 	for _, a := range v.Against {
 		p.line("not %s: %s", a.Mitigation, clean(a.Reason))
 	}
-	if len(v.Stranded) > 0 {
-		p.line("a flush removes the last copy of: %s; tokens signed with it that are still valid would be refused", clean(strings.Join(v.Stranded, ", ")))
+	if v.HardCut != "" {
+		p.line("hard cut: %s", clean(v.HardCut))
 	}
 	for _, f := range r.Diagnosis.Findings[1:] {
 		p.line("also (%s): %s", f.ID, clean(f.Summary))

@@ -1,0 +1,153 @@
+package runbook
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// authoriserState reads the function that the gateway really invokes, and what
+// a restart of it would have to do.
+type authoriserState struct {
+	t     *Target
+	setup *setupOnce
+}
+
+func (authoriserState) Name() string { return StepAuthoriser }
+
+func (c authoriserState) Run(ctx context.Context, q Question) (Result, error) {
+	notes := []string{}
+	var invoked []GatewayAuthoriser
+	if c.t.API != nil {
+		setup, err := c.setup.get(ctx)
+		if err != nil {
+			notes = append(notes, "what the gateway invokes is not known, $LATEST was looked at: "+err.Error())
+		} else if invoked = setup.lambdas(); len(invoked) == 0 {
+			notes = append(notes, "the gateway invokes no Lambda authoriser: this function may not be asked at all")
+		}
+	}
+	ev, err := c.inspect(ctx, invoked)
+	if err != nil {
+		return Result{Status: StatusError, Summary: strings.Join(append([]string{err.Error()}, notes...), "; ")}, err
+	}
+	if note := ev.mismatch(invoked); note != "" {
+		notes = append(notes, note)
+	}
+	status, summary := ev.describe(q)
+	if len(notes) > 0 {
+		status, summary = StatusWarn, strings.Join(append([]string{summary}, notes...), "; ")
+	}
+	return Result{Status: status, Summary: summary, Evidence: Evidence{Function: &ev}}, nil
+}
+
+// inspect reads the function under the qualifier that the gateway invokes. The
+// function's own name is known from its answer only: of several authorisers the
+// one with that name counts.
+func (c authoriserState) inspect(ctx context.Context, invoked []GatewayAuthoriser) (FunctionEvidence, error) {
+	if len(invoked) == 1 {
+		ev, err := c.t.Function.Inspect(ctx, invoked[0].Qualifier)
+		if err == nil || invoked[0].Qualifier == "" {
+			return ev, err
+		}
+		// An alias of another function is not to be found on this one.
+		latest, errLatest := c.t.Function.Inspect(ctx, "")
+		if errLatest != nil || sameFunction(latest.Function, invoked[0].Function) {
+			return ev, err
+		}
+		return latest, nil
+	}
+	ev, err := c.t.Function.Inspect(ctx, "")
+	if err != nil {
+		return ev, err
+	}
+	for _, a := range invoked {
+		if a.Qualifier != "" && sameFunction(a.Function, ev.Function) {
+			return c.t.Function.Inspect(ctx, a.Qualifier)
+		}
+	}
+	return ev, nil
+}
+
+// mismatch says that the gateway invokes another function. A restart of the
+// configured one would then change nothing, and is refused.
+func (ev *FunctionEvidence) mismatch(invoked []GatewayAuthoriser) string {
+	for _, a := range invoked {
+		if a.Function == "" || sameFunction(a.Function, ev.Function) {
+			ev.Invoked = a.Function
+			return ""
+		}
+	}
+	if len(invoked) == 0 {
+		return ""
+	}
+	ev.Invoked = invoked[0].Function
+	ev.Mode = RestartNone
+	ev.Refusal = fmt.Sprintf("the gateway invokes %s, not %s: restarting %s would change nothing; set authoriser.function to what the gateway invokes",
+		quote(qualified(ev.Invoked, invoked[0].Qualifier)), quote(ev.Function), quote(ev.Function))
+	return "the gateway invokes " + quote(qualified(ev.Invoked, invoked[0].Qualifier)) + ", not this function: set authoriser.function to it"
+}
+
+func (s GatewaySetup) lambdas() (out []GatewayAuthoriser) {
+	for _, a := range s.Authorisers {
+		if a.Kind == LambdaAuthoriser {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// sameFunction compares names of functions, either of which may be an ARN.
+func sameFunction(a, b string) bool { return functionName(a) == functionName(b) }
+
+func functionName(s string) string {
+	if _, rest, ok := strings.Cut(s, ":function:"); ok {
+		s = rest
+	}
+	name, _, _ := strings.Cut(s, ":")
+	return name
+}
+
+func (ev *FunctionEvidence) describe(q Question) (Status, string) {
+	what := quote(qualified(functionName(ev.Function), ev.Qualifier))
+	var details []string
+	if ev.Version != "" && ev.Version != "$LATEST" {
+		details = append(details, "version "+ev.Version)
+	}
+	if ev.Runtime != "" {
+		details = append(details, ev.Runtime)
+	}
+	if len(details) > 0 {
+		what += " (" + strings.Join(details, ", ") + ")"
+	}
+	status := StatusOK
+	if !ev.LastModified.IsZero() {
+		what += ", last changed " + Duration(max(0, q.Until.Sub(ev.LastModified))) + " ago"
+	}
+	if ev.State != "" && ev.State != "Active" {
+		status, what = StatusWarn, what+", state "+ev.State
+	}
+	if ev.UpdateStatus != "" && ev.UpdateStatus != "Successful" {
+		status, what = StatusWarn, what+", last update "+ev.UpdateStatus
+	}
+	if ev.Refusal != "" {
+		status = StatusWarn
+	}
+	return status, what + "; " + ev.restartText()
+}
+
+// restartText says what a restart would have to do, or why it is refused.
+func (ev *FunctionEvidence) restartText() string {
+	switch {
+	case ev.Refusal != "":
+		return "a restart would be refused: " + ev.Refusal
+	case ev.Mode == RestartLatest:
+		return "a restart would update the configuration of $LATEST and wait for it; environment, code and role stay as they are"
+	case ev.Mode == RestartAlias:
+		text := fmt.Sprintf("a restart would publish a new version of the same code and move alias %s to it", quote(ev.Qualifier))
+		if ev.Provisioned > 0 {
+			text += fmt.Sprintf(", with %s kept ready", plural(ev.Provisioned, "environment", "environments"))
+		}
+		return text
+	}
+	return "a restart is not possible"
+}

@@ -1,0 +1,88 @@
+package runbook
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// function is a stand-in with an alias "live": as on AWS, another qualifier is
+// not to be found.
+func function(asked *[]string) inspectFunc {
+	return func(q string) (FunctionEvidence, error) {
+		*asked = append(*asked, q)
+		ev := FunctionEvidence{Function: "auth", Qualifier: q, Runtime: "python3.12", LastModified: t0.Add(-3 * time.Hour), State: "Active", UpdateStatus: "Successful"}
+		switch q {
+		case "":
+			ev.Version, ev.Mode = "$LATEST", RestartLatest
+		case "live":
+			ev.Version, ev.Mode, ev.Provisioned = "7", RestartAlias, 5
+		case "7":
+			ev.Version, ev.Mode, ev.Refusal = "7", RestartNone, "a numbered version cannot be renewed: let the gateway invoke an alias"
+		default:
+			return FunctionEvidence{}, fmt.Errorf("function \"auth:%s\": not found", q)
+		}
+		return ev, nil
+	}
+}
+
+func TestAuthoriserState(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		setup setupFunc
+		want  Status
+		asked string
+		says  []string
+	}{
+		{"no gateway configured", nil, StatusOK, "", []string{"`auth` (python3.12), last changed 3 h ago", "update the configuration of $LATEST"}},
+		{"$LATEST is invoked", setupIs(setupOf(lambdaOf("jwks", "auth", "")), nil), StatusOK, "", []string{"update the configuration of $LATEST"}},
+		{"an alias is invoked", setupIs(setupOf(lambdaOf("jwks", "auth", "live")), nil), StatusOK, "live",
+			[]string{"`auth:live` (version 7, python3.12)", "publish a new version of the same code and move alias `live` to it, with 5 environments kept ready"}},
+		{"a version is invoked", setupIs(setupOf(lambdaOf("jwks", "auth", "7")), nil), StatusWarn, "7", []string{"a restart would be refused: a numbered version"}},
+		{"another function is invoked", setupIs(setupOf(lambdaOf("jwks", "other", "")), nil), StatusWarn, "",
+			[]string{"a restart would be refused: the gateway invokes `other`, not `auth`", "set authoriser.function to it"}},
+		{"an alias of another function is invoked", setupIs(setupOf(lambdaOf("jwks", "other", "blue")), nil), StatusWarn, "blue ", []string{"the gateway invokes `other:blue`, not this function"}},
+		{"an alias that is gone is invoked", setupIs(setupOf(lambdaOf("jwks", "auth", "gone")), nil), StatusError, "gone ", []string{"not found"}},
+		{"its ARN is invoked", setupIs(setupOf(lambdaOf("jwks", "arn:aws:lambda:eu-west-2:123456789012:function:auth", "live")), nil), StatusOK, "live", []string{"alias `live`"}},
+		{"one of several authorisers is it", setupIs(setupOf(lambdaOf("a", "other", "blue"), lambdaOf("b", "auth", "live")), nil), StatusOK, " live", []string{"alias `live`"}},
+		{"the gateway may not be read", setupIs(GatewaySetup{}, errors.New("allow apigateway:GET on /restapis/a1b2c3")), StatusWarn, "", []string{"$LATEST was looked at: allow apigateway:GET"}},
+		{"no Lambda authoriser at all", setupIs(setupOf(GatewayAuthoriser{Name: "pool", Kind: ManagedUserPool}), nil), StatusWarn, "", []string{"invokes no Lambda authoriser"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			target, asked := fullTarget(), []string{}
+			if c.setup != nil {
+				target.API = c.setup
+			}
+			target.Function = function(&asked)
+			report := check(t, NewRunner(newClock(), nil), target, Ask{})
+			s := report.Steps[5]
+			if s.Status != c.want || strings.Join(asked, " ") != c.asked {
+				t.Errorf("status %s, asked for %q: %s", s.Status, asked, s.Summary)
+			}
+			for _, says := range c.says {
+				if !strings.Contains(s.Summary, says) {
+					t.Errorf("summary %q does not say %q", s.Summary, says)
+				}
+			}
+			if ev := report.Evidence.Function; strings.Contains(c.name, "another function") && (ev.Mode != RestartNone || ev.Refusal == "" || ev.Invoked != "other") {
+				t.Errorf("a restart of a function that nobody invokes would not be refused: %+v", ev)
+			}
+		})
+	}
+}
+
+// A function that is being changed is said to be.
+func TestAuthoriserStateTells(t *testing.T) {
+	target := fullTarget()
+	target.Function = inspectFunc(func(string) (FunctionEvidence, error) {
+		return FunctionEvidence{Function: "auth", State: "Pending", UpdateStatus: "InProgress", Mode: RestartLatest, Refusal: "an update is in progress: wait for its end"}, nil
+	})
+	s := check(t, NewRunner(newClock(), nil), target, Ask{}).Steps[5]
+	for _, says := range []string{"state Pending", "last update InProgress", "an update is in progress"} {
+		if s.Status != StatusWarn || !strings.Contains(s.Summary, says) {
+			t.Errorf("%s %q does not say %q", s.Status, s.Summary, says)
+		}
+	}
+}

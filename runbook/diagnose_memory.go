@@ -1,0 +1,75 @@
+package runbook
+
+import (
+	"fmt"
+	"time"
+)
+
+// staleMemory: the cache lacks no live key, and the authoriser still rejects
+// signatures or does not know a live kid. Expired tokens name live kids as
+// well, so that failures of the signature are counted by themselves.
+func (f *facts) staleMemory() (Verdict, bool) {
+	recent, goingOn := f.failing()
+	if !goingOn || !f.nothingLacks() {
+		return Verdict{}, false
+	}
+	cold := len(f.all()) == 0
+	if cold && f.cannotLoad() {
+		return Verdict{}, false // it cannot load keys at all: a restart would not change that
+	}
+	signature := f.class(ClassBadSignature, ClassUnknownKid, ClassNoKey)
+	if _, strange := f.strangeKids(); signature-strange <= noise {
+		return Verdict{}, false
+	}
+	onLive := 0
+	for _, k := range f.Logged.Kids {
+		if f.inLive(k.Kid) {
+			onLive += k.Count
+		}
+	}
+	if onLive == 0 && (len(f.Logged.Kids) > 0 || !f.allSame() || signature*2 <= f.Logged.Count) {
+		return Verdict{}, false // what fails is not live, or nothing says that it is
+	}
+	holds := "The cache already holds the live keys"
+	if cold {
+		holds = "The cache holds no old keys"
+	}
+	v := critical(StaleMemory, "%s, yet the authoriser still rejects tokens (%s in the last minutes): it keeps old keys in memory. Restart it; a flush would change nothing.", holds, plural(recent, "failure", "failures"))
+	v.Because = append(append(f.failureLine(), f.functionLines()...), f.afterglow()...)
+	v.Recommended = []Mitigation{RestartAuthoriser}
+	v.Against = []Advice{{FlushCache, "no cached key set lacks a live key"}}
+	v.WouldChange = "failures that end by themselves, or a cache that differs from live"
+	if since, ok := f.renewed(); ok {
+		v.Summary = fmt.Sprintf("%s, and the authoriser was renewed %s ago, yet it still rejects tokens (%s in the last minutes): old keys are baked into its package, a layer or a snapshot. Build and deploy it anew.", holds, Duration(since), plural(recent, "failure", "failures"))
+		v.Recommended = nil
+		v.Against = append(v.Against, Advice{RestartAuthoriser, "it was renewed after the flush already, and came up with old keys"})
+		v.WouldChange = "failures that end after a deployment that fetches keys at its start"
+	}
+	return v, true
+}
+
+// bakedAfter is how long after a renewal old environments may still answer.
+const bakedAfter = 5 * time.Minute
+
+// renewed says that the authoriser's function was changed after the flush, and
+// that its old environments have had time to end: what it holds now is not the
+// memory of before.
+func (f *facts) renewed() (ago time.Duration, ok bool) {
+	if f.Function == nil || f.Flushed.IsZero() || !f.Function.LastModified.After(f.Flushed) {
+		return 0, false
+	}
+	ago = f.At.Sub(f.Function.LastModified)
+	return ago, ago > bakedAfter
+}
+
+// functionLines say what is known of the function that would be restarted.
+func (f *facts) functionLines() []string {
+	if f.Function == nil {
+		return nil
+	}
+	name := "authoriser " + quote(qualified(functionName(f.Function.Function), f.Function.Qualifier))
+	if !f.Function.LastModified.IsZero() && !f.At.IsZero() {
+		name += ", last changed " + Duration(max(0, f.At.Sub(f.Function.LastModified))) + " ago"
+	}
+	return []string{name + ": " + f.Function.restartText()}
+}

@@ -1,0 +1,103 @@
+package runbook
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// How long a token may still be valid after it was signed. The pool's own
+// setting is not known here: Cognito's default is an hour, its maximum a day.
+const (
+	tokenLifeDefault = time.Hour
+	tokenLife        = 24 * time.Hour
+)
+
+// strandedKey is a key of which a flush removes the last copy although tokens
+// signed with it may still be valid.
+type strandedKey struct {
+	key     Key
+	rekeyed bool      // its kid stands for another key now
+	until   time.Time // when the last token signed with it expires at the default lifetime
+}
+
+// stranded lists what a recommended flush strands.
+func (f *facts) stranded(v Verdict) []strandedKey {
+	if !v.Advises(FlushCache) {
+		return nil
+	}
+	var out []strandedKey
+	seen := map[string]bool{}
+	for _, c := range f.all() {
+		for _, k := range c.set.Keys {
+			_, as := find(f.live, k)
+			if id := k.Kid + "\x00" + k.identity(); k.Use != "enc" && (as == foundNothing || as == foundKid) && !seen[id] {
+				seen[id] = true
+				if end := f.signedUntil(k); f.At.IsZero() || end.Add(tokenLife).After(f.At) {
+					out = append(out, strandedKey{k, as == foundKid, end.Add(tokenLifeDefault)})
+				}
+			}
+		}
+	}
+	return out
+}
+
+// signedUntil is the latest moment at which a key that is not live any more can
+// have signed a token: the first check that saw a newer key ends its time. What
+// was never seen live may have signed until now.
+func (f *facts) signedUntil(k Key) time.Time {
+	var last time.Time
+	for _, s := range f.History {
+		if s.Thumbprint == k.Thumbprint && s.Thumbprint != "" && s.LastSeen.After(last) {
+			last = s.LastSeen
+		}
+	}
+	end := f.At
+	for _, s := range f.History {
+		if !last.IsZero() && s.FirstSeen.After(last) && s.FirstSeen.Before(end) {
+			end = s.FirstSeen
+		}
+	}
+	return end
+}
+
+// hardCut puts the stranded kids and the sentence about them into the verdict.
+func (f *facts) hardCut(v *Verdict) {
+	stranded := f.stranded(*v)
+	if len(stranded) == 0 {
+		return
+	}
+	var keys []Key
+	var names []string
+	until := time.Time{}
+	for _, s := range stranded {
+		keys = append(keys, s.key)
+		if s.until.After(until) {
+			until = s.until
+		}
+	}
+	v.Stranded = kidsOf(keys)
+	for i, kid := range v.Stranded {
+		if i == shownStranded {
+			names = append(names, plural(len(v.Stranded)-shownStranded, "more", "more"))
+			break
+		}
+		name := quote(kid)
+		for _, s := range stranded {
+			if s.rekeyed && s.key.Kid == kid {
+				name = "the old key of " + quote(kid)
+			}
+		}
+		names = append(names, name)
+	}
+	v.HardCut = fmt.Sprintf("a flush removes the last copy of %s: tokens signed with it that are still valid are refused from then on", strings.Join(names, ", "))
+	switch {
+	case f.At.IsZero():
+	case until.After(f.At):
+		v.HardCut += fmt.Sprintf("; none is left after %s UTC (tokens live 1 h by Cognito's default, 24 h at most)", until.UTC().Format("15:04"))
+	default:
+		v.HardCut += "; at Cognito's default of 1 h they have all expired, at its maximum of 24 h not yet"
+	}
+}
+
+const shownStranded = 4

@@ -1,0 +1,95 @@
+package runbook
+
+import (
+	"slices"
+	"time"
+)
+
+// Turn is the minute at which the share of 4xx answers changed most.
+type Turn struct {
+	At            time.Time
+	Before, After float64 // shares of requests, over all minutes on each side
+	Spike         bool    // it rose out of the ordinary, and has not fallen again
+}
+
+// What a spike is: the share at least doubled, by 5 points or more, and both
+// sides have enough minutes and requests to speak of a share.
+const (
+	turnMinutes  = 3
+	turnRequests = 20
+	spikePoints  = 0.05
+	spikeFactor  = 2
+)
+
+// Turn splits the window where the two sides differ most; ok is false when
+// there is too little traffic to compare anything.
+func (ev *GatewayEvidence) Turn() (turn Turn, ok bool) {
+	best := 0.0
+	for i := turnMinutes; i <= len(ev.Points)-turnMinutes; i++ {
+		before, after := ev.Points[:i], ev.Points[i:]
+		m, n := requests(before), requests(after)
+		if m < turnRequests || n < turnRequests {
+			continue
+		}
+		a, _ := clientErrors(before)
+		b, _ := clientErrors(after)
+		// Weighted by both sides, so that one odd minute at an end counts little.
+		if score := (a - b) * (a - b) * m * n / (m + n); !ok || score > best {
+			best, ok = score, true
+			turn = Turn{At: after[0].At, Before: a, After: b}
+		}
+	}
+	turn.Spike = ok && turn.After >= spikeFactor*turn.Before && turn.After-turn.Before >= spikePoints &&
+		median(newest(ev.Points)) >= (turn.Before+turn.After)/2
+	return turn, ok
+}
+
+// median is the share of 4xx in the middle one of the minutes: one odd minute
+// is no spike.
+func median(points []GatewayPoint) float64 {
+	var shares []float64
+	for _, p := range points {
+		share, _ := clientErrors([]GatewayPoint{p})
+		shares = append(shares, share)
+	}
+	if len(shares) == 0 {
+		return 0
+	}
+	slices.Sort(shares)
+	return shares[len(shares)/2]
+}
+
+// newest are the minutes that count as "now".
+func newest(points []GatewayPoint) []GatewayPoint {
+	return points[max(0, len(points)-recentMinutes):]
+}
+
+func requests(points []GatewayPoint) (n float64) {
+	for _, p := range points {
+		n += p.Requests
+	}
+	return n
+}
+
+// clientErrors is the share of 4xx answers; ok is false without any request.
+func clientErrors(points []GatewayPoint) (ratio float64, ok bool) {
+	n, errors := requests(points), 0.0
+	for _, p := range points {
+		errors += p.ClientErrors
+	}
+	if n <= 0 {
+		return 0, false
+	}
+	return errors / n, true
+}
+
+func serverErrors(points []GatewayPoint) float64 {
+	n, errors := requests(points), 0.0
+	for _, p := range points {
+		errors += p.ServerErrors
+	}
+	if n <= 0 {
+		return 0
+	}
+	return errors / n
+}
