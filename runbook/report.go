@@ -82,10 +82,13 @@ type (
 		Because     []string     `json:"because"`
 		WouldChange string       `json:"would_change"`
 		Stranded    []string     `json:"stranded"`
+		HardCut     string       `json:"hard_cut"` // what a flush strands, and until when; "" when nothing
 		Findings    []Finding    `json:"findings"`
 		Steps       []stepJSON   `json:"steps"`
 		Keys        keysJSON     `json:"keys"`
 		Failures    failuresJSON `json:"failures"`
+		Gateway     gatewayJSON  `json:"gateway"`
+		Authoriser  functionJSON `json:"authoriser"`
 		StartedAt   time.Time    `json:"started_at"`
 		DurationMS  int64        `json:"duration_ms"`
 	}
@@ -119,11 +122,12 @@ type (
 func (r Report) MarshalJSON() ([]byte, error) {
 	v := r.Diagnosis.Verdict
 	out := reportJSON{
-		Target: r.Target, Verdict: v.ID, Summary: v.Summary, WouldChange: v.WouldChange,
+		Target: r.Target, Verdict: v.ID, Summary: v.Summary, WouldChange: v.WouldChange, HardCut: v.HardCut,
 		Recommended: list(v.Recommended), Against: list(v.Against), Because: list(v.Because), Stranded: list(v.Stranded),
 		Findings: list(r.Diagnosis.Findings), Steps: []stepJSON{},
-		Keys:      keysJSON{Live: []Key{}, Cached: []entryJSON{}, Logged: []KidCount{}},
-		Failures:  failuresJSON{Classes: map[string]int{}},
+		Keys:     keysJSON{Live: []Key{}, Cached: []entryJSON{}, Logged: []KidCount{}},
+		Failures: failuresJSON{Classes: map[string]int{}},
+		Gateway:  r.Evidence.Gateway.printed(), Authoriser: r.Evidence.Function.printed(),
 		StartedAt: r.StartedAt, DurationMS: r.Duration.Milliseconds(),
 	}
 	for _, s := range r.Steps {

@@ -15,6 +15,12 @@ type memory interface {
 	Settle(ctx context.Context, target string, thumbprints []string) error
 }
 
+// poller is a live source that can ask whether anything changed at all: the
+// answer is NotModified when the endpoint says that nothing did.
+type poller interface {
+	Poll(ctx context.Context) Probe
+}
+
 // Watcher polls the live keys of a target and tells the channel, once per
 // rotation, when a new key is live while the cache still has the old ones:
 // before users notice.
@@ -26,6 +32,7 @@ type Watcher struct {
 	every    time.Duration
 	active   func() bool
 	announce func(ctx context.Context, r Report) error
+	last     []Key // what the newest full answer held
 }
 
 // WatcherSettings are what a Watcher needs.
@@ -66,14 +73,32 @@ func (w *Watcher) Watch(ctx context.Context, onError func(error)) error {
 	}
 }
 
+// poll asks conditionally where the source can, so that a look costs the
+// identity provider next to nothing. "Nothing changed" is worth nothing without
+// a key set from before.
+func (w *Watcher) poll(ctx context.Context) Probe {
+	conditional, ok := w.target.Live.(poller)
+	if !ok {
+		return w.target.Live.Probe(ctx)
+	}
+	p := conditional.Poll(ctx)
+	if p.NotModified && w.last == nil {
+		return w.target.Live.Probe(ctx)
+	}
+	return p
+}
+
 // Look asks for the live keys once and follows up on keys that are new. A key
 // is settled when the channel was told, or when the cache has it too.
 func (w *Watcher) Look(ctx context.Context) error {
-	p := w.target.Live.Probe(ctx)
+	p := w.poll(ctx)
 	if !p.Healthy() {
 		return fmt.Errorf("live keys: %s", p.Problem)
 	}
-	if err := w.memory.Seen(ctx, w.target.Name, p.Set.Keys, w.clock.Now()); err != nil {
+	if !p.NotModified {
+		w.last = p.Set.Keys
+	}
+	if err := w.memory.Seen(ctx, w.target.Name, w.last, w.clock.Now()); err != nil {
 		return err
 	}
 	open, err := w.memory.Unsettled(ctx, w.target.Name)
@@ -85,7 +110,7 @@ func (w *Watcher) Look(ctx context.Context) error {
 		return err
 	}
 	switch v := report.Diagnosis.Verdict; {
-	case v.ID == StaleCache || v.ID == RekeyedKid:
+	case v.ID == StaleCache, v.ID == RekeyedKid, v.ID == UnsupportedKey:
 		if err := w.announce(ctx, report); err != nil {
 			return fmt.Errorf("announce: %w", err)
 		}

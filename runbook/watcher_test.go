@@ -92,3 +92,106 @@ func TestTheWatcherSpeaksOncePerRotation(t *testing.T) {
 	cached.kid = "new"
 	look(1, false, "an old copy came back: no rotation")
 }
+
+// conditional is an endpoint that answers 304 while its set is the same.
+type conditional struct {
+	set    KeySet
+	known  string
+	polls  int
+	full   int
+	broken bool
+}
+
+func (c *conditional) Probe(context.Context) Probe {
+	c.full++
+	return Probe{Status: 200, Set: c.set}
+}
+
+func (c *conditional) Poll(context.Context) Probe {
+	c.polls++
+	switch {
+	case c.broken:
+		return Probe{Status: 503, Problem: "it answers HTTP 503"}
+	case c.known == meaningOf(c.set):
+		return Probe{Status: 304, NotModified: true}
+	}
+	c.known = meaningOf(c.set)
+	return Probe{Status: 200, Set: c.set}
+}
+
+// "Nothing changed" keeps the known keys in sight, as a full answer would, and
+// hides no rotation.
+func TestTheWatcherPollsConditionally(t *testing.T) {
+	source, clock := &conditional{set: keySet("old")}, newClock()
+	memory := &settler{settled: map[string]bool{}}
+	target := &Target{Name: "production", Entries: &cachedSet{kid: "old"}, Live: source,
+		Decode: func(e RawEntry) Reading {
+			return Reading{Format: "JSON key set", Content: ContentKeys, Set: keySet(string(e.Value))}
+		}}
+	told := []VerdictID{}
+	settings := WatcherSettings{Target: target, Runner: NewRunner(clock, nil), Clock: clock, Every: time.Minute, Memory: memory,
+		Announce: func(_ context.Context, r Report) error { told = append(told, r.Diagnosis.Verdict.ID); return nil }}
+	w := NewWatcher(settings)
+	look := func(wantErr bool) {
+		t.Helper()
+		clock.advance(time.Minute)
+		if err := w.Look(t.Context()); (err != nil) != wantErr {
+			t.Errorf("error %v", err)
+		}
+	}
+	for range 3 {
+		look(false)
+	}
+	if source.polls != 3 || source.full != probes { // the one check of the keys that were new
+		t.Errorf("%d polls and %d full requests", source.polls, source.full)
+	}
+	if memory.list[0].LastSeen != t0.Add(3*time.Minute) {
+		t.Errorf("last seen %s: an answer without news does not count as seen", memory.list[0].LastSeen)
+	}
+	source.broken = true
+	look(true)
+	source.broken, source.set = false, keySet("new")
+	look(false)
+	look(false)
+	if len(told) != 1 || told[0] != StaleCache {
+		t.Errorf("told %v", told)
+	}
+	// A new watcher knows no keys yet: it must not take "nothing changed" for an answer.
+	w = NewWatcher(settings)
+	look(false)
+	if len(w.last) != 1 || w.last[0].Kid != "new" {
+		t.Errorf("the new watcher holds %v", w.last)
+	}
+}
+
+// Its own trouble goes to the log, never to the channel, and the waits are
+// spread so that many bots never ask at once.
+func TestTheWatchersFailureStaysInTheLog(t *testing.T) {
+	clock := newClock()
+	w := NewWatcher(WatcherSettings{Target: &Target{Name: "production", Live: &conditional{broken: true}}, Runner: NewRunner(clock, nil), Clock: clock, Every: time.Hour,
+		Memory: &settler{settled: map[string]bool{}}, Announce: func(context.Context, Report) error { t.Error("the channel was told"); return nil }})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var waits []time.Duration
+	last := t0
+	clock.onWait = func(n int) {
+		waits = append(waits, clock.Now().Sub(last))
+		if last = clock.Now(); n == 20 {
+			cancel()
+		}
+	}
+	failures := 0
+	if err := w.Watch(ctx, func(error) { failures++ }); !errors.Is(err, context.Canceled) || failures != 19 {
+		t.Errorf("ended with %v after %d failures", err, failures)
+	}
+	differ := false
+	for _, d := range waits {
+		differ = differ || d != waits[0]
+		if d < 54*time.Minute || d > 66*time.Minute {
+			t.Errorf("waited %s", d)
+		}
+	}
+	if !differ {
+		t.Error("every wait is the same: no jitter")
+	}
+}

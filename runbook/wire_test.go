@@ -236,7 +236,11 @@ const documented = `{"target":"","verdict":"","recommended":[""],"findings":[{"i
 "keys":{"live":[{"kid":"","thumbprint":"","kty":"","alg":"","use":""}],
 "cached":[{"entry":"","format":"","ttl_seconds":0,"keys":[{"kid":"","thumbprint":"","kty":"","alg":"","use":""}]}],
 "logged":[{"kid":"","count":0}]},
-"failures":{"count":0,"at_least":false,"classes":{}},"started_at":"","duration_ms":0}`
+"failures":{"count":0,"at_least":false,"classes":{}},
+"gateway":{"read":false,"kind":"","id":"","name":"","stage":"","requests":0,"client_errors":0,"server_errors":0,"spike":false,"denied":0,"denied_at_least":false,"problems":[""],
+"authorisers":[{"id":"","name":"","kind":"","result_ttl_seconds":0,"function":"","qualifier":"","issuer":""}]},
+"authoriser":{"read":false,"function":"","qualifier":"","version":"","runtime":"","last_modified":"","state":"","update_status":"","provisioned":0,"invoked":"","restart":"","refusal":""},
+"started_at":"","duration_ms":0}`
 
 // printed is a report as another program reads it.
 type printed struct {
@@ -251,6 +255,7 @@ type printed struct {
 	Because     []string `json:"because"`
 	WouldChange string   `json:"would_change"`
 	Stranded    []string `json:"stranded"`
+	HardCut     string   `json:"hard_cut"`
 	Findings    []struct {
 		ID       string `json:"id"`
 		Severity string `json:"severity"`
@@ -282,6 +287,43 @@ type printed struct {
 		AtLeast bool           `json:"at_least"`
 		Classes map[string]int `json:"classes"`
 	} `json:"failures"`
+	Gateway struct {
+		Read          bool     `json:"read"`
+		Kind          string   `json:"kind"`
+		ID            string   `json:"id"`
+		Name          string   `json:"name"`
+		Stage         string   `json:"stage"`
+		Requests      float64  `json:"requests"`
+		ClientErrors  float64  `json:"client_errors"`
+		ServerErrors  float64  `json:"server_errors"`
+		Spike         bool     `json:"spike"`
+		Denied        int      `json:"denied"`
+		DeniedAtLeast bool     `json:"denied_at_least"`
+		Problems      []string `json:"problems"`
+		Authorisers   []struct {
+			ID               string `json:"id"`
+			Name             string `json:"name"`
+			Kind             string `json:"kind"`
+			ResultTTLSeconds int64  `json:"result_ttl_seconds"`
+			Function         string `json:"function"`
+			Qualifier        string `json:"qualifier"`
+			Issuer           string `json:"issuer"`
+		} `json:"authorisers"`
+	} `json:"gateway"`
+	Authoriser struct {
+		Read         bool   `json:"read"`
+		Function     string `json:"function"`
+		Qualifier    string `json:"qualifier"`
+		Version      string `json:"version"`
+		Runtime      string `json:"runtime"`
+		LastModified string `json:"last_modified"`
+		State        string `json:"state"`
+		UpdateStatus string `json:"update_status"`
+		Provisioned  int    `json:"provisioned"`
+		Invoked      string `json:"invoked"`
+		Restart      string `json:"restart"`
+		Refusal      string `json:"refusal"`
+	} `json:"authoriser"`
 	StartedAt  string `json:"started_at"`
 	DurationMS int64  `json:"duration_ms"`
 }
