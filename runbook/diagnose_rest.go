@@ -14,8 +14,8 @@ func (f *facts) cacheUnreadable() (Verdict, bool) {
 	}
 	v := warning(CacheUnreadable, "Cannot tell: the cache holds %s that no decoder can read. A person has to look.", plural(len(unknown), "entry", "entries"))
 	for i, e := range unknown {
-		if i == shownUnreadable {
-			v.Because = append(v.Because, plural(len(unknown)-shownUnreadable, "more entry", "more entries")+" like these")
+		if i == shownEntries {
+			v.Because = append(v.Because, plural(len(unknown)-shownEntries, "more entry", "more entries")+" like these")
 			break
 		}
 		v.Because = append(v.Because, fmt.Sprintf("entry %s: %s (%s, %s)", quote(e.Name), e.Reading.Note, e.Type, e.Heals()))
@@ -26,7 +26,7 @@ func (f *facts) cacheUnreadable() (Verdict, bool) {
 	return v, true
 }
 
-const shownUnreadable = 3
+const shownEntries = 3
 
 // unreadable lists the own entries that no decoder fits.
 func (f *facts) unreadable() []Entry {
@@ -254,9 +254,26 @@ func (f *facts) healthy() (Verdict, bool) {
 	if len(f.all()) == 0 {
 		why = "there is nothing in the cache that a flush could change"
 	}
+	v.Because = f.inOrder()
 	v.Against = []Advice{{FlushCache, why}, {RestartAuthoriser, "nothing fails"}}
 	v.WouldChange = "failures in the authoriser's log"
 	return v, true
+}
+
+// inOrder are the facts that "healthy" rests on.
+func (f *facts) inOrder() []string {
+	out := []string{"live: " + quoteAll(kidsOf(f.live.Keys))}
+	for i, c := range f.all() {
+		if i == shownEntries {
+			out = append(out, plural(len(f.all())-shownEntries, "more entry", "more entries")+" with live keys")
+			break
+		}
+		out = append(out, f.cacheLine(c, nil)...)
+	}
+	if f.Logged != nil && f.Logged.Count == 0 {
+		return append(out, "authoriser log: no failures in the last "+Duration(f.Logged.Until.Sub(f.Logged.Since)))
+	}
+	return append(out, f.failureLine()...)
 }
 
 func capital(s string) string {
@@ -276,6 +293,7 @@ func (f *facts) inconclusive() (Verdict, bool) {
 		v.WouldChange = "logged-keys: let the bot read the log group"
 	case f.Cached.Truncated:
 		v.Summary = fmt.Sprintf("Cannot tell: more entries match the patterns than can be read (%s were).", plural(len(f.Cached.Entries), "entry", "entries"))
+		v.Because = append([]string{"cached-keys: " + plural(len(f.Cached.Entries), "entry was", "entries were") + " read before the limit"}, f.failureLine()...)
 		v.WouldChange = "cached-keys: narrower patterns in cache.keys"
 	case f.Logged != nil && f.class(ClassJWKSFetch, ClassJWKSParse, ClassNoSigningKeys, ClassNoKey)*2 > f.Logged.Count:
 		f.cannotLoadKeys(&v)

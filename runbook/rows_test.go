@@ -1,0 +1,259 @@
+package runbook
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// gatewayOf is an hour of a gateway with the given points and authorisers.
+func gatewayOf(points []GatewayPoint, authorisers ...GatewayAuthoriser) *GatewayEvidence {
+	return &GatewayEvidence{GatewaySetup: setupOf(authorisers...), Since: t0.Add(-time.Hour), Until: t0, Points: points}
+}
+
+// deniedOf adds the counts of an access log.
+func deniedOf(g *GatewayEvidence, window, now int) *GatewayEvidence {
+	g.Denied, g.DeniedNow = &window, &now
+	return g
+}
+
+// sighted is one key of the history, seen first and last so long ago.
+func sighted(word string, first, last time.Duration) Sighting {
+	k := set(word).Keys[0]
+	return Sighting{Kid: k.Kid, Thumbprint: k.Thumbprint, FirstSeen: t0.Add(-first), LastSeen: t0.Add(-last)}
+}
+
+// rotated is the history of a rotation from a=1 to b=2, 14 minutes ago.
+func rotatedHistory() []Sighting {
+	return []Sighting{sighted("a=1", 72*time.Hour, 15*time.Minute), sighted("b=2", 14*time.Minute, 0)}
+}
+
+func writtenAgo(e Entry, ago time.Duration) Entry {
+	e.Reading.Written = t0.Add(-ago)
+	return e
+}
+
+func forever(e Entry) Entry {
+	e.TTL = NoExpiry
+	return e
+}
+
+func keyed(word string, change func(*Key)) KeySet { return with(set(word), change) }
+
+func problem(p string) func(*Key) { return func(k *Key) { k.Problems = []string{p} } }
+
+func leaking(word string, change func(*KeySet)) KeySet {
+	s := set(word)
+	change(&s)
+	return s
+}
+
+// rowCases are the rows of facts/jwks.md section 1, all 37, by their numbers.
+// Where the bot cannot see a signature, the row says what comes out and why.
+var rowCases = []struct {
+	row         int
+	what        string
+	e           Evidence
+	want        VerdictID
+	recommended []Mitigation
+	findings    []VerdictID // among others
+	says        string      // in the summary, the evidence or what would change it
+}{
+	{1, "stale shared cache", Evidence{Live: agreed("b=2"), Cached: cached(entry("jwks", "keys a=1")), Logged: logged("unknown_kid:40", "b=40")},
+		StaleCache, flushOnly, nil, "lacks live key `b`"},
+	{2, "in-memory layer stale", Evidence{Live: agreed("b=2"), Cached: cached(entry("jwks", "keys b=2")), Logged: logged("unknown_kid:40", "b=40")},
+		StaleMemory, restart, nil, "keeps old keys in memory"},
+	{3, "same kid, new key", Evidence{Live: agreed("a=2"), Cached: cached(entry("jwks", "keys a=1")), Logged: logged("bad_signature:40")},
+		RekeyedKid, flushAnd, nil, "give the new key a new kid"},
+	{4, "re-encoding", Evidence{Live: agreed("a=1"), Cached: cached(holding("jwks", keyed("a=1", func(k *Key) { k.Numbers = map[string]string{"n": "AA1", "e": "AQAB"} }))), Logged: logged()},
+		Healthy, nothing, []VerdictID{Reencoded}, "exactly the live keys"},
+	{5, "metadata change", Evidence{Live: agreed("a=1"), Cached: cached(holding("jwks", keyed("a=1", func(k *Key) { k.Metadata = map[string]string{"use": `"enc"`, "alg": `"RS256"`} }))), Logged: logged()},
+		MetadataChanged, nothing, nil, "only if the authoriser filters"},
+	{6, "rotated out, old tokens still pass", Evidence{Live: agreed("b=2"), Cached: cached(entry("jwks", "keys a=1 b=2")), Logged: logged()},
+		RetiredKeyCached, nothing, nil, "unless that key is being revoked"},
+	{7, "wrong issuer", Evidence{Live: agreed("a=1"), Cached: cached(entry("jwks", "keys a=1")), Logged: logged("issuer:40", "z=40")},
+		UnknownIssuer, nothing, nil, "fix the client"},
+	{8, "junk-kid storm", Evidence{Live: agreed("a=1"), Cached: cached(entry("jwks", "keys a=1")), Logged: logged(stormKids...)},
+		UnknownKids, nothing, nil, "rate limit"},
+	{9, "retired token still sent, its key known from history", Evidence{Live: agreed("b=2"), Cached: cached(entry("jwks", "keys b=2")), Logged: logged("unknown_kid:40", "a=40"),
+		History: []Sighting{sighted("a=1", 90*time.Hour, 60*time.Hour)}}, ClaimsOrClock, nothing, nil, "expired long ago"},
+	// Without history the bot cannot know how old the token is: it asks for its expiry.
+	{9, "retired token still sent, its key never seen", Evidence{Live: agreed("b=2"), Cached: cached(entry("jwks", "keys b=2")), Logged: logged("unknown_kid:40", "z=40")},
+		Inconclusive, nothing, nil, "expiry of one failing token"},
+	{10, "key removed too early", Evidence{Live: agreed("b=2"), Cached: cached(entry("jwks", "keys b=2")), Logged: logged("unknown_kid:40", "a=40"), History: rotatedHistory()},
+		RemovedTooEarly, nothing, nil, "has to publish it again"},
+	{11, "edges disagree", Evidence{Live: live(good("a=1"), good("b=2"), good("a=1")), Cached: cached(entry("jwks", "keys a=1"))},
+		LiveDisagrees, nothing, nil, "Wait and check again"},
+	{12, "the endpoint is broken", Evidence{Live: live(bad("HTML"), bad("HTML"), bad("HTML")), Cached: cached(entry("jwks", "keys a=1")), Logged: logged(manyErrors...)},
+		LiveUnhealthy, nothing, nil, "Do not flush"},
+	{13, "poisoned cache", Evidence{Live: agreed("a=1"), Cached: cached(entry("jwks", "<html>")), Logged: logged("jwks_parse:40")},
+		PoisonedCache, flushOnly, nil, "an HTML page"},
+	{14, "empty set cached", Evidence{Live: agreed("a=1"), Cached: cached(entry("jwks", "keys")), Logged: logged("no_signing_keys:40")},
+		PoisonedCache, flushOnly, nil, "an empty key set"},
+	{15, "negative cache", Evidence{Live: agreed("a=1", "b=2"), Cached: cached(entry("jwks", "keys a=1 b=2"), entry("jwks:negative:b", "no b"))},
+		NegativeCache, flushOnly, nil, "Flush that marker"},
+	{16, "unknown format", Evidence{Live: agreed("a=1"), Cached: cached(entry("jwks", "?? strange")), Logged: logged(manyErrors...)},
+		CacheUnreadable, nothing, nil, "strange bytes"},
+	{17, "nothing cached, nothing fails", Evidence{Live: agreed("a=1"), Cached: cached(), Logged: logged()},
+		Healthy, nothing, []VerdictID{ColdCache}, "holds no keys right now"},
+	{17, "nothing cached, failures: the memory is next", Evidence{Live: agreed("b=2"), Cached: cached(), Logged: logged(manyErrors...)},
+		StaleMemory, restart, []VerdictID{ColdCache}, "holds no old keys"},
+	{18, "stale and without expiry", Evidence{Live: agreed("b=2"), Cached: cached(forever(entry("jwks", "keys a=1"))), Logged: logged(manyErrors...)},
+		StaleCache, flushOnly, []VerdictID{NoExpiryFinding}, "never expires"},
+	{19, "refetch throttled, nothing cached", Evidence{Live: agreed("b=2"), Cached: cached(), Logged: logged("refetch_throttled:12", "unknown_kid:20", "b=20")},
+		RefetchThrottled, nothing, []VerdictID{ColdCache}, "starts the storm again"},
+	{19, "refetch throttled, the live keys are cached", Evidence{Live: agreed("b=2"), Cached: cached(entry("jwks", "keys b=2")), Logged: logged("refetch_throttled:12", "unknown_kid:20", "b=20")},
+		RefetchThrottled, nothing, nil, "ends by itself when the limit does"},
+	{19, "refetch throttled for long, the live keys are cached", Evidence{Live: agreed("b=2"), Cached: cached(entry("jwks", "keys b=2")), Logged: lasting(12, 40, "refetch_throttled:240", "unknown_kid:240", "b=240")},
+		RefetchThrottled, restart, nil, "waiting has not helped for 12 min"},
+	{20, "claims", Evidence{Live: agreed("a=1"), Cached: cached(entry("jwks", "keys a=1")), Logged: logged("expired:30", "audience:9", "a=39")},
+		ClaimsOrClock, nothing, nil, "not for their keys"},
+	{21, "clock skew", Evidence{Live: agreed("a=1"), Cached: cached(entry("jwks", "keys a=1")), Logged: logged("clock:30", "a=30")},
+		ClaimsOrClock, nothing, nil, "at the clocks"},
+	{22, "sig and enc share a kid", Evidence{Live: liveSet(with(set("a=5", "a=1"), func(k *Key) { k.Use, k.Usable = "enc", false })), Cached: cached(entry("jwks", "keys a=1 a=5")), Logged: logged()},
+		Healthy, nothing, []VerdictID{DuplicateKid}, ""},
+	{23, "duplicate kid, the authoriser refuses the set", Evidence{Live: agreed("a=1", "a=2"), Cached: cached(entry("jwks", "keys a=1 a=2")), Logged: logged("duplicate_kid:40")},
+		DuplicateKid, nothing, nil, "give each key its own kid"},
+	{23, "duplicate kid, nobody minds", Evidence{Live: agreed("a=1", "a=2"), Cached: cached(entry("jwks", "keys a=1 a=2")), Logged: logged()},
+		Healthy, nothing, []VerdictID{DuplicateKid}, ""},
+	{24, "token or key without a kid", Evidence{Live: agreed("=1"), Cached: cached(entry("jwks", "keys =1")), Logged: logged("no_kid:40")},
+		UnknownKids, nothing, nil, "1 live key has no kid either"},
+	{25, "new kind of key, the old copy still works", Evidence{Live: liveSet(with(set("pq=7", "a=1"), newKind)), Cached: cached(entry("jwks", "keys a=1")), Logged: logged("jwks_parse:40")},
+		UnsupportedKey, nothing, nil, "A flush would make it worse"},
+	{25, "new kind of key, cached as it came", Evidence{Live: liveSet(with(set("pq=7", "a=1"), newKind)), Cached: cached(holding("jwks", with(set("pq=7", "a=1"), newKind))), Logged: logged("jwks_parse:40")},
+		UnsupportedKey, nothing, nil, "cannot parse it"},
+	// Problems of a key that do not keep verifiers from using it stand in the step
+	// live-keys; they explain no failure, so that nothing comes of them here.
+	{26, "x5c expired", Evidence{Live: liveSet(keyed("a=1", problem("its certificate expired in 2021"))), Cached: cached(entry("jwks", "keys a=1")), Logged: logged()},
+		Healthy, nothing, nil, ""},
+	{27, "x5c of another key", Evidence{Live: liveSet(keyed("a=1", problem("x5c disagrees with n"))), Cached: cached(entry("jwks", "keys a=1")), Logged: logged()},
+		Healthy, nothing, nil, ""},
+	{28, "private key published", Evidence{Live: liveSet(leaking("a=1", func(s *KeySet) { s.PrivatePublished = true })), Cached: cached(entry("jwks", "keys a=1")), Logged: logged()},
+		Healthy, nothing, []VerdictID{PrivatePublished}, ""},
+	{29, "symmetric key cached", Evidence{Live: agreed("a=1"), Cached: cached(holding("jwks", leaking("a=1", func(s *KeySet) { s.SymmetricPublished = true }))), Logged: logged()},
+		Healthy, nothing, []VerdictID{SymmetricInSet}, ""},
+	// The limit is the consumer's, so that only its complaint shows; the size is
+	// said beside it.
+	{30, "the set is too large for the consumer", Evidence{Live: probed(func(p *Probe) { p.Size = 60000 }), Cached: cached(entry("jwks", "keys a=1")), Logged: logged("jwks_fetch:40")},
+		Inconclusive, nothing, nil, "60,000 bytes"},
+	{31, "the endpoint redirects", Evidence{Live: probed(func(p *Probe) { p.Redirects = []string{"https://idp.example/v2/jwks"} }), Cached: cached(entry("jwks", "keys a=1")), Logged: logged("jwks_fetch:40")},
+		Inconclusive, nothing, nil, "the JWKS URL redirects"},
+	{32, "the gateway repeats denials, by its access log", Evidence{Live: agreed("b=2"), Cached: cached(entry("jwks", "keys b=2")), Logged: ended(20*time.Minute, manyErrors...),
+		Gateway: deniedOf(gatewayOf(shares(40, 1, 20, 30), lambdaOf("jwks", "auth", "live")), 600, 150)},
+		GatewayResults, []Mitigation{FlushGateway}, nil, "150 requests were answered with 401 or 403"},
+	{32, "the gateway repeats denials, by its 4xx", Evidence{Live: agreed("b=2"), Cached: cached(entry("jwks", "keys b=2")), Logged: logged(),
+		Gateway: gatewayOf(shares(40, 1, 20, 30), lambdaOf("jwks", "auth", "live"))},
+		GatewayResults, []Mitigation{FlushGateway}, nil, "30 % of requests are answered 4xx now, 1 % until 20 min ago"},
+	{33, "built-in JWT authoriser", Evidence{Live: agreed("b=2"), Cached: cached(entry("jwks", "keys a=1")), Logged: logged(), History: rotatedHistory(),
+		Gateway: gatewayOf(shares(46, 1, 14, 30), GatewayAuthoriser{Name: "pool", Kind: ManagedJWT})},
+		ManagedAuthoriser, nothing, nil, "by 04:46 UTC at the latest"},
+	{34, "restarted, and wrong again", Evidence{Live: agreed("b=2"), Cached: cached(entry("jwks", "keys b=2")), Logged: logged(manyErrors...), Flushed: t0.Add(-30 * time.Minute),
+		Function: &FunctionEvidence{Function: "auth", Qualifier: "live", Mode: RestartAlias, LastModified: t0.Add(-20 * time.Minute)}},
+		StaleMemory, nothing, nil, "baked into its package"},
+	// A token cache of another service leaves no trace in keys, cache or logs: what
+	// shows is the gateway's denials, which no layer explains.
+	{35, "downstream rejects tokens that a proxy cached", Evidence{Live: agreed("a=1"), Cached: cached(entry("jwks", "keys a=1")), Logged: logged(),
+		Gateway: deniedOf(gatewayOf(shares(40, 1, 20, 30), GatewayAuthoriser{Name: "jwks", Kind: LambdaAuthoriser, Function: "auth"}), 600, 150)},
+		Inconclusive, nothing, nil, "tokens that it cached itself"},
+	{36, "long lifetime set by the provider", Evidence{Live: probed(func(p *Probe) { p.Set, p.CacheControl = set("b=2"), "public, max-age=604800" }), Cached: cached(entry("jwks", "keys a=1")), Logged: logged(manyErrors...)},
+		StaleCache, flushOnly, nil, "keep its key set for 7 days"},
+	{37, "written after the rotation, and old all the same", Evidence{Live: agreed("b=2"), Cached: cached(writtenAgo(entry("jwks", "keys a=1"), 5*time.Minute)), Logged: logged(manyErrors...), History: rotatedHistory()},
+		StaleCache, flushOnly, nil, "Flush once"},
+}
+
+// lasting is a log whose failures have gone on for some minutes.
+func lasting(minutes, perMinute int, words ...string) *LogEvidence {
+	ev := logged(words...)
+	ev.PerMinute = nil
+	for i := minutes; i > 0; i-- {
+		ev.PerMinute = append(ev.PerMinute, MinuteCount{t0.Add(-time.Duration(i) * time.Minute), perMinute})
+	}
+	return ev
+}
+
+// probed is three equal probes of a=1 with something changed.
+func probed(change func(*Probe)) *LiveEvidence {
+	p := good("a=1")
+	change(&p)
+	return live(p, p, p)
+}
+
+func TestEveryRowOfTheFacts(t *testing.T) {
+	rows := map[int]bool{}
+	for _, c := range rowCases {
+		rows[c.row] = true
+		c.e.At = t0
+		t.Run(fmt.Sprintf("row %d, %s", c.row, c.what), func(t *testing.T) {
+			d := Diagnose(c.e)
+			v := d.Verdict
+			if v.ID != c.want || !slices.Equal(v.Recommended, c.recommended) {
+				t.Fatalf("%s, recommended %v (%s), want %s, %v", v.ID, v.Recommended, v.Summary, c.want, c.recommended)
+			}
+			for _, id := range c.findings {
+				if !d.Has(id) {
+					t.Errorf("finding %s is missing among %v", id, idsOf(d.Findings))
+				}
+			}
+			if text := v.Summary + "\n" + strings.Join(v.Because, "\n") + "\n" + v.WouldChange; !strings.Contains(text, c.says) {
+				t.Errorf("nothing says %q:\n%s", c.says, text)
+			}
+			checkVerdict(t, d)
+			checkWords(t, v)
+		})
+	}
+	for row := 1; row <= 37; row++ {
+		if !rows[row] {
+			t.Errorf("row %d has no case", row)
+		}
+	}
+}
+
+// checkWords holds what people are promised of a verdict: a sentence, what it
+// rests on, a reason for each advice, and what would change its mind.
+func checkWords(t *testing.T, v Verdict) {
+	t.Helper()
+	if len(v.Because) == 0 {
+		t.Errorf("%s rests on nothing", v.ID)
+	}
+	for _, line := range append([]string{v.Summary, v.WouldChange, v.HardCut}, v.Because...) {
+		if strings.Contains(line, "%!") || strings.Contains(line, "  ") || strings.HasSuffix(line, " ") || strings.Contains(line, "()") {
+			t.Errorf("%s says %q", v.ID, line)
+		}
+	}
+	if len(v.Recommended)+len(v.Against) == 0 {
+		t.Errorf("%s neither recommends nor advises against anything", v.ID)
+	}
+	for _, a := range v.Against {
+		if a.Reason == "" || v.Advises(a.Mitigation) {
+			t.Errorf("%s advises against %s: %q", v.ID, a.Mitigation, a.Reason)
+		}
+	}
+	if !v.Advises(FlushCache) && !slices.ContainsFunc(v.Against, func(a Advice) bool { return a.Mitigation == FlushCache }) {
+		t.Errorf("%s does not say why a flush would not help", v.ID)
+	}
+	if v.ID == Inconclusive && !slices.ContainsFunc([]string{StepLiveKeys, StepCachedKeys, StepLoggedKeys, StepGateway, StepAuthoriser},
+		func(step string) bool { return strings.HasPrefix(v.WouldChange, step+": ") }) {
+		t.Errorf("inconclusive names no check that would settle it: %q", v.WouldChange)
+	}
+}
+
+// Every verdict keeps its promises in every case there is.
+func TestWordsOfEveryVerdict(t *testing.T) {
+	seen := map[VerdictID]bool{}
+	for _, c := range verdictCases {
+		v := Diagnose(c.e).Verdict
+		seen[v.ID] = true
+		t.Run(c.name, func(t *testing.T) { checkWords(t, v) })
+	}
+	for _, c := range rowCases {
+		seen[Diagnose(c.e).Verdict.ID] = true
+	}
+	for _, id := range []VerdictID{Healthy, StaleCache, RekeyedKid, PoisonedCache, NegativeCache, StaleMemory, GatewayResults, ManagedAuthoriser, RetiredKeyCached,
+		LiveUnhealthy, LiveDisagrees, RemovedTooEarly, UnknownIssuer, UnknownKids, ClaimsOrClock, RefetchThrottled, UnsupportedKey, MetadataChanged, CacheUnreadable, Inconclusive} {
+		if !seen[id] {
+			t.Errorf("no case reaches %s", id)
+		}
+	}
+}
