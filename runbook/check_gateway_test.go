@@ -117,23 +117,23 @@ func TestGatewayErrors(t *testing.T) {
 		says   []string
 		not    string
 	}{
-		{"all in order", setupIs(setupOf(lambdaOf("jwks", "auth", "live")), nil), points(shares(60, 2)...), count(3), StatusOK,
+		{"all in order", setupIs(setupOf(lambdaOf("jwks", "auth", "live")), nil), points(shares(60, 2)...), deniedIs(3), StatusOK,
 			[]string{"REST API `shop`, stage `prod`", "2 % of requests answered 4xx now, 2 % before: no spike", "3 requests denied with 401 or 403 in the last 60 min",
 				"Lambda authoriser `jwks` invokes `auth:live`, each answer is repeated for 5 min"}, ""},
 		{"a spike", setupIs(setupOf(lambdaOf("jwks", "auth", "")), nil), points(shares(46, 1, 14, 34)...), nil, StatusFail,
 			[]string{"34 % of requests answered 4xx now, 1 % until 14 min ago: spike"}, "401"},
-		{"the setup is denied", setupIs(GatewaySetup{}, denied), points(shares(60, 2)...), count(5000), StatusWarn,
+		{"the setup is denied", setupIs(GatewaySetup{}, denied), points(shares(60, 2)...), deniedIs(5000), StatusWarn,
 			[]string{"at least 5,000 requests denied", "allow apigateway:GET"}, "Lambda"},
 		{"the setup is denied, and known in part", setupIs(GatewaySetup{Kind: HTTPAPI, ID: "x9", Stage: "$default"}, denied), points(shares(60, 2)...), nil, StatusWarn,
 			[]string{"HTTP API `x9`, stage `$default`", "2 % of requests", "allow apigateway:GET"}, ""},
-		{"the metrics are denied", setupIs(setupOf(lambdaOf("jwks", "auth", "")), nil), func() ([]GatewayPoint, error) { return nil, errors.New("allow cloudwatch:GetMetricData") }, count(0), StatusWarn,
+		{"the metrics are denied", setupIs(setupOf(lambdaOf("jwks", "auth", "")), nil), func() ([]GatewayPoint, error) { return nil, errors.New("allow cloudwatch:GetMetricData") }, deniedIs(0), StatusWarn,
 			[]string{"0 requests denied", "invokes `auth`", "allow cloudwatch:GetMetricData"}, "4xx"},
 		{"the access log is denied", setupIs(setupOf(), nil), points(shares(60, 2)...), func(context.Context, time.Time) (int, error) { return 0, errors.New("allow logs:FilterLogEvents") }, StatusWarn,
 			[]string{"2 % of requests", "allow logs:FilterLogEvents"}, ""},
 		{"no traffic", setupIs(setupOf(lambdaOf("jwks", "auth", "")), nil), points(), nil, StatusOK, []string{"no data"}, "0 %"},
 		{"everything is denied", setupIs(GatewaySetup{}, denied), points(), func(context.Context, time.Time) (int, error) { return 0, errors.New("allow logs:FilterLogEvents") }, StatusError,
 			[]string{"allow apigateway:GET", "allow logs:FilterLogEvents"}, ""},
-		{"the access log alone", nil, nil, count(7), StatusOK, []string{"API Gateway; 7 requests denied"}, "4xx"},
+		{"the access log alone", nil, nil, deniedIs(7), StatusOK, []string{"API Gateway; 7 requests denied"}, "4xx"},
 		{"a managed authoriser", setupIs(setupOf(GatewayAuthoriser{Name: "pool", Kind: ManagedUserPool}), nil), points(shares(60, 2)...), nil, StatusOK,
 			[]string{"managed authoriser `pool`: the gateway checks tokens itself, with keys that it keeps for up to 60 min"}, ""},
 	} {
@@ -174,7 +174,7 @@ func points(list ...GatewayPoint) meterFunc {
 	return func() ([]GatewayPoint, error) { return list, nil }
 }
 
-func count(n int) deniedFunc {
+func deniedIs(n int) deniedFunc {
 	return func(context.Context, time.Time) (int, error) { return n, nil }
 }
 

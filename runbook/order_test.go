@@ -60,9 +60,15 @@ func (r shuffler) evidence(e Evidence) Evidence {
 	}
 	if e.Logged != nil {
 		l := *e.Logged
-		l.Kids, l.Issuers, l.PerMinute = shuffled(r, l.Kids), shuffled(r, l.Issuers), shuffled(r, l.PerMinute)
+		l.Kids, l.Issuers, l.PerMinute, l.KeyMinutes = shuffled(r, l.Kids), shuffled(r, l.Issuers), shuffled(r, l.PerMinute), shuffled(r, l.KeyMinutes)
 		e.Logged = &l
 	}
+	if e.Gateway != nil {
+		g := *e.Gateway
+		g.Points, g.Authorisers = shuffled(r, g.Points), shuffled(r, g.Authorisers)
+		e.Gateway = &g
+	}
+	e.History = shuffled(r, e.History)
 	return e
 }
 
