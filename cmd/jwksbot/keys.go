@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"strings"
 
@@ -16,7 +17,7 @@ import (
 
 func keysInspectCommand(w *world) *cobra.Command {
 	c := &keysInspectCmd{}
-	cmd := w.command("inspect", "Say what a key set holds and what is wrong with it. Exit 0 in order, 1 a fault, 2 unreadable.", c,
+	cmd := w.command("inspect", "Say what a key set holds and what is wrong with it. Exit 0: in order; 1: a key meant for signatures cannot be used, something secret is published, or a URL answers wrongly; 2: unreadable or out of reach.", c,
 		argument{&c.Source, "<source>", "A file, a URL, or - for standard input."})
 	cmd.Flags().BoolVar(&c.JSON, "json", false, "Print JSON.")
 	return cmd
@@ -36,21 +37,21 @@ func (c *keysInspectCmd) run(ctx context.Context, w *world) error {
 		return err
 	}
 	if c.JSON {
-		err = w.json(set)
+		err = w.json(set.KeySet)
 	} else {
-		err = newPrinter(w).keySet(set)
+		err = newPrinter(w).keySet(set.KeySet)
 	}
 	if err != nil {
 		return err
 	}
-	return exitWith(keys.ExitCode(set))
+	return exitWith(max(keys.ExitCode(set.KeySet), set.atLeast))
 }
 
 func keysDiffCommand(w *world) *cobra.Command {
 	c := &keysDiffCmd{}
-	cmd := w.command("diff", "Compare two key sets by kid and thumbprint. Exit 0 where no token is stranded, 1 otherwise, 2 unreadable.", c,
-		argument{&c.Live, "<live>", "The live (or new) key set: a file, a URL, or -."},
-		argument{&c.Cached, "<cached>", "The cached (or old) key set."})
+	cmd := w.command("diff", "Compare two key sets by kid and thumbprint, for instance in CI before a rotation. Exit 0: no token is stranded; 1: some are, since a key goes away or a kid names another key; 2: one of the two is unreadable.", c,
+		argument{&c.Live, "<live>", "The live (or new) key set: a file, a URL, or - for standard input."},
+		argument{&c.Cached, "<cached>", "The cached (or old) key set, likewise."})
 	cmd.Flags().BoolVar(&c.JSON, "json", false, "Print JSON.")
 	return cmd
 }
@@ -62,6 +63,9 @@ type keysDiffCmd struct {
 
 // run compares two key sets.
 func (c *keysDiffCmd) run(ctx context.Context, w *world) error {
+	if c.Live == "-" && c.Cached == "-" {
+		return usage("only one of the two key sets can come from standard input")
+	}
 	live, err := w.readKeys(ctx, c.Live)
 	if err != nil {
 		return err
@@ -70,16 +74,16 @@ func (c *keysDiffCmd) run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	d := keys.Compare(live, cached)
+	d := keys.Compare(live.KeySet, cached.KeySet)
 	if c.JSON {
 		err = w.json(d)
 	} else {
-		err = newPrinter(w).diff(d)
+		err = newPrinter(w).diff(d, live.KeySet, cached.KeySet)
 	}
 	if err != nil {
 		return err
 	}
-	return exitWith(d.ExitCode())
+	return exitWith(max(d.ExitCode(), live.atLeast, cached.atLeast))
 }
 
 func exitWith(code int) error {
@@ -96,11 +100,17 @@ func (w *world) json(v any) error {
 	return enc.Encode(v)
 }
 
-// maxKeyFile bounds what is read from a file; a URL has the endpoint's own cap.
-const maxKeyFile = 64 << 20
+// maxKeyFile bounds what is read of a file; a URL has the endpoint's own cap.
+const maxKeyFile = 8 << 20
+
+// sourceKeys is a key set with what its source says of it.
+type sourceKeys struct {
+	runbook.KeySet
+	atLeast int // exit code that the source demands: 1 where a URL answered otherwise than it should
+}
 
 // readKeys reads a key set from wherever it is.
-func (w *world) readKeys(ctx context.Context, source string) (runbook.KeySet, error) {
+func (w *world) readKeys(ctx context.Context, source string) (sourceKeys, error) {
 	if strings.HasPrefix(source, "https://") || strings.HasPrefix(source, "http://") {
 		return fetchKeys(ctx, source)
 	}
@@ -108,7 +118,7 @@ func (w *world) readKeys(ctx context.Context, source string) (runbook.KeySet, er
 	if source != "-" {
 		f, err := os.Open(source)
 		if err != nil {
-			return runbook.KeySet{}, fmt.Errorf("key set: %w", err)
+			return sourceKeys{}, fmt.Errorf("key set: %w", err)
 		}
 		defer f.Close()
 		in = f
@@ -116,61 +126,125 @@ func (w *world) readKeys(ctx context.Context, source string) (runbook.KeySet, er
 	b, err := io.ReadAll(io.LimitReader(in, maxKeyFile+1))
 	switch {
 	case err != nil:
-		return runbook.KeySet{}, fmt.Errorf("key set %q: %w", source, err)
+		return sourceKeys{}, fmt.Errorf("key set %q: %w", source, err)
 	case len(b) > maxKeyFile:
-		return runbook.KeySet{}, fmt.Errorf("key set %q: larger than %d MiB", source, maxKeyFile>>20)
+		return unreadable(fmt.Sprintf("larger than %d MiB, which no key set is: not read", maxKeyFile>>20)), nil
 	}
-	return keys.Read(b), nil
+	return sourceKeys{KeySet: keys.Read(b)}, nil
 }
 
-// fetchKeys asks a URL as the live endpoint is asked. A wrong answer is told
-// as a problem of the set.
-func fetchKeys(ctx context.Context, url string) (runbook.KeySet, error) {
+func unreadable(problem string) sourceKeys {
+	return sourceKeys{KeySet: runbook.KeySet{Shape: runbook.ShapeUnreadable, Keys: []runbook.Key{}, Problems: []string{problem}}}
+}
+
+// fetchKeys asks a URL as the live endpoint is asked. A wrong answer is told as
+// a problem of the set: verifiers would not take the keys from there.
+func fetchKeys(ctx context.Context, url string) (sourceKeys, error) {
 	e, err := keys.NewEndpoint(keys.Settings{URL: url, UserAgent: "jwksbot/" + version()})
 	if err != nil {
-		return runbook.KeySet{}, err
+		return sourceKeys{}, err
 	}
 	p := e.Probe(ctx)
-	if p.Unreachable {
-		return runbook.KeySet{}, fmt.Errorf("%s: %s", url, p.Problem)
+	switch {
+	case p.Unreachable:
+		return sourceKeys{}, fmt.Errorf("%s: %s", url, p.Problem)
+	case p.Healthy():
+		return sourceKeys{KeySet: p.Set}, nil
+	case p.Set.Shape == runbook.ShapeUnreadable:
+		return unreadable(p.Problem), nil
 	}
-	if p.Problem != "" && len(p.Set.Keys) == 0 {
-		return runbook.KeySet{}, fmt.Errorf("%s: %s", url, p.Problem)
+	if p.Status != http.StatusOK || keys.ExitCode(p.Set) == exitOK { // otherwise the set shows it
+		p.Set.Problems = append(p.Set.Problems, p.Problem)
 	}
-	return p.Set, nil
+	return sourceKeys{KeySet: p.Set, atLeast: exitFinding}, nil
 }
 
 func (p *printer) keySet(set runbook.KeySet) error {
-	p.line("%s  %d keys, %d usable", p.bold(set.Shape), len(set.Keys), set.Usable)
-	for _, k := range set.Keys {
+	p.line("%s  %d %s, %d usable", p.bold(set.Shape), len(set.Keys), noun(len(set.Keys), "key", "keys"), set.Usable)
+	for i, k := range set.Keys {
 		mark := "usable    "
 		if !k.Usable {
 			mark = "NOT usable"
 		}
+		problems := k.Problems
+		k.Problems = nil
 		p.line("  %s  %s", mark, keyLine(k))
+		for _, problem := range problems {
+			p.line("    - %s", clean(ofKey(problem, i, k.Kid)))
+		}
 	}
 	for _, problem := range set.Problems {
+		if problem == runbook.ProblemEmptySet {
+			problem = "the set holds no keys"
+		}
 		p.line("problem: %s", clean(problem))
+	}
+	if set.PrivatePublished || set.SymmetricPublished {
+		p.line("problem: secret key material is published: call security, and have the key replaced at the identity provider")
 	}
 	return p.err
 }
 
-func (p *printer) diff(d keys.Diff) error {
+// ofKey is a problem without the place, which the line above it shows.
+func ofKey(problem string, i int, kid string) string {
+	for _, place := range []string{fmt.Sprintf("key %d (kid %q): ", i+1, kid), fmt.Sprintf("key %d: ", i+1)} {
+		if rest, ok := strings.CutPrefix(problem, place); ok {
+			return rest
+		}
+	}
+	return problem
+}
+
+func noun(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
+// diff prints how two key sets differ, and first what it means.
+func (p *printer) diff(d keys.Diff, live, cached runbook.KeySet) error {
 	p.line("%s", p.bold(d.Verdict))
+	if d.Meaning() != "" {
+		p.line("%s", d.Meaning())
+	}
+	for _, side := range []struct {
+		name string
+		set  runbook.KeySet
+	}{{"live", live}, {"cached", cached}} {
+		for _, problem := range side.set.Problems {
+			p.line("  %s: %s", side.name, clean(problem))
+		}
+	}
 	for _, k := range d.Added {
-		p.line("  + %s  %s", clean(k.Kid), short(k.Thumbprint))
+		p.line("  + %s  %s", named(k.Kid), short(k.Thumbprint))
 	}
 	for _, k := range d.Removed {
-		p.line("  - %s  %s", clean(k.Kid), short(k.Thumbprint))
+		p.line("  - %s  %s", named(k.Kid), short(k.Thumbprint))
 	}
 	for _, k := range d.Rekeyed {
-		p.line("  ! %s  live %s, cached %s", clean(k.Kid), short(k.Live), short(k.Cached))
+		p.line("  ! %s  live %s, cached %s", named(k.Kid), short(k.Live), short(k.Cached))
 	}
 	for _, k := range d.Renamed {
-		p.line("  ~ %s  live %s, cached %s", short(k.Thumbprint), clean(k.Live), clean(k.Cached))
+		p.line("  ~ %s  live %s, cached %s", short(k.Thumbprint), named(k.Live), named(k.Cached))
 	}
 	for _, m := range d.Metadata {
-		p.line("  * %s  %s: live %s, cached %s", clean(m.Kid), clean(m.Member), clean(m.Live), clean(m.Cached))
+		p.line("  * %s  %s: live %s, cached %s", named(m.Kid), clean(m.Member), orAbsent(m.Live), orAbsent(m.Cached))
 	}
 	return p.err
+}
+
+// named is a kid for people, also where there is none.
+func named(kid string) string {
+	if kid == "" {
+		return "(no kid)"
+	}
+	return clean(kid)
+}
+
+func orAbsent(value string) string {
+	if value == "" {
+		return "(absent)"
+	}
+	return clean(value)
 }

@@ -14,8 +14,8 @@ import (
 
 func logsClassifyCommand(w *world) *cobra.Command {
 	c := &logsClassifyCmd{}
-	cmd := w.command("classify", "Name the error class and kid of every line that tells of a failure or a key event.", c,
-		argument{&c.File, "[<file>]", "A file; standard input without it."})
+	cmd := w.command("classify", "Name the error class and kid of every line that tells of a failure or a key event. Exit 0: all was read, whatever it says.", c,
+		argument{&c.File, "[<file>]", "A file; standard input without it, or with -."})
 	cmd.Flags().BoolVar(&c.JSON, "json", false, "Print JSON Lines.")
 	return cmd
 }
@@ -28,20 +28,23 @@ type logsClassifyCmd struct {
 
 // run reads lines and prints one line for each that says something.
 func (c *logsClassifyCmd) run(_ context.Context, w *world) error {
-	in := w.stdin
+	in, name := w.stdin, "standard input"
 	if c.File != "" && c.File != "-" {
 		f, err := os.Open(c.File)
 		if err != nil {
 			return fmt.Errorf("log lines: %w", err)
 		}
 		defer f.Close()
-		in = f
+		in, name = f, c.File
 	}
 	classifier, err := telemetry.NewClassifier(nil)
 	if err != nil {
 		return err
 	}
-	return telemetry.Classify(in, classifier, c.emitter(w.stdout))
+	if err := telemetry.Classify(in, classifier, c.emitter(w.stdout)); err != nil {
+		return fmt.Errorf("log lines of %s: %w", name, err)
+	}
+	return nil
 }
 
 func (c *logsClassifyCmd) emitter(out io.Writer) func(int, string, string) error {

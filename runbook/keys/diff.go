@@ -61,6 +61,26 @@ type DiffMetadata struct {
 	Cached string `json:"cached"`
 }
 
+// meanings say for people what follows from a verdict.
+var meanings = map[string]string{
+	diffRekeyed:         "A kid names another key: verifiers that look a kid up in their cache keep the wrong key and refuse valid tokens. Give the new key a new kid.",
+	diffReplaced:        "Every key is another one: tokens of the old keys are refused from now on, and new tokens wherever the old set is cached. Publish both for the lifetime of a token.",
+	diffRenamed:         "A key has another kid: tokens that name the old kid are refused.",
+	diffAdded:           "There are new keys, and every old one stays: no token is stranded.",
+	diffRemoved:         "Keys go away: tokens that they signed are refused from now on.",
+	diffMetadataChanged: "The same keys with other members: no token is stranded, unless a verifier goes by them.",
+	diffReencoded:       "The same keys, a number is written differently: no token is stranded.",
+	diffSame:            "The same keys.",
+}
+
+// Meaning is the verdict in a sentence, "" where there is none to give.
+func (d Diff) Meaning() string {
+	if d.Verdict == diffAdded && len(d.Removed) > 0 {
+		return "There are new keys, and some of the old ones go away: tokens that those signed are refused from now on."
+	}
+	return meanings[d.Verdict]
+}
+
 // Stranded says that tokens signed with a key of the older set would no longer
 // be accepted under their kid.
 func (d Diff) Stranded() bool {

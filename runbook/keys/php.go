@@ -63,12 +63,12 @@ func (p *phpReader) value(depth int) any {
 		return s
 	case 'a':
 		p.take(1)
-		return plainMap(p.pairs(depth))
+		return plainMap(p.pairs(depth, plainName))
 	case 'O':
 		p.take(1)
 		p.text() // the class
 		p.expect(':')
-		return p.pairs(depth)
+		return p.pairs(depth, propertyName)
 	}
 	p.bad = true
 	return nil
@@ -98,14 +98,25 @@ func (p *phpReader) expect(c byte) {
 	}
 }
 
-func (p *phpReader) pairs(depth int) *mapping {
+func plainName(s string) string { return s }
+
+// propertyName takes off what marks a property as protected ("\x00*\x00name") or
+// private ("\x00Class\x00name").
+func propertyName(s string) string {
+	if strings.HasPrefix(s, "\x00") {
+		return s[strings.LastIndexByte(s, 0)+1:]
+	}
+	return s
+}
+
+func (p *phpReader) pairs(depth int, name func(string) string) *mapping {
 	m := &mapping{}
 	n := p.length()
 	p.expect('{')
 	for i := 0; i < n && !p.bad; i++ {
 		key := p.value(depth + 1)
 		if s, ok := key.(string); ok {
-			key = s[strings.LastIndexByte(s, 0)+1:] // "\0*\0name" is a protected property
+			key = name(s)
 		}
 		m.pairs = append(m.pairs, pair{key, p.value(depth + 1)})
 	}
