@@ -120,7 +120,7 @@ func (f *Function) alias(ctx context.Context, name string) (*lambda.GetAliasOutp
 	case missing(codeOf(err)):
 		return nil, fmt.Errorf("%s, which the gateway invokes, does not exist in %s: %w", what, f.where, err)
 	}
-	return nil, f.call("reading "+what, "GetAlias", name).explain(err)
+	return nil, f.call("reading "+what, "GetAlias", "").explain(err)
 }
 
 // provisioned reads what is kept ready for an alias or version; nil: nothing.

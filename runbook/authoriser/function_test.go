@@ -179,7 +179,7 @@ func TestInspectNamesWhatIsMissing(t *testing.T) {
 		says                []string
 	}{
 		{"permission to read", "", "GetFunctionConfiguration", fault{status: 403, code: "AccessDeniedException"}, []string{`reading function "oidc-authoriser" is not permitted: allow lambda:GetFunctionConfiguration on function:oidc-authoriser`}},
-		{"permission to read the alias", "live", "GetAlias", fault{status: 403, code: "AccessDeniedException"}, []string{"allow lambda:GetAlias on function:oidc-authoriser:live"}},
+		{"permission to read the alias", "live", "GetAlias", fault{status: 403, code: "AccessDeniedException"}, []string{"allow lambda:GetAlias on function:oidc-authoriser"}},
 		{"permission to read concurrency", "live", "GetProvisionedConcurrencyConfig", fault{status: 403, code: "AccessDeniedException"}, []string{"allow lambda:GetProvisionedConcurrencyConfig on function:oidc-authoriser"}},
 		{"the function", "", "GetFunctionConfiguration", fault{status: 404, code: "ResourceNotFoundException"}, []string{`function "oidc-authoriser" does not exist in eu-west-2`, "authoriser.function", "ARN"}},
 		{"the alias", "blue", "", fault{}, []string{`alias "blue" of function "oidc-authoriser", which the gateway invokes, does not exist`}},

@@ -117,7 +117,7 @@ func (r *restart) moveAlias(ctx context.Context, number, revision string) (time.
 		}
 		return time.Time{}, errMoved
 	}
-	return time.Time{}, r.call(fmt.Sprintf("moving alias %s of function %q to version %s", r.plan.Qualifier, r.name, number), "UpdateAlias", r.plan.Qualifier).explain(err)
+	return time.Time{}, r.call(fmt.Sprintf("moving alias %s of function %q to version %s", r.plan.Qualifier, r.name, number), "UpdateAlias", "").explain(err)
 }
 
 func isWeighted(a *lambda.GetAliasOutput) bool {

@@ -294,7 +294,7 @@ func TestTroubleOnTheWay(t *testing.T) {
 		}), "7", []string{"somebody else changed $LATEST", "code", "nothing was published"}},
 		{"the alias may not be moved", func(s *lambdaService) {
 			s.fail["UpdateAlias"] = []fault{{status: 403, code: "AccessDeniedException"}}
-		}, "7", []string{"allow lambda:UpdateAlias on function:oidc-authoriser:live", "version 8 was published and is not used"}},
+		}, "7", []string{"allow lambda:UpdateAlias on function:oidc-authoriser", "version 8 was published and is not used"}},
 		{"somebody moves the alias meanwhile", once("UpdateAlias", func(s *lambdaService) { s.alias["RevisionId"] = "alias-x" }), "7", []string{"somebody else changed the alias"}},
 		{"concurrency is not to be had", once("UpdateAlias", func(s *lambdaService) {
 			s.ready["live"] = config{"Status": "READY", "RequestedProvisionedConcurrentExecutions": 2}

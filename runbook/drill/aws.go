@@ -33,6 +33,8 @@ type endpoints struct {
 	mu          sync.Mutex
 	faults      Faults
 	filterCalls []time.Time // of the last second
+	policy      *policy     // of the caller; nil: everything is permitted
+	notices     []Notice
 }
 
 func newEndpoints(w *World) *endpoints { return &endpoints{world: w} }
@@ -130,6 +132,12 @@ var services = []service{
 		},
 	},
 	{
+		name: "sns", scope: "sns", protocol: &queryProtocol, operation: formOperation("2010-03-31"),
+		operations: map[string]func(*endpoints, awsCall) error{
+			"Publish": (*endpoints).publish,
+		},
+	},
+	{
 		name: "sts", scope: "sts", protocol: &queryProtocol, operation: formOperation("2011-06-15"),
 		operations: map[string]func(*endpoints, awsCall) error{
 			"GetCallerIdentity": (*endpoints).getCallerIdentity,
@@ -170,27 +178,35 @@ func (e *endpoints) answer(s service, name string, c awsCall) error {
 	if !ok {
 		return s.protocol.unknown
 	}
-	if err := e.fault(s, name); err != nil {
+	if err := e.fault(s, name, c); err != nil {
 		return err
 	}
 	return do(e, c)
 }
 
 // fault returns the error that this call is to be answered with.
-func (e *endpoints) fault(s service, name string) error {
+func (e *endpoints) fault(s service, name string, c awsCall) error {
 	action := s.name + ":" + name
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if slices.Contains(e.faults.Deny, action) {
-		denied := s.protocol.denied
-		denied.message = fmt.Sprintf("User: %s is not authorized to perform: %s because no identity-based policy allows the %s action", callerARN, action, action)
-		return denied
+		return s.protocol.deny(action, "*")
+	}
+	if action, resource := e.policy.permitted(s.name, name, c); action != "" {
+		return s.protocol.deny(action, resource)
 	}
 	if e.faults.Throttle[action] > 0 {
 		e.faults.Throttle[action]--
 		return s.protocol.throttled
 	}
 	return nil
+}
+
+// deny is the answer to a call without permission.
+func (p *protocol) deny(action, resource string) apiError {
+	e := p.denied
+	e.message = fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s because no identity-based policy allows the %s action", callerARN, action, resource, action)
+	return e
 }
 
 func (e *endpoints) setFaults(f Faults) {

@@ -18,6 +18,16 @@
 // (a long memory, a refetch limit, negative markers, an encrypted cache), or
 // clients whose tokens are at fault.
 //
+// # What stands around it
+//
+// The authoriser is a Lambda function with a configuration, versions and, in some
+// worlds, an alias with provisioned concurrency. Its execution environments belong
+// to what the gateway invokes: when that is updated or moved they are other ones,
+// with new log streams and nothing in memory. The gateway may repeat results, or
+// check tokens itself. Beside them stand the paging service, the on-call topic, a
+// portal with a flush button that may lie, a token endpoint, and an API behind the
+// gateway that anybody with a good token can call.
+//
 // # Words
 //
 // A scenario is one row of a table: how the world differs (settings) and what

@@ -58,13 +58,16 @@ type World struct {
 	record     *record
 	store      *store
 	aws        *endpoints
+	outside    *outside
 
-	mini       *miniredis.Miniredis // nil with a real Redis
-	idpServer  *server
-	awsServer  *server
-	cancel     context.CancelFunc
-	goroutines sync.WaitGroup
-	closing    sync.Once
+	mini      *miniredis.Miniredis // nil with a real Redis
+	idpServer *server
+	awsServer *server
+
+	outsideServer *server
+	cancel        context.CancelFunc
+	goroutines    sync.WaitGroup
+	closing       sync.Once
 }
 
 // Start builds the world, plays its past hour and keeps it running until Close
@@ -92,6 +95,7 @@ func Start(ctx context.Context, o Options) (*World, error) {
 		w.goroutines.Go(func() { w.ageCache(ctx) })
 	}
 	w.idpServer.delay(o.Latency)
+	w.outsideServer.delay(o.Latency)
 	w.awsServer.delay(o.Latency)
 	return w, nil
 }
@@ -148,6 +152,10 @@ func (w *World) build(ctx context.Context) error {
 	if w.awsServer, err = serve(ctx, w.aws); err != nil {
 		return err
 	}
+	w.outside = &outside{world: w}
+	if w.outsideServer, err = serve(ctx, w.outside.handler()); err != nil {
+		return err
+	}
 	if err := w.idp.open(); err != nil {
 		return err
 	}
@@ -164,6 +172,7 @@ func (w *World) Close() error {
 		w.cancel()
 		w.idpServer.close()
 		w.awsServer.close()
+		w.outsideServer.close()
 		w.goroutines.Wait()
 		if w.store != nil {
 			w.store.close()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -29,8 +30,9 @@ type user struct {
 
 // gateway makes the traffic: people who have just signed in, and people who
 // come back with the token that they have. It is used by one goroutine at a
-// time.
+// time, which mu makes sure of.
 type gateway struct {
+	mu         sync.Mutex
 	idp        *provider
 	authoriser *authoriser
 	record     *record
@@ -106,6 +108,8 @@ func (g *gateway) run(ctx context.Context) {
 
 // request is one call of an API at that time, and its place in the statistics.
 func (g *gateway) request(ctx context.Context, at time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if g.odd.share > 0 && g.rng.Float64() < g.odd.share {
 		g.oddRequest(ctx, at)
 		return
@@ -123,6 +127,16 @@ func (g *gateway) request(ctx context.Context, at time.Time) {
 	if status != http.StatusOK && returning && !g.stubborn {
 		u.until = at // signs in again before the next request
 	}
+}
+
+// call is a request of somebody outside of the traffic.
+func (g *gateway) call(ctx context.Context, at time.Time, token string) (status int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if status = g.judge(ctx, at, token); ctx.Err() == nil {
+		g.record.request(at, status)
+	}
+	return status
 }
 
 // oddRequest is one call of a client whose token is at fault.

@@ -126,6 +126,16 @@ func (p *provider) announceNewKind() {
 	p.published = append(keySet{newKindOfKey()}, p.published...)
 }
 
+// describeLess publishes the same keys without their alg.
+func (p *provider) describeLess() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.published = slices.Clone(p.published)
+	for i := range p.published {
+		p.published[i].noAlg = true
+	}
+}
+
 // signEarly makes a new key sign that is not published yet.
 func (p *provider) signEarly(at time.Time) error {
 	next, err := p.takeSpare()

@@ -43,10 +43,12 @@ type settings struct {
 	hiddenVariables bool // the function's environment variables cannot be decrypted for who asks
 	unreleased      bool // $LATEST has code that the alias's version has not
 
-	resultTTL time.Duration // for which the gateway repeats an answer of the authoriser
-	stubborn  bool          // who comes back does so with the same token, also when it was refused
-	managed   bool          // an HTTP API checks tokens itself, without the authoriser
-	perMinute int           // requests, instead of what the options say
+	resultTTL  time.Duration // for which the gateway repeats an answer of the authoriser
+	stubborn   bool          // who comes back does so with the same token, also when it was refused
+	managed    bool          // an HTTP API checks tokens itself, without the authoriser
+	bridge     bool          // flushes are meant to go through the portal
+	bridgeLies bool          // which says "flushed" and does nothing
+	perMinute  int           // requests, instead of what the options say
 }
 
 func defaultSettings() settings {
@@ -185,6 +187,23 @@ var scenarios = []scenario{
 			{14 * time.Minute, rotate(Rotation{})},
 			{14 * time.Minute, refill},
 		},
+	},
+	{
+		Scenario: Scenario{"bridge", "as stale, and the flush goes through the portal's button, which works", "stale_cache"},
+		setup:    func(s *settings) { s.bridge = true },
+		events:   []event{{14 * time.Minute, rotate(Rotation{})}},
+	},
+	{
+		Scenario: Scenario{"bridge-lies", "as bridge, but the portal answers \"flushed\" and does nothing", "stale_cache"},
+		setup:    func(s *settings) { s.bridge, s.bridgeLies = true, true },
+		events:   []event{{14 * time.Minute, rotate(Rotation{})}},
+	},
+	{
+		Scenario: Scenario{"metadata", "5 minutes ago the identity provider stopped publishing the alg of its keys, which are the same; nobody is refused", "metadata_changed"},
+		events: []event{{5 * time.Minute, func(_ context.Context, w *World, _ time.Time) error {
+			w.idp.describeLess()
+			return nil
+		}}},
 	},
 	{
 		Scenario: Scenario{"quiet", "as stale, in the dead of night: one request a minute, too few to tell how a mitigation works", "stale_cache"},

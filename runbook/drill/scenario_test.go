@@ -48,6 +48,9 @@ func TestScenarios(t *testing.T) {
 			return w.failed > 0.4 && w.failed < 0.75 && sameKids(w) && w.errors == ""
 		},
 		"managed-jwt": func(w world) bool { return w.failed > 0.7 && sameKids(w) && w.errors == "" },
+		"bridge":      func(w world) bool { return w.failed > 0.7 && !sameKids(w) },
+		"bridge-lies": func(w world) bool { return w.failed > 0.7 && !sameKids(w) },
+		"metadata":    func(w world) bool { return w.failed == 0 && sameKids(w) && !strings.Contains(w.live[0], "RS256") },
 		"quiet": func(w world) bool {
 			return w.failed > 0.5 && !sameKids(w) && w.state.RequestsPerMinute == 1
 		},

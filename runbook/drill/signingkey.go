@@ -27,6 +27,7 @@ type signingKey struct {
 	kid     string
 	private *rsa.PrivateKey
 	mldsa   []byte // nil for an RSA key
+	noAlg   bool   // it is published without alg
 }
 
 // keySet is what the endpoint publishes, in order.
@@ -71,7 +72,7 @@ func newKid() string {
 
 // jwk is a public key with its members in Cognito's order.
 type jwk struct {
-	Alg string `json:"alg"`
+	Alg string `json:"alg,omitempty"`
 	E   string `json:"e,omitempty"`
 	Kid string `json:"kid"`
 	Kty string `json:"kty"`
@@ -90,8 +91,12 @@ func (s keySet) document() []byte {
 			doc.Keys = append(doc.Keys, jwk{Alg: algMLDSA65, Kid: k.kid, Kty: "AKP", Use: "sig", Pub: base64.RawURLEncoding.EncodeToString(k.mldsa)})
 			continue
 		}
+		alg := "RS256"
+		if k.noAlg {
+			alg = ""
+		}
 		doc.Keys = append(doc.Keys, jwk{
-			Alg: "RS256", Kid: k.kid, Kty: "RSA", Use: "sig",
+			Alg: alg, Kid: k.kid, Kty: "RSA", Use: "sig",
 			E: base64.RawURLEncoding.EncodeToString(big.NewInt(int64(k.private.E)).Bytes()),
 			N: base64.RawURLEncoding.EncodeToString(k.private.N.Bytes()),
 		})

@@ -27,14 +27,19 @@ type State struct {
 	Series      []Point  `json:"series"`         // the last 3 minutes, oldest first, the unfinished bucket last
 	Minutes     []Point  `json:"minutes"`        // the last hour by minute, oldest first, the unfinished minute last
 
-	IDP         string    `json:"idp"` // one of the IDP constants
-	LiveKids    []string  `json:"live_kids"`
-	SigningKid  string    `json:"signing_kid"`
-	RotatedAt   time.Time `json:"rotated_at,omitzero"`
-	CacheKey    string    `json:"cache_key"`
-	CachedKids  []string  `json:"cached_kids"`
-	CachedTTL   int       `json:"cached_ttl_seconds"` // -1: never expires, 0: no entry
-	CacheNote   string    `json:"cache_note"`         // why there are no cached kids, else ""
+	IDP        string     `json:"idp"` // one of the IDP constants
+	LiveKids   []string   `json:"live_kids"`
+	SigningKid string     `json:"signing_kid"`
+	RotatedAt  time.Time  `json:"rotated_at,omitzero"`
+	CacheKey   string     `json:"cache_key"`
+	CachedKids []string   `json:"cached_kids"`
+	CachedTTL  int        `json:"cached_ttl_seconds"` // -1: never expires, 0: no entry
+	CacheNote  string     `json:"cache_note"`         // why there are no cached kids, else ""
+	Invoked    string     `json:"invoked"`            // the version of the function that requests meet
+	Remembered int        `json:"remembered_denials"` // tokens that the gateway refuses without asking
+	Incidents  []Incident `json:"incidents"`          // at the paging service
+	Notices    int        `json:"notices"`            // announcements on the on-call topic
+
 	LastError   string    `json:"last_error"`
 	LastErrorAt time.Time `json:"last_error_at,omitzero"`
 	LastGoodAt  time.Time `json:"last_success_at,omitzero"`
@@ -57,6 +62,7 @@ func (w *World) State() State {
 		RequestsPerMinute: w.opts.RequestsPerMinute, BucketSecs: int(bucket / time.Second),
 		IDP: idp.health, LiveKids: idp.kids, SigningKid: idp.signing.kid, RotatedAt: idp.rotatedAt,
 		CacheKey: w.opts.KeyName, CachedKids: []string{},
+		Invoked: w.Invoked(), Remembered: w.Remembered(), Incidents: append([]Incident{}, w.Incidents()...), Notices: len(w.Notices()),
 	}
 	w.record.describe(&s, now)
 	w.describeCache(&s)
