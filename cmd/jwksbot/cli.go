@@ -39,6 +39,7 @@ func commands(w *world) *cobra.Command {
 		group("config", "Print an example configuration, or check one.",
 			configExampleCommand(w),
 			configCheckCommand(w)),
+		doctorCommand(w),
 		manifestCommand(w),
 		iamPolicyCommand(w),
 		healthCommand(w),
