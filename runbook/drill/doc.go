@@ -47,5 +47,7 @@
 // They answer as AWS does where the bot can notice: protocol, paging, sort
 // order, filter patterns, error shapes, refusal of unsigned requests. They hold
 // what this world did and nothing else, do not verify signatures, and refuse
-// what they do not know by AWS's own error for it.
+// what they do not know by AWS's own error for it. [World.Permit] makes them
+// refuse what an IAM policy does not allow, too; what each operation needs stands
+// in awspolicy.go.
 package drill

@@ -2,7 +2,6 @@ package drill
 
 import (
 	"context"
-	"net/http"
 	"strings"
 	"time"
 )
@@ -167,7 +166,10 @@ var scenarios = []scenario{
 	{
 		Scenario: Scenario{"persistent", "keys were rotated 14 minutes ago; the cache and the memory of every environment hold the old ones, so that a flush alone heals nothing", "stale_cache"},
 		setup:    keepInMemory,
-		events:   []event{{14 * time.Minute, rotate(Rotation{})}},
+		events: []event{
+			{16 * time.Minute, refill},
+			{14 * time.Minute, rotate(Rotation{})},
+		},
 	},
 	{
 		Scenario: Scenario{"gateway-results", "keys were rotated 14 minutes ago and the cache was flushed 12 minutes ago; the authoriser is in order, but the gateway repeats for an hour what it had denied meanwhile", "gateway_result_cache"},
@@ -285,74 +287,4 @@ func scenarioNames() string {
 		names = append(names, s.Name)
 	}
 	return strings.Join(names, ", ")
-}
-
-func rotate(r Rotation) func(context.Context, *World, time.Time) error {
-	return func(_ context.Context, w *World, at time.Time) error { return w.idp.rotate(at, r) }
-}
-
-func health(h string) func(context.Context, *World, time.Time) error {
-	return func(_ context.Context, w *World, _ time.Time) error {
-		w.idp.setHealth(h)
-		return nil
-	}
-}
-
-func announce(_ context.Context, w *World, _ time.Time) error { return w.idp.announce() }
-
-func promote(_ context.Context, w *World, at time.Time) error {
-	w.idp.promote(at)
-	return nil
-}
-
-func retire(_ context.Context, w *World, _ time.Time) error {
-	w.idp.retire()
-	return nil
-}
-
-func announceNewKind(_ context.Context, w *World, _ time.Time) error {
-	w.idp.announceNewKind()
-	return nil
-}
-
-func signEarly(_ context.Context, w *World, at time.Time) error { return w.idp.signEarly(at) }
-
-// refill puts the present key set into the cache, as a warm-up job does.
-func refill(ctx context.Context, w *World, at time.Time) error {
-	return w.authoriser.fill(ctx, at, w.settings.cacheTTL)
-}
-
-// everybodySignsIn gives the users who come back a token of the new key.
-func everybodySignsIn(_ context.Context, w *World, at time.Time) error {
-	for _, u := range w.gateway.users {
-		if err := w.gateway.signIn(u, at); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// stray sends a token with a made-up kid to every environment.
-func stray(ctx context.Context, w *World, at time.Time) error {
-	junk, err := junkTokens(w)
-	if err != nil {
-		return err
-	}
-	for _, env := range w.authoriser.environments {
-		token, err := junk(at)
-		if err != nil {
-			return err
-		}
-		w.record.request(at, statusOf(w.authoriser.authoriseIn(ctx, env, at, token), http.StatusUnauthorized))
-	}
-	return ctx.Err()
-}
-
-// cacheOtherPool puts another user pool's key set into the same cache.
-func cacheOtherPool(ctx context.Context, w *World, _ time.Time) error {
-	other, err := w.otherProvider()
-	if err != nil {
-		return err
-	}
-	return w.store.set(ctx, "jwks:"+otherPool, string(other.published.document()), time.Hour)
 }

@@ -1,0 +1,82 @@
+package drill
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"jwksbot/runbook"
+	lambdas "jwksbot/runbook/authoriser"
+	"jwksbot/runbook/cache"
+	"jwksbot/runbook/keys"
+	"jwksbot/runbook/telemetry"
+)
+
+// readPolicy is what the checks may do in a world, and nothing else.
+func readPolicy(w *World) []byte {
+	api := "/restapis/" + w.RestAPIID()
+	if w.HTTPAPIID() != "" {
+		api = "/apis/" + w.HTTPAPIID()
+	}
+	return fmt.Appendf(nil, `{"Statement": [
+		{"Effect": "Allow", "Action": "elasticache:DescribeReplicationGroups", "Resource": "arn:aws:elasticache:%[1]s:%[2]s:replicationgroup:%[3]s"},
+		{"Effect": "Allow", "Action": "cloudwatch:GetMetricData", "Resource": "*"},
+		{"Effect": "Allow", "Action": "logs:FilterLogEvents", "Resource": ["arn:aws:logs:%[1]s:%[2]s:log-group:%[4]s:*", "arn:aws:logs:%[1]s:%[2]s:log-group:%[5]s:*"]},
+		{"Effect": "Allow", "Action": ["lambda:GetFunctionConfiguration", "lambda:GetAlias", "lambda:GetProvisionedConcurrencyConfig"],
+			"Resource": ["arn:aws:lambda:%[1]s:%[2]s:function:%[6]s", "arn:aws:lambda:%[1]s:%[2]s:function:%[6]s:*"]},
+		{"Effect": "Allow", "Action": "apigateway:GET", "Resource": ["arn:aws:apigateway:%[1]s::%[7]s", "arn:aws:apigateway:%[1]s::%[7]s/authorizers", "arn:aws:apigateway:%[1]s::%[7]s/stages/%[8]s"]}
+	]}`, Region, Account, ReplicationGroup, LogGroup, AccessLogGroup, Function, api, Stage)
+}
+
+// targetOf is the world as a target of the real bot.
+func targetOf(t *testing.T, w *World) *runbook.Target {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	live, err := keys.NewEndpoint(keys.Settings{URL: w.JWKSURL(), Clock: w.clock})
+	must(err)
+	entries, err := cache.New(cache.Settings{ReplicationGroup: ReplicationGroup, Auth: "none", Patterns: []string{"jwks:*"}, AWS: sdk(w), Clock: w.clock})
+	must(err)
+	t.Cleanup(func() { _ = entries.Close() })
+	logs, err := telemetry.NewLogs(telemetry.LogSettings{AWS: sdk(w), Group: LogGroup, SuccessPattern: SuccessPattern, Clock: w.clock})
+	must(err)
+	metrics, err := telemetry.NewMetrics(telemetry.MetricSettings{AWS: sdk(w)})
+	must(err)
+	access, err := telemetry.NewAccessLog(telemetry.AccessLogSettings{AWS: sdk(w), Group: AccessLogGroup, Clock: w.clock})
+	must(err)
+	function, err := lambdas.NewFunction(lambdas.Settings{AWS: sdk(w), Name: Function, Clock: w.clock})
+	must(err)
+	return &runbook.Target{Name: "production", Issuer: w.Issuer(), JWKSURL: w.JWKSURL(), Decode: keys.Decode,
+		Live: live, Entries: entries, Logs: logs, Traffic: metrics, Meter: metrics, Access: access, Function: function, API: theGateway(t, w)}
+}
+
+// Every scenario reaches the verdict that it promises, by the real checks over
+// the wire, with no more permissions than they need.
+func TestScenariosReachTheirVerdicts(t *testing.T) {
+	for _, s := range Scenarios() {
+		t.Run(s.Name, func(t *testing.T) {
+			w := startWorld(t, Options{Scenario: s.Name, Clock: runbook.SystemClock{}})
+			if err := w.Permit(readPolicy(w)); err != nil {
+				t.Fatal(err)
+			}
+			runner := runbook.NewRunner(w.clock, func(step string, value any, stack []byte) { t.Errorf("%s panicked: %v\n%s", step, value, stack) })
+			report, err := runner.Check(t.Context(), targetOf(t, w), runbook.Ask{Window: time.Hour, Anew: true}, runbook.Silent{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := string(report.Diagnosis.Verdict.ID); got != s.Verdict {
+				t.Errorf("verdict %s, want %s: %s\n%s", got, s.Verdict, report.Diagnosis.Verdict.Summary, strings.Join(report.Diagnosis.Verdict.Because, "\n"))
+			}
+			for _, step := range report.Steps {
+				if step.Status == runbook.StatusError || strings.Contains(step.Summary, "not permitted") {
+					t.Errorf("%s: %s", step.Step, step.Summary)
+				}
+			}
+		})
+	}
+}
