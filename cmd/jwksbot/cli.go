@@ -61,6 +61,8 @@ type world struct {
 	config string
 	debug  bool
 	log    *slog.Logger
+	// auditLog gets a copy of every row of the audit trail; nil: none.
+	auditLog *slog.Logger
 }
 
 func system() *world {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/slack-go/slack"
@@ -15,15 +16,21 @@ import (
 )
 
 func serveCommand(w *world) *cobra.Command {
-	return w.command("serve", "Run the bot.", serveCmd{})
+	c := &serveCmd{}
+	cmd := w.command("serve", "Run the bot.", c)
+	cmd.Flags().BoolVar(&c.AuditLog, "audit-log", false, "Also write every row of the audit trail to standard output as JSON, for a log archive.")
+	return cmd
 }
 
 // serveCmd runs the bot.
-type serveCmd struct{}
+type serveCmd struct{ AuditLog bool }
 
 // run serves until it is interrupted, or until an error comes that time does
 // not heal.
-func (serveCmd) run(ctx context.Context, w *world) error {
+func (c *serveCmd) run(ctx context.Context, w *world) error {
+	if c.AuditLog {
+		w.auditLog = slog.New(slog.NewJSONHandler(w.stdout, nil))
+	}
 	cfg, err := w.readConfig()
 	if err != nil {
 		return err

@@ -190,7 +190,7 @@ func (w *world) openJournal(ctx context.Context, cfg *config, clock runbook.Cloc
 	if err := cfg.need("journal", "snapshot.key", "audit_key"); err != nil {
 		return nil, err
 	}
-	return journal.Open(ctx, journal.Settings{URL: cfg.Journal.Reveal(), Clock: clock, Log: w.log,
+	return journal.Open(ctx, journal.Settings{URL: cfg.Journal.Reveal(), Clock: clock, Log: w.log, AuditLog: w.auditLog,
 		SnapshotKey: decodeKey(cfg.Snapshot.Key), AuditKey: decodeKey(cfg.AuditKey), SnapshotKeep: cfg.Snapshot.Keep})
 }
 
