@@ -3,6 +3,7 @@ package runbook
 import (
 	"context"
 	"fmt"
+	"strings"
 )
 
 // StopWatch ends the watch of a run early, for a reason. Whoever may request or
@@ -20,7 +21,7 @@ func (d *Desk) stopWatch(ctx context.Context, id, by, reason string, via Via) (R
 	if err != nil {
 		return run, err
 	}
-	if reason = clip(Redact(reason), maxReason); reason == "" {
+	if reason = clip(Redact(strings.TrimSpace(reason)), maxReason); reason == "" {
 		return run, refuse(RefusedReason, "Say in a few words why the watch can stop: the record needs it.")
 	}
 	return d.ledger.Change(ctx, id, func(r *Run) ([]AuditEntry, error) {
@@ -89,7 +90,7 @@ func (d *Desk) escalate(ctx context.Context, id, by, reason string) (Run, error)
 	if err != nil {
 		return run, err
 	}
-	reason = clip(Redact(reason), maxReason)
+	reason = clip(Redact(strings.TrimSpace(reason)), maxReason)
 	return d.ledger.Change(ctx, id, func(r *Run) ([]AuditEntry, error) {
 		now := d.clock.Now()
 		if r.State != StateWatch {

@@ -71,7 +71,7 @@ func (m *Machine) escalate(ctx context.Context, t *Target, run Run) (Transition,
 	switch {
 	case run.Escalation.Kind == EscalateDied:
 		tr.To = StateFailed
-	case run.Watch == nil || !run.Watch.EndedAt.IsZero():
+	case run.Watch != nil && !run.Watch.EndedAt.IsZero():
 		tr.To = run.end()
 	}
 	return tr, nil

@@ -79,17 +79,16 @@ func (p Plan) first(t *Target) string {
 }
 
 // objections are what the verdict says against the steps. The steps after a
-// flush that it calls for are the runbook's own next ones: they need no call of
-// their own, only that nothing stands against them.
+// flush that it calls for are the runbook's own next ones: what stands against
+// them alone (a restarted authoriser would read the old entry again) does not
+// hold after the flush.
 func (p Plan) objections(v Verdict) string {
+	if p.Has(FlushCache) && v.Advises(FlushCache) {
+		return ""
+	}
 	var all []string
-	follows := p.Has(FlushCache) && v.Advises(FlushCache)
 	for _, m := range p.Steps {
-		why := v.Objection(m)
-		if follows && m != FlushCache {
-			why = v.reasonAgainst(m)
-		}
-		switch {
+		switch why := v.Objection(m); {
 		case why == "":
 		case len(p.Steps) == 1:
 			all = append(all, why)
@@ -98,16 +97,6 @@ func (p Plan) objections(v Verdict) string {
 		}
 	}
 	return strings.Join(all, "; ")
-}
-
-// reasonAgainst is what the verdict says against a mitigation in so many words.
-func (v Verdict) reasonAgainst(m Mitigation) string {
-	for _, a := range v.Against {
-		if a.Mitigation == m {
-			return a.Reason
-		}
-	}
-	return ""
 }
 
 // planFlush resolves a flush to exactly what it will delete, from a report.

@@ -15,7 +15,7 @@ func (w Watch) line(o outlook, until time.Time, run Run) string {
 		all, traffic := share(w.Points)
 		switch {
 		case minute == 0:
-			return head + ": the first minute is complete in a moment"
+			return head + ": the first minute is not complete yet (metrics lag by about two minutes)"
 		case len(w.Points) == 0:
 			return head + ": nothing could be read yet"
 		case !traffic:

@@ -21,15 +21,14 @@ const (
 func (m *Machine) watch(ctx context.Context, t *Target, run Run) (Transition, error) {
 	now := m.clock.Now()
 	w := run.watchFrom(t.Watch, now)
-	if w.Before == nil {
-		w.Before, _ = t.minutes(ctx, w.Since.Truncate(time.Minute).Add(-watchBefore), w.Since.Truncate(time.Minute))
-		w.Before = list(w.Before)
-	}
 	first := w.first()
 	until := now.Add(-metricDelay).Truncate(time.Minute)
-	if until.After(w.Until) {
-		until = w.Until
+	if len(w.Points) == 0 { // with what is complete by now
+		start := w.Since.Truncate(time.Minute)
+		w.Before, _ = t.minutes(ctx, start.Add(-watchBefore), earlier(start, until))
+		w.Before = list(w.Before)
 	}
+	until = earlier(until, w.Until)
 	if from := w.from(first); from.Before(until) {
 		var fresh []RatioPoint
 		fresh, w.Note = t.minutes(ctx, from, until)
@@ -62,6 +61,13 @@ func (r Run) watchFrom(p WatchPolicy, now time.Time) Watch {
 	w := Watch{Since: since, Verdict: WatchOpen, Points: []RatioPoint{}, Limit: p.Ratio}
 	w.Until = w.first().Add(p.For)
 	return w
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // first is the first minute that began after the mitigation.

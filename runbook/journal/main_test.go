@@ -117,6 +117,7 @@ func execute(t testing.TB, j *Journal, advance Advance) (stop func() error) {
 var next = map[runbook.State]runbook.State{
 	runbook.StateApproved: runbook.StateSnapshot, runbook.StateSnapshot: runbook.StateFlush,
 	runbook.StateFlush: runbook.StateVerify, runbook.StateVerify: runbook.StateDone,
+	runbook.StateEscalate: runbook.StateFailed,
 }
 
 func forward(_ context.Context, r runbook.Run) (runbook.Transition, error) {

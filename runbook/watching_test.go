@@ -1,0 +1,376 @@
+package runbook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+const inBreach = 101 // of 1,000 requests: 10.1 %
+
+func TestWatchThatStaysCalm(t *testing.T) {
+	o := newOffice(t)
+	s := o.around()
+	s.from(-15, 16, minute{requests: 1000, logged: 340})
+	run := o.watched(t)
+	if run.State.Holds() || !run.State.Executes() {
+		t.Error("a watch holds its resource or is not executed")
+	}
+	var lines []string
+	run = o.followed(t, run.ID, func(r Run) bool {
+		if r.Watch != nil {
+			lines = append(lines, r.Watch.Text)
+		}
+		return false
+	})
+	if run.State != StateDone || run.Watch.Verdict != WatchCalm || run.Escalation != nil {
+		t.Fatalf("%s, %+v", run.State, run.Watch)
+	}
+	if !strings.Contains(run.Outcome, "Proven") || !strings.Contains(run.Outcome, "Failures fell from 34 % to 0 %; watched 15 min.") {
+		t.Errorf("outcome %q", run.Outcome)
+	}
+	if got := strings.Join(lines, "\n"); !strings.Contains(got, "minute 4 of 15: 0 % of 1,000 requests failed (before: 34 %)") {
+		t.Errorf("lines\n%s", got)
+	}
+	if n := len(run.Watch.Points); n != 15 {
+		t.Errorf("%d points", n)
+	}
+	for i, p := range run.Watch.Points {
+		if want := t0.Add(time.Duration(i+1) * time.Minute); !p.At.Equal(want) || p.Requests != 1000 {
+			t.Errorf("point %d: %+v, want a whole minute at %s", i, p, want)
+		}
+	}
+	// The newest minutes of CloudWatch are not complete, so it takes two more.
+	if took := run.EndedAt.Sub(t0); took < 17*time.Minute || took > 19*time.Minute {
+		t.Errorf("it took %s", took)
+	}
+	if n := strings.Count(o.ledger.trail(), "escalate"); n != 0 || s.pages+s.published != 0 {
+		t.Errorf("called %d times, %d pages", n, s.pages)
+	}
+}
+
+// The escalation is exact: the eleventh consecutive minute at 10.1 % escalates
+// once, 10.0 % never, and a gap neither resets nor counts.
+func TestEscalationIsExact(t *testing.T) {
+	for name, c := range map[string]struct {
+		set   func(*surroundings)
+		after int // minutes watched when people are called; 0: never
+	}{
+		"10.1 % from the first minute": {func(s *surroundings) { s.usual.logged = inBreach }, 11},
+		"10.0 % for ever":              {func(s *surroundings) { s.usual.logged = 100 }, 0},
+		"ten minutes at 10.1 %":        {func(s *surroundings) { s.from(1, 10, minute{requests: 1000, logged: inBreach}) }, 0},
+		"eleven, later":                {func(s *surroundings) { s.from(4, 11, minute{requests: 1000, logged: inBreach}) }, 14},
+		"a gap does not reset": {func(s *surroundings) {
+			s.from(1, 13, minute{requests: 1000, logged: inBreach})
+			s.from(6, 2, minute{requests: -1})
+		}, 13},
+		"a gap does not count": {func(s *surroundings) {
+			s.from(1, 12, minute{requests: 1000, logged: inBreach})
+			s.from(6, 2, minute{requests: -1})
+		}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := newOffice(t)
+			s := o.around()
+			c.set(s)
+			run := o.watched(t)
+			run = o.followed(t, run.ID, func(r Run) bool { return r.Escalation != nil })
+			if c.after == 0 {
+				if run.Escalation != nil || run.State != StateDone || s.pages+s.published != 0 {
+					t.Fatalf("%s, escalation %+v, %d pages", run.State, run.Escalation, s.pages)
+				}
+				return
+			}
+			if run.Escalation == nil {
+				t.Fatalf("nobody was called: %s, %q", run.State, run.Outcome)
+			}
+			if n := int(run.Watch.Points[len(run.Watch.Points)-1].At.Sub(t0) / time.Minute); n != c.after {
+				t.Errorf("called after minute %d, want %d", n, c.after)
+			}
+			if e := run.Escalation; e.Kind != EscalateBreach || e.Group != "S0IDENTITY" || e.Minutes != 11 || !strings.Contains(e.Why, "10.1 %") {
+				t.Errorf("escalation %+v", e)
+			}
+			run = o.followed(t, run.ID, nil)
+			if s.pages != 1 || s.published != 1 || run.Escalation.N != 1 || run.Escalation.Paged.IsZero() || run.Escalation.Message != "m-1" {
+				t.Errorf("%d pages, %d announcements, %+v", s.pages, s.published, run.Escalation)
+			}
+			if n := strings.Count(o.ledger.trail(), "escalate"); n != 1 {
+				t.Errorf("escalated %d times: %s", n, o.ledger.trail())
+			}
+		})
+	}
+}
+
+// A crash at any minute, before or after a point was recorded, changes neither
+// the points nor the moment of the escalation.
+func TestCrashChangesNothing(t *testing.T) {
+	play := func(t *testing.T, crash int, away time.Duration) (Run, *surroundings) {
+		o := newOffice(t)
+		s := o.around()
+		s.usual.logged = inBreach
+		id := o.watched(t).ID
+		for n := 0; ; n++ {
+			run := o.run(t, id)
+			if run.State.Ended() || n > 200 {
+				return run, s
+			}
+			if wait := run.Due().Sub(o.clock.Now()); wait > 0 {
+				o.clock.advance(wait)
+			}
+			if len(run.pointsOf()) == crash {
+				// Executed, and lost before it was recorded.
+				if _, err := o.machine.Advance(t.Context(), run); err != nil {
+					t.Fatal(err)
+				}
+				o.clock.advance(away)
+				away = 0
+			}
+			o.advance(t, id)
+		}
+	}
+	want, s := play(t, -1, 0)
+	if s.pages != 1 {
+		t.Fatalf("%d pages", s.pages)
+	}
+	for _, crash := range []int{0, 1, 8, 9, 10, 11} {
+		for _, away := range []time.Duration{0, 20 * time.Second, 3 * time.Minute} {
+			got, s := play(t, crash, away)
+			if fmt.Sprint(got.Watch.Points[:15]) != fmt.Sprint(want.Watch.Points[:15]) {
+				t.Errorf("crash at point %d, away %s: points %v", crash, away, got.Watch.Points)
+			}
+			if s.pages != 1 || s.published != 1 || got.Escalation.N != 1 || got.Escalation.Minutes < 11 || away == 0 && !got.Escalation.At.Equal(want.Escalation.At) {
+				t.Errorf("crash at point %d, away %s: %d pages, %d announcements, %+v", crash, away, s.pages, s.published, got.Escalation)
+			}
+		}
+	}
+}
+
+func (r Run) pointsOf() []RatioPoint {
+	if r.Watch == nil {
+		return nil
+	}
+	return r.Watch.Points
+}
+
+// Fifteen failures of fifteen requests in fifteen minutes are handed to people:
+// nobody can tell, and no pager goes off.
+func TestTooLittleTrafficIsNeverCalm(t *testing.T) {
+	for name, usual := range map[string]minute{"all fail": {requests: 1, logged: 1}, "none fails": {requests: 1}, "nobody comes": {requests: -1}} {
+		t.Run(name, func(t *testing.T) {
+			o := newOffice(t)
+			s := o.around()
+			s.usual = usual
+			run := o.followed(t, o.watched(t).ID, nil)
+			if run.State != StateDone || run.Watch.Verdict != WatchBlind {
+				t.Fatalf("%s, %+v", run.State, run.Watch)
+			}
+			e := run.Escalation
+			if e == nil || e.Kind != EscalateBlind || e.Group != "S0IDENTITY" || s.pages+s.published != 0 {
+				t.Fatalf("escalation %+v, %d pages", e, s.pages)
+			}
+			if !strings.Contains(run.Outcome, "Could not tell") || strings.Contains(run.Outcome, "fell") {
+				t.Errorf("outcome %q", run.Outcome)
+			}
+			if name == "all fail" && !strings.Contains(e.Why, "15 failures of 15 requests in 15 minutes are too few") {
+				t.Errorf("why %q", e.Why)
+			}
+		})
+	}
+}
+
+func TestBreachThatEnds(t *testing.T) {
+	o := newOffice(t)
+	s := o.around()
+	s.from(1, 20, minute{requests: 1000, logged: 500})
+	run := o.followed(t, o.watched(t).ID, nil)
+	if run.State != StateDone || run.Watch.Verdict != WatchCalm || s.pages != 1 || s.resolves != 1 {
+		t.Fatalf("%s, %q, %d pages, %d resolved, outcome %q", run.State, run.Watch.Verdict, s.pages, s.resolves, run.Outcome)
+	}
+	// Three calm points close the incident; the watch went on for them.
+	if got := run.Escalation.Resolved.Sub(t0); got < 25*time.Minute || got > 27*time.Minute {
+		t.Errorf("resolved after %s", got)
+	}
+	if a := s.alarms[0]; a.Key != "jwksbot/"+run.ID || a.Ticket != run.Ticket || len(a.Evidence) < 4 {
+		t.Errorf("alarm %+v", a)
+	}
+}
+
+func TestBreachThatLasts(t *testing.T) {
+	o := newOffice(t)
+	s := o.around()
+	s.usual.logged = 500
+	run := o.followed(t, o.watched(t).ID, nil)
+	if run.State != StateFailed || run.Watch.Verdict != WatchBreach || s.resolves != 0 || s.pages != 1 {
+		t.Fatalf("%s, %+v", run.State, run.Watch)
+	}
+	if !strings.Contains(run.Outcome, "Failures are still at 50 % after 60 min") {
+		t.Errorf("outcome %q", run.Outcome)
+	}
+	if got := run.EndedAt.Sub(t0); got < time.Hour || got > 65*time.Minute {
+		t.Errorf("followed for %s", got)
+	}
+}
+
+// A second breach after a calm is a second call.
+func TestOncePerBreach(t *testing.T) {
+	o := newOffice(t)
+	o.target.Watch.For = time.Hour
+	s := o.around()
+	o.target.Watch.For = time.Hour
+	s.from(1, 12, minute{requests: 1000, logged: 500})
+	s.from(20, 12, minute{requests: 1000, logged: 500})
+	run := o.followed(t, o.watched(t).ID, nil)
+	if run.State != StateDone || s.pages != 2 || s.resolves != 2 || run.Escalation.N != 2 {
+		t.Errorf("%s, %d pages, %d resolved, %+v", run.State, s.pages, s.resolves, run.Escalation)
+	}
+}
+
+func TestPagerThatFailsDoesNotStopTheRun(t *testing.T) {
+	o := newOffice(t)
+	s := o.around()
+	s.usual.logged = 500
+	s.pageErr, s.publishErr = errors.New("PagerDuty answers HTTP 503"), errors.New("no permission")
+	run := o.followed(t, o.watched(t).ID, func(r Run) bool { return r.State == StateWatch && r.Escalation != nil })
+	if e := run.Escalation; run.State != StateWatch || len(e.Notes) != 2 || !e.Paged.IsZero() || !strings.Contains(e.Notes[0], "HTTP 503") || s.published != 1 {
+		t.Errorf("%s, %+v, published %d", run.State, e, s.published)
+	}
+}
+
+// Between writing down that it is announced and the announcement itself a crash
+// may fall: it is not announced twice.
+func TestAnnouncedAtMostOnce(t *testing.T) {
+	o := newOffice(t)
+	s := o.around()
+	s.usual.logged = 500
+	run := o.followed(t, o.watched(t).ID, func(r Run) bool { return r.State == StateEscalate })
+	if _, err := o.machine.Advance(t.Context(), run); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.ledger.Change(t.Context(), run.ID, func(r *Run) ([]AuditEntry, error) {
+		r.Escalation.Published, r.Escalation.Message = time.Time{}, "" // the crash
+		return nil, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	run, _ = o.advance(t, run.ID)
+	if s.published != 1 || s.pages != 1 || len(run.Escalation.Notes) != 1 {
+		t.Errorf("announced %d times, paged %d times, %+v", s.published, s.pages, run.Escalation)
+	}
+}
+
+func TestSourcesOfTheWatch(t *testing.T) {
+	for name, c := range map[string]struct {
+		set     func(*office, *surroundings)
+		verdict WatchVerdict
+		note    string
+	}{
+		"denials of the result cache are seen through 4xx": {func(o *office, s *surroundings) {
+			s.setup.Authorisers[0].ResultTTL = 5 * time.Minute
+			s.usual = minute{requests: 1000, denied: 200}
+		}, WatchBreach, "by its 4xx answers"},
+		"4xx do not count where results are not cached": {func(o *office, s *surroundings) { s.usual = minute{requests: 1000, denied: 200} }, WatchCalm, ""},
+		"the access log tells denials from other 4xx": {func(o *office, s *surroundings) {
+			s.setup.Authorisers[0].ResultTTL = 5 * time.Minute
+			s.usual = minute{requests: 1000, denied: 200}
+			o.target.Access = deniedFunc(func(since, until time.Time) int { return int(until.Sub(since)/time.Minute) * 10 })
+		}, WatchCalm, "access log"},
+		"a managed authoriser logs nothing": {func(o *office, s *surroundings) {
+			s.setup.Authorisers[0].Kind = ManagedJWT
+			s.usual = minute{requests: 1000, denied: 500}
+		}, WatchBreach, "4xx"},
+		"a capped count is at least that": {func(o *office, s *surroundings) { s.cut, s.usual.logged = true, 150 }, WatchBreach, ""},
+		"logs that cannot be read leave gaps": {func(o *office, s *surroundings) {
+			s.logErr = errors.New("throttled")
+		}, WatchBlind, "throttled"},
+		"a gateway that cannot be read leaves gaps": {func(o *office, s *surroundings) {
+			s.setupErr = errors.New("AccessDenied: allow apigateway:GET")
+		}, WatchBlind, "apigateway:GET"},
+		"without metrics, failures": {func(o *office, s *surroundings) { o.target.Meter, s.usual.logged = nil, 1 }, WatchBlind, "not their share"},
+		"without metrics, neither failures nor successes": {func(o *office, s *surroundings) {
+			o.target.Meter, o.target.Successes, s.successes = nil, s, 0
+		}, WatchBlind, "not their share"},
+		"without metrics, no failure and successes": {func(o *office, s *surroundings) { o.target.Meter, o.target.Successes = nil, s }, WatchCalm, "not their share"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := newOffice(t)
+			s := o.around()
+			c.set(o, s)
+			run := o.followed(t, o.watched(t).ID, func(r Run) bool { return r.Escalation != nil })
+			if run.Watch.Verdict != c.verdict || !strings.Contains(run.Watch.Note, c.note) || c.note == "" && run.Watch.Note != "" {
+				t.Errorf("verdict %s, note %q, text %q", run.Watch.Verdict, run.Watch.Note, run.Watch.Text)
+			}
+		})
+	}
+}
+
+func TestStopWatching(t *testing.T) {
+	o := newOffice(t)
+	o.around()
+	id := o.watched(t).ID
+	o.advance(t, id)
+	if _, err := o.desk.StopWatch(t.Context(), id, "U0EVE", "enough", ViaSlack); err == nil {
+		t.Error("anybody may stop a watch")
+	}
+	_, err := o.desk.StopWatch(t.Context(), id, "U0BEN", "  ", ViaSlack)
+	refused(t, err, RefusedReason)
+	run, err := o.desk.StopWatch(t.Context(), id, "U0BEN", "the dashboards are calm", ViaSlack)
+	if err != nil || run.State != StateDone || run.Watch.Stopped == nil || run.Watch.Stopped.By.ID != "U0BEN" || !strings.Contains(run.Outcome, "stopped the watch after") {
+		t.Errorf("%v, %s, %q", err, run.State, run.Outcome)
+	}
+	_, err = o.desk.StopWatch(t.Context(), id, "U0BEN", "again", ViaSlack)
+	refused(t, err, RefusedEnded)
+	if !strings.Contains(o.ledger.trail(), "stop_watch") {
+		t.Errorf("audit %s", o.ledger.trail())
+	}
+}
+
+func TestGotIt(t *testing.T) {
+	o := newOffice(t)
+	s := o.around()
+	s.usual.logged = 500
+	id := o.watched(t).ID
+	_, err := o.desk.Acknowledge(t.Context(), id, "U0EVE")
+	refused(t, err, RefusedEnded, "Nobody was called")
+	o.followed(t, id, func(r Run) bool { return r.State == StateWatch && r.Escalation != nil })
+	if _, err := o.desk.Record(t.Context(), id, Posted{Ping: "171.1"}); err != nil {
+		t.Fatal(err)
+	}
+	run, err := o.desk.Acknowledge(t.Context(), id, "U0EVE")
+	if err != nil || run.Escalation.TakenBy.ID != "U0EVE" || !run.Escalation.Taken() {
+		t.Fatalf("%v, %+v", err, run.Escalation)
+	}
+	_, err = o.desk.Acknowledge(t.Context(), id, "U0BEN")
+	refused(t, err, RefusedTwice, "u0eve")
+	run = o.followed(t, id, nil)
+	if run.Escalation.TakenBy.ID != "U0EVE" || run.Escalation.Pinged != "171.1" {
+		t.Errorf("the watch forgot who took it over: %+v", run.Escalation)
+	}
+}
+
+func TestEscalateByHand(t *testing.T) {
+	o := newOffice(t)
+	s := o.around()
+	id := o.watched(t).ID
+	run, err := o.desk.Escalate(t.Context(), id, "U0ANN", "customers call")
+	if err != nil || run.State != StateEscalate || run.Escalation.Kind != EscalateAsked || run.Escalation.By.ID != "U0ANN" {
+		t.Fatalf("%v, %s, %+v", err, run.State, run.Escalation)
+	}
+	_, err = o.desk.Escalate(t.Context(), id, "U0BEN", "me too")
+	refused(t, err, RefusedEnded)
+	run, _ = o.advance(t, id)
+	if run.State != StateWatch || s.pages != 1 || s.published != 1 {
+		t.Errorf("%s, %d pages", run.State, s.pages)
+	}
+	_, err = o.desk.Escalate(t.Context(), id, "U0BEN", "me too")
+	refused(t, err, RefusedTwice)
+}
+
+// deniedFunc is an access log by itself.
+type deniedFunc func(since, until time.Time) int
+
+func (f deniedFunc) Denied(_ context.Context, since, until time.Time) (int, bool, error) {
+	return f(since, until), false, nil
+}
