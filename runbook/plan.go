@@ -120,7 +120,7 @@ func (p Plan) locks() []string {
 	return slices.Compact(out)
 }
 
-func functionResource(name string) string { return "function " + name }
+func functionResource(name string) string { return "function " + functionName(name) }
 
 func (g GatewayPlan) resource() string {
 	return fmt.Sprintf("result cache of %s API %s, stage %s", g.Kind, g.API, g.Stage)

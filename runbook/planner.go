@@ -154,29 +154,21 @@ func unread(what string, err error) error {
 	return refuse(RefusedUnread, "%s: %s. Nothing was touched; try again.", what, err)
 }
 
-// inspect reads the function under the qualifier that the gateway invokes.
-func (t *Target) inspect(ctx context.Context) (FunctionEvidence, error) {
-	qualifier := ""
+// inspect reads the function as the gateway invokes it. A mitigation never
+// starts half-known: where the check goes on without the gateway, this does not.
+func (t *Target) inspect(ctx context.Context) (*FunctionEvidence, error) {
+	setup := &setupOnce{api: t.API}
 	if t.API != nil {
-		setup, err := t.API.Setup(ctx)
-		if err != nil {
-			return FunctionEvidence{}, fmt.Errorf("what the gateway invokes: %w", err)
-		}
-		for _, a := range setup.Authorisers {
-			if a.Kind == LambdaAuthoriser {
-				qualifier = a.Qualifier
-				break
-			}
+		if _, err := setup.get(ctx); err != nil {
+			return nil, fmt.Errorf("what the gateway invokes: %w", err)
 		}
 	}
-	return t.Function.Inspect(ctx, qualifier)
+	result, err := authoriserState{t, setup}.Run(ctx, Question{})
+	if err != nil {
+		return nil, err
+	}
+	return result.Evidence.Function, nil
 }
-
-// How long managed authorisers keep their own copy of the keys.
-const (
-	managedHTTP = 2 * time.Hour
-	managedREST = time.Hour
-)
 
 // planGateway finds the result cache that can be emptied.
 func (t *Target) planGateway(ctx context.Context) (GatewayPlan, error) {
@@ -190,12 +182,12 @@ func (t *Target) planGateway(ctx context.Context) (GatewayPlan, error) {
 		return GatewayPlan{}, unread("The gateway's authorisers cannot be read", err)
 	}
 	p := GatewayPlan{Kind: setup.Kind, API: setup.ID, Stage: setup.Stage, Authorisers: []string{}}
-	managed, lambdas := "", 0
+	managed, lambdas, kept := "", 0, time.Duration(0)
 	for _, a := range setup.Authorisers {
-		switch a.Kind {
-		case ManagedJWT, ManagedUserPool:
-			managed = a.Name
-		case LambdaAuthoriser:
+		switch {
+		case a.managed():
+			managed, kept = a.Name, max(kept, a.keysKept())
+		case a.Kind == LambdaAuthoriser:
 			lambdas++
 			if a.ResultTTL > 0 {
 				p.Authorisers, p.TTL = append(p.Authorisers, a.Name), max(p.TTL, a.ResultTTL)
@@ -206,19 +198,11 @@ func (t *Target) planGateway(ctx context.Context) (GatewayPlan, error) {
 	case len(p.Authorisers) > 0:
 		return p, nil
 	case managed != "":
-		return p, refuse(RefusedManaged, "The gateway validates tokens itself (authoriser %q): it keeps its own copy of the keys, which nobody can evict. Wait: it takes up to %s.", managed, Duration(managedTime(setup.Kind)))
+		return p, refuse(RefusedManaged, "The gateway validates tokens itself (authoriser %q): it keeps its own copy of the keys, which nobody can evict. Wait: it takes up to %s.", managed, Duration(kept))
 	case lambdas > 0:
 		return p, refuse(RefusedNothing, "There is nothing to empty: the gateway keeps no results of its authoriser (result TTL 0), so every request asks it anew.")
 	}
 	return p, refuse(RefusedNothing, "There is nothing to empty: stage %q of API %s has no Lambda authoriser.", setup.Stage, setup.ID)
-}
-
-// managedTime is how long a managed authoriser of the kind may serve old keys.
-func managedTime(kind APIKind) time.Duration {
-	if kind == HTTPAPI {
-		return managedHTTP
-	}
-	return managedREST
 }
 
 // current says that the entry holds live keys only, and all of them if it is a

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// points makes a point for every minute; a nil minute is missing.
-func points(minutes ...[]float64) []RatioPoint {
+// pointsOf makes a point for every minute; a nil minute is missing.
+func pointsOf(minutes ...[]float64) []RatioPoint {
 	var out []RatioPoint
 	for i, m := range minutes {
 		if m != nil {
@@ -60,7 +60,7 @@ func TestBreachIsTheEleventhMinuteAbove(t *testing.T) {
 		"quiet minutes say nothing":          {times(30, 0, 0), false, 0},
 		"just enough traffic is its minutes": {times(20, 1, 1), true, 20},
 	} {
-		o := policy.judge(points(c.minutes...))
+		o := policy.judge(pointsOf(c.minutes...))
 		if o.breach != c.breach || o.above != c.above {
 			t.Errorf("%s: breach %t after %d minutes above, want %t after %d", name, o.breach, o.above, c.breach, c.above)
 		}
@@ -69,28 +69,28 @@ func TestBreachIsTheEleventhMinuteAbove(t *testing.T) {
 
 func TestPooling(t *testing.T) {
 	policy := WatchPolicy{Ratio: 0.10, Over: 10 * time.Minute, MinRequests: 20}
-	o := policy.judge(points(join(times(3, 1, 8), gap, times(1, 0, 30), times(2, 0, 5))...))
+	o := policy.judge(pointsOf(join(times(3, 1, 8), gap, times(1, 0, 30), times(2, 0, 5))...))
 	if len(o.pools) != 2 || o.pools[0].minutes != 3 || o.pools[0].requests != 24 || o.pools[1].minutes != 1 || o.loose.minutes != 2 || o.covered != 4 {
 		t.Errorf("%+v", o)
 	}
 	if o.above != 0 || o.calm != 1 {
 		t.Errorf("above %d, calm %d", o.above, o.calm)
 	}
-	if none := policy.judge(points(times(15, 1, 1)...)); none.settled(15) || none.covered != 0 {
+	if none := policy.judge(pointsOf(times(15, 1, 1)...)); none.settled(15) || none.covered != 0 {
 		t.Errorf("15 requests in 15 minutes: %+v", none)
 	}
-	if few := policy.judge(points(join(times(5, 0, 100), times(10, 0, 1))...)); few.settled(15) {
+	if few := policy.judge(pointsOf(join(times(5, 0, 100), times(10, 0, 1))...)); few.settled(15) {
 		t.Errorf("a third of the minutes speaks for all: %+v", few)
 	}
-	if most := policy.judge(points(join(times(8, 0, 100), times(7, 0, 1))...)); !most.settled(15) {
+	if most := policy.judge(pointsOf(join(times(8, 0, 100), times(7, 0, 1))...)); !most.settled(15) {
 		t.Errorf("%+v", most)
 	}
 }
 
 func TestMergeLeavesOnePointAMinute(t *testing.T) {
-	old := points([]float64{1, 10}, []float64{2, 10}, nil, []float64{4, 10})
-	fresh := points(nil, []float64{20, 100}, []float64{30, 100}, nil, []float64{50, 100})
-	want := points([]float64{1, 10}, []float64{20, 100}, []float64{30, 100}, []float64{4, 10}, []float64{50, 100})
+	old := pointsOf([]float64{1, 10}, []float64{2, 10}, nil, []float64{4, 10})
+	fresh := pointsOf(nil, []float64{20, 100}, []float64{30, 100}, nil, []float64{50, 100})
+	want := pointsOf([]float64{1, 10}, []float64{20, 100}, []float64{30, 100}, []float64{4, 10}, []float64{50, 100})
 	got := merge(old, fresh)
 	if len(got) != len(want) {
 		t.Fatalf("got %v", got)

@@ -86,7 +86,7 @@ func (t *Target) gatewayMinutes(ctx context.Context, since, until time.Time) (po
 		return nil, false, err
 	}
 	for _, a := range setup.Authorisers {
-		repeats = repeats || a.ResultTTL > 0 || a.Kind == ManagedJWT || a.Kind == ManagedUserPool
+		repeats = repeats || a.ResultTTL > 0 || a.managed()
 	}
 	points, err = t.Meter.Gateway(ctx, setup, since, until)
 	return points, repeats, err

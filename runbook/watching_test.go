@@ -275,7 +275,7 @@ func TestSourcesOfTheWatch(t *testing.T) {
 		"the access log tells denials from other 4xx": {func(o *office, s *surroundings) {
 			s.setup.Authorisers[0].ResultTTL = 5 * time.Minute
 			s.usual = minute{requests: 1000, denied: 200}
-			o.target.Access = deniedFunc(func(since, until time.Time) int { return int(until.Sub(since)/time.Minute) * 10 })
+			o.target.Access = deniedCount(func(since, until time.Time) int { return int(until.Sub(since)/time.Minute) * 10 })
 		}, WatchCalm, "access log"},
 		"a managed authoriser logs nothing": {func(o *office, s *surroundings) {
 			s.setup.Authorisers[0].Kind = ManagedJWT
@@ -368,9 +368,9 @@ func TestEscalateByHand(t *testing.T) {
 	refused(t, err, RefusedTwice)
 }
 
-// deniedFunc is an access log by itself.
-type deniedFunc func(since, until time.Time) int
+// deniedCount is an access log by itself.
+type deniedCount func(since, until time.Time) int
 
-func (f deniedFunc) Denied(_ context.Context, since, until time.Time) (int, bool, error) {
+func (f deniedCount) Denied(_ context.Context, since, until time.Time) (int, bool, error) {
 	return f(since, until), false, nil
 }
