@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/authoriser"
 	"jwksbot/runbook/cache"
 	"jwksbot/runbook/drill"
 	"jwksbot/runbook/keys"
@@ -42,7 +43,20 @@ func start(t *testing.T, o drill.Options) (*drill.World, *runbook.Target) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	target.Logs, target.Traffic = logs, metrics
+	target.Logs, target.Traffic, target.Meter = logs, metrics, metrics
+	gateway, err := authoriser.NewGateway(authoriser.GatewaySettings{AWS: sdk, RestAPI: w.RestAPIID(), HTTPAPI: w.HTTPAPIID(), Stage: drill.Stage})
+	if err != nil {
+		t.Fatal(err)
+	}
+	function, err := authoriser.NewFunction(authoriser.Settings{AWS: sdk, Name: drill.Function})
+	if err != nil {
+		t.Fatal(err)
+	}
+	access, err := telemetry.NewAccessLog(telemetry.AccessLogSettings{AWS: sdk, Group: drill.AccessLogGroup})
+	if err != nil {
+		t.Fatal(err)
+	}
+	target.API, target.Function, target.Access = gateway, function, access
 	return w, target
 }
 
@@ -122,6 +136,13 @@ func TestVerdictsOverTheWire(t *testing.T) {
 		{name: "foreign", scenario: "foreign", want: runbook.StaleCache, recommended: []runbook.Mitigation{runbook.FlushCache}, exit: 1},
 		{name: "new-key-type", scenario: "new-key-type", want: runbook.UnsupportedKey, exit: 1},
 		{name: "unreadable", scenario: "unreadable", want: runbook.CacheUnreadable, exit: 2},
+		{name: "gateway-results", scenario: "gateway-results", want: runbook.GatewayResults, recommended: []runbook.Mitigation{runbook.FlushGateway}, exit: 1},
+		{name: "managed-jwt", scenario: "managed-jwt", want: runbook.ManagedAuthoriser, exit: 1},
+		{name: "metadata", scenario: "metadata", want: runbook.MetadataChanged, exit: 1},
+		{name: "memory-alias", scenario: "memory-alias", want: runbook.StaleMemory, recommended: []runbook.Mitigation{runbook.RestartAuthoriser}, exit: 1},
+		{name: "env-error", scenario: "env-error", want: runbook.StaleMemory, recommended: []runbook.Mitigation{runbook.RestartAuthoriser}, exit: 1},
+		{name: "latest-differs", scenario: "latest-differs", want: runbook.StaleMemory, recommended: []runbook.Mitigation{runbook.RestartAuthoriser}, exit: 1},
+		{name: "quiet", scenario: "quiet", want: runbook.StaleCache, recommended: []runbook.Mitigation{runbook.FlushCache}, exit: 1},
 		{name: "live unreachable", scenario: "stale", want: runbook.Inconclusive, exit: 2, findings: []runbook.VerdictID{runbook.LiveUnreachable},
 			alter: func(t *testing.T, _ *drill.World, target *runbook.Target) {
 				target.Live = endpoint(t, "http://"+dead+"/jwks.json")
