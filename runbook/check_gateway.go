@@ -154,36 +154,58 @@ func (ev *GatewayEvidence) errorText() string {
 
 const shownAuthorisers = 3
 
+// authoriserText describes the authorisers; those that do the same are named
+// together.
 func (s GatewaySetup) authoriserText() string {
 	if len(s.Authorisers) == 0 {
 		return "no authoriser of it is known"
 	}
+	names := map[string][]string{}
+	var kinds []GatewayAuthoriser // one of each that does the same
+	for _, a := range s.Authorisers {
+		does := a.does()
+		if names[does] == nil {
+			kinds = append(kinds, a)
+		}
+		names[does] = append(names[does], a.Name)
+	}
 	var out []string
-	for i, a := range s.Authorisers {
+	for i, a := range kinds {
 		if i == shownAuthorisers {
-			out = append(out, plural(len(s.Authorisers)-shownAuthorisers, "more authoriser", "more authorisers"))
+			out = append(out, "and others that differ")
 			break
 		}
-		out = append(out, a.describe())
+		out = append(out, a.is()+" "+quoteAll(names[a.does()])+a.does())
 	}
 	return strings.Join(out, "; ")
 }
 
-func (a GatewayAuthoriser) describe() string {
-	switch a.Kind {
-	case LambdaAuthoriser:
-		text := "Lambda authoriser " + quote(a.Name)
-		if a.Function != "" {
-			text += " invokes " + quote(qualified(a.Function, a.Qualifier))
-		}
-		if a.ResultTTL <= 0 {
-			return text + ", answers are not cached"
-		}
-		return text + ", each answer is repeated for " + Duration(a.ResultTTL)
-	case ManagedJWT, ManagedUserPool:
-		return fmt.Sprintf("managed authoriser %s: the gateway checks tokens itself, with keys that it keeps for up to %s", quote(a.Name), Duration(a.keysKept()))
+// is and does say what the authoriser is and does, around its name.
+func (a GatewayAuthoriser) is() string {
+	switch {
+	case a.Kind == LambdaAuthoriser:
+		return "Lambda authoriser"
+	case a.managed():
+		return "managed authoriser"
 	}
-	return "authoriser " + quote(a.Name) + " of an unknown kind"
+	return "authoriser"
+}
+
+func (a GatewayAuthoriser) does() string {
+	switch {
+	case a.managed():
+		return ": the gateway checks tokens itself, with keys that it keeps for up to " + Duration(a.keysKept())
+	case a.Kind != LambdaAuthoriser:
+		return " of an unknown kind"
+	}
+	text := ""
+	if a.Function != "" {
+		text = " invokes " + quote(qualified(a.Function, a.Qualifier))
+	}
+	if a.ResultTTL <= 0 {
+		return text + ", answers are not cached"
+	}
+	return text + ", each answer is repeated for " + Duration(a.ResultTTL)
 }
 
 // keysKept is how long a managed authoriser may use its copy of the keys, as

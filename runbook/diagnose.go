@@ -169,7 +169,7 @@ func (f *facts) rekeyedKid() (Verdict, bool) {
 		v := critical(RekeyedKid, "Key %s was replaced under the same kid: %s. Flush and restart the authoriser, then have the owner give the new key a new kid.", quote(r.Kid), c.says("still holds the old key", "still hold the old key"))
 		v.Because = append(rekeyLines(c), f.cacheLine(c, nil)...)
 		v.Because = append(append(v.Because, f.failureLine()...), f.afterglow()...)
-		v.Recommended = []Mitigation{FlushCache, RestartAuthoriser}
+		v.Recommended = f.withGateway(FlushCache, RestartAuthoriser)
 		v.WouldChange = "equal thumbprints for every kid that is both live and cached"
 		return v, true
 	}
@@ -194,7 +194,7 @@ func (f *facts) poisonedCache() (Verdict, bool) {
 		}
 		v := critical(PoisonedCache, "The cache holds rubbish instead of keys: entry %s holds no key set (%s). The identity provider is fine, a flush will help.", quote(e.Name), e.Reading.Note)
 		v.Because = append([]string{fmt.Sprintf("entry %s (%s): %s; %s", quote(e.Name), e.Reading.Format, e.Reading.Note, e.Heals())}, f.failureLine()...)
-		v.Recommended = []Mitigation{FlushCache}
+		v.Recommended = f.withGateway(FlushCache)
 		v.WouldChange = "an entry that holds the live keys"
 		return v, true
 	}
@@ -209,7 +209,7 @@ func (f *facts) negativeCache() (Verdict, bool) {
 		}
 		v := critical(NegativeCache, "The cache remembers that key %s does not exist, but it is live: entry %s is a negative marker. Flush that marker.", quote(e.Reading.Kid), quote(e.Name))
 		v.Because = append([]string{fmt.Sprintf("entry %s: %s", quote(e.Name), e.Heals())}, f.failureLine()...)
-		v.Recommended = []Mitigation{FlushCache}
+		v.Recommended = f.withGateway(FlushCache)
 		v.WouldChange = "the marker gone"
 		return v, true
 	}

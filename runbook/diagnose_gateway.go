@@ -104,7 +104,11 @@ func (f *facts) gatewayResults() (Verdict, bool) {
 }
 
 func (f *facts) quietLine() string {
-	return fmt.Sprintf("authoriser log: %s in the last %d min", plural(f.rejected(), "rejected token", "rejected tokens"), recentMinutes)
+	n := f.rejected()
+	if n == 0 {
+		return fmt.Sprintf("authoriser log: no token rejected in the last %d min", recentMinutes)
+	}
+	return fmt.Sprintf("authoriser log: %s in the last %d min", plural(n, "token rejected", "tokens rejected"), recentMinutes)
 }
 
 // resultTTL is the longest time for which a Lambda authoriser's answer is
@@ -121,13 +125,22 @@ func (f *facts) resultTTL() (ttl time.Duration) {
 	return ttl
 }
 
+// withGateway adds the flush of the gateway's result cache to a cure: it comes
+// last, or remembered denials outlive the cure.
+func (f *facts) withGateway(cure ...Mitigation) []Mitigation {
+	if f.resultTTL() > 0 {
+		return append(cure, FlushGateway)
+	}
+	return cure
+}
+
 // afterglow says that denials outlive the cure by the gateway's result cache.
 func (f *facts) afterglow() []string {
 	ttl := f.resultTTL()
 	if ttl == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("the gateway repeats each answer of the authoriser for %s: flush its cache last, or denials go on for that long", Duration(ttl))}
+	return []string{fmt.Sprintf("the gateway repeats each answer of the authoriser for %s: its cache goes last, or denials outlive the cure for that long", Duration(ttl))}
 }
 
 // deniedUnexplained: clients are turned away, and no layer that was read says why.

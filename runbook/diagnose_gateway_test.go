@@ -36,7 +36,7 @@ func TestGatewayVerdicts(t *testing.T) {
 		{"the log is not configured", change(in(gatewayOf(spike, lambda)), func(e *Evidence) { e.Logged = nil }), Inconclusive, "set authoriser.log_group"},
 		{"the log could not be read", change(in(gatewayOf(spike, lambda)), func(e *Evidence) { e.Logged, e.Unread = nil, map[string]string{StepLoggedKeys: "denied"} }), Inconclusive, "let the bot read the log group (denied)"},
 		{"the authoriser still rejects", change(in(gatewayOf(spike, lambda)), func(e *Evidence) { e.Logged = logged(manyErrors...) }), StaleMemory, "repeats each answer of the authoriser for 5 min"},
-		{"the cache is stale", change(in(gatewayOf(spike, lambda)), func(e *Evidence) { e.Live = agreed("c=3") }), StaleCache, "flush its cache last"},
+		{"the cache is stale", change(in(gatewayOf(spike, lambda)), func(e *Evidence) { e.Live = agreed("c=3") }), StaleCache, "its cache goes last"},
 		{"flushed two minutes ago", change(in(gatewayOf(spike, lambda)), func(e *Evidence) { e.Flushed = t0.Add(-2 * time.Minute) }), Healthy, ""},
 		{"no spike", in(gatewayOf(shares(60, 30), lambda)), Healthy, ""},
 		{"4xx spike, but few of them are denials", in(deniedOf(gatewayOf(spike, lambda), 20, 2)), Healthy, ""},

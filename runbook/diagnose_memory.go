@@ -36,9 +36,12 @@ func (f *facts) staleMemory() (Verdict, bool) {
 	}
 	v := critical(StaleMemory, "%s, yet the authoriser still rejects tokens (%s in the last minutes): it keeps old keys in memory. Restart it; a flush would change nothing.", holds, plural(recent, "failure", "failures"))
 	v.Because = append(append(f.failureLine(), f.functionLines()...), f.afterglow()...)
-	v.Recommended = []Mitigation{RestartAuthoriser}
+	v.Recommended = f.withGateway(RestartAuthoriser)
 	v.Against = []Advice{{FlushCache, "no cached key set lacks a live key"}}
 	v.WouldChange = "failures that end by themselves, or a cache that differs from live"
+	if f.Function != nil && f.Function.Refusal != "" {
+		v.Summary = fmt.Sprintf("%s, yet the authoriser still rejects tokens (%s in the last minutes): it keeps old keys in memory. It has to be restarted, but jwksbot would refuse that as things stand; the reason says what to do first. A flush would change nothing.", holds, plural(recent, "failure", "failures"))
+	}
 	if since, ok := f.renewed(); ok {
 		v.Summary = fmt.Sprintf("%s, and the authoriser was renewed %s ago, yet it still rejects tokens (%s in the last minutes): old keys are baked into its package, a layer or a snapshot. Build and deploy it anew.", holds, Duration(since), plural(recent, "failure", "failures"))
 		v.Recommended = nil

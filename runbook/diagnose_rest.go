@@ -57,7 +57,7 @@ func (f *facts) refetchThrottled() (Verdict, bool) {
 		v.Against = append(v.Against, Advice{RestartAuthoriser, "fresh environments would all fetch at once and be throttled again"})
 	case lasts > throttleOver:
 		v.Summary = fmt.Sprintf("The authoriser may not fetch keys: its refetch limit answered %s, and waiting has not helped for %s. Restart it: fresh environments read the live keys from the cache and need not fetch.", plural(n, "time", "times"), Duration(lasts))
-		v.Recommended = []Mitigation{RestartAuthoriser}
+		v.Recommended = f.withGateway(RestartAuthoriser)
 		v.WouldChange = "failures that end by themselves"
 	default:
 		v.Summary = fmt.Sprintf("The authoriser may not fetch keys right now: its refetch limit answered %s. Wait a few minutes: it ends by itself when the limit does.", plural(n, "time", "times"))
@@ -69,108 +69,6 @@ func (f *facts) refetchThrottled() (Verdict, bool) {
 // throttleOver is when waiting for a refetch limit has had its time: the longest
 // window that is common is a minute, and one library waits for 15.
 const throttleOver = 5 * time.Minute
-
-// unknownIssuer: the tokens come from somewhere else.
-func (f *facts) unknownIssuer() (Verdict, bool) {
-	n := f.class(ClassIssuer)
-	if _, goingOn := f.failing(); !goingOn || n*2 <= f.Logged.Count {
-		return Verdict{}, false
-	}
-	v := warning(UnknownIssuer, "Tokens of another issuer are being rejected (%s). Neither flush nor restart helps: fix the client, or the authoriser's configured issuer.", plural(n, "failure", "failures"))
-	v.Because = f.failureLine()
-	for _, iss := range f.Logged.Issuers {
-		v.Because = append(v.Because, "issuer named in failures: "+quote(iss))
-	}
-	v.Against = []Advice{{FlushCache, "keys of this issuer would not verify those tokens"}, {RestartAuthoriser, "keys of this issuer would not verify those tokens"}}
-	v.WouldChange = "failures on a kid that is live"
-	return v, true
-}
-
-// junkKids is from how many different unknown kids on a storm is suspected.
-const junkKids = 5
-
-// unknownKids: many kids that nobody ever published, each about once.
-func (f *facts) unknownKids() (Verdict, bool) {
-	if _, goingOn := f.failing(); !goingOn {
-		return Verdict{}, false
-	}
-	strange, lines := f.strangeKids()
-	if !f.liveOK || f.Cached == nil || strange < junkKids || lines > 3*strange || strange*2 <= len(f.Logged.Kids) {
-		return Verdict{}, false
-	}
-	v := warning(UnknownKids, "Somebody sends tokens with made-up key ids: %d different unknown kids, about once each. Neither flush nor restart helps; rate limit the sender.", strange)
-	v.Because = f.failureLine()
-	v.Against = []Advice{{FlushCache, "no key set holds those kids"}, {RestartAuthoriser, "no key set holds those kids"}}
-	v.WouldChange = "failures on a kid that is live"
-	return v, true
-}
-
-// noKid: tokens or keys without a kid cannot be matched by an authoriser that
-// looks keys up by kid.
-func (f *facts) noKid() (Verdict, bool) {
-	n := f.class(ClassNoKid)
-	if _, goingOn := f.failing(); !goingOn || n*2 <= f.Logged.Count {
-		return Verdict{}, false
-	}
-	v := warning(UnknownKids, "Tokens without a key id are being rejected (%s). Neither flush nor restart helps: fix the client that sends them.", plural(n, "failure", "failures"))
-	v.Because = f.failureLine()
-	if nameless := f.nameless(); nameless > 0 {
-		v.Because = append(v.Because, capital(plural(nameless, "live key has", "live keys have"))+" no kid either: the identity provider publishes keys that cannot be looked up by kid")
-	}
-	v.Against = []Advice{{FlushCache, "no key can be looked up without a kid"}, {RestartAuthoriser, "no key can be looked up without a kid"}}
-	v.WouldChange = "failures on a kid that is live"
-	return v, true
-}
-
-func (f *facts) nameless() (n int) {
-	for _, k := range f.live.Keys {
-		if k.Kid == "" {
-			n++
-		}
-	}
-	return n
-}
-
-// ambiguousKid: the authoriser refuses a set in which a kid stands twice.
-func (f *facts) ambiguousKid() (Verdict, bool) {
-	n := f.class(ClassDuplicateKid)
-	if _, goingOn := f.failing(); !goingOn || n*2 <= f.Logged.Count {
-		return Verdict{}, false
-	}
-	v := critical(DuplicateKid, "The authoriser refuses the key set because a kid stands in it more than once (%s). Neither flush nor restart helps: the identity provider has to give each key its own kid.", plural(n, "failure", "failures"))
-	v.Because = append([]string{"live: " + quoteAll(kidsOf(f.live.Keys))}, f.failureLine()...)
-	v.Against = []Advice{{FlushCache, "the same set would be fetched again"}, {RestartAuthoriser, "the same set would be fetched again"}}
-	v.WouldChange = "a live set in which each kid stands once"
-	return v, true
-}
-
-// strangeKids counts the different kids in the logs that are neither live nor
-// cached, and the failures that name them.
-func (f *facts) strangeKids() (kids, lines int) {
-	if f.Logged == nil {
-		return 0, 0
-	}
-	for _, k := range f.Logged.Kids {
-		if !f.inLive(k.Kid) && !f.inCache(k.Kid) {
-			kids++
-			lines += k.Count
-		}
-	}
-	return kids, lines
-}
-
-// claimsOrClock: the tokens themselves are refused, whatever key signed them.
-func (f *facts) claimsOrClock() (Verdict, bool) {
-	n := f.class(ClassExpired, ClassAudience, ClassClock)
-	if _, goingOn := f.failing(); !goingOn || n*2 <= f.Logged.Count {
-		return Verdict{}, false
-	}
-	v := warning(ClaimsOrClock, "Tokens are refused for what they say (expired, audience, not yet valid), not for their keys. Neither flush nor restart helps; look at the clients and at the clocks.")
-	v.Because = f.failureLine()
-	v.Against = []Advice{{FlushCache, "the keys are not the cause"}, {RestartAuthoriser, "the keys are not the cause"}}
-	v.WouldChange = "signature failures, or failures on a kid that is live"
-	return v, true
-}
 
 // retiredKeyCached: the cache knows more than live, and lacks nothing.
 func (f *facts) retiredKeyCached() (Verdict, bool) {

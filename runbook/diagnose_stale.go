@@ -101,7 +101,7 @@ func (f *facts) stale(c comparison, lost []Key) Verdict {
 		v.Because = append(v.Because, line)
 	}
 	v.Because = append(append(v.Because, f.failureLine()...), f.afterglow()...)
-	v.Recommended = []Mitigation{FlushCache}
+	v.Recommended = f.withGateway(FlushCache)
 	v.Against = []Advice{{RestartAuthoriser, "a restarted authoriser would read the same old entry; restart only if failures go on after the flush"}}
 	return v
 }
@@ -136,7 +136,7 @@ func (f *facts) notAskedFor() (Verdict, bool) {
 		v := critical(StaleCache, "No per-kid entry holds live key %s%s, and the authoriser does not ask for it. There is nothing to flush; restart the authoriser.", quote(k.Kid), f.failingText([]Key{k}))
 		v.Because = append([]string{"live: " + quoteAll(kidsOf(f.live.Keys))}, f.cacheLine(*f.perKid, nil)...)
 		v.Because = append(append(v.Because, f.failureLine()...), f.functionLines()...)
-		v.Recommended = []Mitigation{RestartAuthoriser}
+		v.Recommended = f.withGateway(RestartAuthoriser)
 		v.Against = []Advice{{FlushCache, "no entry of that key exists that a flush could delete"}}
 		v.WouldChange = "an entry for the key, which appears as soon as the authoriser asks for it"
 		return v, true
