@@ -101,19 +101,21 @@ func (r *restart) published(ctx context.Context, number string, old *lambda.GetF
 var errMoved = errors.New("somebody else changed the alias meanwhile. Check again and request a new restart")
 
 // moveAlias points the alias to a version, if it still has the revision, and
-// says when.
+// says when: just before, since the first environment of the version may start
+// while the answer is on its way.
 func (r *restart) moveAlias(ctx context.Context, number, revision string) (time.Time, error) {
+	at := r.now()
 	_, err := r.api.UpdateAlias(ctx, &lambda.UpdateAliasInput{
 		FunctionName: aws.String(r.id), Name: aws.String(r.plan.Qualifier),
 		FunctionVersion: aws.String(number), RevisionId: aws.String(revision),
 	})
 	if err == nil {
-		return r.clock.Now(), nil
+		return at, nil
 	}
 	if code := codeOf(err); code == "PreconditionFailedException" {
 		a, readErr := r.Function.alias(ctx, r.plan.Qualifier)
 		if readErr == nil && aws.ToString(a.FunctionVersion) == number && !isWeighted(a) {
-			return r.clock.Now(), nil // the answer to this run's own call was lost
+			return at, nil // the answer to this run's own call was lost
 		}
 		return time.Time{}, errMoved
 	}

@@ -3,6 +3,7 @@ package authoriser
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,6 +19,7 @@ type restart struct {
 	run   string
 	tell  func(string)
 	proof []string
+	ahead time.Duration // Lambda's clock before this one's, as far as an answer told
 }
 
 // Restart carries out the plan for a run and waits until it is finished. It may
@@ -28,6 +30,9 @@ func (f *Function) Restart(ctx context.Context, plan runbook.RestartPlan, run st
 	r := &restart{Function: f, plan: plan, run: run, tell: progress}
 	if r.tell == nil {
 		r.tell = func(string) {}
+	}
+	if run == "" || strings.ContainsAny(run, " |") {
+		return runbook.RestartResult{}, fmt.Errorf("restart of function %q: %q is no id of a run", f.name, run)
 	}
 	if plan.Function != f.name && plan.Function != f.id {
 		return runbook.RestartResult{}, refuse(runbook.RefusedChanged, "The plan is about function %q, and the target's authoriser now is %q. Request a new restart.", plan.Function, f.name)
@@ -64,31 +69,36 @@ func (r *restart) note(format string, args ...any) {
 }
 
 // update changes the description of $LATEST, unless this run has done that
-// already, and waits until Lambda has finished. at is when it was finished, or,
-// when that happened before this call, when it was accepted.
+// already, and waits until Lambda has finished. at is the last moment, by
+// Lambda's clock, at which that was not so yet: on a busy function all
+// environments are new within a second, and one that started between the end and
+// the look at it must count as new.
 func (r *restart) update(ctx context.Context, now standing) (c *lambda.GetFunctionConfigurationOutput, at time.Time, err error) {
-	mine := markedBy(now.latest.Description, r.run)
-	if !mine {
+	if mine := markedBy(now.latest.Description, r.run); mine {
+		at = modified(now.latest.LastModified)
+	} else {
 		if err := r.fits(now); err != nil {
 			return nil, at, err
 		}
 		if err := r.mark(ctx, now.latest); err != nil {
 			return nil, at, err
 		}
+		at = r.now()
 	}
 	r.tell("waiting until Lambda has finished the update of $LATEST")
-	waited := false
-	c, err = r.awaitVersion(ctx, "", func() { waited = true })
+	c, err = r.awaitVersion(ctx, "", func() { at = r.now() })
 	if err != nil {
 		return nil, at, fmt.Errorf("the update of $LATEST of function %q was accepted and its environments are not known to be renewed: %w", r.name, err)
 	}
-	at = r.clock.Now()
-	if mine && !waited && !modified(c.LastModified).IsZero() {
-		at = modified(c.LastModified)
+	if at.IsZero() {
+		at = r.now()
 	}
-	r.note("update of $LATEST finished by %s (LastUpdateStatus %s)", clockTime(at), c.LastUpdateStatus)
+	r.note("update of $LATEST finished by %s (LastUpdateStatus %s)", clockTime(r.now()), c.LastUpdateStatus)
 	return c, at, nil
 }
+
+// now is the time by Lambda's clock, by which log events are dated.
+func (r *restart) now() time.Time { return r.clock.Now().Add(r.ahead) }
 
 // fits holds the plan against the function as it stands.
 func (r *restart) fits(now standing) error {
@@ -121,13 +131,16 @@ func (r *restart) moved(what string) error {
 
 // mark writes this run's mark into the description of $LATEST, and nothing else.
 func (r *restart) mark(ctx context.Context, c *lambda.GetFunctionConfigurationOutput) error {
-	_, err := r.api.UpdateFunctionConfiguration(ctx, &lambda.UpdateFunctionConfigurationInput{
+	out, err := r.api.UpdateFunctionConfiguration(ctx, &lambda.UpdateFunctionConfigurationInput{
 		FunctionName: aws.String(r.id),
 		Description:  aws.String(marked(aws.ToString(c.Description), r.run, r.clock.Now())),
 		RevisionId:   aws.String(r.plan.Revision),
 		// Environment stays nil: whatever is sent there replaces all variables.
 	})
 	if err == nil {
+		if accepted := modified(out.LastModified); !accepted.IsZero() {
+			r.ahead = accepted.Sub(r.clock.Now())
+		}
 		return nil
 	}
 	code := codeOf(err)

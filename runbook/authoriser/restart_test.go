@@ -49,7 +49,8 @@ func TestRestartLatest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Version != latest || got.UpdatedAt.Before(began.Add(service.takes)) || len(said) == 0 {
+	end := began.Add(service.takes)
+	if got.Version != latest || got.UpdatedAt.Before(end.Add(-updateEvery)) || got.UpdatedAt.After(end) || len(said) == 0 {
 		t.Errorf("result %+v, said %q", got, said)
 	}
 	after := service.versions[latest]
@@ -408,4 +409,41 @@ func newKill(t *testing.T) (context.Context, context.CancelFunc) {
 	ctx, kill := context.WithCancel(t.Context())
 	t.Cleanup(kill)
 	return ctx, kill
+}
+
+// Log events are dated by Lambda's clock, so that the end of an update is, too.
+func TestUpdatedAtIsByLambdasClock(t *testing.T) {
+	service, f := stage(t)
+	plan := planOf(t, f, "")
+	const slow = 7 * time.Second
+	own := &virtual{now: service.clock.Now().Add(-slow)}
+	f.clock = ticking{own, service.clock}
+	got, err := f.Restart(t.Context(), plan, run, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if end := service.finishesAt; got.UpdatedAt.After(end) || got.UpdatedAt.Before(end.Add(-2*updateEvery)) {
+		t.Errorf("updated at %v, finished at %v", got.UpdatedAt, end)
+	}
+}
+
+// ticking is a clock that lets another one go on with it.
+type ticking struct {
+	*virtual
+	other *virtual
+}
+
+func (c ticking) Wait(ctx context.Context, d time.Duration) error {
+	_ = c.other.Wait(ctx, d) // the first answer is enough
+	return c.virtual.Wait(ctx, d)
+}
+
+func TestRunNeedsAnID(t *testing.T) {
+	service, f := stage(t)
+	for _, id := range []string{"", "a b", "a|b"} {
+		asError(t, second(f.Restart(t.Context(), planOf(t, f, ""), id, nil)), "no id of a run")
+	}
+	if len(service.writes) > 0 {
+		t.Errorf("wrote %q", service.writes)
+	}
 }
