@@ -101,6 +101,9 @@ func (b *Bot) Run(ctx context.Context) error {
 // Ready returns nil while Slack is connected.
 func (b *Bot) Ready(context.Context) error { return b.socket.Healthy() }
 
+// Status is the state of the connection to Slack, for metrics.
+func (b *Bot) Status() SocketStatus { return b.socket.Status() }
+
 // checkToken asks Slack once who the bot token belongs to, so that a wrong one
 // ends the start with a clear line instead of failing at the first post. The
 // socket does not wait for it.

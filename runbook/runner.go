@@ -26,6 +26,7 @@ type Runner struct {
 	deadline time.Duration // of each step, in real time
 	grace    time.Duration // after it, for a step that is just about to return
 	history  history       // nil: nothing is remembered
+	observe  func(Report)  // nil: nobody counts
 
 	mu      sync.Mutex
 	reports map[string]*pending
@@ -49,6 +50,10 @@ func NewRunner(clock Clock, onPanic func(step string, value any, stack []byte)) 
 // Remember makes the runner keep the live keys of every check, and use what
 // earlier ones saw. It must be called before the first check.
 func (r *Runner) Remember(h history) { r.history = h }
+
+// Observe makes the runner tell f of every report that it made, for counting.
+// It must be called before the first check.
+func (r *Runner) Observe(f func(Report)) { r.observe = f }
 
 // Ask is what somebody wants checked.
 type Ask struct {
@@ -204,6 +209,9 @@ func (r *Runner) run(ctx context.Context, t *Target, ask Ask, rep Reporter) Repo
 	report.Diagnosis = Diagnose(report.Evidence)
 	report.judge()
 	report.Duration = r.clock.Now().Sub(start)
+	if r.observe != nil {
+		r.observe(report)
+	}
 	return report
 }
 

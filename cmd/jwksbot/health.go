@@ -54,10 +54,11 @@ func (c *healthCmd) run(ctx context.Context, w *world) error {
 	return err
 }
 
-// healthServer answers /healthz (the process works) and /readyz (Slack is
-// connected and the journal answers).
+// healthServer answers /healthz (the process works), /readyz (Slack is
+// connected and the journal answers) and /metrics.
 type healthServer struct {
-	ready func(context.Context) error
+	ready   func(context.Context) error
+	metrics http.Handler
 }
 
 // ServeHTTP answers in JSON.
@@ -67,6 +68,9 @@ func (h healthServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/healthz":
 	case "/readyz":
 		err = h.ready(r.Context())
+	case "/metrics":
+		h.metrics.ServeHTTP(w, r)
+		return
 	default:
 		http.NotFound(w, r)
 		return

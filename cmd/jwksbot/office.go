@@ -50,12 +50,17 @@ func (o *office) close() error {
 	return o.journal.Close(ctx)
 }
 
-// slackAPI is the client of the Web API, at Slack or at SLACK_API_URL.
-func slackAPI(cfg *config, apiURL string) *slack.Client {
+// slackAPI is the client of the Web API, at Slack or at SLACK_API_URL. through
+// may see every request.
+func slackAPI(cfg *config, apiURL string, through ...func(http.RoundTripper) http.RoundTripper) *slack.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 64 // two, the default, makes every burst dial anew
+	var outward http.RoundTripper = transport
+	for _, wrap := range through {
+		outward = wrap(outward)
+	}
 	opts := []slack.Option{slack.OptionAppLevelToken(cfg.Slack.AppToken.Reveal()),
-		slack.OptionHTTPClient(&http.Client{Transport: transport, Timeout: 15 * time.Second})}
+		slack.OptionHTTPClient(&http.Client{Transport: outward, Timeout: 15 * time.Second})}
 	if apiURL != "" {
 		opts = append(opts, slack.OptionAPIURL(trimSlash(apiURL)+"/"))
 	}

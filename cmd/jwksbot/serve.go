@@ -46,7 +46,8 @@ func (c *serveCmd) run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	return w.serve(ctx, p, slackAPI(cfg, w.getenv("SLACK_API_URL")))
+	p.metrics = newMetrics()
+	return w.serve(ctx, p, slackAPI(cfg, w.getenv("SLACK_API_URL"), p.metrics.slack))
 }
 
 // needSlack says which token is missing, and where it comes from.
@@ -73,11 +74,15 @@ func (w *world) serve(ctx context.Context, p *parts, api *slack.Client) (err err
 	if err != nil {
 		return err
 	}
+	m := o.meter(b)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return b.Run(ctx) })
 	group.Go(func() error { return o.journal.Execute(ctx, o.machine.Advance) })
 	group.Go(func() error {
-		return o.keeper.Keep(ctx, func(err error) { w.log.Error("due runs", "error", err) })
+		return o.keeper.Keep(ctx, func(err error) {
+			m.count("jwksbot_journal_errors_total", "")
+			w.log.Error("due runs", "error", err)
+		})
 	})
 	w.watchRotations(ctx, group, o, b)
 	group.Go(func() error {
@@ -87,7 +92,10 @@ func (w *world) serve(ctx context.Context, p *parts, api *slack.Client) (err err
 		w.logIf("memory of the start", releaseStart())
 		return nil
 	})
-	group.Go(func() error { return serveHealth(ctx, p.cfg.Listen, healthServer{b.Ready}) })
+	if p.cfg.Listen != "" {
+		group.Go(func() error { return m.follow(ctx, o.journal) })
+	}
+	group.Go(func() error { return serveHealth(ctx, p.cfg.Listen, healthServer{b.Ready, m}) })
 	err = group.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil // asked to end, and ended in order

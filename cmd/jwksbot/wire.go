@@ -25,6 +25,7 @@ type parts struct {
 	targets []*runbook.Target
 	runner  *runbook.Runner
 	stores  []*cache.Store
+	metrics *metrics                   // nil: nobody reads them
 	roots   *x509.CertPool             // nil: the system's
 	paces   map[string]*telemetry.Pace // of reading logs, by Region
 }

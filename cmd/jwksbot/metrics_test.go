@@ -1,0 +1,164 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"jwksbot/runbook"
+)
+
+// scrape reads metrics as a monitoring system does: every line has to be a
+// comment or a sample, every sample of a name that was announced once.
+func scrape(t *testing.T, h http.Handler) map[string]float64 {
+	t.Helper()
+	srv := httptest.NewServer(healthServer{nil, h})
+	defer srv.Close()
+	resp, err := http.Get(srv.URL + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain; version=0.0.4") {
+		t.Fatalf("%s, %v", resp.Status, err)
+	}
+	comment, sample := regexp.MustCompile(`^# (HELP|TYPE) ([a-z_]+) \S`), regexp.MustCompile(`^([a-z_]+)(\{[a-z]+="[^"\\]*"\})? (\S+)$`)
+	out, announced := map[string]float64{}, map[string]int{}
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSuffix(line, "\n")
+		if c := comment.FindStringSubmatch(line); c != nil {
+			announced[c[1]+" "+c[2]]++
+			continue
+		}
+		s := sample.FindStringSubmatch(line)
+		if s == nil {
+			t.Errorf("no line of the format: %q", line)
+			continue
+		}
+		v, err := strconv.ParseFloat(s[3], 64)
+		if _, twice := out[s[1]+s[2]]; err != nil || twice {
+			t.Errorf("%q: %v, twice: %v", line, err, twice)
+		}
+		base := s[1]
+		for _, suffix := range []string{"_bucket", "_sum", "_count"} {
+			base = strings.TrimSuffix(base, suffix)
+		}
+		if announced["TYPE "+base]+announced["TYPE "+s[1]] == 0 {
+			t.Errorf("%s has no type", s[1])
+		}
+		out[s[1]+s[2]] = v
+	}
+	for name, n := range announced {
+		if n != 1 {
+			t.Errorf("%s: announced %d times", name, n)
+		}
+	}
+	return out
+}
+
+func TestTheTrailIsCounted(t *testing.T) {
+	m := newMetrics()
+	for _, e := range []runbook.AuditEntry{
+		{Kind: "request"}, {Kind: "request"}, {Kind: "approve"}, {Kind: "refused"}, {Kind: "deny"}, {Kind: "withdraw"}, {Kind: "break_glass"},
+		{Kind: "state", Detail: "approved to snapshot"}, {Kind: "state", Detail: "verify to done: The effect was proven: a to b."},
+		{Kind: "state", Detail: "expired: Nobody decided."}, {Kind: "state", Detail: "flush to failed: broke off"},
+		{Kind: "state", Detail: "watch to escalate"}, {Kind: "state", Detail: "escalate to watch"}, {Kind: "message", Detail: "done"},
+	} {
+		m.row(e)
+	}
+	got := scrape(t, m)
+	for name, want := range map[string]float64{
+		"jwksbot_requests_total": 2, `jwksbot_decisions_total{kind="approve"}`: 1, `jwksbot_decisions_total{kind="refused"}`: 1, `jwksbot_decisions_total{kind="break_glass"}`: 1,
+		`jwksbot_runs_ended_total{state="done"}`: 1, `jwksbot_runs_ended_total{state="denied"}`: 1, `jwksbot_runs_ended_total{state="withdrawn"}`: 1,
+		`jwksbot_runs_ended_total{state="expired"}`: 1, `jwksbot_runs_ended_total{state="failed"}`: 1, `jwksbot_runs_ended_total{state="obsolete"}`: 0,
+		"jwksbot_escalations_total": 1, "jwksbot_journal_errors_total": 0,
+	} {
+		if v, ok := got[name]; !ok || v != want {
+			t.Errorf("%s: %v (%v), want %v", name, v, ok, want)
+		}
+	}
+}
+
+func TestChecksAreCountedWithTheirTime(t *testing.T) {
+	m := newMetrics()
+	report := runbook.Report{}
+	report.Diagnosis.Verdict.ID = runbook.StaleCache
+	for _, report.Duration = range []time.Duration{50 * time.Millisecond, 100 * time.Millisecond, 3 * time.Second, time.Minute} {
+		m.checked(report)
+	}
+	got := scrape(t, m)
+	for le, want := range map[string]float64{"0.1": 2, "0.25": 2, "2.5": 2, "5": 3, "30": 3, "+Inf": 4} {
+		if v := got[fmt.Sprintf("jwksbot_check_duration_seconds_bucket{le=%q}", le)]; v != want {
+			t.Errorf("below %s: %v, want %v", le, v, want)
+		}
+	}
+	if got["jwksbot_check_duration_seconds_count"] != 4 || got["jwksbot_check_duration_seconds_sum"] < 63 || got[`jwksbot_checks_total{verdict="stale_cache"}`] != 4 {
+		t.Errorf("%v", got)
+	}
+}
+
+// What Slack refuses is counted, though it answers 200.
+func TestPostsThatFailAreCounted(t *testing.T) {
+	answers := map[string]string{"chat.postMessage": `{"ok":false,"error":"channel_not_found"}`, "chat.update": `{"ok":true}`, "chat.postEphemeral": "500", "auth.test": `{"ok":false}`}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a := answers[filepath.Base(r.URL.Path)]; a == "500" {
+			w.WriteHeader(http.StatusInternalServerError)
+		} else {
+			fmt.Fprint(w, a)
+		}
+	}))
+	defer srv.Close()
+	m := newMetrics()
+	client := &http.Client{Transport: m.slack(http.DefaultTransport)}
+	for method, answer := range answers {
+		resp, err := client.Post(srv.URL+"/api/"+method, "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || answer != "500" && string(body) != answer {
+			t.Errorf("%s: the body is %q, %v", method, body, err)
+		}
+	}
+	got := scrape(t, m)
+	for method, want := range map[string]float64{"chat.postMessage": 1, "chat.update": 0, "chat.postEphemeral": 1} {
+		if got[`jwksbot_slack_posts_failed_total`+label("method", method)] != want || got[`jwksbot_slack_posts_total`+label("method", method)] != 1 {
+			t.Errorf("%s: %v", method, got)
+		}
+	}
+}
+
+// A real bot is scraped while it works.
+func TestARunningBotIsScraped(t *testing.T) {
+	c := demoCmd{Scenario: "stale", Listen: "127.0.0.1:0", Speed: 1}
+	w := quietWorld()
+	st, err := c.build(t.Context(), w, filepath.Join(t.TempDir(), "journal.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newMetrics()
+	st.parts.metrics = m
+	st.play(t, w)
+	if _, err := st.parts.runner.Check(t.Context(), st.parts.targets[0], runbook.Ask{Anew: true}, runbook.Silent{}); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		got := scrape(t, m)
+		if got["jwksbot_slack_connected"] == 1 && got["jwksbot_executor"] == 1 && got["jwksbot_journal_up"] == 1 && got["jwksbot_slack_open_connections"] == 1 &&
+			got[`jwksbot_checks_total{verdict="stale_cache"}`] == 1 && got["process_start_time_seconds"] > 1e9 && got["go_goroutines"] > 1 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%v", got)
+		}
+	}
+}
