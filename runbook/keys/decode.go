@@ -103,7 +103,7 @@ func (d *document) content(e runbook.RawEntry) (runbook.Content, string) {
 	size := max(e.Bytes, len(e.Value))
 	note := fmt.Sprintf("%s, %d bytes", d.describe(), size)
 	if n := len(d.set.Problems); n > 0 && d.nature != natureHTML && d.nature != natureNothing && d.set.Problems[n-1] != runbook.ProblemEmptySet &&
-		!(d.nature == natureBinary && strings.HasSuffix(d.set.Problems[n-1], ", not JSON")) { // the nature says that already
+		!strings.HasSuffix(d.set.Problems[n-1], " bytes of binary data, not JSON") { // the nature says that already
 		note += ": " + d.set.Problems[n-1]
 	}
 	switch {
