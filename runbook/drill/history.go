@@ -23,9 +23,11 @@ func (w *World) playHistory(ctx context.Context) error {
 			if err := e.do(ctx, w, now.Add(-e.ago)); err != nil {
 				return fmt.Errorf("event %v ago: %w", e.ago, err)
 			}
+			w.idp.note(now.Add(-e.ago))
 		}
 		return nil
 	}
+	w.idp.note(start.Add(-pastLength))
 	if err := happen(start); err != nil {
 		return err
 	}

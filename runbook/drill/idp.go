@@ -30,6 +30,7 @@ type provider struct {
 	signing   signingKey
 	rotatedAt time.Time
 	answers   int
+	past      []publication // until the present, earliest first
 
 	spares  chan spareKey // one key is made ahead, so that a rotation is instant
 	stopped chan struct{} // closed when no more keys are made

@@ -208,6 +208,16 @@ var scenarios = []scenario{
 		}}},
 	},
 	{
+		Scenario: Scenario{"removed", "an orderly rotation went wrong: 12 minutes ago the new key took over, and 6 minutes ago the old one was taken away, although tokens signed with it live for an hour", "removed_too_early"},
+		setup:    func(s *settings) { s.returning, s.stubborn = 0.4, true },
+		events: []event{
+			{45 * time.Minute, announce},
+			{12 * time.Minute, promote},
+			{6 * time.Minute, retire},
+			{5 * time.Minute, refill},
+		},
+	},
+	{
 		Scenario: Scenario{"quiet", "as stale, in the dead of night: one request a minute, too few to tell how a mitigation works", "stale_cache"},
 		setup:    func(s *settings) { s.perMinute = 1 },
 		events:   []event{{14 * time.Minute, rotate(Rotation{})}},

@@ -51,6 +51,9 @@ func TestScenarios(t *testing.T) {
 		"bridge":      func(w world) bool { return w.failed > 0.7 && !sameKids(w) },
 		"bridge-lies": func(w world) bool { return w.failed > 0.7 && !sameKids(w) },
 		"metadata":    func(w world) bool { return w.failed == 0 && sameKids(w) && !strings.Contains(w.live[0], "RS256") },
+		"removed": func(w world) bool {
+			return w.failed > 0.2 && w.failed < 0.6 && sameKids(w) && len(w.state.LiveKids) == 1 && !strings.Contains(w.errors, w.state.LiveKids[0])
+		},
 		"quiet": func(w world) bool {
 			return w.failed > 0.5 && !sameKids(w) && w.state.RequestsPerMinute == 1
 		},

@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -65,6 +66,11 @@ func TestScenariosReachTheirVerdicts(t *testing.T) {
 				t.Fatal(err)
 			}
 			runner := runbook.NewRunner(w.clock, func(step string, value any, stack []byte) { t.Errorf("%s panicked: %v\n%s", step, value, stack) })
+			memory := &memory{first: map[string]runbook.Sighting{}}
+			if err := w.Remember(t.Context(), memory, "production"); err != nil {
+				t.Fatal(err)
+			}
+			runner.Remember(memory)
 			report, err := runner.Check(t.Context(), targetOf(t, w), runbook.Ask{Window: time.Hour, Anew: true}, runbook.Silent{})
 			if err != nil {
 				t.Fatal(err)
@@ -78,5 +84,46 @@ func TestScenariosReachTheirVerdicts(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// memory is what a bot that has watched for an hour knows.
+type memory struct{ first map[string]runbook.Sighting }
+
+func (m *memory) Seen(_ context.Context, _ string, keys []runbook.Key, at time.Time) error {
+	for _, k := range keys {
+		s, known := m.first[k.Thumbprint]
+		if !known {
+			s = runbook.Sighting{Kid: k.Kid, Thumbprint: k.Thumbprint, FirstSeen: at}
+		}
+		s.LastSeen = at
+		m.first[k.Thumbprint] = s
+	}
+	return nil
+}
+
+func (m *memory) Sightings(context.Context, string) (all []runbook.Sighting, _ error) {
+	for _, s := range m.first {
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+func (m *memory) LastFlush(context.Context, string) (time.Time, error) { return time.Time{}, nil }
+
+// What is remembered of the past names keys as the reader of keys does.
+func TestRememberedKeysAreTheRealOnes(t *testing.T) {
+	w := quietWorld(t)
+	m := &memory{first: map[string]runbook.Sighting{}}
+	if err := w.Remember(t.Context(), m, "production"); err != nil {
+		t.Fatal(err)
+	}
+	live := targetOf(t, w).Live.Probe(t.Context()).Set.Keys
+	if len(m.first) != 1 || len(live) != 1 {
+		t.Fatalf("remembered %+v, live %+v", m.first, live)
+	}
+	k := live[0]
+	if s := m.first[k.Thumbprint]; s.Kid != k.Kid || s.LastSeen.Sub(s.FirstSeen) < pastLength {
+		t.Errorf("remembered %+v, live %+v", m.first, k)
 	}
 }
