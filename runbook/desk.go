@@ -91,8 +91,16 @@ type Request struct {
 	Channel    string // where the approval card is to stand; "" means the target's channel
 }
 
-// View checks that somebody may see a target's reports.
+// View checks that somebody may see a target's reports. A refusal is on record.
 func (d *Desk) View(ctx context.Context, target, by string) (*Target, error) {
+	t, err := d.view(ctx, target, by)
+	if err != nil {
+		return t, d.noteRefusal(ctx, "view", by, target, err)
+	}
+	return t, nil
+}
+
+func (d *Desk) view(ctx context.Context, target, by string) (*Target, error) {
 	t, err := d.Target(target)
 	if err != nil {
 		return nil, err
@@ -126,8 +134,17 @@ func (d *Desk) Last(ctx context.Context, target, by string) (*Report, error) {
 	return d.runner.last(t.Name), nil
 }
 
-// MayRequest says whether somebody may ask for a mitigation of the target.
+// MayRequest says whether somebody may ask for a mitigation of the target. A
+// refusal is on record.
 func (d *Desk) MayRequest(ctx context.Context, target, by string) (*Target, error) {
+	t, err := d.mayRequest(ctx, target, by)
+	if err != nil {
+		return t, d.noteRefusal(ctx, "request", by, target, err)
+	}
+	return t, nil
+}
+
+func (d *Desk) mayRequest(ctx context.Context, target, by string) (*Target, error) {
 	t, err := d.Target(target)
 	if err != nil {
 		return nil, err
@@ -157,6 +174,9 @@ func (d *Desk) allowed(ctx context.Context, p Person, list []string, fresh bool,
 	case len(list) == 0:
 		return refuse(RefusedRight, "Nobody may %s: its list in the configuration is empty.", what)
 	}
+	if n, err := possible(ctx, d.people, list, ""); err == nil && n == 0 {
+		return refuse(RefusedRight, "Nobody may %s now: user group %s is empty. Add people to it, or name some in the configuration.", what, strings.Join(list, ", "))
+	}
 	no := refuse(RefusedRight, "You may not %s.", what)
 	no.People = list
 	return no
@@ -181,7 +201,7 @@ func newRunID(now time.Time) string {
 // noteRefusal puts a refusal into the audit trail and returns it.
 func (d *Desk) noteRefusal(ctx context.Context, kind, by, target string, err error) error {
 	var refusal *Refusal
-	if !errors.As(err, &refusal) {
+	if d.ledger == nil || !errors.As(err, &refusal) {
 		return err
 	}
 	note := AuditEntry{At: d.clock.Now(), Actor: by, Kind: "refused", Target: clip(Redact(target), maxTicket), Detail: kind + ": " + refusal.Text}

@@ -54,7 +54,7 @@ func (d *Desk) acknowledge(ctx context.Context, id, by string) (Run, error) {
 	if err != nil {
 		return run, err
 	}
-	if _, err := d.View(ctx, run.Target, by); err != nil {
+	if _, err := d.view(ctx, run.Target, by); err != nil {
 		return run, err
 	}
 	p, err := d.person(ctx, by)

@@ -30,7 +30,7 @@ func (d *Desk) Open(ctx context.Context, req Request, rep Reporter) (Run, Report
 }
 
 func (d *Desk) open(ctx context.Context, req Request, rep Reporter) (Run, Report, error) {
-	t, err := d.MayRequest(ctx, req.Target, req.By)
+	t, err := d.mayRequest(ctx, req.Target, req.By)
 	if err != nil {
 		return Run{}, Report{}, err
 	}
