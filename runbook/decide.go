@@ -48,12 +48,14 @@ func (d *Desk) decide(ctx context.Context, c Click) (Answer, string, error) {
 		run, err = d.end(ctx, run, c, person)
 		return Answer{Run: run, Text: endText[c.Kind]}, run.Target, err
 	}
-	busy, err := rival(ctx, d.ledger, run)
-	if err != nil {
-		return Answer{Run: run}, run.Target, err
-	}
-	if busy != nil {
-		return Answer{Run: run}, run.Target, notCounted(busy)
+	if len(run.Approvals())+1 >= run.Required { // it would start now
+		busy, err := rival(ctx, d.ledger, run)
+		if err != nil {
+			return Answer{Run: run}, run.Target, err
+		}
+		if busy != nil {
+			return Answer{Run: run}, run.Target, notCounted(busy)
+		}
 	}
 	if run.Plan.Has(FlushCache) {
 		if err := d.cooledDown(ctx, t, run.ID); err != nil {

@@ -22,6 +22,9 @@ const (
 // leaves a pending run in the ledger (with a broken glass an approved one). A
 // refusal comes back as *Refusal and is on record.
 func (d *Desk) Open(ctx context.Context, req Request, rep Reporter) (Run, Report, error) {
+	if t, err := d.Target(req.Target); err == nil {
+		req.Target = t.Name
+	}
 	run, report, err := d.open(ctx, req, rep)
 	if err != nil {
 		return Run{}, report, d.noteRefusal(ctx, "request", req.By, req.Target, err)
@@ -44,7 +47,11 @@ func (d *Desk) open(ctx context.Context, req Request, rep Reporter) (Run, Report
 		}
 	}
 	if req.RestoreOf != "" {
-		run, err := d.openRestore(ctx, t, req)
+		plan, err := d.undoOf(ctx, t, req)
+		if err != nil {
+			return Run{}, Report{Target: t.Name}, err
+		}
+		run, err := d.create(ctx, t, req, plan, time.Time{})
 		return run, Report{Target: t.Name}, err
 	}
 	if !req.NoFlush {
@@ -64,20 +71,16 @@ func (d *Desk) open(ctx context.Context, req Request, rep Reporter) (Run, Report
 	return run, report, err
 }
 
-// openRestore takes a request to undo what a run did.
-func (d *Desk) openRestore(ctx context.Context, t *Target, req Request) (Run, error) {
+// undoOf plans the undo of what a run did.
+func (d *Desk) undoOf(ctx context.Context, t *Target, req Request) (Plan, error) {
 	if d.snaps == nil {
-		return Run{}, refuse(RefusedGone, "There is no store of copies here, so nothing can be written back.")
+		return Plan{}, refuse(RefusedGone, "There is no store of copies here, so nothing can be written back.")
 	}
 	of, err := d.known(ctx, req.RestoreOf)
 	if err != nil {
-		return Run{}, err
+		return Plan{}, err
 	}
-	plan, err := t.planRestore(ctx, d.snaps, of, req.Force, d.clock.Now())
-	if err != nil {
-		return Run{}, err
-	}
-	return d.create(ctx, t, req, plan, time.Time{})
+	return t.planRestore(ctx, d.snaps, of, req.Force, d.clock.Now())
 }
 
 // Preview resolves the plan that a request would lead to, without asking
@@ -90,6 +93,10 @@ func (d *Desk) Preview(ctx context.Context, req Request, rep Reporter) (Plan, Re
 	req.tidy()
 	if err := checkSteps(t, req); err != nil {
 		return Plan{}, Report{}, err
+	}
+	if req.RestoreOf != "" {
+		plan, err := d.undoOf(ctx, t, req)
+		return plan, Report{Target: t.Name}, err
 	}
 	report, err := d.runner.Check(ctx, t, Ask{Anew: true}, rep)
 	if err != nil {

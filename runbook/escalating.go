@@ -77,23 +77,15 @@ func (m *Machine) escalate(ctx context.Context, t *Target, run Run) (Transition,
 	return tr, nil
 }
 
-// page triggers the paging service, a few times if need be.
+// page triggers the paging service.
 func (m *Machine) page(ctx context.Context, t *Target, run Run) error {
-	var err error
-	for attempt := 1; ; attempt++ {
-		if err := m.guard(ctx); err != nil {
-			return err
-		}
-		if err = t.Pager.Trigger(ctx, run.alarm()); err == nil || attempt == pageAttempts {
-			break
-		}
-		if werr := m.clock.Wait(ctx, time.Duration(attempt)*2*time.Second); werr != nil {
-			return werr
-		}
+	failed, err := m.tried(ctx, func() error { return t.Pager.Trigger(ctx, run.alarm()) })
+	if err != nil {
+		return err
 	}
-	return m.called(ctx, run, "page", err, func(e *Escalation) {
-		if err != nil {
-			e.Notes = append(e.Notes, fmt.Sprintf("the paging service could not be reached, call the on-call team yourself: %v", err))
+	return m.called(ctx, run, "page", failed, func(e *Escalation) {
+		if failed != nil {
+			e.Notes = append(e.Notes, fmt.Sprintf("the paging service could not be reached, call the on-call team yourself: %v", failed))
 			return
 		}
 		e.Paged = m.clock.Now()
@@ -143,17 +135,17 @@ func (m *Machine) called(ctx context.Context, run Run, effect string, err error,
 }
 
 // resolve closes the incident at the paging service when a breach is over. It
-// may be repeated; a failure is tried again with the next minute.
+// may be repeated.
 func (m *Machine) resolve(ctx context.Context, t *Target, run *Run, o outlook) error {
 	if !run.Escalation.open() || run.Escalation.Kind != EscalateBreach || o.calm < calmAfter {
 		return nil
 	}
+	var failed error
 	if t.Pager != nil && !run.Escalation.Paged.IsZero() {
-		if err := m.guard(ctx); err != nil {
+		var err error
+		failed, err = m.tried(ctx, func() error { return t.Pager.Resolve(ctx, run.alarm()) })
+		if err != nil {
 			return err
-		}
-		if err := t.Pager.Resolve(ctx, run.alarm()); err != nil {
-			return ctx.Err()
 		}
 	}
 	changed, err := m.ledger.Change(ctx, run.ID, func(r *Run) ([]AuditEntry, error) {
@@ -161,10 +153,29 @@ func (m *Machine) resolve(ctx context.Context, t *Target, run *Run, o outlook) e
 			return nil, ErrMoved
 		}
 		r.Escalation.Resolved = m.clock.Now()
+		if failed != nil {
+			r.Escalation.Notes = append(r.Escalation.Notes, fmt.Sprintf("the incident could not be closed at the paging service, close it yourself: %v", failed))
+		}
 		return []AuditEntry{r.audit(m.clock.Now(), AuditSelf, "resolve", "the share of failures fell to the limit or below")}, nil
 	})
 	if err == nil {
 		run.Escalation = changed.Escalation
 	}
 	return err
+}
+
+// tried calls the paging service a few times if need be. failed is what it
+// answered last; err says that this process may not go on.
+func (m *Machine) tried(ctx context.Context, call func() error) (failed, err error) {
+	for attempt := 1; ; attempt++ {
+		if err := m.guard(ctx); err != nil {
+			return nil, err
+		}
+		if failed = call(); failed == nil || attempt == pageAttempts {
+			return failed, ctx.Err()
+		}
+		if err := m.clock.Wait(ctx, time.Duration(attempt)*2*time.Second); err != nil {
+			return failed, err
+		}
+	}
 }

@@ -32,7 +32,7 @@ type MachineSettings struct {
 	// Guard is asked before every effect whether this process still is the one
 	// that executes; nil means it always is.
 	Guard func(context.Context) error
-	// Changed is told of a target whose cache was changed; may be nil.
+	// Changed is told of a target that was changed; may be nil.
 	Changed func(target string)
 }
 

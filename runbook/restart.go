@@ -32,6 +32,7 @@ func (m *Machine) restart(ctx context.Context, t *Target, run Run) (Transition, 
 	if err != nil {
 		return Transition{}, fmt.Errorf("restart of %s: %w", run.Plan.Restart.invoked(), err)
 	}
+	m.changed(run.Target)
 	receipt := Receipt{Step: string(RestartAuthoriser), Status: StatusOK, Proof: list(result.Proof), StartedAt: begin}
 	if err := m.proveRestart(ctx, t, run, result, &receipt); err != nil {
 		return Transition{}, err
@@ -126,6 +127,7 @@ func (m *Machine) gateway(ctx context.Context, t *Target, run Run) (Transition, 
 	if err != nil {
 		return Transition{}, fmt.Errorf("empty the %s: %w", run.Plan.Gateway.resource(), err)
 	}
+	m.changed(run.Target)
 	g := run.Plan.Gateway
 	receipt := Receipt{Step: string(FlushGateway), Status: StatusOK, StartedAt: begin, EndedAt: m.clock.Now(), Proof: []string{
 		fmt.Sprintf("without it, results would have been repeated for up to %s", Duration(g.TTL))},

@@ -20,6 +20,7 @@ func (m *Machine) restore(ctx context.Context, t *Target, run Run) (Transition, 
 		return Transition{}, err
 	}
 	saved = undo.among(saved)
+	lost := len(undo.Entries) - len(saved)
 	if err := m.guard(ctx); err != nil {
 		return Transition{}, err
 	}
@@ -32,6 +33,10 @@ func (m *Machine) restore(ctx context.Context, t *Target, run Run) (Transition, 
 		if err := m.writeBack(ctx, t, run, saved, already, &receipt); err != nil {
 			return Transition{}, err
 		}
+	}
+	if lost > 0 {
+		receipt.Status = StatusFail
+		receipt.add("the copy of " + plural(lost, "entry", "entries") + " is gone")
 	}
 	if undo.MoveBack != nil {
 		if err := m.moveBack(ctx, t, of, &receipt); err != nil {
@@ -120,9 +125,15 @@ func (m *Machine) moveBack(ctx context.Context, t *Target, of Run, receipt *Rece
 			text, proof = fmt.Sprintf("%s is version %s again", of.Plan.Restart.invoked(), result.Version), result.Proof
 		}
 	}
-	if receipt.Summary != "" {
-		text = receipt.Summary + "; " + text
-	}
-	receipt.Summary, receipt.Proof = text, append(receipt.Proof, proof...)
+	receipt.add(text)
+	receipt.Proof = append(receipt.Proof, proof...)
 	return nil
+}
+
+// add says one more thing in the summary.
+func (r *Receipt) add(text string) {
+	if r.Summary != "" {
+		text = r.Summary + "; " + text
+	}
+	r.Summary = text
 }

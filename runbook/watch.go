@@ -31,6 +31,8 @@ const (
 	WatchCalm   WatchVerdict = "calm"     // failures stayed at or below the limit
 	WatchBreach WatchVerdict = "breach"   // above the limit for too long, and still
 	WatchBlind  WatchVerdict = "could_not_tell"
+	// WatchSuperseded: another run changed the target since and is watched instead.
+	WatchSuperseded WatchVerdict = "superseded"
 )
 
 // Watch is the observation after the last mitigation of a run.

@@ -43,6 +43,17 @@ func (m *Machine) watch(ctx context.Context, t *Target, run Run) (Transition, er
 	if err := m.resolve(ctx, t, &run, o); err != nil {
 		return Transition{}, err
 	}
+	successor, called, err := m.others(ctx, run, w.Since)
+	switch {
+	case err != nil:
+		return Transition{}, err
+	case run.Escalation.open():
+	case successor != nil:
+		return m.superseded(run, w, *successor), nil
+	case called != nil && o.breach:
+		w.Note = "the on-call team was called for run " + called.ID + " already"
+		o.breach = false
+	}
 	return m.afterPoint(ctx, t, run, w, o, until)
 }
 

@@ -306,6 +306,36 @@ func TestSourcesOfTheWatch(t *testing.T) {
 	}
 }
 
+// Two runs that watch the same target do not call people twice, and the older
+// one leaves the minutes to the newer one.
+func TestOneWatchPerTarget(t *testing.T) {
+	two := func(t *testing.T, failures float64, wait time.Duration) (o *office, s *surroundings, first, second Run) {
+		o = newOffice(t)
+		s = o.around()
+		s.usual.logged = failures
+		first = o.watched(t)
+		for o.clock.Now().Before(t0.Add(wait)) {
+			first, _ = o.advance(t, first.ID)
+			o.clock.advance(max(0, first.Due().Sub(o.clock.Now())))
+		}
+		second = o.until(t, o.approve(t, steps(func(r *Request) { r.NoFlush, r.Restart, r.Override = true, true, "x" })).ID, StateWatch)
+		return
+	}
+	o, s, first, second := two(t, 0, 6*time.Minute)
+	first = o.followed(t, first.ID, nil)
+	if first.State != StateDone || first.Watch.Verdict != WatchSuperseded || !strings.Contains(first.Outcome, "run "+second.ID) {
+		t.Errorf("%s, %s, %q", first.State, first.Watch.Verdict, first.Outcome)
+	}
+	o, s, first, second = two(t, 500, 16*time.Minute)
+	if first.Escalation == nil || s.pages != 1 {
+		t.Fatalf("%+v", first.Escalation)
+	}
+	second = o.followed(t, second.ID, func(r Run) bool { return r.Watch != nil && len(r.Watch.Points) > 13 })
+	if s.pages != 1 || second.Escalation != nil || !strings.Contains(second.Watch.Note, first.ID) {
+		t.Errorf("%d pages, %+v, note %q", s.pages, second.Escalation, second.Watch.Note)
+	}
+}
+
 func TestStopWatching(t *testing.T) {
 	o := newOffice(t)
 	o.around()
