@@ -19,16 +19,20 @@ func (c authoriserState) Run(ctx context.Context, q Question) (Result, error) {
 	notes := []string{}
 	var invoked []GatewayAuthoriser
 	if c.t.API != nil {
+		// A setup that was read in part may name the function all the same.
 		setup, err := c.setup.get(ctx)
-		if err != nil {
-			notes = append(notes, "what the gateway invokes is not known, $LATEST was looked at: "+err.Error())
-		} else if invoked = setup.lambdas(); len(invoked) == 0 {
+		invoked = setup.lambdas()
+		switch {
+		case len(invoked) > 0:
+		case err != nil:
+			notes = append(notes, "what the gateway invokes is not known, $LATEST was looked at: "+oneLine(err))
+		default:
 			notes = append(notes, "the gateway invokes no Lambda authoriser: this function may not be asked at all")
 		}
 	}
 	ev, err := c.inspect(ctx, invoked)
 	if err != nil {
-		return Result{Status: StatusError, Summary: strings.Join(append([]string{err.Error()}, notes...), "; ")}, err
+		return Result{Status: StatusError, Summary: strings.Join(append([]string{oneLine(err)}, notes...), "; ")}, err
 	}
 	if note := ev.mismatch(invoked); note != "" {
 		notes = append(notes, note)
@@ -72,7 +76,7 @@ func (c authoriserState) inspect(ctx context.Context, invoked []GatewayAuthorise
 // configured one would then change nothing, and is refused.
 func (ev *FunctionEvidence) mismatch(invoked []GatewayAuthoriser) string {
 	for _, a := range invoked {
-		if a.Function == "" || sameFunction(a.Function, ev.Function) {
+		if sameFunction(a.Function, ev.Function) {
 			ev.Invoked = a.Function
 			return ""
 		}
@@ -87,9 +91,10 @@ func (ev *FunctionEvidence) mismatch(invoked []GatewayAuthoriser) string {
 	return "the gateway invokes " + quote(qualified(ev.Invoked, invoked[0].Qualifier)) + ", not this function: set authoriser.function to it"
 }
 
+// lambdas are the Lambda authorisers of which it is known what they invoke.
 func (s GatewaySetup) lambdas() (out []GatewayAuthoriser) {
 	for _, a := range s.Authorisers {
-		if a.Kind == LambdaAuthoriser {
+		if a.Kind == LambdaAuthoriser && a.Function != "" {
 			out = append(out, a)
 		}
 	}

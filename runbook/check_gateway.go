@@ -46,7 +46,7 @@ func (c gatewayErrors) Run(ctx context.Context, q Question) (Result, error) {
 	wg.Wait()
 	for _, err := range []error{errSetup, errMetrics, errLog} {
 		if err != nil {
-			ev.Problems = append(ev.Problems, err.Error())
+			ev.Problems = append(ev.Problems, oneLine(err))
 		}
 	}
 	if ev.Kind == "" && len(ev.Points) == 0 && ev.Denied == nil {
@@ -117,6 +117,9 @@ func (ev *GatewayEvidence) describe() (Status, string) {
 	}
 	return status, strings.Join(append(parts, ev.Problems...), "; ")
 }
+
+// oneLine writes an error, which may be several, as one line.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // name is the API as people call it.
 func (s GatewaySetup) name() string {
