@@ -22,7 +22,10 @@ const (
 type NextStep struct {
 	Kind  NextKind `json:"kind"`
 	Label string   `json:"label"` // of a button
-	Why   string   `json:"why"`   // one sentence
+	Why   string   `json:"why"`   // half a sentence
+	// Option is a step that may be taken any time, as opposed to one that the
+	// runbook says next.
+	Option bool `json:"option,omitempty"`
 }
 
 // Request is what a next step asks for; by and via are who presses the button
@@ -67,13 +70,13 @@ func (r Run) again(req Request) Request {
 func (r Run) NextSteps() []NextStep {
 	switch r.State {
 	case StateDenied, StateWithdrawn, StateExpired:
-		return []NextStep{{NextRetry, "Request again", "the same request once more; the world is read anew"}}
+		return []NextStep{{Kind: NextRetry, Label: "Request again", Why: "the same request once more; the world is read anew"}}
 	case StateWatch, StateEscalate, StateDone, StateFailed:
 	default:
 		return nil
 	}
 	if r.State == StateFailed && r.effectAt().IsZero() {
-		return []NextStep{{NextRetry, "Request again", "nothing was touched"}}
+		return []NextStep{{Kind: NextRetry, Label: "Request again", Why: "nothing was touched"}}
 	}
 	var steps []NextStep
 	add := func(more ...NextStep) {
@@ -88,10 +91,10 @@ func (r Run) NextSteps() []NextStep {
 	}
 	add(r.afterWatch()...)
 	if r.State == StateWatch && !r.Escalation.open() {
-		add(NextStep{NextEscalate, "Escalate now", "call the on-call team without waiting for the limit"})
+		add(NextStep{Kind: NextEscalate, Label: "Escalate now", Why: "call the on-call team without waiting for the limit", Option: true})
 	}
 	if r.undoable() {
-		add(NextStep{NextUndo, "Undo", "write back what is still missing of what this run deleted"})
+		add(NextStep{Kind: NextUndo, Label: "Undo", Why: "write back what is still missing of what this run deleted", Option: true})
 	}
 	return steps
 }
@@ -128,12 +131,12 @@ func (r Run) lookedAgain() bool {
 }
 
 func (r Run) afterFinding(f ReceiptFinding) []NextStep {
-	again := NextStep{NextFlush, "Flush again", "old entries are left in the cache"}
-	restart := NextStep{NextRestart, "Restart the authoriser", "it keeps old keys in memory"}
+	again := NextStep{Kind: NextFlush, Label: "Flush again", Why: "old entries are left in the cache"}
+	restart := NextStep{Kind: NextRestart, Label: "Restart the authoriser", Why: "it keeps old keys in memory"}
 	switch f {
 	case FoundLeft, FoundBrokeOff:
 		if r.Plan.Route == RouteBridge {
-			return []NextStep{{NextFlushDirect, "Flush directly", "CommandBridge did not remove the old entries"}}
+			return []NextStep{{Kind: NextFlushDirect, Label: "Flush directly", Why: "CommandBridge did not remove the old entries"}}
 		}
 		return []NextStep{again}
 	case FoundStale:
@@ -171,10 +174,10 @@ func (r Run) afterWatch() []NextStep {
 func (r Run) stillFailing(why string) []NextStep {
 	var out []NextStep
 	if r.Restarted == nil {
-		out = append(out, NextStep{NextRestart, "Restart the authoriser", why + ": it may keep old keys in memory"})
+		out = append(out, NextStep{Kind: NextRestart, Label: "Restart the authoriser", Why: why + ": it may keep old keys in memory"})
 	}
 	if !r.did(FlushGateway) {
-		out = append(out, NextStep{NextGateway, "Flush the gateway's cache", why + ": the gateway may repeat old denials"})
+		out = append(out, NextStep{Kind: NextGateway, Label: "Flush the gateway's cache", Why: why + ": the gateway may repeat old denials"})
 	}
 	return out
 }

@@ -58,6 +58,9 @@ func TestNextSteps(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, kinds(got), c.want)
 		}
 		for _, s := range got {
+			if s.Option != (s.Kind == NextUndo || s.Kind == NextEscalate) {
+				t.Errorf("%s: %s is an option: %t", name, s.Kind, s.Option)
+			}
 			if s.Label == "" || s.Why == "" {
 				t.Errorf("%s: %+v lacks words", name, s)
 			}
