@@ -109,6 +109,13 @@ func (s *lambdaService) withAlias(provisioned int) {
 	}
 }
 
+// hook calls before ahead of every operation, without the lock.
+func (s *lambdaService) hook(before func(op string)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.before = before
+}
+
 func (s *lambdaService) revision() string {
 	s.revisions++
 	return "rev-" + strconv.Itoa(s.revisions)
@@ -134,8 +141,11 @@ func (s *lambdaService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if r.Method != route.method || m == nil {
 			continue
 		}
-		if s.before != nil {
-			s.before(route.op)
+		s.mu.Lock()
+		before := s.before
+		s.mu.Unlock()
+		if before != nil {
+			before(route.op)
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -133,37 +134,39 @@ func TestRestartAlias(t *testing.T) {
 // A crash, or a lost answer, after any call: the next attempt goes on where the
 // first was, and each write is made once.
 func TestRestartGoesOnAfterACrash(t *testing.T) {
-	calls := 0
+	var calls atomic.Int64
 	{ // count the calls of an undisturbed restart
 		service, f := stage(t)
 		service.withAlias(1)
 		plan := planOf(t, f, "live")
-		service.before = func(string) { calls++ }
+		service.hook(func(string) { calls.Add(1) })
 		if _, err := f.Restart(t.Context(), plan, run, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if calls < 10 {
-		t.Fatalf("only %d calls", calls)
+	if calls.Load() < 10 {
+		t.Fatalf("only %d calls", calls.Load())
 	}
-	for crash := 1; crash <= calls; crash++ {
+	for crash := int64(1); crash <= calls.Load(); crash++ {
 		t.Run(fmt.Sprint(crash), func(t *testing.T) {
 			service, f := stage(t)
 			service.withAlias(1)
 			plan := planOf(t, f, "live")
 			ctx, kill := newKill(t)
-			n := 0
-			service.before = func(string) {
-				if n++; n == crash {
+			var n atomic.Int64
+			service.hook(func(string) {
+				if n.Add(1) == crash {
 					kill()
 				}
-			}
+			})
 			_, _ = f.Restart(ctx, plan, run, nil) // may be through already when the last call is cut
-			service.before = nil
+			service.hook(nil)
 			got, err := f.Restart(t.Context(), plan, run, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
+			service.mu.Lock()
+			defer service.mu.Unlock()
 			if diff := cmp.Diff([]string{"UpdateFunctionConfiguration", "PublishVersion", "UpdateAlias"}, dedup(service.writes)); diff != "" {
 				t.Error(diff)
 			}
@@ -270,11 +273,11 @@ func TestTroubleOnTheWay(t *testing.T) {
 	once := func(op string, set func(*lambdaService)) func(*lambdaService) {
 		return func(s *lambdaService) {
 			s.before = func(is string) {
+				s.mu.Lock()
+				defer s.mu.Unlock()
 				if is == op {
-					s.mu.Lock()
-					defer s.mu.Unlock()
-					set(s)
 					op = ""
+					set(s)
 				}
 			}
 		}
@@ -326,7 +329,7 @@ func TestWaitsOutThrottling(t *testing.T) {
 	service, f := stage(t)
 	plan := planOf(t, f, "")
 	service.takes = 30 * time.Second
-	n := 0
+	n := 0 // calls come one at a time here
 	service.before = func(op string) {
 		if n++; op == "GetFunctionConfiguration" && n > 3 && n < 20 {
 			service.mu.Lock()
