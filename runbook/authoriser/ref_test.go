@@ -41,3 +41,26 @@ func TestParseURI(t *testing.T) {
 		})
 	}
 }
+
+// Whatever stands in a URI: a function that is found has a name and a qualifier
+// that Lambda would take, and its ARN is read as the same function.
+func FuzzParseURI(f *testing.F) {
+	f.Add("arn:aws:apigateway:eu-west-2:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-west-2:123456789012:function:oidc-authoriser:${stageVariables.alias}/invocations", "live")
+	f.Add("arn:aws:apigateway:eu-west-2:lambda:path/2015-03-31/functions/${stageVariables.alias}/invocations", "a:$LATEST")
+	f.Add("/functions/x/invocations", "")
+	f.Fuzz(func(t *testing.T, uri, value string) {
+		r, err := parseURI(uri, map[string]string{"alias": value})
+		if err != nil {
+			return
+		}
+		if r.name == "" || strings.ContainsAny(r.name+r.qualifier, "/:$ \n") {
+			t.Fatalf("%q with %q: %+v", uri, value, r)
+		}
+		if arn := r.arn(); arn != "" {
+			again, err := parseRef(arn)
+			if want := (ref{r.partition, r.region, r.account, r.name, ""}); err != nil || again != want {
+				t.Fatalf("%q is read as %+v, %v", arn, again, err)
+			}
+		}
+	})
+}
