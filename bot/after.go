@@ -33,12 +33,12 @@ func (b *Bot) openNext(ctx context.Context, from place, run runbook.Run, kind ru
 }
 
 // submittedNext asks for the next step, as for any mitigation.
-func (b *Bot) submittedNext(ctx context.Context, from place, v slack.View) error {
+func (b *Bot) submittedNext(ctx context.Context, from *place, v slack.View) error {
 	a, wrong := parseNextModal(v)
 	if len(wrong) > 0 {
 		return nil // answered with the acknowledgement
 	}
-	run, err := b.runOf(ctx, &from, a.run)
+	run, err := b.runOf(ctx, from, a.run)
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func (b *Bot) submittedNext(ctx context.Context, from place, v slack.View) error
 			return err
 		}
 		b.Log.Info("escalated by a person", "run", a.run, "by", from.user)
-		b.private(ctx, from, "The on-call team is being called, in the thread of the run's message.")
+		b.private(ctx, *from, "The on-call team is being called, in the thread of the run's message.")
 		return nil
 	}
 	req, ok := run.Request(a.kind, from.user, runbook.ViaSlack)
@@ -56,20 +56,20 @@ func (b *Bot) submittedNext(ctx context.Context, from place, v slack.View) error
 	}
 	req.Reason, req.Override, req.BreakGlass = a.reason, a.override, a.breakGlass
 	req.Force = req.RestoreOf != "" && a.force
-	return b.request(ctx, from, req)
+	return b.request(ctx, *from, req)
 }
 
 // stopWatch ends a watch early.
-func (b *Bot) stopWatch(ctx context.Context, from place, v slack.View) error {
+func (b *Bot) stopWatch(ctx context.Context, from *place, v slack.View) error {
 	id, reason := parseStopModal(v)
-	if _, err := b.runOf(ctx, &from, id); err != nil {
+	if _, err := b.runOf(ctx, from, id); err != nil {
 		return err
 	}
 	if _, err := b.Desk.StopWatch(ctx, id, from.user, reason, runbook.ViaSlack); err != nil {
 		return err
 	}
 	b.Log.Info("watch stopped", "run", id, "by", from.user)
-	b.private(ctx, from, "The watch has ended. Nobody is called any more if failures rise; `/jwks-check` looks at them.")
+	b.private(ctx, *from, "The watch has ended. Nobody is called any more if failures rise; `/jwks-check` looks at them.")
 	return nil
 }
 

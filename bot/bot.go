@@ -194,5 +194,9 @@ func (b *Bot) guarded(ctx context.Context, from place, work func() error) {
 	if !errors.As(err, &refusal) {
 		b.Log.Error("work for a user failed", "error", err, "user", from.user, "channel", from.channel)
 	}
+	var placed *placedError
+	if errors.As(err, &placed) {
+		from = placed.at
+	}
 	b.private(ctx, from, refusalText(err))
 }

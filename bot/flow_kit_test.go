@@ -27,8 +27,17 @@ func (c *movedClock) Now() time.Time {
 	return time.Now().UTC().Add(time.Duration(c.ahead.Load()))
 }
 
+// Wait ends when the time has come, also because a test moved the clock.
 func (c *movedClock) Wait(ctx context.Context, d time.Duration) error {
-	return runbook.SystemClock{}.Wait(ctx, d)
+	for until := c.Now().Add(d); ; {
+		left := until.Sub(c.Now())
+		if left <= 0 {
+			return ctx.Err()
+		}
+		if err := (runbook.SystemClock{}).Wait(ctx, min(left, 20*time.Millisecond)); err != nil {
+			return err
+		}
+	}
 }
 
 func (c *movedClock) advance(d time.Duration) { c.ahead.Add(int64(d)) }
@@ -44,6 +53,7 @@ type flowWorld struct {
 	gate    chan struct{} // the live keys answer when it is closed; nil: at once
 	hold    chan struct{} // a deletion begins when it is closed; nil: at once
 	deleted int
+	failing int // of the 100 requests a minute, for a watch
 }
 
 func (w *flowWorld) set(change func(*flowWorld)) {
@@ -72,6 +82,36 @@ func (w *flowWorld) Failures(context.Context, time.Time, time.Time, string) (run
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.logs, nil
+}
+
+// watched is the same world as a watch reads it: minute by minute.
+type watched struct{ *flowWorld }
+
+func (w watched) Failures(_ context.Context, since, until time.Time, kid string) (runbook.LogEvidence, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	ev := w.logs
+	if w.entry != "old" { // after the flush
+		ev = runbook.LogEvidence{Group: "/aws/lambda/x", Since: since, Until: until, Classes: map[string]int{}}
+		for m := since.Truncate(time.Minute); m.Before(until); m = m.Add(time.Minute) {
+			ev.PerMinute = append(ev.PerMinute, runbook.MinuteCount{At: m, Count: w.failing})
+		}
+	}
+	return ev, nil
+}
+
+func (watched) Setup(context.Context) (runbook.GatewaySetup, error) {
+	return runbook.GatewaySetup{Kind: runbook.RestAPI, ID: "a1b2c3", Name: "api", Stage: "prod",
+		Authorisers: []runbook.GatewayAuthoriser{{ID: "au1", Name: "jwt", Kind: runbook.LambdaAuthoriser, Function: "fn"}}}, nil
+}
+
+func (watched) FlushResults(context.Context) error { return nil }
+
+func (watched) Gateway(_ context.Context, _ runbook.GatewaySetup, since, until time.Time) (points []runbook.GatewayPoint, err error) {
+	for m := since.Truncate(time.Minute); m.Before(until); m = m.Add(time.Minute) {
+		points = append(points, runbook.GatewayPoint{At: m, Requests: 100})
+	}
+	return points, nil
 }
 
 func (w *flowWorld) raw() runbook.RawEntry {
@@ -148,8 +188,18 @@ func (w *flowWorld) Purge(context.Context, func(int64) error) (int64, error) { r
 
 func (w *flowWorld) FlushAll(context.Context) error { return errReadOnly }
 
-func (w *flowWorld) Restore(context.Context, []runbook.Saved, bool, time.Time) ([]runbook.EntryFate, error) {
-	return nil, errReadOnly
+// Restore writes back what is missing.
+func (w *flowWorld) Restore(_ context.Context, saved []runbook.Saved, _ bool, _ time.Time) ([]runbook.EntryFate, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := make([]runbook.EntryFate, len(saved))
+	for i, s := range saved {
+		out[i] = w.fate(s)
+		if out[i].Fate == runbook.FateGone {
+			w.entry, out[i].Fate = string(s.Payload), runbook.FateLeft
+		}
+	}
+	return out, nil
 }
 
 func (w *flowWorld) Compare(_ context.Context, saved []runbook.Saved) ([]runbook.EntryFate, error) {
@@ -172,6 +222,9 @@ type flowOptions struct {
 	sim      slacksim.Options
 	hidden   bool // nothing is presented until show is called
 	later    bool // the test calls start itself
+	watch    bool // a run is watched after its mitigation
+	glass    bool // a requester may act alone
+	settings func(*Settings)
 }
 
 // flow is the whole bot on an emulated workspace: real client, real socket,
@@ -221,7 +274,11 @@ func newFlow(t *testing.T, opt flowOptions) *flow {
 		slack.OptionHTTPClient(&http.Client{Timeout: patience}))
 	f.office(opt)
 	log := slog.New(slog.NewJSONHandler(f.log, nil))
-	f.bot, err = New(Settings{API: f.api, Desk: f.desk, Ledger: f.journal, Clock: f.clock, Log: log, Present: f.shown.Load})
+	settings := Settings{API: f.api, Desk: f.desk, Ledger: f.journal, Clock: f.clock, Log: log, Present: f.shown.Load}
+	if opt.settings != nil {
+		opt.settings(&settings)
+	}
+	f.bot, err = New(settings)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,7 +312,14 @@ func (f *flow) office(opt flowOptions) {
 		targets = append(targets, &runbook.Target{Name: name, JWKSURL: "https://idp.example/jwks.json", Channel: channel, Resource: "replication group " + name,
 			Live: f.world, Entries: f.world, Decode: f.world.decode, Logs: f.world,
 			Policy: runbook.Policy{Viewers: opt.viewers, Requesters: []string{"S0ONCALL"}, Approvers: append([]string{"S0LEADS"}, opt.approve...),
-				Required: max(1, opt.required), Expires: runbook.DefaultExpiry, Cooldown: 0}})
+				Required: max(1, opt.required), Expires: runbook.DefaultExpiry, Cooldown: 0, BreakGlass: opt.glass}})
+	}
+	if opt.watch {
+		w := watched{f.world}
+		for _, t := range targets {
+			t.Logs, t.API, t.Meter = w, w, w
+			t.Watch = runbook.WatchPolicy{For: runbook.DefaultWatch, Ratio: runbook.DefaultRatio, Over: runbook.DefaultOver, MinRequests: runbook.DefaultMinRequests, UserGroup: "S0IDENTITY"}
+		}
 	}
 	people := NewDirectory(f.api)
 	runner := runbook.NewRunner(f.clock, nil)

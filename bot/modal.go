@@ -108,8 +108,25 @@ func viewAnswer(v slack.View) any {
 	return map[string]any{"response_action": "clear"}
 }
 
-// submitted does the work of a modal whose form was in order.
+// submitted does the work of a modal whose form was in order. A form has no
+// channel of its own: what is wrong is answered where the work found its place.
 func (b *Bot) submitted(ctx context.Context, from place, v slack.View) error {
+	if err := b.submittedAt(ctx, &from, v); err != nil {
+		return &placedError{from, err}
+	}
+	return nil
+}
+
+// placedError is an error that is answered somewhere else than it came from.
+type placedError struct {
+	at  place
+	err error
+}
+
+func (e *placedError) Error() string { return e.err.Error() }
+func (e *placedError) Unwrap() error { return e.err }
+
+func (b *Bot) submittedAt(ctx context.Context, from *place, v slack.View) error {
 	switch v.CallbackID {
 	case callbackFlush:
 		req, wrong := parseFlushModal(v)
@@ -117,19 +134,19 @@ func (b *Bot) submitted(ctx context.Context, from place, v slack.View) error {
 			return nil // answered with the acknowledgement
 		}
 		from.channel = req.Channel
-		return b.request(ctx, from, req)
+		return b.request(ctx, *from, req)
 	case callbackDeny:
 		id, reason := parseDenyModal(v)
-		if _, err := b.runOf(ctx, &from, id); err != nil {
+		if _, err := b.runOf(ctx, from, id); err != nil {
 			return err
 		}
-		return b.decide(ctx, from, runbook.Click{Run: id, By: from.user, Kind: runbook.DecideDeny, Reason: reason, Via: runbook.ViaSlack})
+		return b.decide(ctx, *from, runbook.Click{Run: id, By: from.user, Kind: runbook.DecideDeny, Reason: reason, Via: runbook.ViaSlack})
 	case callbackStop:
 		return b.stopWatch(ctx, from, v)
 	case callbackNext:
 		return b.submittedNext(ctx, from, v)
 	case callbackPick:
-		return b.picked(ctx, from, v)
+		return b.picked(ctx, *from, v)
 	}
 	return &runbook.Refusal{Code: "unknown_form", Text: "jwksbot does not know this form; it may be of another version. Use `/jwks-check` or `/jwks-flush`."}
 }

@@ -13,7 +13,7 @@ import (
 // cardBlocks ask for a decision: the verdict and whether the plan fits it,
 // exactly what will be touched, who asks and why, and until when.
 func cardBlocks(r runbook.Run, now time.Time) []slack.Block {
-	blocks := []slack.Block{section(bold(prose(r.Plan.Summary, limitVerdict)) + "\n" + fitText(r))}
+	blocks := []slack.Block{section(aboutText(r))}
 	if r.Generation > 1 {
 		blocks = append(blocks, section(fmt.Sprintf("⚠️ *This is plan %d.* The world moved since the last one; approvals of it do not count. Look at what will be touched now.", r.Generation)))
 	}
@@ -24,6 +24,19 @@ func cardBlocks(r runbook.Run, now time.Time) []slack.Block {
 	blocks = append(blocks, slack.NewSectionBlock(mrkdwn("*Reason:* "+orText(quoted(r.Reason, limitSentence), "none given")), cardFields(r, now), nil))
 	return append(blocks, cardButtons(r),
 		contextLine(fmt.Sprintf("Before anything is touched the world is read again; a changed one brings a new plan. · run %s · plan %d, digest %s", code(r.ID), r.Generation, code(shortDigest(r.Plan.Digest)))))
+}
+
+// aboutText is why something is asked for: what the checks said, and whether
+// the plan fits it. An undo goes back to what was before another run.
+func aboutText(r runbook.Run) string {
+	if undo := r.Plan.Restore; undo != nil {
+		s := "*Undo of run " + code(undo.Of) + ".*"
+		if r.Plan.Verdict != "" {
+			s += " When that was requested, the verdict was *" + phraseOf(r.Plan.Verdict) + "*: " + prose(r.Plan.Summary, limitSentence)
+		}
+		return s
+	}
+	return bold(prose(r.Plan.Summary, limitVerdict)) + "\n" + fitText(r)
 }
 
 // fitText says whether the plan does what the verdict recommends.

@@ -49,12 +49,16 @@ func endSentence(r runbook.Run) string {
 // nextText says what helps now: what the runbook says next, each with a button
 // below, or else what a person can do.
 func nextText(r runbook.Run) string {
-	if steps := r.NextSteps(); len(steps) > 0 {
-		var lines []string
-		for _, s := range steps[:min(len(steps), maxNext)] {
+	var lines []string
+	for _, s := range r.NextSteps() {
+		switch s.Kind {
+		case runbook.NextUndo, runbook.NextRetry, runbook.NextEscalate: // possible, and not what helps
+		default:
 			lines = append(lines, "\n• *"+quoted(s.Label, limitButton)+"*: "+prose(s.Why, limitSentence/2))
 		}
-		return strings.Join(lines, "")
+	}
+	if len(lines) > 0 {
+		return strings.Join(lines[:min(len(lines), maxNext)], "")
 	}
 	switch r.State {
 	case runbook.StateDone:
@@ -93,7 +97,7 @@ const maxNext = 5
 // up in the run when it is pressed.
 var actionOfNext = map[runbook.NextKind]string{
 	runbook.NextRestart: "next_restart", runbook.NextFlush: "next_flush", runbook.NextFlushDirect: "next_flush_direct",
-	runbook.NextGateway: "next_gateway", runbook.NextUndo: "next_undo", runbook.NextRetry: "next_retry", runbook.NextEscalate: "next_escalate",
+	runbook.NextGateway: "next_gateway", runbook.NextUndo: "next_undo", runbook.NextRetry: actionRequestAgain, runbook.NextEscalate: "next_escalate",
 }
 
 // nextOfAction is the way back.
@@ -106,8 +110,9 @@ func nextOfAction(action string) (runbook.NextKind, bool) {
 	return "", false
 }
 
-// nextButtons are the next steps of a run, the likeliest first and, if there is
-// nothing else to press, as the primary one.
+// nextButtons are the next steps of a run, the likeliest first and, if nothing
+// else is to be pressed first, as the primary one. What only takes back or calls
+// people invites nobody.
 func nextButtons(r runbook.Run, primary bool) []slack.BlockElement {
 	var out []slack.BlockElement
 	steps := r.NextSteps()
@@ -117,8 +122,12 @@ func nextButtons(r runbook.Run, primary bool) []slack.BlockElement {
 			continue
 		}
 		style := slack.StyleDefault
-		if i == 0 && primary && s.Kind != runbook.NextUndo {
-			style = slack.StylePrimary
+		switch s.Kind {
+		case runbook.NextUndo, runbook.NextEscalate, runbook.NextRetry:
+		default:
+			if i == 0 && primary {
+				style = slack.StylePrimary
+			}
 		}
 		out = append(out, button(action, r.ID, orText(s.Label, string(s.Kind))+ellipsis, style))
 	}
@@ -147,23 +156,17 @@ func liveButtons(r runbook.Run) slack.Block {
 // endButtons put what is likely next first.
 func endButtons(r runbook.Run) slack.Block {
 	check := button(actionCheckAgain, clip(r.Target, limitButtonValue), "Check again", slack.StyleDefault)
-	again := button(actionRequestAgain, r.ID, "Request again", slack.StyleDefault)
 	var all []slack.BlockElement
 	if e := r.Escalation; e != nil && !e.Taken() && e.Resolved.IsZero() {
 		all = append(all, button(actionGotIt, r.ID, "Got it", slack.StylePrimary))
 	}
 	next := nextButtons(r, len(all) == 0)
-	all = append(all, next...)
 	switch r.State {
 	case runbook.StateDone, runbook.StateObsolete:
-		all = append(all, check)
-	case runbook.StateFailed:
-		all = append(all, check)
-		if len(next) == 0 {
-			all = append(all, again)
+		// What can be undone stands behind a look at how things are.
+		if len(next) > 0 && r.NextSteps()[0].Kind == runbook.NextUndo {
+			return slack.NewActionBlock("", append(append(all, check), next...)...)
 		}
-	default:
-		all = append(all, again, check)
 	}
-	return slack.NewActionBlock("", all...)
+	return slack.NewActionBlock("", append(append(all, next...), check)...)
 }

@@ -72,6 +72,9 @@ func runHeader(r runbook.Run) string {
 		if !touched(r) {
 			return "❌ Stopped, nothing was touched"
 		}
+		if watchVerdict(r) == runbook.WatchBreach {
+			return doneHeader(r)
+		}
 		return "❌ Failed, look at this"
 	case runbook.StateDenied:
 		return "⛔ Denied"
@@ -105,12 +108,17 @@ func readBack(p runbook.Plan) bool {
 	return p.Has(runbook.FlushCache) || p.Has(runbook.RestartAuthoriser) || p.Has(runbook.RestoreCache)
 }
 
-// touched says whether the run got as far as changing anything.
+// touched says whether the run got as far as changing anything. A restart or a
+// gateway flush that failed was refused; a flush may have broken off halfway.
 func touched(r runbook.Run) bool {
 	for _, rec := range r.Receipts {
 		switch runbook.Mitigation(rec.Step) {
-		case runbook.FlushCache, runbook.RestartAuthoriser, runbook.FlushGateway, runbook.RestoreCache:
+		case runbook.FlushCache, runbook.RestoreCache:
 			return true
+		case runbook.RestartAuthoriser, runbook.FlushGateway:
+			if rec.Status != runbook.StatusFail {
+				return true
+			}
 		}
 	}
 	return len(r.Begun) > 0

@@ -78,19 +78,3 @@ func marksOf(e runbook.Evidence, since, until time.Time) []runbook.Mark {
 	}
 	return out
 }
-
-// seriesOfRun is what a chart of a watch shows: the share of failures before
-// and since, the limit, and when what was done.
-func seriesOfRun(r runbook.Run) runbook.Series {
-	w := r.Watch
-	if w == nil {
-		return runbook.Series{}
-	}
-	s := runbook.Series{Title: r.Target + ": token failures ÷ requests, run " + r.ID, Since: w.Since, Until: w.Until}
-	s.Failures = append(append(s.Failures, w.Before...), w.Points...)
-	if len(s.Failures) > 0 {
-		s.Since = s.Failures[0].At
-		s.Until = s.Failures[len(s.Failures)-1].At.Add(time.Minute)
-	}
-	return s
-}

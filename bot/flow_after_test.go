@@ -1,0 +1,272 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"jwksbot/bot/slacksim"
+	"jwksbot/runbook"
+)
+
+// onePixel is a picture, as far as the workspace looks.
+var onePixel = []byte("\x89PNG\r\n\x1a\n and so on")
+
+// form waits until somebody sees a form.
+func (f *flow) form(user string) (found slacksim.View) {
+	f.t.Helper()
+	f.wait("a form before "+user, func(s *slacksim.Sim) bool {
+		v, ok := s.View(user)
+		found = v
+		return ok
+	})
+	return found
+}
+
+func (f *flow) submits(user string, values map[string]any) {
+	f.t.Helper()
+	all := map[string]map[string]any{}
+	for id, v := range values {
+		all[id] = map[string]any{id: v}
+	}
+	if d := f.sim.Submit(user, "", all); d.Err != nil {
+		f.t.Fatalf("submit: %v", d.Err)
+	}
+}
+
+// flushes brings a run to its watch.
+func (f *flow) flushes() slacksim.Message {
+	f.t.Helper()
+	card := f.asks()
+	f.clicks(samID, card, actionApprove)
+	return f.shows(bridge, "Flushed, watching")
+}
+
+// pings are the messages in a thread that call a group.
+func pings(s *slacksim.Sim, ts, group string) (out []slacksim.Message) {
+	for _, m := range s.Thread(bridge, ts) {
+		if strings.Contains(textOf(m), "<!subteam^"+group+">") {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// Failures that persist call the people once, in the thread and in the channel;
+// who takes over is on record; and the picture of the watch comes at its end.
+func TestABreachCallsPeopleOnce(t *testing.T) {
+	t.Parallel()
+	var drawn atomic.Int32
+	f := newFlow(t, flowOptions{watch: true, settings: func(s *Settings) {
+		s.Chart = func(series runbook.Series) ([]byte, error) {
+			drawn.Add(1)
+			if len(series.Failures) < 2 {
+				return nil, errors.New("nothing to draw")
+			}
+			return onePixel, nil
+		}
+	}})
+	f.world.set(func(w *flowWorld) { w.failing = 12 })
+	run := f.flushes()
+	f.clock.advance(14 * time.Minute)
+	f.shows(bridge, "Escalated")
+	f.wait("the call", func(s *slacksim.Sim) bool { return len(pings(s, run.TS, "S0IDENTITY")) == 1 })
+	ping := pings(f.sim, run.TS, "S0IDENTITY")[0]
+	if !strings.Contains(textOf(ping), "12 %") || ping.Buttons()[actionGotIt] != "Got it" {
+		t.Errorf("the call says %s", textOf(ping))
+	}
+
+	f.clicks(kitID, ping, actionGotIt)
+	f.tells(kitID, bridge, "Guests cannot")
+	f.clicks(noorID, ping, actionGotIt)
+	f.tells(noorID, bridge, "You took over")
+	f.clicks(samID, ping, actionGotIt, slacksim.AsItStood())
+	f.tells(samID, bridge, "noor took it over")
+	f.shows(bridge, "<@"+noorID+"> took over")
+	f.wait("the call without its button", func(s *slacksim.Sim) bool {
+		m, _ := s.Message(bridge, ping.TS)
+		return len(m.Buttons()) == 0 && strings.Contains(textOf(m), "<@"+noorID+"> took over")
+	})
+
+	f.world.set(func(w *flowWorld) { w.failing = 0 })
+	f.clock.advance(time.Hour)
+	f.settled(f.only().ID)
+	eventually(t, "the chart is in the thread", func() bool { return len(f.sim.Files()) > 0 && f.only().Chart != "" })
+	if n := len(f.sim.Files()); n != 1 || drawn.Load() != 1 || f.sim.Files()[0].AltText == "" {
+		t.Errorf("%d files, %d drawn", n, drawn.Load())
+	}
+	if n := len(pings(f.sim, run.TS, "S0IDENTITY")); n != 1 {
+		t.Errorf("the group was called %d times", n)
+	}
+}
+
+// A chart that cannot be drawn or posted fails no run, and is not tried for ever.
+func TestNoChartFailsNoRun(t *testing.T) {
+	t.Parallel()
+	f := newFlow(t, flowOptions{watch: true, settings: func(s *Settings) {
+		s.Chart = func(runbook.Series) ([]byte, error) { return onePixel, nil }
+	}})
+	f.flushes()
+	f.sim.Fail("files.getUploadURLExternal", 1, "missing_scope")
+	f.clock.advance(20 * time.Minute)
+	f.shows(bridge, "Flushed and proven")
+	f.settled(f.only().ID)
+	if got := f.only().Chart; got != noChart || len(f.sim.Files()) != 0 {
+		t.Errorf("chart %q, %d files", got, len(f.sim.Files()))
+	}
+}
+
+func TestStopWatching(t *testing.T) {
+	t.Parallel()
+	f := newFlow(t, flowOptions{watch: true})
+	run := f.flushes()
+	f.clicks(alexID, run, actionStopWatch)
+	f.form(alexID)
+	f.submits(alexID, map[string]any{blockStop: "I feel like it"})
+	f.tells(alexID, bridge, "You may not stop the watch")
+	f.clicks(samID, run, actionStopWatch)
+	f.form(samID)
+	f.submits(samID, map[string]any{blockStop: "the <!channel> API team confirms"})
+	f.tells(samID, bridge, "The watch has ended")
+	end := f.shows(bridge, "Stopped by <@"+samID+">")
+	if !strings.Contains(textOf(end), "the &lt;!channel&gt; API team confirms") || end.Buttons()[actionStopWatch] != "" {
+		t.Errorf("the end says %s", textOf(end))
+	}
+	f.clicks(samID, run, actionStopWatch, slacksim.AsItStood())
+	f.form(samID)
+	f.submits(samID, map[string]any{blockStop: "again"})
+	f.tells(samID, bridge, "There is no watch to stop")
+}
+
+// What a person asks for is called as well, and the button of a next step
+// leads to a request of its own with its own approval.
+func TestEscalateAndUndoByButton(t *testing.T) {
+	t.Parallel()
+	f := newFlow(t, flowOptions{watch: true})
+	run := f.flushes()
+	f.clicks(samID, run, actionOfNext[runbook.NextEscalate])
+	f.form(samID)
+	f.submits(samID, map[string]any{blockReason: "callers still see 401"})
+	f.tells(samID, bridge, "is being called")
+	f.wait("the call", func(s *slacksim.Sim) bool { return len(pings(s, run.TS, "S0IDENTITY")) == 1 })
+
+	f.clicks(alexID, run, actionOfNext[runbook.NextUndo])
+	f.tells(alexID, bridge, "You may not request")
+	f.world.set(func(w *flowWorld) { w.entry = "none" })
+	f.clicks(robinID, run, actionOfNext[runbook.NextUndo])
+	if v := f.form(robinID); v.Private != f.only().ID+" undo" {
+		t.Errorf("the form carries %q", v.Private)
+	}
+	f.submits(robinID, map[string]any{blockReason: "wrong target", blockOverride: "it was the wrong target"})
+	card := f.shows(bridge, "Approval needed to undo run")
+	if !strings.Contains(textOf(card), "Writes back 1 entry") {
+		t.Errorf("the card says %s", textOf(card))
+	}
+	f.clicks(samID, card, actionApprove)
+	f.shows(bridge, "Undone")
+	f.world.mu.Lock()
+	defer f.world.mu.Unlock()
+	if f.world.entry != "old" {
+		t.Errorf("the entry is %q", f.world.entry)
+	}
+}
+
+// A forged form gains nothing: the desk knows who submits it.
+func TestForgedForms(t *testing.T) {
+	t.Parallel()
+	f := newFlow(t, flowOptions{watch: true})
+	run := f.flushes()
+	for i, id := range []string{"", "0214-aaaaaaaa undo", f.only().ID + " launch", f.only().ID} {
+		v := nextModal(f.only(), runbook.NextRestart, runbook.Request{}, false)
+		v.PrivateMetadata = id
+		from := place{user: alexID, channel: bridgeID}
+		view := submitModal(v, map[string]string{blockReason: "because"})
+		if err := f.bot.submittedNext(t.Context(), &from, view); err == nil {
+			t.Errorf("form %d with %q is taken", i, id)
+		}
+	}
+	if n := len(cards(f.sim, bridge)); n != 1 || run.TS == "" {
+		t.Errorf("%d cards", n)
+	}
+}
+
+// A broken glass starts at once, says so in every form of the message, and the
+// approvers are told once.
+func TestBreakGlass(t *testing.T) {
+	t.Parallel()
+	f := newFlow(t, flowOptions{glass: true})
+	f.says(robinID, bridge, "/jwks-flush production")
+	f.form(robinID)
+	f.submits(robinID, map[string]any{blockTicket: "INC-7", blockReason: "keys rotated", blockGlass: "no lead answers at 03:00"})
+	f.tells(robinID, bridge, "Nobody is asked")
+	end := f.shows(bridge, "Flushed and proven")
+	if !strings.Contains(textOf(end), "BREAK GLASS") || !strings.Contains(textOf(end), "no lead answers at 03:00") {
+		t.Errorf("the message hides it: %s", textOf(end))
+	}
+	f.settled(f.only().ID)
+	told := pings(f.sim, end.TS, "S0LEADS")
+	if len(told) != 1 || !strings.Contains(textOf(told[0]), "without an approval") {
+		t.Errorf("the approvers were told %d times", len(told))
+	}
+}
+
+func TestRecordOfARun(t *testing.T) {
+	t.Parallel()
+	var fail atomic.Bool
+	f := newFlow(t, flowOptions{viewers: []string{"S0ONCALL"}, settings: func(s *Settings) {
+		s.Report = func(_ context.Context, run runbook.Run) ([]byte, error) {
+			if fail.Load() {
+				return nil, errors.New("the audit trail is locked")
+			}
+			return []byte("# Record of run " + run.ID + "\n"), nil
+		}
+	}})
+	f.says(robinID, bridge, "/jwks-check report")
+	f.tells(robinID, bridge, "There is no run yet")
+	card := f.asks()
+	f.clicks(samID, card, actionApprove)
+	f.shows(bridge, "Flushed and proven")
+	id := f.settled(f.only().ID).ID
+	for _, line := range []string{"/jwks-check report", "/jwks-check report production", "/jwks-flush report " + id} {
+		before := len(f.sim.Files())
+		f.says(robinID, bridge, line)
+		f.wait("the record after "+line, func(s *slacksim.Sim) bool { return len(s.Files()) > before })
+	}
+	m := f.tells(robinID, bridge, "is <")
+	if !strings.Contains(m.Text, "p"+strings.ReplaceAll(card.TS, ".", "")) {
+		t.Errorf("the answer is %q", m.Text)
+	}
+	if got := string(f.sim.Files()[0].Bytes); got != "# Record of run "+id+"\n" {
+		t.Errorf("the file says %q", got)
+	}
+	f.says(alexID, bridge, "/jwks-check report "+id)
+	f.tells(alexID, bridge, "You may not see")
+	f.says(robinID, bridge, "/jwks-check report 0214-aaaaaaaa")
+	f.tells(robinID, bridge, "There is no run 0214-aaaaaaaa")
+	f.sim.Fail("files.completeUploadExternal", 1, "not_in_channel")
+	f.says(robinID, bridge, "/jwks-check report")
+	f.tells(robinID, bridge, "Slack did not take the record")
+	fail.Store(true)
+	f.says(robinID, bridge, "/jwks-check report")
+	f.tells(robinID, bridge, "something inside went wrong")
+}
+
+// The chart of a check comes into its thread, and its lack hides no evidence.
+func TestChartOfACheck(t *testing.T) {
+	t.Parallel()
+	f := newFlow(t, flowOptions{watch: true, settings: func(s *Settings) {
+		s.Chart = func(series runbook.Series) ([]byte, error) {
+			if !strings.HasPrefix(series.Title, "production: ") {
+				return nil, fmt.Errorf("title %q", series.Title)
+			}
+			return onePixel, nil
+		}
+	}})
+	f.says(robinID, bridge, checkLine)
+	m := f.shows(bridge, "What to do")
+	f.wait("evidence in the thread", func(s *slacksim.Sim) bool { return len(s.Thread(bridge, m.TS)) > 0 })
+}
