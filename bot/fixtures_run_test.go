@@ -73,6 +73,7 @@ func restartRun(s runbook.State) runbook.Run {
 	restarted := receiptOf(string(runbook.RestartAuthoriser), runbook.StatusOK, "alias live moved from version 7 to 8; 3 new environments have logged", "update finished at 03:02:41")
 	restarted.EndedAt = restarted.StartedAt.Add(38 * time.Second)
 	r.Receipts = append(r.Receipts, restarted)
+	r.Restarted = &runbook.RestartResult{Version: "8", Previous: "7", UpdatedAt: restarted.EndedAt}
 	if s == runbook.StateGateway {
 		return r
 	}

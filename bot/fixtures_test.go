@@ -316,6 +316,7 @@ func inState(s runbook.State) runbook.Run {
 		r.Receipts, r.Outcome = []runbook.Receipt{kept, gone, back}, "Proven: "+back.Summary+". Every cached key is a live key."
 	case runbook.StateFailed:
 		back.Status, back.Summary, back.Proof = runbook.StatusFail, "0 of 2 old entries left on 3 shards; came back stale: `"+entryName+"`", nil
+		back.Finding = runbook.FoundStale
 		r.Receipts = []runbook.Receipt{kept, gone, back}
 		r.Outcome = "The old keys came back: an authoriser wrote its old copy into the cache again. Restart the authoriser first, then flush again."
 	}

@@ -268,5 +268,8 @@ func TestChartOfACheck(t *testing.T) {
 	}})
 	f.says(robinID, bridge, checkLine)
 	m := f.shows(bridge, "What to do")
-	f.wait("evidence in the thread", func(s *slacksim.Sim) bool { return len(s.Thread(bridge, m.TS)) > 0 })
+	f.wait("evidence and picture in the thread", func(s *slacksim.Sim) bool {
+		thread := s.Thread(bridge, m.TS)
+		return len(thread) > 1 && len(thread[len(thread)-1].Files) == 1
+	})
 }

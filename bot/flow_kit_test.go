@@ -105,6 +105,13 @@ func (watched) Setup(context.Context) (runbook.GatewaySetup, error) {
 		Authorisers: []runbook.GatewayAuthoriser{{ID: "au1", Name: "jwt", Kind: runbook.LambdaAuthoriser, Function: "fn"}}}, nil
 }
 
+func (watched) Traffic(_ context.Context, _ []string, since, until time.Time) (ev runbook.TrafficEvidence, err error) {
+	for m := since.Truncate(time.Minute); m.Before(until); m = m.Add(time.Minute) {
+		ev.Points = append(ev.Points, runbook.TrafficPoint{At: m, Hits: 99, Misses: 1})
+	}
+	return ev, nil
+}
+
 func (watched) FlushResults(context.Context) error { return nil }
 
 func (watched) Gateway(_ context.Context, _ runbook.GatewaySetup, since, until time.Time) (points []runbook.GatewayPoint, err error) {
@@ -317,7 +324,7 @@ func (f *flow) office(opt flowOptions) {
 	if opt.watch {
 		w := watched{f.world}
 		for _, t := range targets {
-			t.Logs, t.API, t.Meter = w, w, w
+			t.Logs, t.API, t.Meter, t.Traffic = w, w, w, w
 			t.Watch = runbook.WatchPolicy{For: runbook.DefaultWatch, Ratio: runbook.DefaultRatio, Over: runbook.DefaultOver, MinRequests: runbook.DefaultMinRequests, UserGroup: "S0IDENTITY"}
 		}
 	}

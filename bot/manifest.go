@@ -9,8 +9,8 @@ import (
 type appCommand struct{ Name, Description, Hint string }
 
 var appCommands = []appCommand{
-	{commandCheck, "Says what is wrong with the signing keys, with proof, and whether a flush would help", "[target] [since=1h] [kid=…] | help | status | history"},
-	{commandFlush, "Requests a flush of the key cache, with approval", "[target] [INC-… reason] | help | status | history"},
+	{commandCheck, "Says what is wrong with the signing keys, with proof, and whether a flush would help", "[target] [since=1h] [kid=…] | help | status | history | report [run]"},
+	{commandFlush, "Requests a flush, a restart or a gateway flush, with approval", "[target] [INC-… reason] [--restart] [--gateway] | help | status | history"},
 }
 
 // Scopes are the scopes of the bot token, each with the calls that need it.
@@ -19,7 +19,7 @@ func Scopes() []string {
 	return []string{
 		"commands",        // the two slash commands and the shortcut
 		"chat:write",      // chat.postMessage, chat.update, chat.postEphemeral
-		"files:write",     // charts in threads
+		"files:write",     // charts and records in threads
 		"usergroups:read", // usergroups.users.list: who may request and approve
 		"users:read",      // users.info: members, guests, strangers, bots
 		"channels:read",   // conversations.info, users.conversations

@@ -28,7 +28,7 @@ func helpText(command string, targets []string) string {
 	return strings.Join(append(lines,
 		"",
 		"*Targets:* "+orText(codes(targets, maxTargetsShown), "none are configured"),
-		"*Also:* `status` shows what waits and what runs, `history` the last runs."), "\n")
+		"*Also:* `status` shows what waits and what runs, `history` the last runs, `report [run]` puts the record of a run into its thread, for the review."), "\n")
 }
 
 func checkHelp(target string) []string {
@@ -46,14 +46,16 @@ func checkHelp(target string) []string {
 
 func flushHelp(target string) []string {
 	return []string{
-		"`/jwks-flush [target] [ticket] [reason]` asks for a flush of the authoriser's key cache. Without ticket and reason a form opens.",
+		"`/jwks-flush [target] [ticket] [reason]` asks for a flush of the authoriser's key cache, a restart of the authoriser, or a flush of the gateway's cache. Without ticket and reason a form opens, with what the last check recommends.",
 		"",
 		"*Examples*",
 		"• " + code("/jwks-flush "+target) + " opens the form",
 		"• " + code("/jwks-flush "+target+" INC-2026-0214-001 keys rotated at 02:40") + " asks at once",
+		"• " + code("/jwks-flush "+target+" INC-2026-0214-001 keys rotated --restart") + " asks for a restart of the authoriser too",
 		"",
-		"*What happens:* the checks run, a card shows exactly what would be deleted, somebody else approves it, the old entries are copied and deleted, and the effect is read back.",
-		"*It never* deletes without an approval, touches keys that do not match the target or belong to another issuer, flushes while the identity provider's keys are broken, or says \"flushed\" without having read it back.",
+		"*Words to add:* `--restart` restarts the authoriser after the flush, `--gateway` flushes the gateway's authoriser cache last, `--no-flush` leaves the cache alone, `--direct` goes round CommandBridge.",
+		"*What happens:* the checks run, a card shows exactly what would be touched, somebody else approves it, the old entries are copied and deleted, the effect is read back, and the failures are watched. If they stay high, the on-call team is called.",
+		"*It never* acts without an approval (unless the glass is broken, where that is allowed, loudly recorded), touches keys that do not match the target or belong to another issuer, flushes while the identity provider's keys are broken, or says \"flushed\" without having read it back.",
 	}
 }
 

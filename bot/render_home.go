@@ -10,7 +10,7 @@ import (
 
 // How much a Home tab lists. A target takes three blocks, a run one.
 const (
-	homeTargets = 20
+	homeTargets = 12
 	homeRuns    = 12
 )
 
@@ -34,10 +34,10 @@ type linkedRun struct {
 
 // homeBlocks show what waits first, then the targets, then what was.
 func homeBlocks(in homeInput) []slack.Block {
-	blocks := []slack.Block{header("jwksbot · signing keys in caches")}
 	if in.Refused != "" {
-		return append(blocks, section("jwksbot looks after signing keys in caches."), section(in.Refused))
+		return []slack.Block{header("jwksbot"), section("jwksbot looks after signing keys in caches."), section(in.Refused)}
 	}
+	var blocks []slack.Block
 	var waiting, working, ended []linkedRun
 	for _, r := range in.Runs {
 		switch {
@@ -51,23 +51,25 @@ func homeBlocks(in homeInput) []slack.Block {
 	}
 	blocks = append(blocks, homeRunBlocks("Waits for approval", waiting)...)
 	blocks = append(blocks, homeRunBlocks("Under way", working)...)
-	blocks = append(blocks, section("*Targets*"))
+	blocks = append(blocks, header("Targets"))
 	for i, t := range in.Targets {
 		if i == homeTargets {
 			blocks = append(blocks, contextLine(moreLine(len(in.Targets)-i)+" targets; the commands reach them all"))
 			break
 		}
+		if i > 0 {
+			blocks = append(blocks, slack.NewDividerBlock())
+		}
 		blocks = append(blocks, homeTargetBlocks(t, in.Runs)...)
 	}
 	blocks = append(blocks, homeRunBlocks("Recent runs", ended)...)
 	if len(ended) == 0 {
-		blocks = append(blocks, section("*Recent runs*\nNone yet."))
+		blocks = append(blocks, header("Recent runs"), section("None yet."))
 	}
-	return append(blocks, slack.NewDividerBlock(), section(homeStart))
+	return append(blocks, header("How to start"), section(homeStart))
 }
 
-const homeStart = "*How to start*\n" +
-	"• `/jwks-check` in the incident channel says what is wrong with the keys, with proof, and whether a flush would help. It only reads.\n" +
+const homeStart = "• `/jwks-check` in the incident channel says what is wrong with the keys, with proof, and whether a flush would help. It only reads.\n" +
 	"• `/jwks-flush` asks for a flush, a restart of the authoriser or a flush of the gateway's cache. Somebody else approves exactly what will be touched.\n" +
 	"• *Run JWKS check here* in the menu of a message answers in its thread.\n" +
 	"• `help` after a command tells more."
@@ -106,7 +108,7 @@ func homeRunBlocks(title string, runs []linkedRun) []slack.Block {
 	if len(runs) == 0 {
 		return nil
 	}
-	blocks := []slack.Block{section("*" + title + "*")}
+	blocks := []slack.Block{header(title)}
 	for i, r := range runs {
 		if i == homeRuns {
 			return append(blocks, contextLine(moreLine(len(runs)-i)+" runs"))

@@ -124,8 +124,8 @@ func DefaultGroups() []UserGroup {
 // DefaultCommands are the two commands of jwksbot.
 func DefaultCommands() []CommandHelp {
 	return []CommandHelp{
-		{Command: "/jwks-check", Description: "Find out why sign-ins fail: live keys, cached keys, logs, traffic", Usage: "[target] [since=1h] [kid=…] | help | status | history"},
-		{Command: "/jwks-flush", Description: "Ask for a flush of the key cache, with approval and proof", Usage: "[target] [INC-… reason] | help | status | history"},
+		{Command: "/jwks-check", Description: "Find out why sign-ins fail: live keys, cached keys, logs, traffic", Usage: "[target] [since=1h] [kid=…] | help | status | history | report [run]"},
+		{Command: "/jwks-flush", Description: "Ask for a flush, a restart or a gateway flush, with approval and proof", Usage: "[target] [INC-… reason] [--restart] [--gateway] | help | status | history"},
 	}
 }
 

@@ -4,6 +4,7 @@ import { h } from './dom.js';
 // Signs that are drawn by the page itself, so that they look the same where no
 // emoji font is installed.
 const signs = {
+  eyes: ['info', '◉'],
   white_check_mark: ['ok', '✓'], heavy_check_mark: ['ok', '✓'], large_green_circle: ['green', ''],
   x: ['bad', '✕'], no_entry: ['bad', '–'], no_entry_sign: ['bad', '–'], red_circle: ['red', ''], rotating_light: ['bad', '!'],
   warning: ['warn', '!'], large_yellow_circle: ['yellow', ''], large_orange_circle: ['yellow', ''], grey_question: ['info', '?'], question: ['info', '?'],
@@ -11,7 +12,7 @@ const signs = {
   hourglass_flowing_sand: ['wait', '…'], hourglass: ['wait', '…'], arrows_counterclockwise: ['info', '↻'],
 };
 const unicodeSigns = {
-  '✅': 'white_check_mark', '❌': 'x', '⚠️': 'warning', '⚠': 'warning', '🟢': 'large_green_circle', '🔴': 'red_circle', '🟡': 'large_yellow_circle',
+  '👀': 'eyes', '✅': 'white_check_mark', '❌': 'x', '⚠️': 'warning', '⚠': 'warning', '🟢': 'large_green_circle', '🔴': 'red_circle', '🟡': 'large_yellow_circle',
   '🟠': 'large_orange_circle', '⚪': 'white_circle', '🔵': 'large_blue_circle', '⏳': 'hourglass_flowing_sand', '⌛': 'hourglass', '🚨': 'rotating_light',
   '⛔': 'no_entry', 'ℹ️': 'information_source', '🔄': 'arrows_counterclockwise', '❓': 'question',
 };
