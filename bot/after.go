@@ -27,7 +27,7 @@ func (b *Bot) openNext(ctx context.Context, from place, run runbook.Run, kind ru
 	}
 	if kind == runbook.NextRetry && req.RestoreOf == "" {
 		from.channel = orText(run.Post.Channel, from.channel)
-		return b.openFlushModal(ctx, from, req, adviceNone)
+		return b.openFlushModal(ctx, from, req, false)
 	}
 	return b.openView(ctx, from, nextModal(run, kind, req, t != nil && t.Policy.BreakGlass))
 }

@@ -43,15 +43,12 @@ func (b *Bot) click(ctx context.Context, from place, call slack.InteractionCallb
 		}
 		return b.clickOnRun(ctx, from, call, action.ActionID, action.Value)
 	}
+	if req, ok := requestOf(action.ActionID, action.Value); ok {
+		return b.openFlushModal(ctx, from, req, false)
+	}
 	switch action.ActionID {
-	case actionRequestFlush:
-		return b.openFlushModal(ctx, from, runbook.Request{Target: action.Value}, adviceBeside)
 	case actionRequest:
-		return b.openFlushModal(ctx, from, runbook.Request{Target: action.Value}, adviceAll)
-	case actionRequestRestart:
-		return b.openFlushModal(ctx, from, runbook.Request{Target: action.Value, NoFlush: true, Restart: true}, adviceNone)
-	case actionRequestGateway:
-		return b.openFlushModal(ctx, from, runbook.Request{Target: action.Value, NoFlush: true, Gateway: true}, adviceNone)
+		return b.openFlushModal(ctx, from, runbook.Request{Target: action.Value}, true)
 	case actionCheckAgain:
 		if call.View.Type == slack.VTHomeTab {
 			return b.checkFromHome(ctx, from, action.Value)

@@ -42,11 +42,8 @@ func (b *Bot) command(ctx context.Context, from place, cmd slack.SlashCommand) e
 	case cmd.Command == commandCheck:
 		return b.check(ctx, from, a)
 	case a.ticket == "":
-		follow := adviceAll
-		if a.restart || a.gateway || a.noFlush || a.direct {
-			follow = adviceNone
-		}
-		return b.openFlushModal(ctx, from, a.request(), follow)
+		advised := !a.restart && !a.gateway && !a.noFlush && !a.direct
+		return b.openFlushModal(ctx, from, a.request(), advised)
 	}
 	return b.request(ctx, from, a.request())
 }

@@ -136,6 +136,37 @@ func (p played) Traffic(context.Context, []string, time.Time, time.Time) (runboo
 	return *p.Evidence.Traffic, nil
 }
 
+func (p played) Setup(context.Context) (runbook.GatewaySetup, error) {
+	return p.Evidence.Gateway.GatewaySetup, nil
+}
+
+func (played) FlushResults(context.Context) error { return errReadOnly }
+
+// played's traffic of the gateway has a type of its own: the field is called so too.
+type playedMeter struct{ *runbook.GatewayEvidence }
+
+func (m playedMeter) Gateway(context.Context, runbook.GatewaySetup, time.Time, time.Time) ([]runbook.GatewayPoint, error) {
+	return m.Points, nil
+}
+
+func (m playedMeter) Denied(context.Context, time.Time, time.Time) (int, bool, error) {
+	return *m.GatewayEvidence.Denied, m.AtLeast, nil
+}
+
+type playedFunction struct{ *runbook.FunctionEvidence }
+
+func (f playedFunction) Inspect(context.Context, string) (runbook.FunctionEvidence, error) {
+	return *f.FunctionEvidence, nil
+}
+
+func (playedFunction) Restart(context.Context, runbook.RestartPlan, string, func(string)) (runbook.RestartResult, error) {
+	return runbook.RestartResult{}, errReadOnly
+}
+
+func (playedFunction) MoveBack(context.Context, runbook.RestartPlan, string) (runbook.RestartResult, error) {
+	return runbook.RestartResult{}, errReadOnly
+}
+
 func (p played) Nodes(context.Context) ([]string, error) { return p.Evidence.Traffic.Nodes, nil }
 
 func (played) Snapshot(context.Context, []string) ([]runbook.Saved, error) { return nil, errReadOnly }
@@ -164,6 +195,12 @@ func reportOf(t *testing.T, e runbook.Evidence) runbook.Report {
 	p := played{e, new(atomic.Int32)}
 	target := &runbook.Target{Name: "production", Issuer: "https://cognito-idp.eu-west-2.amazonaws.com/eu-west-2_AbCdEfGhI", JWKSURL: e.Live.URL,
 		Live: p, Entries: p, Decode: p.decode, Logs: p, Traffic: p}
+	if e.Gateway != nil {
+		target.API, target.Meter, target.Access = p, playedMeter{e.Gateway}, playedMeter{e.Gateway}
+	}
+	if e.Function != nil {
+		target.Function = playedFunction{e.Function}
+	}
 	r, err := runbook.NewRunner(frozen{noon}, nil).Check(t.Context(), target, runbook.Ask{}, runbook.Silent{})
 	if err != nil {
 		t.Fatal(err)
@@ -223,6 +260,17 @@ func situations() map[string]runbook.Evidence {
 		"inconclusive": with(func(e *runbook.Evidence) {
 			e.Live, e.Logged = liveWith(unreachableProbe(), unreachableProbe(), unreachableProbe()), nil
 			e.Unread = map[string]string{runbook.StepLoggedKeys: "read log group \"/aws/lambda/commandbridge-dev-actions\": AccessDeniedException: logs:FilterLogEvents is missing"}
+		}),
+		"stale_memory": with(func(e *runbook.Evidence) {
+			e.Cached, e.Gateway, e.Function = cacheWith(entryOf(entryName, 43*time.Minute, liveKey, liveKey2)), gatewaySeen(runbook.RestAPI, lambdaAuthoriser()), functionSeen()
+		}),
+		"gateway_result_cache": with(func(e *runbook.Evidence) {
+			e.Cached, e.Logged = cacheWith(entryOf(entryName, 43*time.Minute, liveKey, liveKey2)), failuresOn("", 0)
+			e.Gateway, e.Function = gatewaySeen(runbook.RestAPI, lambdaAuthoriser()), functionSeen()
+		}),
+		"managed_jwt_authoriser": with(func(e *runbook.Evidence) {
+			e.Cached, e.Logged = cacheWith(entryOf(entryName, 43*time.Minute, liveKey, liveKey2)), failuresOn("", 0)
+			e.Gateway = gatewaySeen(runbook.HTTPAPI, runbook.GatewayAuthoriser{ID: "j1", Kind: runbook.ManagedJWT, Issuer: "https://cognito-idp.eu-west-2.amazonaws.com/eu-west-2_AbCdEfGhI"})
 		}),
 		"cold": with(func(e *runbook.Evidence) { e.Cached, e.Logged = cacheWith(), failuresOn("", 0) }),
 		"leak": with(func(e *runbook.Evidence) {

@@ -17,7 +17,7 @@ func TestCheckIsOneMessageThatBecomesTheReport(t *testing.T) {
 	if len(f.sim.Messages(bridge)) != 1 || m.Edits != 1 {
 		t.Errorf("%d messages, %d updates; want one message and one update", len(f.sim.Messages(bridge)), m.Edits)
 	}
-	if !strings.Contains(m.History[0].Text, "0 of 4 steps done") {
+	if !strings.Contains(m.History[0].Text, "0 of 6 steps done") {
 		t.Errorf("at first it says %q", m.History[0].Text)
 	}
 	if m.History[0].Metadata.Payload["state"] != "checking" || m.Metadata.Payload["verdict"] != "stale_cache" {
@@ -35,7 +35,7 @@ func TestALongCheckShowsItsSteps(t *testing.T) {
 	gate := make(chan struct{})
 	f.world.set(func(w *flowWorld) { w.gate = gate })
 	f.says(robinID, bridge, checkLine)
-	f.shows(bridge, "3 of 4 steps done") // the live keys hang
+	f.shows(bridge, "5 of 6 steps done") // the live keys hang
 	close(gate)
 	f.shows(bridge, "What to do")
 }

@@ -15,19 +15,10 @@ import (
 // three seconds (docs.slack.dev "Modals").
 const openWithin = 1500 * time.Millisecond
 
-// advice says how much of the last verdict is ticked in a new form.
-type advice int
-
-const (
-	adviceNone   advice = iota // what was asked for stands
-	adviceBeside               // a restart beside the flush that was asked for
-	adviceAll                  // all of it, also that no flush helps
-)
-
 // openFlushModal opens the form of a request. Whoever may not request is told
 // so instead, unless that takes too long to find out; the desk asks again when
-// the form is submitted.
-func (b *Bot) openFlushModal(ctx context.Context, from place, req runbook.Request, follow advice) error {
+// the form is submitted. advised ticks what the last verdict recommends.
+func (b *Bot) openFlushModal(ctx context.Context, from place, req runbook.Request, advised bool) error {
 	quick, cancel := context.WithTimeout(ctx, openWithin)
 	defer cancel()
 	in := modalInput{Targets: b.modalTargets(), Request: req}
@@ -43,7 +34,9 @@ func (b *Bot) openFlushModal(ctx context.Context, from place, req runbook.Reques
 		}
 		if last, err := b.Desk.Last(quick, in.Target, from.user); err == nil && last != nil {
 			in.Verdict = last.Diagnosis.Verdict.Summary
-			in.advise(last.Diagnosis.Verdict, modalTargetOf(t), follow)
+			if advised {
+				in.advise(last.Diagnosis.Verdict, modalTargetOf(t))
+			}
 		}
 	}
 	in.Channel = from.channel
@@ -51,15 +44,10 @@ func (b *Bot) openFlushModal(ctx context.Context, from place, req runbook.Reques
 }
 
 // advise ticks what the verdict recommends and the target has.
-func (in *modalInput) advise(v runbook.Verdict, t modalTarget, follow advice) {
-	if follow == adviceNone {
-		return
-	}
-	in.Restart = in.Restart || v.Advises(runbook.RestartAuthoriser) && t.Restart
-	in.Gateway = in.Gateway || v.Advises(runbook.FlushGateway) && t.Gateway
-	if follow == adviceAll && !v.Advises(runbook.FlushCache) && (in.Restart || in.Gateway) {
-		in.NoFlush = true
-	}
+func (in *modalInput) advise(v runbook.Verdict, t modalTarget) {
+	in.Restart = v.Advises(runbook.RestartAuthoriser) && t.Restart
+	in.Gateway = v.Advises(runbook.FlushGateway) && t.Gateway
+	in.NoFlush = !v.Advises(runbook.FlushCache) && (in.Restart || in.Gateway)
 }
 
 // modalTargets are all targets, with what may be asked of each.

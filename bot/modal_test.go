@@ -88,21 +88,38 @@ func TestFormFollowsTheVerdict(t *testing.T) {
 	for _, c := range []struct {
 		recommended []runbook.Mitigation
 		target      modalTarget
-		follow      advice
 		want        runbook.Request
 	}{
-		{[]runbook.Mitigation{runbook.RestartAuthoriser}, able, adviceAll, runbook.Request{NoFlush: true, Restart: true}},
-		{[]runbook.Mitigation{runbook.RestartAuthoriser}, able, adviceBeside, runbook.Request{Restart: true}},
-		{[]runbook.Mitigation{runbook.RestartAuthoriser}, able, adviceNone, runbook.Request{}},
-		{[]runbook.Mitigation{runbook.RestartAuthoriser}, modalTarget{}, adviceAll, runbook.Request{}},
-		{[]runbook.Mitigation{runbook.FlushCache, runbook.RestartAuthoriser}, able, adviceAll, runbook.Request{Restart: true}},
-		{[]runbook.Mitigation{runbook.FlushGateway}, able, adviceAll, runbook.Request{NoFlush: true, Gateway: true}},
-		{nil, able, adviceAll, runbook.Request{}},
+		{[]runbook.Mitigation{runbook.RestartAuthoriser}, able, runbook.Request{NoFlush: true, Restart: true}},
+		{[]runbook.Mitigation{runbook.RestartAuthoriser}, modalTarget{}, runbook.Request{}},
+		{[]runbook.Mitigation{runbook.FlushCache, runbook.RestartAuthoriser}, able, runbook.Request{Restart: true}},
+		{[]runbook.Mitigation{runbook.FlushGateway}, able, runbook.Request{NoFlush: true, Gateway: true}},
+		{nil, able, runbook.Request{}},
 	} {
 		var in modalInput
-		in.advise(runbook.Verdict{Recommended: c.recommended}, c.target, c.follow)
+		in.advise(runbook.Verdict{Recommended: c.recommended}, c.target)
 		if in.Request != c.want {
 			t.Errorf("%v on %+v: %+v, want %+v", c.recommended, c.target, in.Request, c.want)
+		}
+	}
+}
+
+// A request button asks for what it said when it was made, and a forged one for
+// nothing.
+func TestRequestButtons(t *testing.T) {
+	for action, want := range map[string]runbook.Request{
+		"request_flush":                 {Target: "t"},
+		"request_flush_restart_gateway": {Target: "t", Restart: true, Gateway: true},
+		"request_restart":               {Target: "t", NoFlush: true, Restart: true},
+		"request_restart_gateway":       {Target: "t", NoFlush: true, Restart: true, Gateway: true},
+	} {
+		if got, ok := requestOf(action, "t"); !ok || got != want {
+			t.Errorf("%s: %+v, %t, want %+v", action, got, ok, want)
+		}
+	}
+	for _, action := range []string{"request", "request_", "request_again", "request_flush_all", "approve"} {
+		if got, ok := requestOf(action, "t"); ok {
+			t.Errorf("%s is taken for %+v", action, got)
 		}
 	}
 }

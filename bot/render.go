@@ -25,19 +25,17 @@ type message struct {
 // Action ids of buttons. The value of a button on a run is the run's opaque
 // id; that of a button on a report is the target.
 const (
-	actionRequest        = "request"
-	actionRequestFlush   = "request_flush"
-	actionRequestRestart = "request_restart"
-	actionRequestGateway = "request_gateway"
-	actionCheckAgain     = "check_again"
-	actionDetails        = "details"
-	actionApprove        = "approve"
-	actionDeny           = "deny"
-	actionDenyReason     = "deny_reason"
-	actionWithdraw       = "withdraw"
-	actionGotIt          = "got_it"
-	actionStopWatch      = "stop_watch"
-	actionRequestAgain   = "request_again"
+	actionRequest      = "request"
+	actionRequestFlush = "request_flush"
+	actionCheckAgain   = "check_again"
+	actionDetails      = "details"
+	actionApprove      = "approve"
+	actionDeny         = "deny"
+	actionDenyReason   = "deny_reason"
+	actionWithdraw     = "withdraw"
+	actionGotIt        = "got_it"
+	actionStopWatch    = "stop_watch"
+	actionRequestAgain = "request_again"
 )
 
 // Callback ids of modals and of the message shortcut.

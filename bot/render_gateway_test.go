@@ -67,7 +67,7 @@ func TestOnlyWhatIsConfiguredIsOffered(t *testing.T) {
 		{[]runbook.Mitigation{runbook.RestartAuthoriser}, ready, []string{"Request restart primary", "Check again", "Details"}},
 		{[]runbook.Mitigation{runbook.RestartAuthoriser}, skipped, []string{"Check again", "Details"}},
 		{[]runbook.Mitigation{runbook.FlushGateway}, ready, []string{"Request gateway flush primary", "Check again", "Details"}},
-		{[]runbook.Mitigation{runbook.RestartAuthoriser, runbook.FlushGateway}, ready, []string{"Request restart primary", "Request gateway flush", "Check again", "Details"}},
+		{[]runbook.Mitigation{runbook.RestartAuthoriser, runbook.FlushGateway}, ready, []string{"Request restart and gateway flush primary", "Check again", "Details"}},
 		{[]runbook.Mitigation{runbook.FlushCache, runbook.RestartAuthoriser}, ready, []string{"Request flush and restart primary", "Check again", "Details"}},
 		{[]runbook.Mitigation{runbook.FlushCache, runbook.RestartAuthoriser}, skipped, []string{"Request flush primary", "Check again", "Details"}},
 	} {

@@ -268,62 +268,6 @@ func resultLines(steps []runbook.Result) []string {
 	return out
 }
 
-// reportButtons put the actions that the verdict calls for first. Where a
-// flush would destroy the last good copy, or nothing is wrong, none is offered.
-func reportButtons(r runbook.Report) slack.Block {
-	v := r.Diagnosis.Verdict
-	value := clip(r.Target, limitButtonValue)
-	again := button(actionCheckAgain, value, "Check again", slack.StyleDefault)
-	details := button(actionDetails, value, "Details", slack.StyleDefault)
-	if wanted := wantedButtons(r, value); len(wanted) > 0 {
-		return slack.NewActionBlock("", append(wanted, again, details)...)
-	}
-	if v.Forbids() || v.ID == runbook.Healthy || r.Evidence.Cached == nil {
-		return slack.NewActionBlock("", again, details)
-	}
-	return slack.NewActionBlock("", again, button(actionRequestFlush, value, "Request flush anyway"+ellipsis, slack.StyleDefault), details)
-}
-
-// wantedButtons are the requests that the verdict recommends. A restart beside
-// a flush is part of the same request: the form has it ticked. What is not
-// configured is not offered.
-func wantedButtons(r runbook.Report, target string) []slack.BlockElement {
-	v := r.Diagnosis.Verdict
-	var out []slack.BlockElement
-	add := func(action, label string) {
-		style := slack.StylePrimary
-		if len(out) > 0 {
-			style = slack.StyleDefault
-		}
-		out = append(out, button(action, target, label, style))
-	}
-	flush := v.Advises(runbook.FlushCache)
-	restart := v.Advises(runbook.RestartAuthoriser) && configured(r, runbook.StepAuthoriser)
-	gateway := v.Advises(runbook.FlushGateway) && configured(r, runbook.StepGateway)
-	switch {
-	case flush && restart:
-		add(actionRequestFlush, "Request flush and restart")
-	case flush:
-		add(actionRequestFlush, "Request flush")
-	case restart:
-		add(actionRequestRestart, "Request restart")
-	}
-	if gateway && !flush {
-		add(actionRequestGateway, "Request gateway flush")
-	}
-	return out
-}
-
-// configured says whether the target has what a step reads.
-func configured(r runbook.Report, step string) bool {
-	for _, s := range r.Steps {
-		if s.Step == step {
-			return s.Status != runbook.StatusSkipped
-		}
-	}
-	return false
-}
-
 func reportFooter(r runbook.Report) string {
 	s := fmt.Sprintf("Checked at %s in %s", atTime(r.StartedAt), runbook.Duration(r.Duration))
 	if r.Shared {

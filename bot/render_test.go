@@ -39,14 +39,17 @@ func TestReports(t *testing.T) {
 // and plain where it is advised against, absent where it would do harm.
 func TestReportButtonsFollowTheVerdict(t *testing.T) {
 	want := map[string][]string{
-		"stale_cache":        {"Request flush primary", "Check again", "Details"},
-		"rekeyed_kid":        {"Request flush primary", "Check again", "Details"},
-		"poisoned_cache":     {"Request flush primary", "Check again", "Details"},
-		"retired_key_cached": {"Check again", "Request flush anyway…", "Details"},
-		"inconclusive":       {"Check again", "Request flush anyway…", "Details"},
-		"live_unhealthy":     {"Check again", "Details"},
-		"live_disagrees":     {"Check again", "Details"},
-		"healthy":            {"Check again", "Details"},
+		"stale_cache":            {"Request flush primary", "Check again", "Details"},
+		"rekeyed_kid":            {"Request flush primary", "Check again", "Details"},
+		"poisoned_cache":         {"Request flush primary", "Check again", "Details"},
+		"stale_memory":           {"Request restart and gateway flush primary", "Check again", "Details"},
+		"gateway_result_cache":   {"Request gateway flush primary", "Check again", "Details"},
+		"managed_jwt_authoriser": {"Check again", "Details"},
+		"retired_key_cached":     {"Check again", "Request flush anyway…", "Details"},
+		"inconclusive":           {"Check again", "Request flush anyway…", "Details"},
+		"live_unhealthy":         {"Check again", "Details"},
+		"live_disagrees":         {"Check again", "Details"},
+		"healthy":                {"Check again", "Details"},
 	}
 	all := situations()
 	for name, labels := range want {

@@ -178,3 +178,12 @@ func runSeries(cfg *config, run runbook.Run) runbook.Series {
 	}
 	return s
 }
+
+// record is what the bot posts when somebody asks for the record of a run.
+func (o *office) record(ctx context.Context, run runbook.Run) ([]byte, error) {
+	from, err := recordSources(ctx, o.journal, run)
+	if err != nil {
+		return nil, err
+	}
+	return []byte(runbook.NewTimeline(run, from).Markdown()), nil
+}

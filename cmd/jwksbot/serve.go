@@ -13,6 +13,7 @@ import (
 
 	"jwksbot/bot"
 	"jwksbot/runbook"
+	"jwksbot/runbook/chart"
 )
 
 func serveCommand(w *world) *cobra.Command {
@@ -70,7 +71,8 @@ func (w *world) serve(ctx context.Context, p *parts, api *slack.Client) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, o.close()) }()
-	b, err := bot.New(bot.Settings{API: api, Desk: o.desk, Ledger: o.journal, Clock: p.clock, Log: w.log, Present: o.journal.Executing})
+	b, err := bot.New(bot.Settings{API: api, Desk: o.desk, Ledger: o.journal, Clock: p.clock, Log: w.log, Present: o.journal.Executing,
+		Chart: chart.Draw, Report: o.record})
 	if err != nil {
 		return err
 	}
