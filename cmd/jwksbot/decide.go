@@ -37,26 +37,28 @@ func (c *denyCmd) run(ctx context.Context, w *world) error {
 	return decide(ctx, w, runbook.Click{Run: c.ID, Kind: runbook.DecideDeny, Reason: c.Reason})
 }
 
+// decide hands the decision in. Where no other process executes, this one does
+// and stays until the run has ended.
 func decide(ctx context.Context, w *world, click runbook.Click) (err error) {
-	o, people, err := w.terminalOffice(ctx)
+	o, _, err := w.terminalOffice(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, o.close()) }()
-	who, err := people.caller(ctx)
-	if err != nil {
-		return err
-	}
-	click.By, click.Via = who.ID, runbook.ViaTerminal
-	answer, err := o.desk.Decide(ctx, click)
-	var refusal *runbook.Refusal
-	if errors.As(err, &refusal) && refusal.Code == runbook.RefusedUnknownRun {
+	if _, err := o.journal.Run(ctx, click.Run); errors.Is(err, runbook.ErrUnknownRun) {
 		return unknownRun(click.Run)
 	}
-	if err != nil {
-		return err
-	}
-	p := newPrinter(w)
-	p.line("%s", clean(answer.Text))
-	return p.err
+	return o.staffed(ctx, w, func(ctx context.Context) error {
+		answer, err := o.ask(ctx, petition{Click: &click})
+		if err != nil {
+			return err
+		}
+		p := newPrinter(w)
+		p.line("%s", clean(answer.Text))
+		run, err := o.journal.Run(ctx, click.Run)
+		if err != nil || !o.journal.Executing() || !run.State.Executes() {
+			return errors.Join(p.err, err)
+		}
+		return o.watch(ctx, w, click.Run)
+	})
 }

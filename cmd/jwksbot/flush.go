@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"jwksbot/runbook"
-	"jwksbot/runbook/journal"
 )
 
 func flushCommand(w *world) *cobra.Command {
@@ -61,7 +60,7 @@ func (c *flushCmd) run(ctx context.Context, w *world) (err error) {
 	if err := c.complete(); err != nil {
 		return err
 	}
-	o, people, err := w.terminalOffice(ctx)
+	o, _, err := w.terminalOffice(ctx)
 	if err != nil {
 		return err
 	}
@@ -75,25 +74,26 @@ func (c *flushCmd) run(ctx context.Context, w *world) (err error) {
 	if err := c.preview(ctx, w, o); err != nil || c.dryRun {
 		return err
 	}
-	who, err := people.caller(ctx)
-	if err != nil {
-		return err
-	}
-	c.req.By = who.ID
 	if err := c.confirm(w); err != nil {
 		return err
 	}
-	run, _, err := o.desk.Open(ctx, c.req, runbook.Silent{})
-	if err != nil {
-		return err
-	}
-	p := newPrinter(w)
-	if run.BreakGlass != "" {
-		p.line("run %s starts at once, approved by nobody: this is recorded, and the approvers are told", p.bold(run.ID))
-	} else {
-		p.line("run %s waits for %s: jwksbot approve %s, from another identity, or the card in Slack", p.bold(run.ID), count(run.Required, "approval", "approvals"), run.ID)
-	}
-	return o.follow(ctx, w, run.ID)
+	return o.staffed(ctx, w, func(ctx context.Context) error {
+		answer, err := o.ask(ctx, petition{Request: &c.req})
+		if err != nil {
+			return err
+		}
+		run, err := o.journal.Run(ctx, answer.Run)
+		if err != nil {
+			return err
+		}
+		p := newPrinter(w)
+		if run.BreakGlass != "" {
+			p.line("run %s starts at once, approved by nobody: this is recorded, and the approvers are told", p.bold(run.ID))
+		} else {
+			p.line("run %s waits for %s: jwksbot approve %s, from another identity, or the card in Slack", p.bold(run.ID), count(run.Required, "approval", "approvals"), run.ID)
+		}
+		return o.watch(ctx, w, run.ID)
+	})
 }
 
 // target finds the target of a run that is to be undone.
@@ -155,28 +155,6 @@ func ignoreEOF(err error) error {
 		return nil
 	}
 	return err
-}
-
-// follow executes what is in the journal, unless another process does, until
-// the run has ended, and prints every change of state.
-func (o *office) follow(ctx context.Context, w *world, id string) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	ended := make(chan error, 2)
-	go func() {
-		err := o.journal.TryExecute(ctx, o.machine.Advance)
-		if errors.Is(err, journal.ErrExecutorElsewhere) {
-			err = nil // the bot executes it; this process only watches
-		}
-		ended <- err
-	}()
-	go func() {
-		_ = o.keeper.Keep(ctx, func(err error) { w.log.Error("due runs", "error", err) })
-		ended <- nil
-	}()
-	err := o.watch(ctx, w, id)
-	stop()
-	return errors.Join(err, <-ended, <-ended)
 }
 
 // watch prints what becomes of a run, to its end.

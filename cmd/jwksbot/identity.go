@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"jwksbot/runbook"
 )
@@ -18,29 +15,15 @@ type terminalPeople struct {
 	slack  runbook.Directory // nil without a Slack token
 }
 
-// caller asks STS who is calling and maps the answer to a person.
-func (t terminalPeople) caller(ctx context.Context) (runbook.PersonRef, error) {
-	cfg, err := loadAWS(ctx)
-	if err != nil {
-		return runbook.PersonRef{}, err
-	}
-	if cfg.Region == "" {
-		cfg.Region = "us-east-1" // STS answers everywhere
-	}
-	out, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
-	if err != nil {
-		return runbook.PersonRef{}, fmt.Errorf("who is calling (sts:GetCallerIdentity): %w", err)
-	}
-	if out.Arn == nil {
-		return runbook.PersonRef{}, errors.New("who is calling: STS named nobody")
-	}
+// person maps an ARN that was proven to the person behind it.
+func (t terminalPeople) person(arn string) (runbook.PersonRef, error) {
 	for _, p := range t.people {
-		if p.AWS == *out.Arn {
-			return runbook.PersonRef{ID: p.Slack, Name: *out.Arn}, nil
+		if p.AWS == arn {
+			return runbook.PersonRef{ID: p.Slack, Name: arn}, nil
 		}
 	}
-	return runbook.PersonRef{}, &runbook.Refusal{Code: runbook.RefusedKind,
-		Text: fmt.Sprintf("%s is mapped to nobody: add {slack: U…, aws: %s} to people in the configuration.", *out.Arn, *out.Arn)}
+	return runbook.PersonRef{ID: arn}, &runbook.Refusal{Code: runbook.RefusedKind,
+		Text: fmt.Sprintf("%s is mapped to nobody: add {slack: U…, aws: %s} to people in the configuration of the process that executes runs.", arn, arn)}
 }
 
 // Person knows the people of the configuration, and asks Slack about the rest.
@@ -56,10 +39,20 @@ func (t terminalPeople) Person(ctx context.Context, id string) (runbook.Person, 
 	return runbook.Person{PersonRef: runbook.PersonRef{ID: id}, Kind: runbook.KindUnknown}, nil
 }
 
-// Members asks Slack who is in a user group.
+// Members asks Slack who is in a user group. While Slack is down the terminal
+// has to work all the same: then what Slack said last counts.
 func (t terminalPeople) Members(ctx context.Context, group string, fresh bool) ([]string, error) {
 	if t.slack == nil {
 		return nil, fmt.Errorf("user group %s is known to Slack only: set SLACK_BOT_TOKEN, or list user ids in the policy", group)
 	}
-	return t.slack.Members(ctx, group, fresh)
+	members, err := t.slack.Members(ctx, group, fresh)
+	if err != nil && fresh {
+		if known, kerr := t.slack.Members(ctx, group, false); kerr == nil {
+			return known, nil
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w; while Slack does not answer, only people that the policy lists by their own ids can act", err)
+	}
+	return members, nil
 }

@@ -19,8 +19,11 @@ type office struct {
 	*parts
 	journal *journal.Journal
 	desk    *runbook.Desk
-	machine *runbook.Machine
-	keeper  *runbook.Keeper
+	// terminal takes what comes from terminals: the same desk, whose people are
+	// those of the configuration first, so that it works while Slack is down.
+	terminal *runbook.Desk
+	machine  *runbook.Machine
+	keeper   *runbook.Keeper
 }
 
 // openOffice opens the journal and puts the domain around it.
@@ -31,8 +34,12 @@ func (w *world) openOffice(ctx context.Context, p *parts, people runbook.Directo
 	}
 	p.runner.Remember(j)
 	o := &office{parts: p, journal: j, keeper: runbook.NewKeeper(j, p.clock)}
-	o.desk, err = runbook.NewDesk(runbook.DeskSettings{Targets: p.targets, Runner: p.runner, Ledger: j, Snapshots: j, People: people, Clock: p.clock})
-	if err != nil {
+	settings := runbook.DeskSettings{Targets: p.targets, Runner: p.runner, Ledger: j, Snapshots: j, People: people, Clock: p.clock}
+	if o.desk, err = runbook.NewDesk(settings); err != nil {
+		return nil, errors.Join(err, j.Close(ctx))
+	}
+	settings.People = terminalPeople{people: p.cfg.People, slack: people}
+	if o.terminal, err = runbook.NewDesk(settings); err != nil {
 		return nil, errors.Join(err, j.Close(ctx))
 	}
 	o.machine = runbook.NewMachine(runbook.MachineSettings{Targets: p.targets, Ledger: j.Tenure(), Snapshots: j.Tenure(), People: people, Clock: p.clock,

@@ -86,6 +86,9 @@ func (w *world) serve(ctx context.Context, p *parts, api *slack.Client) (err err
 			w.log.Error("due runs", "error", err)
 		})
 	})
+	group.Go(func() error {
+		return o.counter(ctx, func(err error) { w.log.Error("terminal", "error", err) })
+	})
 	w.watchRotations(ctx, group, o, b)
 	group.Go(func() error {
 		if err := (runbook.SystemClock{}).Wait(ctx, settled); err != nil {
