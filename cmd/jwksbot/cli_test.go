@@ -63,6 +63,7 @@ targets:
     cache: {replication_group: %s}
     authoriser: {log_group: %s}
     approval: {requesters: [U0ROBIN], approvers: [U0ROBIN, U0LEE], cooldown: 0s}
+    watch: {for: 0s}
 `, drill.Region, d.drill.JWKSURL(), d.drill.Issuer(), drill.ReplicationGroup, drill.LogGroup)
 	text = strings.NewReplacer(edit...).Replace(text)
 	if err := os.WriteFile(filepath.Join(d.dir, "jwksbot.yaml"), []byte(text), 0o600); err != nil {
