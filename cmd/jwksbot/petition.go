@@ -38,7 +38,7 @@ func purpose(id string, body []byte) []byte {
 }
 
 const (
-	answerWithin = 2 * time.Minute // a request runs the checks first
+	replyWithin  = 2 * time.Minute // a request runs the checks first
 	lookEvery    = 250 * time.Millisecond
 	counterHands = 4 // petitions that are dealt with at a time
 )
@@ -65,7 +65,7 @@ func (o *office) ask(ctx context.Context, p petition) (reply, error) {
 }
 
 func (o *office) awaitReply(ctx context.Context, id string) (reply, error) {
-	for deadline := time.Now().Add(answerWithin); ; {
+	for deadline := time.Now().Add(replyWithin); ; {
 		p, err := o.journal.ReadPetition(ctx, id)
 		if err != nil {
 			return reply{}, err

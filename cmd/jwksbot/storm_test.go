@@ -67,7 +67,7 @@ type storm struct {
 	journal  *journal.Journal
 	caches   []*stormCache
 
-	until    time.Time
+	until time.Time
 
 	kills, runs, asked, approved atomic.Int64
 
