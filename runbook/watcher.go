@@ -82,7 +82,7 @@ func (w *Watcher) poll(ctx context.Context) Probe {
 		return w.target.Live.Probe(ctx)
 	}
 	p := conditional.Poll(ctx)
-	if p.NotModified && w.last == nil {
+	if p.NotModified && len(p.Set.Keys) == 0 && w.last == nil {
 		return w.target.Live.Probe(ctx)
 	}
 	return p
@@ -95,7 +95,7 @@ func (w *Watcher) Look(ctx context.Context) error {
 	if !p.Healthy() {
 		return fmt.Errorf("live keys: %s", p.Problem)
 	}
-	if !p.NotModified {
+	if !p.NotModified || len(p.Set.Keys) > 0 { // the source may keep the set itself
 		w.last = p.Set.Keys
 	}
 	if err := w.memory.Seen(ctx, w.target.Name, w.last, w.clock.Now()); err != nil {
