@@ -20,7 +20,7 @@ var titles = map[runbook.VerdictID]string{
 	runbook.LiveUnhealthy:     "Key endpoint broken",
 	runbook.LiveDisagrees:     "Key endpoints disagree",
 	runbook.UnknownIssuer:     "Tokens of another issuer",
-	runbook.UnknownKids:       "Made-up key ids",
+	runbook.UnknownKids:       "Unknown key ids",
 	runbook.ClaimsOrClock:     "Claims or clock",
 	runbook.RefetchThrottled:  "Key fetch throttled",
 	runbook.UnsupportedKey:    "Unsupported kind of key",

@@ -18,7 +18,8 @@ func (f *facts) staleMemory() (Verdict, bool) {
 		return Verdict{}, false // it cannot load keys at all: a restart would not change that
 	}
 	signature := f.class(ClassBadSignature, ClassUnknownKid, ClassNoKey)
-	if _, strange := f.strangeKids(); signature-strange <= noise {
+	_, strange := f.strangeKids()
+	if signature-strange <= noise {
 		return Verdict{}, false
 	}
 	onLive := 0
@@ -27,7 +28,7 @@ func (f *facts) staleMemory() (Verdict, bool) {
 			onLive += k.Count
 		}
 	}
-	if onLive == 0 && (len(f.Logged.Kids) > 0 || !f.allSame() || signature*2 <= f.Logged.Count) {
+	if onLive == 0 && (!f.allSame() || (signature-strange)*2 <= f.Logged.Count-strange) {
 		return Verdict{}, false // what fails is not live, or nothing says that it is
 	}
 	holds := "The cache already holds the live keys"

@@ -30,16 +30,13 @@ func (f *facts) recent() recent {
 		return r
 	}
 	// Not told apart by minute: as over the whole window.
-	total, keys := 0, 0
-	for class, n := range f.Logged.Classes {
+	total := 0
+	for _, n := range f.Logged.Classes {
 		total += n
-		if !AboutTokens(class) {
-			keys += n
-		}
 	}
 	r.keys = r.all
 	if total > 0 {
-		r.keys = (r.all*keys + total - 1) / total
+		r.keys = (r.all*f.Logged.keyFailures() + total - 1) / total
 	}
 	return r
 }
@@ -73,7 +70,36 @@ func (f *facts) failing() (count int, goingOn bool) {
 		return 0, false
 	}
 	r := f.recent()
-	return r.all, (r.keys > noise || f.unusual(r.all-r.keys)) && !f.Logged.silentFor(r.all)
+	return r.all, (r.keys > noise && !f.onlyStrays() || f.unusual(r.all-r.keys)) && !f.Logged.silentFor(r.all)
+}
+
+// onlyStrays says that all failures about keys, in the whole window, are a few
+// kids that are neither live nor cached, once or twice each: whoever can be
+// reached gets such tokens.
+func (f *facts) onlyStrays() bool {
+	if !f.liveOK || f.Cached == nil || f.Logged.AtLeast {
+		return false
+	}
+	left := f.Logged.keyFailures()
+	kids := 0
+	for _, k := range f.Logged.Kids {
+		if k.Count <= noise && !f.inLive(k.Kid) && !f.inCache(k.Kid) {
+			kids++
+			left -= k.Count
+		}
+	}
+	return kids < junkKids && left <= noise
+}
+
+// keyFailures counts the failures of the window that are about keys and
+// signatures.
+func (ev LogEvidence) keyFailures() (n int) {
+	for class, count := range ev.Classes {
+		if !AboutTokens(class) {
+			n += count
+		}
+	}
+	return n
 }
 
 // unusual says that so many failures about what tokens say are more than the
