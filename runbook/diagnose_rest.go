@@ -207,6 +207,9 @@ func (f *facts) inconclusive() (Verdict, bool) {
 	default:
 		v.WouldChange = "logged-keys: a failing request, with the time at which it failed"
 	}
+	if why := f.Unread[stepHistory]; why != "" {
+		v.Because = append(v.Because, "what earlier checks saw could not be read: "+why)
+	}
 	v.Against = []Advice{{FlushCache, "nothing shows that the cache is at fault"}}
 	return v, true
 }

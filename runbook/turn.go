@@ -24,20 +24,21 @@ const (
 // Turn splits the window where the two sides differ most; ok is false when
 // there is too little traffic to compare anything.
 func (ev *GatewayEvidence) Turn() (turn Turn, ok bool) {
-	best := 0.0
-	for i := turnMinutes; i <= len(ev.Points)-turnMinutes; i++ {
-		before, after := ev.Points[:i], ev.Points[i:]
-		m, n := requests(before), requests(after)
-		if m < turnRequests || n < turnRequests {
-			continue
+	best, all, bad := 0.0, requests(ev.Points), 0.0
+	for _, p := range ev.Points {
+		bad += p.ClientErrors
+	}
+	m, x := 0.0, 0.0 // requests and client errors before the split
+	for i, p := range ev.Points {
+		if n := all - m; i >= turnMinutes && i <= len(ev.Points)-turnMinutes && m >= turnRequests && n >= turnRequests {
+			a, b := x/m, (bad-x)/n
+			// Weighted by both sides, so that one odd minute at an end counts little.
+			if score := (a - b) * (a - b) * m * n / all; !ok || score > best {
+				best, ok = score, true
+				turn = Turn{At: p.At, Before: a, After: b}
+			}
 		}
-		a, _ := clientErrors(before)
-		b, _ := clientErrors(after)
-		// Weighted by both sides, so that one odd minute at an end counts little.
-		if score := (a - b) * (a - b) * m * n / (m + n); !ok || score > best {
-			best, ok = score, true
-			turn = Turn{At: after[0].At, Before: a, After: b}
-		}
+		m, x = m+p.Requests, x+p.ClientErrors
 	}
 	turn.Spike = ok && turn.After >= spikeFactor*turn.Before && turn.After-turn.Before >= spikePoints &&
 		median(newest(ev.Points)) >= (turn.Before+turn.After)/2
