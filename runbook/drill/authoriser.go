@@ -44,7 +44,7 @@ type authoriser struct {
 	client       *http.Client
 	rng          *rand.Rand
 	function     *function
-	generation   string // of the environments, as the function names it
+	serves       int // the number of the deployment that the environments belong to
 	environments []*environment
 	sealer       *sealer // nil: the cache holds plain text
 
@@ -58,7 +58,7 @@ type authoriser struct {
 func newAuthoriser(w *World, rng *rand.Rand) *authoriser {
 	a := &authoriser{
 		settings: w.settings, store: w.store, record: w.record, clock: w.clock, rng: rng,
-		function: w.function, keyName: w.opts.KeyName, issuer: w.idp.issuer, jwks: w.idp.jwksURL(), past: true,
+		function: w.function, serves: -1, keyName: w.opts.KeyName, issuer: w.idp.issuer, jwks: w.idp.jwksURL(), past: true,
 		client: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}},
 	}
 	a.recycle(w.clock.Now())
@@ -69,13 +69,13 @@ func newAuthoriser(w *World, rng *rand.Rand) *authoriser {
 // and nothing in memory, when the function says that the ones it has are not used
 // any more.
 func (a *authoriser) recycle(at time.Time) {
-	version, generation := a.function.invoked()
-	if generation == a.generation {
+	d := a.function.invoked(at)
+	if d.number == a.serves {
 		return
 	}
-	a.generation, a.environments = generation, nil
+	a.serves, a.environments = d.number, nil
 	for range a.settings.environments {
-		stream := at.UTC().Format("2006/01/02") + "/[" + version + "]" + hexID(a.rng, 16)
+		stream := at.UTC().Format("2006/01/02") + "/[" + d.version + "]" + hexID(a.rng, 16)
 		a.environments = append(a.environments, &environment{stream: stream})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -41,8 +42,17 @@ type function struct {
 	provisioned int                 // of the alias
 	updated     time.Time           // when the update in progress will be finished
 	ready       time.Time           // when provisioned concurrency will be ready
-	renewals    int                 // of the environments of $LATEST
+	deployed    []deployment        // what was invoked when, earliest first
 	revisions   int
+}
+
+// deployment is what the gateway's requests meet from a moment on: a version, in
+// execution environments of its own. Traffic may lag behind the clock, and a
+// request belongs to the moment that it is dated with.
+type deployment struct {
+	since   time.Time
+	version string
+	number  int
 }
 
 func newFunction(w *World) *function {
@@ -64,6 +74,7 @@ func newFunction(w *World) *function {
 		f.add("1", first)
 		f.alias = document{"AliasArn": functionARN + ":" + Alias, "Name": Alias, "FunctionVersion": "1", "Description": "what the gateway invokes", "RevisionId": f.revision()}
 	}
+	f.deploy(time.Time{})
 	if w.settings.unreleased {
 		first["CodeSha256"], first["RevisionId"] = "uNre1eAsEdc0de0000000000000000000000000000s=", f.revision()
 		first["LastModified"] = now.Add(-30 * time.Minute).Format(lambdaTime)
@@ -97,24 +108,36 @@ func (f *function) settle() {
 	c := f.versions[latest]
 	if c["LastUpdateStatus"] == "InProgress" && !f.clock.Now().Before(f.updated) {
 		c["LastUpdateStatus"], c["RevisionId"] = "Successful", f.revision()
-		f.renewals++
+		if f.current() == latest {
+			f.deploy(f.updated)
+		}
 	}
 }
 
-// invoked tells the version that the gateway's requests meet, and a name for its
-// set of execution environments: another name, other environments.
-func (f *function) invoked() (version, environments string) {
+// current is the version that the gateway invokes. Called with the lock held.
+func (f *function) current() string {
+	if f.alias == nil {
+		return latest
+	}
+	return f.alias["FunctionVersion"].(string)
+}
+
+// deploy gives what is invoked new environments. Called with the lock held.
+func (f *function) deploy(since time.Time) {
+	f.deployed = append(f.deployed, deployment{since, f.current(), len(f.deployed)})
+}
+
+// invoked tells what requests of that moment meet.
+func (f *function) invoked(at time.Time) deployment {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.settle()
-	version = latest
-	if f.alias != nil {
-		version = f.alias["FunctionVersion"].(string)
+	for _, d := range slices.Backward(f.deployed) {
+		if !d.since.After(at) {
+			return d
+		}
 	}
-	if version == latest {
-		return version, latest + "#" + strconv.Itoa(f.renewals)
-	}
-	return version, version + "@" + f.alias["RevisionId"].(string)
+	return f.deployed[0]
 }
 
 // get returns a copy of a version, as the caller may see it.
@@ -126,7 +149,7 @@ func (f *function) get(qualifier string) (document, bool) {
 	case qualifier == "":
 		qualifier = latest
 	case f.alias != nil && qualifier == Alias:
-		qualifier = f.alias["FunctionVersion"].(string)
+		qualifier = f.current()
 	}
 	c, ok := f.versions[qualifier]
 	if !ok {
@@ -223,8 +246,10 @@ func (f *function) moveAlias(in document) (document, error) {
 		if f.versions[number] == nil {
 			return nil, notThere("Function not found: %s:%s", functionARN, number)
 		}
+		now := f.clock.Now()
 		f.alias["FunctionVersion"] = number
-		f.ready = f.clock.Now().Add(readyTakes)
+		f.ready = now.Add(readyTakes)
+		f.deploy(now)
 	}
 	if text, ok := in["Description"].(string); ok {
 		f.alias["Description"] = text
@@ -265,6 +290,5 @@ func (w *World) Variables() map[string]string {
 
 // Invoked is the version that the gateway's requests meet: $LATEST or a number.
 func (w *World) Invoked() string {
-	version, _ := w.function.invoked()
-	return version
+	return w.function.invoked(w.clock.Now()).version
 }
