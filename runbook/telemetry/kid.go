@@ -106,6 +106,9 @@ func valueAfter(before, s string, field bool) string {
 	}
 	opened := false
 	for i < len(s) && (s[i] == '"' || s[i] == '\'' || s[i] == '\\' || s[i] == '[' || s[i] == '(' || s[i] == '<' || s[i] == '`') {
+		if s[i] == '\\' && !escapedQuote(s[i:]) {
+			return "" // "\n" of JSON: the line ends here
+		}
 		opened = true
 		i++
 	}
@@ -121,6 +124,12 @@ func valueAfter(before, s string, field bool) string {
 		}
 	}
 	return cleanKid(kid)
+}
+
+// escapedQuote says that backslashes belong to a quote, however deep in JSON.
+func escapedQuote(s string) bool {
+	rest := strings.TrimLeft(s, `\`)
+	return rest != "" && (rest[0] == '"' || rest[0] == '\'')
 }
 
 // sureKid are the words before "kid" after which a kid follows, whatever it

@@ -151,9 +151,10 @@ func TestFailures(t *testing.T) {
 	want := runbook.LogEvidence{
 		Group: "/aws/lambda/authoriser", Since: t0, Until: t0.Add(4 * time.Minute), Pattern: DefaultPattern(),
 		Pages: 4, Count: 3, Classes: map[string]int{"unknown_kid": 2, "bad_signature": 1},
-		Kids:      []runbook.KidCount{{Kid: "new", Count: 2}, {Kid: "from+token/1=", Count: 1}},
-		PerMinute: []runbook.MinuteCount{{At: t0, Count: 1}, {At: t0.Add(time.Minute)}, {At: t0.Add(2 * time.Minute)}, {At: t0.Add(3 * time.Minute), Count: 2}},
-		Newest:    t0.Add(200 * time.Second),
+		Kids:       []runbook.KidCount{{Kid: "new", Count: 2}, {Kid: "from+token/1=", Count: 1}},
+		PerMinute:  []runbook.MinuteCount{{At: t0, Count: 1}, {At: t0.Add(time.Minute)}, {At: t0.Add(2 * time.Minute)}, {At: t0.Add(3 * time.Minute), Count: 2}},
+		KeyMinutes: []runbook.MinuteCount{{At: t0, Count: 1}, {At: t0.Add(time.Minute)}, {At: t0.Add(2 * time.Minute)}, {At: t0.Add(3 * time.Minute), Count: 2}},
+		Newest:     t0.Add(200 * time.Second),
 		Samples: []runbook.LogSample{
 			{At: t0.Add(200 * time.Second), Class: "unknown_kid", Kid: "new", Text: `JWK for kid "new" not found in the JWKS`},
 			{At: t0.Add(190 * time.Second), Class: "unknown_kid", Kid: "new", Text: `JWK for kid "new" not found in the JWKS for [redacted token]`},
