@@ -72,10 +72,12 @@ func readKey(raw []byte, from origin) judged {
 
 // done puts the place before each note.
 func (j *judge) done(from origin) judged {
-	place := placeOf(from.index, j.key.Kid)
 	j.key.Problems = make([]string, 0, len(j.notes))
-	for _, note := range j.notes {
-		j.key.Problems = append(j.key.Problems, place+": "+note)
+	if len(j.notes) > 0 { // most keys have none, and a set may have thousands
+		place := placeOf(from.index, j.key.Kid)
+		for _, note := range j.notes {
+			j.key.Problems = append(j.key.Problems, place+": "+note)
+		}
 	}
 	j.key.Usable = !j.refused && !j.encryption && !j.symmetric
 	return j.judged

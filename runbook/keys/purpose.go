@@ -94,7 +94,7 @@ func isEncryptionAlg(alg string) bool {
 // unusable is in order.
 func isEncryption(k runbook.Key) bool {
 	var ops []string
-	if json.Unmarshal([]byte(k.Metadata["key_ops"]), &ops) != nil {
+	if text := k.Metadata["key_ops"]; text != "" && json.Unmarshal([]byte(text), &ops) != nil {
 		ops = nil
 	}
 	crv := k.Numbers["crv"]
