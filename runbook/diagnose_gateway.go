@@ -52,7 +52,7 @@ func (f *facts) unusualDenials(now int, requests float64) bool {
 func (f *facts) managed() (Verdict, bool) {
 	kept, ok := f.managedOnly()
 	denied, high := f.denials()
-	if _, goingOn := f.failing(); !ok || !high || goingOn || !f.liveOK {
+	if _, goingOn := f.failing(); !ok || !high || goingOn {
 		return Verdict{}, false
 	}
 	v := critical(ManagedAuthoriser, "The gateway checks tokens itself and may keep old keys for up to %s. Nobody can flush that copy: wait. Neither the cache nor the Lambda function is asked.", Duration(kept))

@@ -53,6 +53,7 @@ func TestGatewayVerdicts(t *testing.T) {
 		{"managed, nobody is denied", in(gatewayOf(shares(60, 1), managed)), Healthy, ""},
 		{"managed, nobody is denied, a stale cache", change(in(gatewayOf(shares(60, 1), managed)), func(e *Evidence) { e.Live = agreed("c=3") }), StaleCache, ""},
 		{"managed, and the Lambda rejects", change(in(gatewayOf(spike, managed)), func(e *Evidence) { e.Live, e.Logged = agreed("c=3"), logged("unknown_kid:40", "c=40") }), StaleCache, ""},
+		{"managed, the identity provider is not reached from here", change(in(gatewayOf(spike, managed)), func(e *Evidence) { e.Live = live(unreachable("timeout")) }), ManagedAuthoriser, ""},
 		{"managed and Lambda on one API", in(gatewayOf(spike, managed, lambda)), GatewayResults, ""},
 		{"managed, the identity provider is broken", change(in(gatewayOf(spike, managed)), func(e *Evidence) { e.Live = live(bad("HTML"), bad("HTML"), bad("HTML")) }), LiveUnhealthy, ""},
 	} {

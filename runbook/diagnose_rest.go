@@ -80,6 +80,7 @@ func (f *facts) retiredKeyCached() (Verdict, bool) {
 		kids := kidsOf(c.retired)
 		v := warning(RetiredKeyCached, "Nothing live is missing. The cache also holds retired key %s, with which older tokens still pass. No flush, unless that key is being revoked.", quoteAll(kids))
 		v.Because = append(append(f.cacheLine(c, nil), "live: "+quoteAll(kidsOf(f.live.Keys))), f.failureLine()...)
+		v.Because = append(v.Because, f.stillPass(c.retired)...)
 		v.Against = []Advice{{FlushCache, "tokens signed with " + quoteAll(kids) + " that are still valid would be refused at once"}}
 		v.WouldChange = "a stated revocation of the retired key"
 		return v, true

@@ -91,13 +91,38 @@ func (f *facts) hardCut(v *Verdict) {
 		names = append(names, name)
 	}
 	v.HardCut = fmt.Sprintf("a flush removes the last copy of %s: tokens signed with it that are still valid are refused from then on", strings.Join(names, ", "))
+	if left := f.leftUntil(until); left != "" {
+		v.HardCut += "; " + left
+	}
+}
+
+// leftUntil says until when tokens of a key are in use, given when the last of
+// them expires at the default lifetime.
+func (f *facts) leftUntil(until time.Time) string {
 	switch {
 	case f.At.IsZero():
+		return ""
 	case until.After(f.At):
-		v.HardCut += fmt.Sprintf("; none is left after %s UTC (tokens live 1 h by Cognito's default, 24 h at most)", until.UTC().Format("15:04"))
-	default:
-		v.HardCut += "; at Cognito's default of 1 h they have all expired, at its maximum of 24 h not yet"
+		return fmt.Sprintf("none is left after %s UTC (tokens live 1 h by Cognito's default, 24 h at most)", until.UTC().Format("15:04"))
+	case until.Add(tokenLife - tokenLifeDefault).After(f.At):
+		return "at Cognito's default of 1 h they have all expired, at its maximum of 24 h not yet"
 	}
+	return "they have all expired"
+}
+
+// stillPass says until when tokens of retired keys that are still cached pass.
+func (f *facts) stillPass(retired []Key) []string {
+	var until time.Time
+	for _, k := range retired {
+		if end := f.signedUntil(k).Add(tokenLifeDefault); end.After(until) {
+			until = end
+		}
+	}
+	left := f.leftUntil(until)
+	if left == "" {
+		return nil
+	}
+	return []string{"tokens signed with " + quoteAll(kidsOf(retired)) + ": " + left}
 }
 
 const shownStranded = 4

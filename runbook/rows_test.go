@@ -73,6 +73,8 @@ var rowCases = []struct {
 		MetadataChanged, nothing, nil, "only if the authoriser filters"},
 	{6, "rotated out, old tokens still pass", Evidence{Live: agreed("b=2"), Cached: cached(entry("jwks", "keys a=1 b=2")), Logged: logged()},
 		RetiredKeyCached, nothing, nil, "unless that key is being revoked"},
+	{6, "rotated out, the rotation known", Evidence{Live: agreed("b=2"), Cached: cached(entry("jwks", "keys a=1 b=2")), Logged: logged(), History: rotatedHistory()},
+		RetiredKeyCached, nothing, nil, "tokens signed with `a`: none is left after 03:46 UTC"},
 	{7, "wrong issuer", Evidence{Live: agreed("a=1"), Cached: cached(entry("jwks", "keys a=1")), Logged: logged("issuer:40", "z=40")},
 		UnknownIssuer, nothing, nil, "fix the client"},
 	{8, "junk-kid storm", Evidence{Live: agreed("a=1"), Cached: cached(entry("jwks", "keys a=1")), Logged: logged(stormKids...)},
