@@ -3,6 +3,7 @@ package runbook
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -98,12 +99,12 @@ type conditional struct {
 	set    KeySet
 	known  string
 	polls  int
-	full   int
+	full   atomic.Int32 // a check probes several times at once
 	broken bool
 }
 
 func (c *conditional) Probe(context.Context) Probe {
-	c.full++
+	c.full.Add(1)
 	return Probe{Status: 200, Set: c.set}
 }
 
@@ -142,8 +143,8 @@ func TestTheWatcherPollsConditionally(t *testing.T) {
 	for range 3 {
 		look(false)
 	}
-	if source.polls != 3 || source.full != probes { // the one check of the keys that were new
-		t.Errorf("%d polls and %d full requests", source.polls, source.full)
+	if source.polls != 3 || source.full.Load() != probes { // the one check of the keys that were new
+		t.Errorf("%d polls and %d full requests", source.polls, source.full.Load())
 	}
 	if memory.list[0].LastSeen != t0.Add(3*time.Minute) {
 		t.Errorf("last seen %s: an answer without news does not count as seen", memory.list[0].LastSeen)
