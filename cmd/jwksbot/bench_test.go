@@ -43,7 +43,7 @@ func BenchmarkCheckWallTime(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { staged.Close() })
-	cfg, err := demoConfig(staged, filepath.Join(b.TempDir(), "journal.db"))
+	cfg, err := demoConfig(staged, filepath.Join(b.TempDir(), "journal.db"), 0)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -208,7 +208,7 @@ func newServed(b *testing.B) *served {
 	b.Cleanup(func() { sim.Close() })
 	dir := b.TempDir()
 	config := filepath.Join(dir, "jwksbot.yaml")
-	text := demoText(staged, filepath.Join(dir, "journal.db"))
+	text := demoText(staged, filepath.Join(dir, "journal.db"), 0)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		b.Fatal(err)
 	}

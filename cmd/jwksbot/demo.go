@@ -19,7 +19,7 @@ import (
 )
 
 func demoCommand(w *world) *cobra.Command {
-	c := &demoCmd{}
+	c := &demoCmd{watch: runbook.DefaultWatch}
 	cmd := w.command("demo", "Everything on one machine, with no account: an emulated Slack in the browser and a world that is really broken.", c)
 	f := cmd.Flags()
 	f.StringVar(&c.Scenario, "scenario", "stale", "`NAME` of what is broken; see --list.")
@@ -35,6 +35,8 @@ type demoCmd struct {
 	Listen   string
 	Speed    float64
 	List     bool
+
+	watch time.Duration // after a mitigation
 }
 
 // run starts the world, the workspace and the real bot, and stops them together.
@@ -95,7 +97,7 @@ func (c *demoCmd) build(ctx context.Context, w *world, journal string) (_ *stage
 	if st.url, err = st.sim.Start(c.Listen); err != nil {
 		return nil, fmt.Errorf("demo: %w; choose another address with --listen", err)
 	}
-	cfg, err := demoConfig(st.drill, journal)
+	cfg, err := demoConfig(st.drill, journal, c.watch)
 	if err != nil {
 		return nil, err
 	}
@@ -127,11 +129,15 @@ func demoAWS(staged *drill.World) aws.Config {
 }
 
 // demoConfig is the configuration of the demo, read like any other.
-func demoConfig(staged *drill.World, journal string) (*config, error) {
-	return parseConfig("demo", []byte(demoText(staged, journal)), func(string) string { return "" })
+func demoConfig(staged *drill.World, journal string, watch time.Duration) (*config, error) {
+	return parseConfig("demo", []byte(demoText(staged, journal, watch)), func(string) string { return "" })
 }
 
-func demoText(staged *drill.World, journal string) string {
+func demoText(staged *drill.World, journal string, watch time.Duration) string {
+	via := runbook.RouteDirect
+	if staged.ViaBridge() {
+		via = runbook.RouteBridge
+	}
 	return fmt.Sprintf(`
 slack: {bot_token: xoxb-demo-bot, app_token: xapp-demo-app}
 journal: %q
@@ -142,10 +148,20 @@ targets:
     jwks_url: %q
     issuer: %q
     channel: inc-bridge
-    cache: {replication_group: %s, auth: none, keys: ["jwks:*"]}
-    authoriser: {function: %s, log_group: %s}
-    approval: {requesters: [S0ONCALL], approvers: [S0LEADS], required: 1, cooldown: 1m}
-`, journal, drill.Region, staged.JWKSURL(), staged.Issuer(), drill.ReplicationGroup, drill.Function, drill.LogGroup)
+    cache: {replication_group: %s, auth: none, keys: ["jwks:*"], allow_flush_all: true, via: %s}
+    authoriser: {function: %s, log_group: %s, success_pattern: %s}
+    gateway: {rest_api: %q, http_api: %q, stage: %s, access_log_group: %s}
+    commandbridge: {url: %q, token: %s, target: %s, environment: %s}
+    canary: {token_url: %q, client_id: %q, client_secret: %s, url: %q}
+    approval: {requesters: [S0ONCALL], approvers: [S0LEADS], required: 1, cooldown: 1m, break_glass: true}
+    watch: {for: %s}
+    escalation: {user_group: S0IDENTITY, pagerduty_key: %s, pagerduty_url: %q, sns_topic: %q}
+`, journal, drill.Region, staged.JWKSURL(), staged.Issuer(), drill.ReplicationGroup, via,
+		drill.Function, drill.LogGroup, drill.SuccessPattern,
+		staged.RestAPIID(), staged.HTTPAPIID(), drill.Stage, drill.AccessLogGroup,
+		staged.BridgeURL(), drill.BridgeToken, drill.BridgeTarget, drill.BridgeEnvironment,
+		staged.TokenURL(), drill.ClientID, drill.ClientSecret, staged.ProtectedURL(),
+		watch, drill.PagerDutyKey, staged.PagerDutyURL(), drill.Topic)
 }
 
 // fastClock runs faster than life, from the same moment on.

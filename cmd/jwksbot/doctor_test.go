@@ -37,7 +37,7 @@ func patient(t *testing.T, st *stage, change func(*config)) *doctor {
 	t.Helper()
 	w := quietWorld()
 	w.getenv = func(name string) string { return map[string]string{"SLACK_API_URL": st.url + "/api/"}[name] }
-	cfg, err := demoConfig(st.drill, filepath.Join(t.TempDir(), "journal.db"))
+	cfg, err := demoConfig(st.drill, filepath.Join(t.TempDir(), "journal.db"), 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -162,7 +162,7 @@ func (s *realStory) tell(c cacheConfig, where string) {
 // serve runs the real bot with that cache.
 func (s *realStory) serve(c cacheConfig) {
 	s.Helper()
-	cfg, err := demoConfig(s.st.drill, filepath.Join(s.TempDir(), "journal.db"))
+	cfg, err := demoConfig(s.st.drill, filepath.Join(s.TempDir(), "journal.db"), 0)
 	if err != nil {
 		s.Fatal(err)
 	}

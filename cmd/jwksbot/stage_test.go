@@ -31,7 +31,13 @@ func quietWorld() *world {
 // startStage runs the demo with the real bot on it until the test ends.
 func startStage(t *testing.T, scenario string) *stage {
 	t.Helper()
-	c := demoCmd{Scenario: scenario, Listen: "127.0.0.1:0", Speed: 1}
+	return startDemo(t, demoCmd{Scenario: scenario, Speed: 1})
+}
+
+// startDemo runs a demo with the real bot on it until the test ends.
+func startDemo(t *testing.T, c demoCmd) *stage {
+	t.Helper()
+	c.Listen = "127.0.0.1:0"
 	w := quietWorld()
 	st, err := c.build(t.Context(), w, filepath.Join(t.TempDir(), "journal.db"))
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"jwksbot/bot/slacksim"
+	"jwksbot/runbook"
 )
 
 // Each file of testdata/stories is one story: a script of what people do, and
@@ -25,6 +27,9 @@ import (
 //	stale USER ACTION TEXT         presses it as it stood before the last update
 //	await TEXT                     waits until somebody is shown TEXT
 //	recovers                       waits until the last sign-ins all succeed
+//
+// A file may have a part "speed": how fast time runs, and then mitigations are
+// watched; without it they are not.
 func TestStories(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("testdata", "stories", "*.txtar"))
 	if err != nil || len(files) < 3 {
@@ -41,7 +46,14 @@ func TestStories(t *testing.T) {
 			for _, f := range archive.Files {
 				part[f.Name] = string(f.Data)
 			}
-			story := &story{T: t, stage: startStage(t, strings.TrimSpace(part["scenario"]))}
+			demo := demoCmd{Scenario: strings.TrimSpace(part["scenario"]), Speed: 1}
+			if text := strings.TrimSpace(part["speed"]); text != "" {
+				demo.watch = runbook.DefaultWatch
+				if demo.Speed, err = strconv.ParseFloat(text, 64); err != nil {
+					t.Fatal(err)
+				}
+			}
+			story := &story{T: t, stage: startDemo(t, demo)}
 			story.play(part["script"])
 			got := story.transcript()
 			if *update {
