@@ -265,6 +265,14 @@ func TestDescribeLogs(t *testing.T) {
 	if s := streams.LogStreams; *s[0].LastEventTimestamp < *s[2].LastEventTimestamp || !strings.Contains(*s[0].LogStreamName, "/[$LATEST]") {
 		t.Errorf("streams %q (%d) … (%d)", *s[0].LogStreamName, *s[0].LastEventTimestamp, *s[2].LastEventTimestamp)
 	}
+	two, err := client.DescribeLogStreams(t.Context(), &cloudwatchlogs.DescribeLogStreamsInput{LogGroupName: aws.String(LogGroup), Limit: aws.Int32(2)})
+	if err != nil || len(two.LogStreams) != 2 || two.NextToken == nil {
+		t.Fatalf("first page %+v, %v", two, err)
+	}
+	rest, err := client.DescribeLogStreams(t.Context(), &cloudwatchlogs.DescribeLogStreamsInput{LogGroupName: aws.String(LogGroup), NextToken: two.NextToken})
+	if err != nil || len(rest.LogStreams) != 1 || rest.NextToken != nil || *rest.LogStreams[0].LogStreamName == *two.LogStreams[1].LogStreamName {
+		t.Errorf("second page %+v, %v", rest, err)
+	}
 	groups, err := client.DescribeLogGroups(t.Context(), &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: aws.String("/aws/lambda/")})
 	if err != nil || len(groups.LogGroups) != 1 || *groups.LogGroups[0].LogGroupName != LogGroup {
 		t.Errorf("got %+v, %v", groups, err)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -224,6 +225,7 @@ func (e *endpoints) describeLogStreams(c awsCall) error {
 		OrderBy             string `json:"orderBy"`
 		Descending          bool   `json:"descending"`
 		Limit               *int   `json:"limit"`
+		NextToken           string `json:"nextToken"`
 	}
 	if err := c.readJSON(&in); err != nil {
 		return err
@@ -244,8 +246,13 @@ func (e *endpoints) describeLogStreams(c awsCall) error {
 	if in.Descending {
 		slices.Reverse(streams)
 	}
-	if in.Limit != nil && *in.Limit < len(streams) {
-		streams = streams[:max(*in.Limit, 0)]
+	limit := pageStreams
+	if in.Limit != nil {
+		limit = *in.Limit
+	}
+	streams, next, err := pageOfStreams(streams, in.NextToken, limit)
+	if err != nil {
+		return err
 	}
 	list := []map[string]any{}
 	for _, s := range streams {
@@ -255,7 +262,31 @@ func (e *endpoints) describeLogStreams(c awsCall) error {
 			"arn": groupARN(LogGroup) + ":log-stream:" + s.name, "storedBytes": 0,
 		})
 	}
-	return writeAWSJSON(c.rw, http.StatusOK, map[string]any{"logStreams": list})
+	out := map[string]any{"logStreams": list}
+	if next != "" {
+		out["nextToken"] = next
+	}
+	return writeAWSJSON(c.rw, http.StatusOK, out)
+}
+
+// pageStreams is the most that DescribeLogStreams lists at once.
+const pageStreams = 50
+
+func pageOfStreams(all []logStream, token string, limit int) (page []logStream, next string, err error) {
+	from := 0
+	if token != "" {
+		if from, err = strconv.Atoi(token); err != nil || from <= 0 || from > len(all) {
+			return nil, "", invalidParameter("The specified nextToken is invalid.")
+		}
+	}
+	if limit < 1 || limit > pageStreams {
+		return nil, "", invalidParameter("1 validation error detected: Value at 'limit' failed to satisfy constraint: Member must have value between 1 and 50")
+	}
+	end := min(from+limit, len(all))
+	if end < len(all) {
+		next = strconv.Itoa(end)
+	}
+	return all[from:end], next, nil
 }
 
 // describeLogGroups lists the groups of the authoriser and of the gateway.
