@@ -4,14 +4,17 @@ package runbook
 //
 //	             ┌── a changed world ─┐
 //	             ▼                    │
-//	request ─▶ pending ──quorum──▶ approved ─┬─▶ snapshot ─▶ flush ─▶ verify ─┐
-//	             │                    │      ├────────────────────────────────┼─▶ restart ─┐
-//	             │                    │      ├────────────────────────────────┴────────────┼─▶ gateway ─┐
-//	             │                    │      └─▶ restore ─▶ done                           │            │
-//	             ├─▶ denied           │                                     ┌──────────────┴────────────┘
-//	             ├─▶ withdrawn        │                                     └─▶ confirm ─▶ watch ⇄ escalate
-//	             ├─▶ expired          ├─▶ expired (not started in time)                      └───────┴─▶ done
-//	             └─▶ obsolete         └─▶ obsolete (the world healed; also from snapshot)
+//	request ─▶ pending ──quorum──▶ approved ─▶ snapshot ─▶ flush ─▶ verify
+//	             │                    │ │                             │
+//	             │                    │ └─────────┬───────────────────┘
+//	             │                    │           ▼
+//	             │                    │        restart ─▶ gateway ─▶ confirm ─▶ watch ⇄ escalate
+//	             │                    │                                           │        │
+//	             │                    └─▶ restore ─────────────────────────────▶ done ◀────┘
+//	             ├─▶ denied
+//	             ├─▶ withdrawn
+//	             ├─▶ expired   (also from approved: it did not start in time)
+//	             └─▶ obsolete  (also from approved and snapshot: the world healed)
 //
 // A plan names its steps, and states of steps that are not in it are skipped;
 // so are confirm and watch where the target has nothing to read for them. A

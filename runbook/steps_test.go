@@ -322,3 +322,31 @@ func TestGuardStopsTheOtherEffects(t *testing.T) {
 		}
 	}
 }
+
+// Of the calls for people and of what is written back, too.
+func TestGuardStopsCallsAndUndo(t *testing.T) {
+	stop := errors.New("another process executes")
+	guard := func(context.Context) error { return stop }
+	o := newOffice(t)
+	s := o.around()
+	s.usual.logged = 500
+	run := o.followed(t, o.watched(t).ID, func(r Run) bool { return r.State == StateEscalate })
+	o.machine.guard = guard
+	if _, err := o.machine.Advance(t.Context(), run); !errors.Is(err, stop) || s.pages+s.published != 0 {
+		t.Errorf("%v, %d pages", err, s.pages)
+	}
+	o, of := flushedThree(t)
+	run = o.until(t, o.approve(t, undo(of.ID)).ID, StateRestore)
+	o.machine.guard = guard
+	if _, err := o.machine.Advance(t.Context(), run); !errors.Is(err, stop) || o.cache.get("jwks:current") != "" {
+		t.Errorf("%v, written %q", err, o.cache.get("jwks:current"))
+	}
+	o = newOffice(t)
+	s = o.around()
+	o.target.Bridge, o.target.Route = s, RouteBridge
+	run = o.until(t, o.approve(t, request("U0ANN")).ID, StateFlush)
+	o.machine.guard = guard
+	if _, err := o.machine.Advance(t.Context(), run); !errors.Is(err, stop) || len(s.asked) != 0 {
+		t.Errorf("%v, asked %v", err, s.asked)
+	}
+}

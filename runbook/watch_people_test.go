@@ -21,12 +21,12 @@ func TestOneWatchPerTarget(t *testing.T) {
 		second = o.until(t, o.approve(t, steps(func(r *Request) { r.NoFlush, r.Restart, r.Override = true, true, "x" })).ID, StateWatch)
 		return
 	}
-	o, s, first, second := two(t, 0, 6*time.Minute)
+	o, _, first, second := two(t, 0, 6*time.Minute)
 	first = o.followed(t, first.ID, nil)
 	if first.State != StateDone || first.Watch.Verdict != WatchSuperseded || !strings.Contains(first.Outcome, "run "+second.ID) {
 		t.Errorf("%s, %s, %q", first.State, first.Watch.Verdict, first.Outcome)
 	}
-	o, s, first, second = two(t, 500, 16*time.Minute)
+	o, s, first, second := two(t, 500, 16*time.Minute)
 	if first.Escalation == nil || s.pages != 1 {
 		t.Fatalf("%+v", first.Escalation)
 	}

@@ -59,3 +59,19 @@ type deniedCount func(since, until time.Time) int
 func (f deniedCount) Denied(_ context.Context, since, until time.Time) (int, bool, error) {
 	return f(since, until), false, nil
 }
+
+// Metrics that come late, or are corrected, take the place of what was read
+// first; minutes that can no longer be read keep what was read.
+func TestLateMetrics(t *testing.T) {
+	o := newOffice(t)
+	s := o.around()
+	id := o.watched(t).ID
+	run := o.followed(t, id, func(r Run) bool { return r.Watch != nil && len(r.Watch.Points) == 3 })
+	late := run.Watch.Points[1].At
+	s.minutes[late] = minute{requests: 2000, logged: 600}
+	s.minutes[run.Watch.Points[2].At] = minute{requests: -1}
+	run = o.followed(t, id, func(r Run) bool { return len(r.Watch.Points) == 4 })
+	if p := run.Watch.Points; p[1].Requests != 2000 || p[1].Failures != 600 || p[2].Requests != 1000 {
+		t.Errorf("points %+v", p)
+	}
+}
