@@ -161,7 +161,7 @@ func TestEscalateAndUndoByButton(t *testing.T) {
 	if v := f.form(robinID); v.Private != f.only().ID+" undo" {
 		t.Errorf("the form carries %q", v.Private)
 	}
-	f.submits(robinID, map[string]any{blockReason: "wrong target", blockOverride: "it was the wrong target"})
+	f.submits(robinID, map[string]any{blockReason: "wrong target"})
 	card := f.shows(bridge, "Approval needed to undo run")
 	if !strings.Contains(textOf(card), "Writes back 1 entry") {
 		t.Errorf("the card says %s", textOf(card))

@@ -62,10 +62,10 @@ func nextModal(r runbook.Run, kind runbook.NextKind, req runbook.Request, glass 
 	why := ""
 	for _, s := range r.NextSteps() {
 		if s.Kind == kind {
-			why = " " + prose(s.Why, limitSentence)
+			why = " " + upper(prose(s.Why, limitSentence)) + "."
 		}
 	}
-	about := section("*" + orText(nextTitles[kind], quoted(string(kind), limitName)) + "* after run " + code(r.ID) + " on " + quoted(r.Target, limitName) + " (" + code(r.Ticket) + ")." + why)
+	about := section("*" + orText(nextTitles[kind], quoted(string(kind), limitName)) + "* after run " + code(r.ID) + " on " + quoted(r.Target, limitName) + ", " + code(r.Ticket) + "." + why)
 	title := orText(nextTitles[kind], "Next step")
 	reason := reasonInput(req.Reason)
 	focus(reason)
@@ -76,8 +76,9 @@ func nextModal(r runbook.Run, kind runbook.NextKind, req runbook.Request, glass 
 	blocks := []slack.Block{about, reason}
 	if req.RestoreOf != "" {
 		blocks = append(blocks, forceInput(req.Force))
+	} else {
+		blocks = append(blocks, overrideInput("")) // no verdict is asked about an undo
 	}
-	blocks = append(blocks, overrideInput(""))
 	if glass {
 		blocks = append(blocks, glassInput(modalInput{Targets: []modalTarget{{Name: r.Target, BreakGlass: true}}}))
 	}

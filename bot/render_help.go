@@ -107,7 +107,7 @@ func statusMessage(targets []string, runs []runbook.Run, now time.Time) message 
 		case last == nil:
 			lines = append(lines, "*"+quoted(t, limitName)+"* – nothing waits, nothing runs")
 		default:
-			lines = append(lines, "*"+quoted(t, limitName)+"* – nothing waits; last: "+stateText(last.State)+" at "+atDay(last.EndedAt)+" ("+code(last.Ticket)+")")
+			lines = append(lines, "*"+quoted(t, limitName)+"* – nothing waits; last: "+stateText(last.State)+" "+atDay(last.EndedAt)+" ("+code(last.Ticket)+")")
 		}
 	}
 	if len(lines) == 0 {

@@ -92,12 +92,12 @@ func homeTargetText(t homeTarget, runs []linkedRun) string {
 		return name + " ⏳ checking" + ellipsis + " the report comes into the *Messages* tab"
 	}
 	if !t.Verdict.At.IsZero() {
-		return fmt.Sprintf("%s %s *%s* · checked at %s\n%s", name, shapeOf(t.Verdict.Finding), quoted(titleOf(t.Verdict.ID), limitName),
+		return fmt.Sprintf("%s %s *%s* · checked %s\n%s", name, shapeOf(t.Verdict.Finding), quoted(titleOf(t.Verdict.ID), limitName),
 			atDay(t.Verdict.At), prose(t.Verdict.Summary, limitSentence/2))
 	}
 	for _, r := range runs {
 		if r.Target == t.Name {
-			return fmt.Sprintf("%s – not checked since jwksbot started; at %s it was %s", name, atDay(r.CreatedAt), phraseOf(r.Plan.Verdict))
+			return fmt.Sprintf("%s – not checked since jwksbot started; %s it was %s", name, atDay(r.CreatedAt), phraseOf(r.Plan.Verdict))
 		}
 	}
 	return name + " – not checked since jwksbot started"
