@@ -50,6 +50,9 @@ func TestHomeFollowsARun(t *testing.T) {
 	f.home(samID, "*Stale cache*") // the checks of the request
 	f.clicks(samID, card, actionApprove)
 	f.home(samID, "✅ done")
+	if got := homeText(f.home(samID, "check again")); !strings.Contains(got, "since then run") {
+		t.Errorf("the verdict from before the flush stands as if it were news: %s", got)
+	}
 }
 
 // A Home tab has no channel: a check from there is answered in its other tab.

@@ -3,6 +3,7 @@ package bot
 import (
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/slack-go/slack"
 
@@ -11,7 +12,7 @@ import (
 
 // endBlocks show how a run ended, what was done, and what to do next.
 func endBlocks(r runbook.Run) []slack.Block {
-	blocks := []slack.Block{section(bold(endSentence(r)))}
+	blocks := []slack.Block{section(emphasised(endSentence(r)))}
 	if glass := glassBlock(r); glass != nil {
 		blocks = append(blocks, glass)
 	}
@@ -44,6 +45,17 @@ func endSentence(r runbook.Run) string {
 		return verb + " by " + mention(d.By) + " at " + atTime(d.At) + ". Nothing was touched."
 	}
 	return prose(r.Outcome, limitVerdict)
+}
+
+// longBold is where bold stops to help: beyond it everything is emphasised.
+const longBold = 220
+
+// emphasised is bold unless it is long.
+func emphasised(markup string) string {
+	if utf8.RuneCountInString(markup) > longBold {
+		return markup
+	}
+	return bold(markup)
 }
 
 // nextText says what helps now: what the runbook says next, each with a button

@@ -154,7 +154,7 @@ func functionText(function, qualifier, version string) string {
 func renewText(mode runbook.RestartMode, provisioned int) string {
 	switch mode {
 	case runbook.RestartLatest:
-		return "updates the description of the function; code, environment, role and layers stay as they are"
+		return "updates the configuration of `$LATEST` and waits for it; code, environment, role and layers stay as they are"
 	case runbook.RestartAlias:
 		s := "publishes the same code as a new version and moves the alias there; it can be moved back"
 		if provisioned > 0 {

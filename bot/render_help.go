@@ -84,6 +84,20 @@ func stateText(s runbook.State) string {
 	return orText(stateWords[s], "❓ "+quoted(string(s), limitName))
 }
 
+// runText says how a run stands, in a list: what its watch saw outranks that
+// its steps are done.
+func runText(r runbook.Run) string {
+	switch verdict := watchVerdict(r); {
+	case r.State.Ended() && verdict == runbook.WatchBreach:
+		return "🚨 " + lower(doneTask(r.Plan)) + ", but failures persist"
+	case r.State.Ended() && verdict == runbook.WatchBlind:
+		return "❓ " + lower(doneTask(r.Plan)) + ", could not tell whether it helped"
+	case r.State == runbook.StateWatch && r.Escalation != nil && r.Escalation.Resolved.IsZero():
+		return "🚨 escalated, watching on"
+	}
+	return stateText(r.State)
+}
+
 // statusMessage says for each target what waits, what runs, and what was last.
 func statusMessage(targets []string, runs []runbook.Run, now time.Time) message {
 	var lines []string
@@ -107,7 +121,7 @@ func statusMessage(targets []string, runs []runbook.Run, now time.Time) message 
 		case last == nil:
 			lines = append(lines, "*"+quoted(t, limitName)+"* – nothing waits, nothing runs")
 		default:
-			lines = append(lines, "*"+quoted(t, limitName)+"* – nothing waits; last: "+stateText(last.State)+" "+atDay(last.EndedAt)+" ("+code(last.Ticket)+")")
+			lines = append(lines, "*"+quoted(t, limitName)+"* – nothing waits; last: "+runText(*last)+" "+atDay(last.EndedAt)+" ("+code(last.Ticket)+")")
 		}
 	}
 	if len(lines) == 0 {
@@ -122,7 +136,10 @@ func statusMessage(targets []string, runs []runbook.Run, now time.Time) message 
 
 // openText is a run that has not ended, in a list.
 func openText(r runbook.Run, now time.Time) string {
-	s := stateText(r.State)
+	s := runText(r)
+	if r.State == runbook.StateWatch && r.Watch != nil && r.Watch.Text != "" {
+		s += " (" + prose(r.Watch.Text, limitSentence/4) + ")"
+	}
 	if r.State == runbook.StatePending {
 		s += fmt.Sprintf(", %d of %d, %s", len(r.Approvals()), r.Required, leftText(r, now))
 	}
@@ -134,7 +151,7 @@ func historyMessage(runs []runbook.Run) message {
 	var lines []string
 	for _, r := range runs[:min(maxRunsShown, len(runs))] {
 		line := fmt.Sprintf("%s *%s* %s · %s by %s · run %s", atDay(r.CreatedAt), quoted(r.Target, limitName),
-			stateText(r.State), code(r.Ticket), quoted(r.Requester.Label(), limitName), code(r.ID))
+			runText(r), code(r.Ticket), quoted(r.Requester.Label(), limitName), code(r.ID))
 		if r.Outcome != "" {
 			line += "\n ↳ " + prose(r.Outcome, limitSentence/2)
 		}

@@ -92,8 +92,11 @@ func homeTargetText(t homeTarget, runs []linkedRun) string {
 		return name + " ⏳ checking" + ellipsis + " the report comes into the *Messages* tab"
 	}
 	if !t.Verdict.At.IsZero() {
-		return fmt.Sprintf("%s %s *%s* · checked %s\n%s", name, shapeOf(t.Verdict.Finding), quoted(titleOf(t.Verdict.ID), limitName),
-			atDay(t.Verdict.At), prose(t.Verdict.Summary, limitSentence/2))
+		s := fmt.Sprintf("%s %s *%s* · checked %s", name, shapeOf(t.Verdict.Finding), quoted(titleOf(t.Verdict.ID), limitName), atDay(t.Verdict.At))
+		if r, changed := changedSince(t, runs); changed {
+			return s + "; since then run " + code(r.ID) + " changed something: *check again*"
+		}
+		return s + "\n" + prose(t.Verdict.Summary, limitSentence/2)
 	}
 	for _, r := range runs {
 		if r.Target == t.Name {
@@ -101,6 +104,17 @@ func homeTargetText(t homeTarget, runs []linkedRun) string {
 		}
 	}
 	return name + " – not checked since jwksbot started"
+}
+
+// changedSince finds the newest run that touched a target after its last check.
+func changedSince(t homeTarget, runs []linkedRun) (runbook.Run, bool) {
+	for _, r := range runs {
+		if r.Target != t.Name || !touched(r.Run) || len(r.Receipts) == 0 {
+			continue
+		}
+		return r.Run, r.Receipts[len(r.Receipts)-1].EndedAt.After(t.Verdict.At)
+	}
+	return runbook.Run{}, false
 }
 
 // homeRunBlocks list runs, each with the way to its message; nil for none.
@@ -119,7 +133,7 @@ func homeRunBlocks(title string, runs []linkedRun) []slack.Block {
 }
 
 func homeRunText(r linkedRun) string {
-	s := fmt.Sprintf("*%s* %s · %s by %s", quoted(r.Target, limitName), stateText(r.State), code(r.Ticket), quoted(r.Requester.Label(), limitName))
+	s := fmt.Sprintf("*%s* %s · %s by %s", quoted(r.Target, limitName), runText(r.Run), code(r.Ticket), quoted(r.Requester.Label(), limitName))
 	if r.State == runbook.StatePending {
 		s += fmt.Sprintf(" · %d of %d, decide until %s", len(r.Approvals()), r.Required, atTime(r.ExpiresAt))
 	}

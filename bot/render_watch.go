@@ -86,11 +86,14 @@ func ratioBars(points []runbook.RatioPoint) string {
 	if len(points) > barsWide {
 		points = points[len(points)-barsWide:]
 	}
-	top := 0.0
+	top, known := 0.0, false
 	for _, p := range points {
 		if ratio, ok := p.Ratio(); ok {
-			top = max(top, ratio)
+			top, known = max(top, ratio), true
 		}
+	}
+	if !known {
+		return ""
 	}
 	var bars []rune
 	at := points[0].At
@@ -120,8 +123,11 @@ func ratioBar(p runbook.RatioPoint, top float64) rune {
 func escalationLines(e runbook.Escalation) []string {
 	lines := []string{escalationShape(e) + " *" + escalationTitle(e) + "* at " + atTime(e.At) + ": " + prose(e.Why, limitSentence)}
 	var told []string
-	if e.Pinged != "" && e.Group != "" {
-		told = append(told, "the on-call group was called in the thread") // a mention here would call it again
+	switch { // a mention here would call the group again
+	case e.Pinged != "" && e.Group != "":
+		told = append(told, "the on-call group was called in the thread")
+	case e.Pinged != "":
+		told = append(told, "it is in the thread, and no group was called: set escalation.user_group")
 	}
 	if !e.Paged.IsZero() {
 		told = append(told, "PagerDuty took it at "+atTime(e.Paged))
@@ -161,7 +167,7 @@ func escalationShape(e runbook.Escalation) string {
 func escalationTitle(e runbook.Escalation) string {
 	switch e.Kind {
 	case runbook.EscalateBlind:
-		return "Could not tell, people have to look"
+		return "People have to look"
 	case runbook.EscalateDied:
 		return "Escalated: the run broke off"
 	case runbook.EscalateAsked:
