@@ -48,6 +48,7 @@ type Bot struct {
 	send   *sender
 	places *places
 	homes  *homes
+	drafts drafts
 	http   *http.Client // for response URLs
 }
 

@@ -49,6 +49,10 @@ func (b *Bot) click(ctx context.Context, from place, call slack.InteractionCallb
 	switch action.ActionID {
 	case actionRequest:
 		return b.openFlushModal(ctx, from, runbook.Request{Target: action.Value}, true)
+	case actionOverride:
+		req := b.drafts.of(from.user, action.Value)
+		from.channel = orText(req.Channel, from.channel)
+		return b.openFlushModal(ctx, from, req, false)
 	case actionCheckAgain:
 		if call.View.Type == slack.VTHomeTab {
 			return b.checkFromHome(ctx, from, action.Value)

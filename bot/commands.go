@@ -136,7 +136,7 @@ func (b *Bot) request(ctx context.Context, from place, req runbook.Request) erro
 		comes = "Nobody is asked: it starts at once, and the approvers are called afterwards. Its message comes into"
 	}
 	b.private(ctx, from, fmt.Sprintf("Reading the live keys and the cache of %s. %s <#%s>.%s", code(t.Name), comes, channel, note))
-	req.By, req.Via, req.Channel = from.user, runbook.ViaSlack, channel
+	req.Target, req.By, req.Via, req.Channel = t.Name, from.user, runbook.ViaSlack, channel
 	run, err := await(ctx, func() (runbook.Run, error) {
 		run, report, err := b.Desk.Open(ctx, req, runbook.Silent{})
 		if report.Target != "" && report.Diagnosis.Verdict.ID != "" {
@@ -145,7 +145,7 @@ func (b *Bot) request(ctx context.Context, from place, req runbook.Request) erro
 		return run, err
 	})
 	if err != nil {
-		return err
+		return b.offerOverride(ctx, from, req, err)
 	}
 	b.Log.Info("requested", "run", run.ID, "steps", run.Plan.Steps, "target", run.Target, "by", run.Requester.ID, "ticket", run.Ticket)
 	return nil

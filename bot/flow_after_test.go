@@ -273,3 +273,42 @@ func TestChartOfACheck(t *testing.T) {
 		return len(thread) > 1 && len(thread[len(thread)-1].Files) == 1
 	})
 }
+
+// A request against the verdict is refused until it says why, and what was
+// typed is in the form that asks for it.
+func TestARefusedRequestIsCompleted(t *testing.T) {
+	t.Parallel()
+	f := newFlow(t, flowOptions{watch: true})
+	f.world.set(func(w *flowWorld) { w.entry = "fresh" }) // healthy: nothing is called for
+	f.says(robinID, bridge, "/jwks-flush production INC-7 callers see 401 --gateway --no-flush")
+	m := f.tells(robinID, bridge, "request it again with an override")
+	f.clicks(robinID, m, actionOverride)
+	if v := f.form(robinID); !strings.Contains(homeText(v), "callers see 401") || !strings.Contains(homeText(v), "INC-7") {
+		t.Errorf("what was typed is lost: %s", homeText(v))
+	}
+	f.submits(robinID, map[string]any{blockOverride: "the API team asked for it"})
+	card := f.shows(bridge, "Approval needed to flush the gateway")
+	if !strings.Contains(textOf(card), "OVERRIDE") || !strings.Contains(textOf(card), "the API team asked for it") {
+		t.Errorf("the card says %s", textOf(card))
+	}
+	f.clicks(samID, card, actionApprove)
+	f.shows(bridge, "Gateway flushed, watching")
+	if f.world.deletions() != 0 {
+		t.Error("something was deleted without a flush")
+	}
+}
+
+// A draft is one person's, for one target, for a while.
+func TestDrafts(t *testing.T) {
+	var d drafts
+	d.keep("U1", runbook.Request{Target: "production", Ticket: "INC-1"})
+	for _, c := range []struct{ user, target, ticket string }{{"U1", "production", "INC-1"}, {"U1", "staging", ""}, {"U2", "production", ""}} {
+		if got := d.of(c.user, c.target); got.Target != c.target || got.Ticket != c.ticket {
+			t.Errorf("%s %s: %+v", c.user, c.target, got)
+		}
+	}
+	d.kept["U1"] = draft{time.Now().Add(-draftFor), d.kept["U1"].req}
+	if got := d.of("U1", "production"); got.Ticket != "" {
+		t.Errorf("an old draft: %+v", got)
+	}
+}

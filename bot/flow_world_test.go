@@ -68,7 +68,7 @@ func (w watched) Failures(_ context.Context, since, until time.Time, kid string)
 
 func (watched) Setup(context.Context) (runbook.GatewaySetup, error) {
 	return runbook.GatewaySetup{Kind: runbook.RestAPI, ID: "a1b2c3", Name: "api", Stage: "prod",
-		Authorisers: []runbook.GatewayAuthoriser{{ID: "au1", Name: "jwt", Kind: runbook.LambdaAuthoriser, Function: "fn"}}}, nil
+		Authorisers: []runbook.GatewayAuthoriser{{ID: "au1", Name: "jwt", Kind: runbook.LambdaAuthoriser, Function: "fn", ResultTTL: 5 * time.Minute}}}, nil
 }
 
 func (watched) Traffic(_ context.Context, _ []string, since, until time.Time) (ev runbook.TrafficEvidence, err error) {

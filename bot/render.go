@@ -27,6 +27,7 @@ type message struct {
 const (
 	actionRequest      = "request"
 	actionRequestFlush = "request_flush"
+	actionOverride     = "override"
 	actionCheckAgain   = "check_again"
 	actionDetails      = "details"
 	actionApprove      = "approve"

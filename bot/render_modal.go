@@ -73,11 +73,15 @@ func flushModal(in modalInput) slack.ModalViewRequest {
 	case in.Reason == "":
 		focus(reason)
 	}
+	override := overrideInput(in.Override)
+	if in.Target != "" && in.Ticket != "" && in.Reason != "" {
+		focus(override)
+	}
 	blocks = append(blocks, targetInput(in), ticket, reason, scopeInput(in))
 	if also := alsoInput(in); also != nil {
 		blocks = append(blocks, also)
 	}
-	blocks = append(blocks, overrideInput(in.Override))
+	blocks = append(blocks, override)
 	if glass := glassInput(in); glass != nil {
 		blocks = append(blocks, glass)
 	}
