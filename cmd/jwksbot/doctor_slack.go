@@ -127,7 +127,7 @@ func (d *doctor) hello(ctx context.Context) (finding, error) {
 	case err := <-ended:
 		var permanent *bot.PermanentError
 		if errors.As(err, &permanent) {
-			return finding{}, &remedy{fmt.Errorf("Slack answers %q", permanent.Code), permanent.Advice}
+			return finding{}, &remedy{fmt.Errorf("slack answers %q", permanent.Code), permanent.Advice}
 		}
 		return finding{}, &remedy{errors.Join(err, ctx.Err()), "let this machine reach slack.com and wss-primary.slack.com over HTTPS; a proxy is taken from HTTPS_PROXY"}
 	case <-s.Ready():

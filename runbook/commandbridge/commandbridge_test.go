@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -15,8 +17,15 @@ const token = "cb-t0ken-9f8e7d6c"
 // portal answers one way and keeps what it was asked.
 type portal struct {
 	*httptest.Server
+	mu     sync.Mutex
 	got    []map[string]string
 	header http.Header
+}
+
+func (p *portal) asked() []map[string]string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.got)
 }
 
 func newPortal(t *testing.T, answer http.HandlerFunc) *portal {
@@ -27,7 +36,9 @@ func newPortal(t *testing.T, answer http.HandlerFunc) *portal {
 		if r.URL.Path != "/base/actions/execute" || r.Method != http.MethodPost || json.NewDecoder(r.Body).Decode(&body) != nil {
 			t.Errorf("%s %s", r.Method, r.URL)
 		}
+		p.mu.Lock()
 		p.got, p.header = append(p.got, body), r.Header
+		p.mu.Unlock()
 		answer(w, r)
 	}))
 	t.Cleanup(p.Close)
@@ -53,10 +64,10 @@ func says(status int, body string) http.HandlerFunc {
 func TestTheButtonIsPressedOnceWithTicketAndReason(t *testing.T) {
 	p := newPortal(t, says(200, `{"success":true,"message":"Token cache flushed"}`))
 	claim, err := p.bridge(t).Flush(t.Context(), "INC-2026-0214-001", "keys rotated; password=hunter22")
-	if err != nil || claim != "Token cache flushed" || len(p.got) != 1 {
-		t.Fatalf("%q, %v, %d requests", claim, err, len(p.got))
+	if err != nil || claim != "Token cache flushed" || len(p.asked()) != 1 {
+		t.Fatalf("%q, %v, %d requests", claim, err, len(p.asked()))
 	}
-	got := p.got[0]
+	got := p.asked()[0]
 	if strings.Contains(got["reason"], "hunter22") || !strings.HasPrefix(got["reason"], "keys rotated") {
 		t.Errorf("reason: %q", got["reason"])
 	}
@@ -79,8 +90,8 @@ func TestATicketOfAnotherKindIsNotSent(t *testing.T) {
 			t.Errorf("%q: %v", ticket, err)
 		}
 	}
-	if len(p.got) != 0 {
-		t.Errorf("%d requests", len(p.got))
+	if len(p.asked()) != 0 {
+		t.Errorf("%d requests", len(p.asked()))
 	}
 }
 
@@ -124,8 +135,8 @@ func TestEveryAnswerIsAClaimOrExplained(t *testing.T) {
 			if err != nil && strings.Contains(err.Error(), token) {
 				t.Errorf("the token is in: %v", err)
 			}
-			if len(p.got) != 1 {
-				t.Errorf("%d requests", len(p.got))
+			if len(p.asked()) != 1 {
+				t.Errorf("%d requests", len(p.asked()))
 			}
 		})
 	}
@@ -138,8 +149,8 @@ func TestALostAnswerIsNotRepeated(t *testing.T) {
 		}
 	})
 	b := p.bridge(t)
-	if _, err := b.Flush(t.Context(), "INC-1", "why"); err == nil || !strings.Contains(err.Error(), "may have flushed") || len(p.got) != 1 {
-		t.Errorf("%v, %d requests", err, len(p.got))
+	if _, err := b.Flush(t.Context(), "INC-1", "why"); err == nil || !strings.Contains(err.Error(), "may have flushed") || len(p.asked()) != 1 {
+		t.Errorf("%v, %d requests", err, len(p.asked()))
 	}
 	p.Close()
 	if _, err := b.Flush(t.Context(), "INC-1", "why"); err == nil || !strings.Contains(err.Error(), "nothing was flushed") {

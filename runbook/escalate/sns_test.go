@@ -5,7 +5,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -17,14 +19,17 @@ import (
 const topic = "arn:aws:sns:eu-west-2:111122223333:identity-oncall"
 
 // topics answers SNS' Query protocol from a list, then accepts.
-func topics(t *testing.T, arn string, answers ...func(http.ResponseWriter)) (*SNS, *[]url.Values) {
+func topics(t *testing.T, arn string, answers ...func(http.ResponseWriter)) (s *SNS, published func() []url.Values) {
 	t.Helper()
+	var mu sync.Mutex
 	var got []url.Values
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := r.ParseForm(); err != nil || !strings.Contains(r.Header.Get("Authorization"), "/eu-west-2/sns/") {
 			http.Error(w, "signature", http.StatusForbidden)
 			return
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		got = append(got, r.PostForm)
 		if len(answers) > 0 {
 			answers[0](w)
@@ -38,7 +43,11 @@ func topics(t *testing.T, arn string, answers ...func(http.ResponseWriter)) (*SN
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s, &got
+	return s, func() []url.Values {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(got)
+	}
 }
 
 func fails(status int, code string) func(http.ResponseWriter) {
@@ -62,7 +71,7 @@ func TestAnAnnouncementGoesToTheTopicsOwnRegion(t *testing.T) {
 	if err != nil || id != "m-1" {
 		t.Fatalf("%q, %v", id, err)
 	}
-	form := (*got)[0]
+	form := got()[0]
 	if form.Get("TopicArn") != topic || form.Get("Subject") != "Token validation fails: production INC-2026-0214-001" {
 		t.Errorf("form: %v", form)
 	}
@@ -85,7 +94,7 @@ func TestAFifoTopicGetsItsGroup(t *testing.T) {
 	if _, err := s.Publish(t.Context(), alarm); err != nil {
 		t.Fatal(err)
 	}
-	if form := (*got)[0]; form.Get("MessageGroupId") != "production" || form.Get("MessageDeduplicationId") != "run-7" {
+	if form := got()[0]; form.Get("MessageGroupId") != "production" || form.Get("MessageDeduplicationId") != "run-7" {
 		t.Errorf("form: %v", form)
 	}
 }
@@ -111,8 +120,8 @@ func TestOnlyAnAnsweredFailureIsRepeated(t *testing.T) {
 			if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), topic)) {
 				t.Errorf("error: %v", err)
 			}
-			if len(*got) != c.sent {
-				t.Errorf("sent %d times, want %d", len(*got), c.sent)
+			if len(got()) != c.sent {
+				t.Errorf("sent %d times, want %d", len(got()), c.sent)
 			}
 		})
 	}
