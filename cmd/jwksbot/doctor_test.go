@@ -18,7 +18,7 @@ import (
 // ward is the demo's world with an emulated workspace, and nobody serving.
 func ward(t *testing.T) *stage {
 	t.Helper()
-	c := demoCmd{Scenario: "stale", Listen: "127.0.0.1:0", Speed: 1}
+	c := demoCmd{Scenario: "healthy", Listen: "127.0.0.1:0", Speed: 1}
 	st, err := c.build(t.Context(), quietWorld(), filepath.Join(t.TempDir(), "journal.db"))
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -54,7 +53,7 @@ func (c *reportCmd) run(ctx context.Context, w *world) (err error) {
 	}
 	switch {
 	case c.Out != "":
-		return c.write(w, cfg, run, from)
+		return c.write(w, run, from)
 	case c.JSON:
 		return w.json(runbook.NewTimeline(run, from))
 	}
@@ -116,13 +115,13 @@ func recordSources(ctx context.Context, j *journal.Journal, run runbook.Run) (ru
 }
 
 // write puts the record into files and prints their names.
-func (c *reportCmd) write(w *world, cfg *config, run runbook.Run, from runbook.TimelineSources) error {
+func (c *reportCmd) write(w *world, run runbook.Run, from runbook.TimelineSources) error {
 	if err := os.MkdirAll(c.Out, 0o755); err != nil {
 		return fmt.Errorf("folder of the report: %w", err)
 	}
 	name := func(ext string) string { return filepath.Join(c.Out, run.ID+ext) }
 	files := map[string][]byte{}
-	if s := runSeries(cfg, run); len(s.Failures) > 0 {
+	if s := run.Series(); len(s.Failures) > 0 {
 		png, err := chart.Draw(s)
 		if err != nil {
 			return err
@@ -148,35 +147,6 @@ func (c *reportCmd) write(w *world, cfg *config, run runbook.Run, from runbook.T
 		}
 	}
 	return nil
-}
-
-// runSeries is what the chart of a run shows: its watch, and when what was done.
-func runSeries(cfg *config, run runbook.Run) runbook.Series {
-	s := runbook.Series{Title: run.Target + ", " + run.Ticket + ": share of requests that failed"}
-	if run.Watch == nil {
-		return s
-	}
-	for _, t := range cfg.Targets {
-		if t.Name == run.Target {
-			s.Threshold = float64(t.Escalation.Ratio)
-		}
-	}
-	s.Failures = append(slices.Clone(run.Watch.Before), run.Watch.Points...)
-	if n := len(s.Failures); n > 0 {
-		s.Since, s.Until = s.Failures[0].At, s.Failures[n-1].At.Add(time.Minute)
-	}
-	s.Marks = append(s.Marks, runbook.Mark{At: run.Rotated, Label: "keys rotated"})
-	labels := map[string]string{string(runbook.FlushCache): "flush", string(runbook.RestartAuthoriser): "restart",
-		string(runbook.FlushGateway): "gateway flush", string(runbook.RestoreCache): "undo"}
-	for _, r := range run.Receipts {
-		if label := labels[r.Step]; label != "" {
-			s.Marks = append(s.Marks, runbook.Mark{At: r.EndedAt, Label: label})
-		}
-	}
-	if e := run.Escalation; e != nil {
-		s.Marks = append(s.Marks, runbook.Mark{At: e.At, Label: "escalated"})
-	}
-	return s
 }
 
 // record is what the bot posts when somebody asks for the record of a run.
