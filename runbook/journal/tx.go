@@ -12,6 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"jwksbot/runbook"
 )
 
 // errUnchanged rolls a transaction back that had nothing to write.
@@ -23,19 +25,33 @@ type tx struct {
 	j *Journal
 }
 
+// reachWithin is how long a write goes on asking for a server that takes no
+// connection: a restart of Postgres is no reason to lose somebody's click.
+const reachWithin = 5 * time.Second
+
 // write runs fn in a transaction that is committed if fn returns nil. On
-// Postgres a transaction that lost against another one is run again.
+// Postgres a transaction that lost against another one is run again, and so is
+// one that never began.
 func (j *Journal) write(ctx context.Context, op string, fn func(*tx) error) error {
+	begun := time.Now()
 	for attempt := 1; ; attempt++ {
 		err := j.writeOnce(ctx, fn)
-		if err == nil {
+		switch {
+		case err == nil:
 			return nil
+		case lostRace(err) && attempt < 5:
+			continue
+		case op == "open" || !unreached(err) || time.Since(begun) > reachWithin:
+			return j.explain(op, err)
 		}
-		if !lostRace(err) || attempt == 5 {
+		if werr := (runbook.SystemClock{}).Wait(ctx, reachWithin/20); werr != nil {
 			return j.explain(op, err)
 		}
 	}
 }
+
+// unreached says that no connection came about, so that nothing was begun.
+func unreached(err error) bool { return errors.As(err, new(*pgconn.ConnectError)) }
 
 func (j *Journal) writeOnce(ctx context.Context, fn func(*tx) error) error {
 	select {
@@ -149,7 +165,13 @@ func violates(err error) bool {
 // lostRace says that the same transaction may succeed when it is run again.
 func lostRace(err error) bool {
 	var p *pgconn.PgError
-	return errors.As(err, &p) && (p.Code == "40001" || p.Code == "40P01")
+	switch {
+	case !errors.As(err, &p):
+		return false
+	case p.Code == "25P03": // the server ended it while this process was not given time to go on
+		return true
+	}
+	return p.Code == "40001" || p.Code == "40P01"
 }
 
 // explain adds what happened and what to do for errors of the database; other
