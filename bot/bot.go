@@ -49,7 +49,10 @@ type Bot struct {
 	places *places
 	homes  *homes
 	drafts drafts
-	http   *http.Client // for response URLs
+	// openWithin is what may be spent before a modal is opened; it is the
+	// constant but in tests, whose workspace is as slow as their machine.
+	openWithin time.Duration
+	http       *http.Client // for response URLs
 }
 
 // New checks the settings and returns a bot that Run runs.
@@ -67,7 +70,7 @@ func New(s Settings) (*Bot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Bot{Settings: s, socket: socket, send: newSender(s.API), places: newPlaces(s.API), homes: newHomes(), http: &http.Client{Timeout: wayWithin}}, nil
+	return &Bot{Settings: s, socket: socket, send: newSender(s.API), places: newPlaces(s.API), homes: newHomes(), openWithin: openWithin, http: &http.Client{Timeout: wayWithin}}, nil
 }
 
 // Run connects and works until the context ends or an error comes that time

@@ -111,6 +111,7 @@ func newFlow(t *testing.T, opt flowOptions) *flow {
 	if err != nil {
 		t.Fatal(err)
 	}
+	f.bot.openWithin = patience
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("%s\n%s", f.sim.Transcript(), f.log.String())
