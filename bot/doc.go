@@ -18,6 +18,22 @@
 // A second message that a crash left behind loses its buttons as soon as
 // somebody presses one (copy.go).
 //
+// What stands in a run's thread besides (a reminder, a call for the on-call
+// group, what the approvers are told of a broken glass, the chart of a watch)
+// is posted once, and recorded in the run right after (posted.go).
+//
+// # After a mitigation
+//
+// The message of a run offers what the runbook says next. Such a button opens a
+// form (render_ask.go) and leads to a request like any other, with its own
+// approval: nothing is done by the press of a button alone, except to approve,
+// to deny, and to take over.
+//
+// # Home tabs
+//
+// They are published when they are opened, and kept up to date for half an
+// hour for those who look at them (home.go).
+//
 // # Promises
 //
 //   - Every command and every click gets an answer, also a refused, late,

@@ -253,10 +253,13 @@ func TestWatches(t *testing.T) {
 	stopped.Watch.Stopped = &runbook.Decision{By: sam, Kind: runbook.DecideStop, Reason: "confirmed by the API team", At: noon.Add(8 * time.Minute)}
 	glass := restartRun(runbook.StateWatch)
 	glass.BreakGlass, glass.Decisions = "nobody of the leads answers", []runbook.Decision{decisionOf(robin, runbook.DecideBreakGlass, "nobody of the leads answers", 1)}
+	dead := restartRun(runbook.StateGateway)
+	dead.State, dead.Escalation = runbook.StateEscalate, &runbook.Escalation{Kind: runbook.EscalateDied, N: 1, At: noon.Add(4 * time.Minute), Why: "Run 0214-k7m2p9qx broke off: the journal is read-only.", Group: "S0LEADS"}
 	for name, c := range map[string]struct {
 		run    runbook.Run
 		header string
 	}{
+		"died":    {dead, "🚨 Broke off, calling the on-call team"},
 		"calm":    {calm, "✅ Flushed, restarted, gateway flushed and proven"},
 		"breach":  {breach, "🚨 Flushed, restarted and gateway flushed, but failures persist"},
 		"blind":   {blind, "❓ Flushed, restarted and gateway flushed, but nobody can tell whether it helped"},

@@ -21,6 +21,8 @@ func watchVerdict(r runbook.Run) runbook.WatchVerdict {
 // watchHeader says while a run is watched how it stands.
 func watchHeader(r runbook.Run) string {
 	switch e := r.Escalation; {
+	case died(r):
+		return "🚨 Broke off, calling the on-call team"
 	case e != nil && e.Resolved.IsZero() && e.Kind == runbook.EscalateBlind:
 		return "❓ Nobody can tell whether it helped"
 	case e != nil && e.Resolved.IsZero():
@@ -31,8 +33,17 @@ func watchHeader(r runbook.Run) string {
 	return "👀 " + doneTask(r.Plan) + ", watching"
 }
 
+// died says that people are called because the execution broke off, not
+// because of what a watch saw.
+func died(r runbook.Run) bool {
+	return r.State == runbook.StateEscalate && r.Escalation != nil && r.Escalation.Kind == runbook.EscalateDied
+}
+
 // watchSentence says how a watch stands.
 func watchSentence(r runbook.Run) string {
+	if died(r) {
+		return "the run broke off after it may have touched something"
+	}
 	if r.Watch == nil || r.Watch.Text == "" {
 		return lower(doneTask(r.Plan)) + ", watching the failures now"
 	}

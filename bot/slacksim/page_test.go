@@ -98,7 +98,7 @@ func answer(t *testing.T, sm *socketmode.Client, ev socketmode.Event, api *slack
 func TestPage(t *testing.T) {
 	chromium := browser(t)
 	for name, test := range map[string]func(*testing.T, context.Context){
-		"story": pageStory, "failures": pageTellsFailures, "panel": pagePanel, "hostile text": pageShowsHostileTextAsText,
+		"story": pageStory, "failures": pageTellsFailures, "panel": pagePanel, "hostile text": pageShowsHostileTextAsText, "pictures": pageShowsPictures,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, chromium) })
 	}
