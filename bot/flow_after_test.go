@@ -312,3 +312,28 @@ func TestDrafts(t *testing.T) {
 		t.Errorf("an old draft: %+v", got)
 	}
 }
+
+// A verdict that calls for a restart alone leads there by one button, and no
+// entry is touched on the way.
+func TestRestartAlone(t *testing.T) {
+	t.Parallel()
+	f := newFlow(t, flowOptions{watch: true})
+	f.world.set(func(w *flowWorld) { w.entry, w.memory = "fresh", true })
+	f.says(robinID, bridge, checkLine)
+	report := f.shows(bridge, "What to do")
+	action := "request_restart_gateway" // whose cache would outlive the cure
+	if report.Buttons()[action] != "Request restart and gateway flush" {
+		t.Fatalf("the report offers %v: %s", report.Buttons(), textOf(report))
+	}
+	f.clicks(robinID, report, action)
+	f.form(robinID)
+	f.submits(robinID, map[string]any{blockTicket: "INC-8", blockReason: "old keys in memory", blockAlso: []string{alsoRestart}})
+	card := f.shows(bridge, "Approval needed to restart the authoriser")
+	f.clicks(samID, card, actionApprove)
+	f.shows(bridge, "Restarted, watching")
+	f.world.mu.Lock()
+	defer f.world.mu.Unlock()
+	if f.world.restarts != 1 || f.world.deleted != 0 {
+		t.Errorf("%d restarts, %d deletions", f.world.restarts, f.world.deleted)
+	}
+}

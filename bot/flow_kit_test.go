@@ -147,7 +147,7 @@ func (f *flow) office(opt flowOptions) {
 	if opt.watch {
 		w := watched{f.world}
 		for _, t := range targets {
-			t.Logs, t.API, t.Meter, t.Traffic = w, w, w, w
+			t.Logs, t.API, t.Meter, t.Traffic, t.Function, t.Streams = w, w, w, w, w, w
 			t.Watch = runbook.WatchPolicy{For: runbook.DefaultWatch, Ratio: runbook.DefaultRatio, Over: runbook.DefaultOver, MinRequests: runbook.DefaultMinRequests, UserGroup: "S0IDENTITY"}
 		}
 	}

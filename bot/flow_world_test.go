@@ -20,6 +20,9 @@ type flowWorld struct {
 	hold    chan struct{} // a deletion begins when it is closed; nil: at once
 	deleted int
 	failing int // of the 100 requests a minute, for a watch
+
+	memory   bool // the authoriser fails although the cache holds the live keys
+	restarts int
 }
 
 func (w *flowWorld) set(change func(*flowWorld)) {
@@ -57,7 +60,7 @@ func (w watched) Failures(_ context.Context, since, until time.Time, kid string)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	ev := w.logs
-	if w.entry != "old" { // after the flush
+	if w.entry != "old" && !w.memory { // after the flush
 		ev = runbook.LogEvidence{Group: "/aws/lambda/x", Since: since, Until: until, Classes: map[string]int{}}
 		for m := since.Truncate(time.Minute); m.Before(until); m = m.Add(time.Minute) {
 			ev.PerMinute = append(ev.PerMinute, runbook.MinuteCount{At: m, Count: w.failing})
@@ -183,4 +186,28 @@ func (w *flowWorld) Compare(_ context.Context, saved []runbook.Saved) ([]runbook
 		out[i] = w.fate(s)
 	}
 	return out, nil
+}
+
+// Inspect is the authoriser's function: $LATEST is invoked.
+func (watched) Inspect(context.Context, string) (runbook.FunctionEvidence, error) {
+	return runbook.FunctionEvidence{Function: "fn", Version: "$LATEST", Runtime: "nodejs24.x", State: "Active", UpdateStatus: "Successful",
+		LastModified: time.Now().Add(-24 * time.Hour), Mode: runbook.RestartLatest, Revision: "r1", CodeSHA: "c1"}, nil
+}
+
+// Restart makes it forget what it had in memory.
+func (w watched) Restart(_ context.Context, _ runbook.RestartPlan, _ string, progress func(string)) (runbook.RestartResult, error) {
+	progress("waiting for the update")
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.restarts++
+	w.logs = *failuresOn("", 0)
+	return runbook.RestartResult{Version: "$LATEST", Previous: "$LATEST", UpdatedAt: time.Now(), Proof: []string{"the update is finished"}}, nil
+}
+
+func (watched) MoveBack(context.Context, runbook.RestartPlan, string) (runbook.RestartResult, error) {
+	return runbook.RestartResult{}, errReadOnly
+}
+
+func (watched) Streams(context.Context, time.Time) (runbook.LogStreams, error) {
+	return runbook.LogStreams{New: 2, Newest: time.Now()}, nil
 }
