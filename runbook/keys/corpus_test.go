@@ -58,6 +58,9 @@ func corpus(t *testing.T) (dir string, samples []sample) {
 		}
 		samples = append(samples, s)
 	}
+	if len(samples) == 0 {
+		t.Fatal("index.tsv lists no files")
+	}
 	return dir, samples
 }
 

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -260,9 +262,42 @@ func firstKind(raw []byte) (first string) {
 }
 
 func (d *document) elements(raw []byte) {
+	var list [][]byte
 	elements(raw, func(v []byte) bool {
-		return d.add(readKey(v, origin{index: len(d.set.Keys) + 1}))
+		list = append(list, v)
+		return len(list) <= maxKeys // one more, so that add can say that there are more
 	})
+	for _, j := range judgeAll(list, len(d.set.Keys)+1) {
+		if !d.add(j) {
+			return
+		}
+	}
+}
+
+// manyKeys is the number of keys from which on all processors are put to work:
+// thumbprints of thousands of keys take tens of milliseconds.
+const manyKeys = 256
+
+// judgeAll reads every key on its own; first is the number of the first one.
+func judgeAll(list [][]byte, first int) []judged {
+	out := make([]judged, len(list))
+	part := func(from, to int) {
+		for i := from; i < to; i++ {
+			out[i] = readKey(list[i], origin{index: first + i})
+		}
+	}
+	workers := runtime.GOMAXPROCS(0)
+	if len(list) < manyKeys || workers == 1 {
+		part(0, len(list))
+		return out
+	}
+	var wg sync.WaitGroup
+	size := (len(list) + workers - 1) / workers
+	for from := 0; from < len(list); from += size {
+		wg.Go(func() { part(from, min(from+size, len(list))) })
+	}
+	wg.Wait()
+	return out
 }
 
 // looksLikeKey says that an object has the members of a key.

@@ -165,6 +165,32 @@ func TestMonsters(t *testing.T) {
 	}
 }
 
+// TestManyKeysInOrder: keys that are read at once keep their order, their
+// numbers and what was said of each.
+func TestManyKeysInOrder(t *testing.T) {
+	var keys []object
+	for i := range 4*manyKeys + 3 {
+		k := edKey(fmt.Sprintf("kid-%d", i))
+		if i%10 == 7 {
+			k = k.with("crv", "X99")
+		}
+		keys = append(keys, k)
+	}
+	got := Read([]byte(set(keys...)))
+	if len(got.Keys) != len(keys) {
+		t.Fatalf("%d keys of %d", len(got.Keys), len(keys))
+	}
+	for i, k := range got.Keys {
+		alone := Read([]byte(keys[i].String())).Keys[0]
+		if k.Kid != fmt.Sprintf("kid-%d", i) || k.Usable != (i%10 != 7) || k.Thumbprint != alone.Thumbprint || len(k.Problems) != len(alone.Problems) {
+			t.Errorf("key %d: %+v", i+1, k)
+		}
+		if i%10 == 7 && !strings.HasPrefix(k.Problems[0], fmt.Sprintf("key %d (kid %q): ", i+1, k.Kid)) {
+			t.Errorf("key %d: %q", i+1, k.Problems)
+		}
+	}
+}
+
 func TestExitCode(t *testing.T) {
 	bad := good("b").with("e", "AQ")
 	for doc, want := range map[string]int{
