@@ -15,7 +15,7 @@ func gatewayBlocks(ev *runbook.GatewayEvidence) []slack.Block {
 	if ev == nil {
 		return nil
 	}
-	lines := []string{"client errors " + clientErrorText(ev.Points)}
+	lines := []string{clientErrorText(ev)}
 	if bars := gatewayBars(ev.Points); bars != "" {
 		lines = append(lines, "4xx by time: "+bars)
 	}
@@ -48,15 +48,12 @@ func apiText(s runbook.GatewaySetup) string {
 	return text
 }
 
-// recentGateway is how many of the newest minutes count as "now".
-const recentGateway = 5
-
-// clientErrorText is the share of client errors, now and before.
-func clientErrorText(points []runbook.GatewayPoint) string {
-	n := max(0, len(points)-recentGateway)
-	s := "now: " + shareText(points[n:])
-	if n > 0 {
-		s += "; before: " + shareText(points[:n])
+// clientErrorText is the share of client errors over the window, and since
+// when it is out of the ordinary.
+func clientErrorText(ev *runbook.GatewayEvidence) string {
+	s := "client errors: " + shareText(ev.Points)
+	if t, ok := ev.Turn(); ok && t.Spike {
+		s += fmt.Sprintf("; they rose at %s, from %s to %s", atTime(t.At), percent(t.Before), percent(t.After))
 	}
 	return s
 }
