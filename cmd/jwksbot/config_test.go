@@ -155,6 +155,7 @@ func TestRefusals(t *testing.T) {
 		{"http beyond loopback", strings.Replace(target(), "https://idp", "http://idp", 1), `"http://idp.example.com" must be https, except on a loopback address`},
 		{"another scheme", strings.Replace(target(), "https://", "ftp://", 1), `must be https, except on a loopback address`},
 		{"a host alone", strings.Replace(target(), "https://", "", 1), `"idp.example.com" is no URL`},
+		{"a role for a person", "people: [{slack: U123, aws: \"arn:aws:sts::111122223333:assumed-role/Admin/robin\"}]\n" + target(""), "does not stand for one person"},
 		{"too few people", target("approval: {approvers: [U111, U222], required: 3}"), "3 approvals, but only 2 people may give one"},
 		{"an address without a port", "listen: localhost\n" + target(), `listen: "localhost" is no address: write 127.0.0.1:9090`},
 	} {

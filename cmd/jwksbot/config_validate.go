@@ -11,6 +11,7 @@ import (
 
 	"jwksbot/runbook"
 	"jwksbot/runbook/cache"
+	"jwksbot/runbook/identity"
 )
 
 // validate collects everything that is wrong and can be known without a
@@ -64,6 +65,8 @@ func (c *config) validateKeys(p *problems, at func(string) int) {
 		seen[person.AWS] = true
 		if !slackUser.MatchString(person.Slack) || !strings.HasPrefix(person.AWS, "arn:") {
 			p.add(at(fmt.Sprintf("people[%d]", i)), "people[%d]: needs slack: U… (or W…) and aws: arn:…", i)
+		} else if !identity.Personal(person.AWS) {
+			p.add(at(fmt.Sprintf("people[%d].aws", i)), "people[%d].aws: %q does not stand for one person: name an IAM user (…:user/NAME) or the session of an SSO role (…:assumed-role/AWSReservedSSO_…/NAME); whoever assumes another role chooses the session's name", i, person.AWS)
 		}
 	}
 }
