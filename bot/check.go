@@ -169,7 +169,7 @@ func (b *Bot) evidence(ctx context.Context, from place, ts string, report runboo
 // chartOfCheck puts the picture of a report into its thread. Whoever waits for
 // the report has it already, so that a failure is only logged.
 func (b *Bot) chartOfCheck(ctx context.Context, channel, thread string, report runbook.Report) {
-	f, ok := b.chartFile(seriesOf(report), "jwks-check-"+report.StartedAt.UTC().Format("20060102-1504"))
+	f, ok := b.chartFile(seriesOf(report), "jwks-check-"+report.StartedAt.UTC().Format("20060102-1504")+".png")
 	if !ok {
 		return
 	}

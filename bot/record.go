@@ -29,7 +29,7 @@ func (b *Bot) record(ctx context.Context, from place, a asked) error {
 	}
 	files := []file{{Name: "jwksbot-" + run.ID + ".md", Title: "Record of run " + run.ID + ", " + run.Ticket,
 		Comment: fmt.Sprintf("The record of run %s (%s), asked for by <@%s>. It is Markdown, ready to be pasted into the review.", code(run.ID), code(run.Ticket), from.user), Content: text}}
-	if chart, ok := b.chartFile(run.Series(), "jwksbot-"+run.ID); ok {
+	if chart, ok := b.chartFile(run.Series(), ChartName(run.ID)); ok {
 		files = append(files, chart)
 	}
 	for _, f := range files {

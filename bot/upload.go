@@ -49,6 +49,9 @@ func (s *sender) upload(ctx context.Context, channel, thread string, f file) (id
 	return id, nil
 }
 
+// ChartName is the name of the file that shows the watch of a run.
+func ChartName(runID string) string { return "jwksbot-" + runID + ".png" }
+
 // chartFile draws a series; ok is false when there is nothing to draw, or it
 // cannot be drawn.
 func (b *Bot) chartFile(s runbook.Series, name string) (f file, ok bool) {
@@ -60,7 +63,7 @@ func (b *Bot) chartFile(s runbook.Series, name string) (f file, ok bool) {
 		b.Log.Warn("a chart could not be drawn", "title", s.Title, "error", err)
 		return f, false
 	}
-	return file{Name: name + ".png", Title: s.Title, Alt: altText(s), Content: png}, true
+	return file{Name: name, Title: s.Title, Alt: altText(s), Content: png}, true
 }
 
 // drawable says that a series has enough points for a line.

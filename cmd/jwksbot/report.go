@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"jwksbot/bot"
 	"jwksbot/runbook"
 	"jwksbot/runbook/chart"
 	"jwksbot/runbook/journal"
@@ -154,6 +155,9 @@ func (o *office) record(ctx context.Context, run runbook.Run) ([]byte, error) {
 	from, err := recordSources(ctx, o.journal, run)
 	if err != nil {
 		return nil, err
+	}
+	if len(run.Series().Failures) > 1 {
+		from.Chart = bot.ChartName(run.ID) // which is posted beside it
 	}
 	return []byte(runbook.NewTimeline(run, from).Markdown()), nil
 }
