@@ -15,7 +15,7 @@ import (
 // openNext opens the form of a next step. Whoever may not ask for it is told so
 // before they type.
 func (b *Bot) openNext(ctx context.Context, from place, run runbook.Run, kind runbook.NextKind) error {
-	quick, cancel := context.WithTimeout(ctx, b.openWithin)
+	quick, cancel := context.WithTimeout(ctx, b.times.open)
 	defer cancel()
 	t, err := b.Desk.MayRequest(quick, run.Target, from.user)
 	if err != nil && quick.Err() == nil && kind != runbook.NextEscalate {

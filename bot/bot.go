@@ -49,10 +49,16 @@ type Bot struct {
 	places *places
 	homes  *homes
 	drafts drafts
-	// openWithin is what may be spent before a modal is opened; it is the
-	// constant but in tests, whose workspace is as slow as their machine.
-	openWithin time.Duration
-	http       *http.Client // for response URLs
+	times  times
+	http   *http.Client // for response URLs
+}
+
+// times are the paces of a bot. Only tests have others: their workspace is as
+// slow as their machine, and as patient as they are.
+type times struct {
+	open    time.Duration // openWithin
+	update  time.Duration // updateEvery
+	present time.Duration // presentEvery
 }
 
 // New checks the settings and returns a bot that Run runs.
@@ -70,7 +76,8 @@ func New(s Settings) (*Bot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Bot{Settings: s, socket: socket, send: newSender(s.API), places: newPlaces(s.API), homes: newHomes(), openWithin: openWithin, http: &http.Client{Timeout: wayWithin}}, nil
+	return &Bot{Settings: s, socket: socket, send: newSender(s.API), places: newPlaces(s.API), homes: newHomes(),
+		times: times{openWithin, updateEvery, presentEvery}, http: &http.Client{Timeout: wayWithin}}, nil
 }
 
 // Run connects and works until the context ends or an error comes that time

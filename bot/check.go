@@ -233,7 +233,7 @@ func (l *liveMessage) render() message {
 // final one.
 func (l *liveMessage) follow(ctx, following context.Context, ts string) {
 	for {
-		if (runbook.SystemClock{}).Wait(following, updateEvery) != nil {
+		if (runbook.SystemClock{}).Wait(following, l.bot.times.update) != nil {
 			return
 		}
 		select {

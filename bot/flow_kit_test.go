@@ -112,7 +112,7 @@ func newFlow(t *testing.T, opt flowOptions) *flow {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.bot.openWithin = patience
+	f.bot.times = times{open: patience, update: 300 * time.Millisecond, present: 100 * time.Millisecond}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("%s\n%s", f.sim.Transcript(), f.log.String())

@@ -19,7 +19,7 @@ const openWithin = 1500 * time.Millisecond
 // so instead, unless that takes too long to find out; the desk asks again when
 // the form is submitted. advised ticks what the last verdict recommends.
 func (b *Bot) openFlushModal(ctx context.Context, from place, req runbook.Request, advised bool) error {
-	quick, cancel := context.WithTimeout(ctx, b.openWithin)
+	quick, cancel := context.WithTimeout(ctx, b.times.open)
 	defer cancel()
 	in := modalInput{Targets: b.modalTargets(), Request: req}
 	if in.Target != "" || len(in.Targets) == 1 {

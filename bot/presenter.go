@@ -32,7 +32,7 @@ func (b *Bot) present(ctx context.Context) {
 	p := &presenter{bot: b, next: map[string]time.Time{}, slow: map[string]time.Duration{}, seen: map[string]runbook.State{}}
 	woken, unsubscribe := b.Ledger.Subscribe()
 	defer unsubscribe()
-	tick := time.NewTicker(presentEvery)
+	tick := time.NewTicker(b.times.present)
 	defer tick.Stop()
 	for {
 		p.reconcile(ctx)
@@ -104,7 +104,7 @@ func (p *presenter) guarded(ctx context.Context, run runbook.Run) {
 	if err == nil {
 		delete(p.slow, run.ID)
 		p.seen[run.ID] = run.State
-		p.next[run.ID] = time.Now().Add(updateEvery)
+		p.next[run.ID] = time.Now().Add(p.bot.times.update)
 		p.bot.homes.touch()
 		return
 	}
