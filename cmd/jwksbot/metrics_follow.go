@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"path"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -25,11 +24,13 @@ func (o *office) meter(b *bot.Bot) *metrics {
 		m = newMetrics()
 	}
 	o.runner.Observe(m.checked)
-	m.socket, m.healthy, m.executing = b.Status, b.Ready, o.journal.Executing
-	m.journal = func(ctx context.Context) error {
+	m.socket(b.Status)
+	m.yes("jwksbot_slack_connected", "1 while Slack can reach this process over Socket Mode.", func(ctx context.Context) bool { return b.Ready(ctx) == nil })
+	m.yes("jwksbot_executor", "1 in the one process that executes runs.", func(context.Context) bool { return o.journal.Executing() })
+	m.yes("jwksbot_journal_up", "1 while the journal answers.", func(ctx context.Context) bool {
 		_, err := o.journal.AuditHead(ctx)
-		return err
-	}
+		return err == nil
+	})
 	return m
 }
 
@@ -45,13 +46,27 @@ func (m *metrics) follow(ctx context.Context, j *journal.Journal) error {
 	for {
 		next, err := m.read(ctx, j, seq)
 		if err != nil && ctx.Err() == nil {
-			m.count("jwksbot_journal_errors_total", "")
+			m.journalErrors.Inc()
 		}
 		seq = next
 		if err := (runbook.SystemClock{}).Wait(ctx, followEvery); err != nil {
 			return err
 		}
 	}
+}
+
+// decisionKinds are the kinds of audit rows that tell of a person's decision,
+// or of a refusal.
+var decisionKinds = []string{string(runbook.DecideApprove), string(runbook.DecideDeny), string(runbook.DecideWithdraw), string(runbook.DecideBreakGlass), "refused"}
+
+func endStates() []string {
+	var out []string
+	for _, s := range runbook.States() {
+		if s.Ended() {
+			out = append(out, string(s))
+		}
+	}
+	return out
 }
 
 // read counts the rows after seq, -1 being the end of the trail, and returns
@@ -78,15 +93,15 @@ func (m *metrics) read(ctx context.Context, j *journal.Journal, seq int64) (int6
 func (m *metrics) row(e runbook.AuditEntry) {
 	switch {
 	case e.Kind == "request":
-		m.count("jwksbot_requests_total", "")
+		m.requests.Inc()
 	case slices.Contains(decisionKinds, e.Kind):
-		m.count("jwksbot_decisions_total", label("kind", e.Kind))
+		m.decisions.WithLabelValues(e.Kind).Inc()
 	}
 	if to := endOf(e); to != "" {
-		m.count("jwksbot_runs_ended_total", label("state", string(to)))
+		m.runsEnded.WithLabelValues(string(to)).Inc()
 	}
 	if e.Kind == "state" && strings.Contains(firstClause(e.Detail), " to "+string(runbook.StateEscalate)) {
-		m.count("jwksbot_escalations_total", "")
+		m.escalations.Inc()
 	}
 }
 
@@ -129,10 +144,10 @@ func (s slackTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !slices.Contains(postMethods, method) {
 		return s.next.RoundTrip(req)
 	}
-	s.metrics.count("jwksbot_slack_posts_total", label("method", method))
+	s.metrics.posts.WithLabelValues(method).Inc()
 	resp, err := s.next.RoundTrip(req)
 	if err != nil || resp.StatusCode != http.StatusOK {
-		s.metrics.count("jwksbot_slack_posts_failed_total", label("method", method))
+		s.metrics.postsFailed.WithLabelValues(method).Inc()
 		return resp, err
 	}
 	body, err := io.ReadAll(resp.Body)
@@ -142,23 +157,7 @@ func (s slackTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		OK bool `json:"ok"`
 	}
 	if err != nil || json.Unmarshal(body, &answer) != nil || !answer.OK {
-		s.metrics.count("jwksbot_slack_posts_failed_total", label("method", method))
+		s.metrics.postsFailed.WithLabelValues(method).Inc()
 	}
 	return resp, err
-}
-
-// processMetrics are what every program in Go tells, under the usual names.
-func processMetrics(p *exposition, started time.Time) {
-	var mem runtime.MemStats
-	runtime.ReadMemStats(&mem)
-	p.gauge("go_goroutines", "Number of goroutines that currently exist.", float64(runtime.NumGoroutine()))
-	p.gauge("go_memstats_heap_alloc_bytes", "Number of heap bytes allocated and currently in use.", float64(mem.HeapAlloc))
-	p.gauge("go_memstats_sys_bytes", "Number of bytes obtained from system.", float64(mem.Sys))
-	p.gauge("process_start_time_seconds", "Start time of the process since unix epoch in seconds.", float64(started.UnixMilli())/1000)
-	if rss, ok := residentMemory(); ok {
-		p.gauge("process_resident_memory_bytes", "Resident memory size in bytes.", float64(rss))
-	}
-	if cpu, ok := cpuSeconds(); ok {
-		p.counter("process_cpu_seconds_total", cpu)
-	}
 }

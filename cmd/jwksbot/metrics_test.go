@@ -1,17 +1,20 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"jwksbot/bot"
 	"jwksbot/runbook"
 )
 
@@ -131,8 +134,61 @@ func TestPostsThatFailAreCounted(t *testing.T) {
 	}
 	got := scrape(t, m)
 	for method, want := range map[string]float64{"chat.postMessage": 1, "chat.update": 0, "chat.postEphemeral": 1} {
-		if got[`jwksbot_slack_posts_failed_total`+label("method", method)] != want || got[`jwksbot_slack_posts_total`+label("method", method)] != 1 {
+		if got[fmt.Sprintf("jwksbot_slack_posts_failed_total{method=%q}", method)] != want || got[fmt.Sprintf("jwksbot_slack_posts_total{method=%q}", method)] != 1 {
 			t.Errorf("%s: %v", method, got)
+		}
+	}
+}
+
+// What holds is asked at every scrape, within a limit: a monitoring system must
+// learn of a journal that hangs, and not hang with it.
+func TestWhatHoldsIsAskedAtEveryScrape(t *testing.T) {
+	m, up := newMetrics(), true
+	m.yes("jwksbot_journal_up", "1 while the journal answers.", func(ctx context.Context) bool {
+		_, limited := ctx.Deadline()
+		return limited && up
+	})
+	for _, up = range []bool{true, false, true} {
+		want := 0.0
+		if up {
+			want = 1
+		}
+		if v, ok := scrape(t, m)["jwksbot_journal_up"]; v != want || !ok {
+			t.Errorf("%v (%v), want %v", v, ok, want)
+		}
+	}
+}
+
+// Dashboards and alerts hang on these names, also before anything happened.
+func TestNamesOfAnIdleBot(t *testing.T) {
+	m := newMetrics()
+	m.socket(func() bot.SocketStatus {
+		return bot.SocketStatus{Connections: 2, Opens: 3, Acked: 4, AckErrors: 5, Busy: 6, Panics: 7}
+	})
+	got := scrape(t, m)
+	for name, want := range map[string]float64{
+		"jwksbot_slack_open_connections": 2, "jwksbot_slack_connections_total": 3, "jwksbot_slack_acknowledged_total": 4,
+		"jwksbot_slack_ack_errors_total": 5, "jwksbot_slack_busy_total": 6, "jwksbot_panics_total": 7,
+		"jwksbot_requests_total": 0, "jwksbot_escalations_total": 0, "jwksbot_journal_errors_total": 0,
+		`jwksbot_decisions_total{kind="deny"}`: 0, `jwksbot_runs_ended_total{state="failed"}`: 0,
+		`jwksbot_slack_posts_total{method="chat.update"}`: 0, `jwksbot_slack_posts_failed_total{method="chat.update"}`: 0,
+		"jwksbot_check_duration_seconds_count": 0, fmt.Sprintf("jwksbot_build_info{version=%q}", version()): 1,
+	} {
+		if v, ok := got[name]; v != want || !ok {
+			t.Errorf("%s: %v (%v), want %v", name, v, ok, want)
+		}
+	}
+	for _, name := range []string{"go_goroutines", "go_memstats_heap_alloc_bytes", "go_memstats_sys_bytes"} {
+		if got[name] <= 0 {
+			t.Errorf("%s: %v", name, got[name])
+		}
+	}
+	if runtime.GOOS != "linux" {
+		return // what the system tells of a process differs elsewhere
+	}
+	for _, name := range []string{"process_start_time_seconds", "process_resident_memory_bytes", "process_cpu_seconds_total"} {
+		if got[name] <= 0 {
+			t.Errorf("%s: %v", name, got[name])
 		}
 	}
 }

@@ -82,7 +82,7 @@ func (w *world) serve(ctx context.Context, p *parts, api *slack.Client) (err err
 	group.Go(func() error { return o.journal.Execute(ctx, o.machine.Advance) })
 	group.Go(func() error {
 		return o.keeper.Keep(ctx, func(err error) {
-			m.count("jwksbot_journal_errors_total", "")
+			m.journalErrors.Inc()
 			w.log.Error("due runs", "error", err)
 		})
 	})
