@@ -39,7 +39,9 @@ type metrics struct {
 func newMetrics() *metrics {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	m := &metrics{Handler: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), register: promauto.With(registry)}
+	// Twelve kilobytes are not worth the megabytes that a compressor holds.
+	handler := promhttp.HandlerFor(registry, promhttp.HandlerOpts{DisableCompression: true})
+	m := &metrics{Handler: handler, register: promauto.With(registry)}
 	m.checks = m.counters("jwksbot_checks_total", "Checks that this process ran, by verdict.", "verdict")
 	m.checkDuration = m.register.NewHistogram(prometheus.HistogramOpts{
 		Name: "jwksbot_check_duration_seconds", Help: "How long checks took in this process.",
