@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -120,9 +121,9 @@ func (b *Bot) Status() SocketStatus { return b.socket.Status() }
 // socket does not wait for it.
 func (b *Bot) checkToken(ctx context.Context) error {
 	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
-		_, err := b.API.AuthTestContext(ctx)
+		me, err := b.API.AuthTestContext(ctx)
 		if err == nil {
-			return nil
+			return unfit(me)
 		}
 		var refused slack.SlackErrorResponse
 		if errors.As(err, &refused) && isTokenError(refused.Err) {
@@ -132,6 +133,17 @@ func (b *Bot) checkToken(ctx context.Context) error {
 			return nil // asked to end before Slack answered
 		}
 	}
+}
+
+// unfit says what a token that Slack knows lacks.
+func unfit(me *slack.AuthTestResponse) error {
+	if me.BotID == "" {
+		return errors.New("slack.bot_token is a user's token: set it to the app's Bot User OAuth Token, which begins with xoxb-")
+	}
+	if missing, _ := MissingScopes(me.Header); len(missing) > 0 {
+		return fmt.Errorf("the bot token lacks the scopes %s: add them under OAuth & Permissions of the app (or take over: jwksbot manifest), install the app again and start the bot again", strings.Join(missing, ", "))
+	}
+	return nil
 }
 
 func isTokenError(code string) bool {

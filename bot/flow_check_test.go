@@ -2,9 +2,12 @@ package bot
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/slack-go/slack"
 
 	"jwksbot/bot/slacksim"
 )
@@ -294,5 +297,25 @@ func TestAWrongTokenEndsTheStart(t *testing.T) {
 	err := f.bot.Run(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "slack.bot_token") {
 		t.Errorf("Run: %v", err)
+	}
+}
+
+func TestAMissingScopeEndsTheStart(t *testing.T) {
+	t.Parallel()
+	few := slices.DeleteFunc(slacksim.DefaultScopes(), func(s string) bool { return s == "usergroups:read" || s == "groups:read" })
+	f := newFlow(t, flowOptions{later: true, sim: slacksim.Options{Scopes: few}})
+	err := f.bot.Run(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "lacks the scopes usergroups:read, groups:read: add them under OAuth & Permissions") {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+func TestAUsersTokenEndsTheStart(t *testing.T) {
+	t.Parallel()
+	if err := unfit(&slack.AuthTestResponse{UserID: "U0ROBIN"}); err == nil || !strings.Contains(err.Error(), "user's token") {
+		t.Errorf("a token without a bot: %v", err)
+	}
+	if err := unfit(&slack.AuthTestResponse{BotID: "B0"}); err != nil {
+		t.Errorf("where Slack names no scopes: %v", err)
 	}
 }

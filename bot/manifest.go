@@ -2,6 +2,8 @@ package bot
 
 import (
 	"fmt"
+	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -25,6 +27,16 @@ func Scopes() []string {
 		"channels:read",   // conversations.info, users.conversations
 		"groups:read",     // the same for private channels
 	}
+}
+
+// MissingScopes compares the scopes that Slack names in the header of its
+// answers with those that the bot needs. ok is false where Slack named none.
+func MissingScopes(answer http.Header) (missing []string, ok bool) {
+	given := strings.FieldsFunc(answer.Get("X-OAuth-Scopes"), func(r rune) bool { return r == ',' || r == ' ' })
+	if len(given) == 0 {
+		return nil, false
+	}
+	return slices.DeleteFunc(Scopes(), func(s string) bool { return slices.Contains(given, s) }), true
 }
 
 // manifest has the places of the commands, the shortcut and the scopes. It is

@@ -448,6 +448,7 @@ func TestServeEnds(t *testing.T) {
 		{"an unknown bot token", slacksim.New(slacksim.Options{}), []string{"SLACK_BOT_TOKEN=xoxb-" + planted}, nil, []string{"invalid_auth", "slack.bot_token", "xoxb-"}},
 		{"Socket Mode switched off", off, nil, nil, []string{"link_disabled", "Socket Mode is switched off"}},
 		{"an app token without its scope", unscoped, nil, nil, []string{"missing_scope", "connections:write"}},
+		{"a bot token without a scope", slacksim.New(slacksim.Options{Scopes: []string{"commands", "chat:write"}}), nil, nil, []string{"lacks the scopes", "usergroups:read", "jwksbot manifest"}},
 		{"a journal in no folder", slacksim.New(slacksim.Options{}), nil, []string{"journal: journal.db", "journal: missing/journal.db"}, []string{"journal", "missing"}},
 		{"an address in use", slacksim.New(slacksim.Options{}), nil, []string{`listen: ""`, "listen: " + taken.Addr().String()}, []string{taken.Addr().String(), "set listen in the configuration to a free address"}},
 	} {

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/journal"
 )
 
 func doctorCommand(w *world) *cobra.Command {
@@ -183,6 +184,16 @@ func (d *doctor) journalExam() exam {
 			notes += "; snapshots are not encrypted (snapshot.key)"
 		}
 		return well("it opens and answers%s", notes)
+	}}
+}
+
+// diskExam says whether the journal lasts longer than the container.
+func (d *doctor) diskExam() exam {
+	return exam{"journal", "disk", func(context.Context) (finding, error) {
+		if kind := journal.Ephemeral(d.cfg.Journal.Reveal()); kind != "" {
+			return doubt("set journal to a file on a volume, or to postgres://…", "it is on %s: requests, approvals and the audit trail are lost with it", kind)
+		}
+		return well("nothing says that it would be lost with the container")
 	}}
 }
 

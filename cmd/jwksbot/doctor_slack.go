@@ -43,7 +43,7 @@ func (w *world) newDoctor(ctx context.Context) (*doctor, error) {
 }
 
 func (d *doctor) exams() []exam {
-	out := []exam{d.unsetExam(), d.journalExam()}
+	out := []exam{d.unsetExam(), d.journalExam(), d.diskExam()}
 	out = append(out, d.slackExams()...)
 	if slices.ContainsFunc(d.cfg.Targets, usesAWS) {
 		out = append(out, d.credentialsExam())
@@ -92,15 +92,9 @@ func (d *doctor) scopes(ctx context.Context) (finding, error) {
 	if err != nil {
 		return finding{}, slackFault("auth.test", err)
 	}
-	given := strings.FieldsFunc(me.Header.Get("X-OAuth-Scopes"), func(r rune) bool { return r == ',' || r == ' ' })
-	if len(given) == 0 {
+	missing, ok := bot.MissingScopes(me.Header)
+	if !ok {
 		return doubt("compare the app with: jwksbot manifest", "Slack did not say which scopes the token has")
-	}
-	var missing []string
-	for _, s := range bot.Scopes() {
-		if !slices.Contains(given, s) {
-			missing = append(missing, s)
-		}
 	}
 	if len(missing) > 0 {
 		return finding{}, &remedy{fmt.Errorf("missing: %s", strings.Join(missing, ", ")), "add them under OAuth & Permissions (or take over: jwksbot manifest) and install the app again"}

@@ -14,6 +14,7 @@ import (
 	"jwksbot/bot"
 	"jwksbot/runbook"
 	"jwksbot/runbook/chart"
+	"jwksbot/runbook/journal"
 )
 
 func serveCommand(w *world) *cobra.Command {
@@ -41,6 +42,9 @@ func (c *serveCmd) run(ctx context.Context, w *world) error {
 	}
 	if err := cfg.needToAct(); err != nil {
 		return err
+	}
+	if kind := journal.Ephemeral(cfg.Journal.Reveal()); kind != "" {
+		w.log.Warn("the journal is on a file system that does not last: requests, approvals and the audit trail are lost with it; set journal to a file on a volume, or to postgres://…", "journal", cfg.Journal.Reveal(), "filesystem", kind)
 	}
 	clock := runbook.SystemClock{}
 	p, err := w.assemble(ctx, cfg, clock)

@@ -24,7 +24,7 @@ const busyTimeout = 15 * time.Second
 
 // connect opens the database handle that url names.
 func (j *Journal) connect(ctx context.Context, url string) error {
-	if strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://") {
+	if isPostgres(url) {
 		return j.connectPostgres(ctx, url)
 	}
 	path, err := sqlitePath(url)
@@ -37,6 +37,10 @@ func (j *Journal) connect(ctx context.Context, url string) error {
 	}
 	j.db, err = openSQLite(path, 4)
 	return err
+}
+
+func isPostgres(url string) bool {
+	return strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://")
 }
 
 // sqlitePath takes the path out of "sqlite:path", "sqlite:///path" or "path".
