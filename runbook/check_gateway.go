@@ -1,6 +1,7 @@
 package runbook
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -167,10 +168,12 @@ func (s GatewaySetup) authoriserText() string {
 	var kinds []GatewayAuthoriser // one of each that does the same
 	for _, a := range s.Authorisers {
 		does := a.does()
-		if names[does] == nil {
-			kinds = append(kinds, a)
+		if _, known := names[does]; !known {
+			kinds, names[does] = append(kinds, a), nil
 		}
-		names[does] = append(names[does], a.Name)
+		if name := a.label(); name != "" {
+			names[does] = append(names[does], name)
+		}
 	}
 	var out []string
 	for i, a := range kinds {
@@ -178,10 +181,18 @@ func (s GatewaySetup) authoriserText() string {
 			out = append(out, "and others that differ")
 			break
 		}
-		out = append(out, a.is()+" "+quoteAll(names[a.does()])+a.does())
+		who := a.is()
+		if known := names[a.does()]; len(known) > 0 {
+			who += " " + quoteAll(known)
+		}
+		out = append(out, who+a.does())
 	}
 	return strings.Join(out, "; ")
 }
+
+// label is the authoriser's name, or what else tells it from others; "" when
+// nothing does.
+func (a GatewayAuthoriser) label() string { return cmp.Or(a.Name, a.ID) }
 
 // is and does say what the authoriser is and does, around its name.
 func (a GatewayAuthoriser) is() string {

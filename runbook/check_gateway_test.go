@@ -134,6 +134,10 @@ func TestGatewayErrors(t *testing.T) {
 		{"everything is denied", setupIs(GatewaySetup{}, denied), points(), func(context.Context, time.Time) (int, error) { return 0, errors.New("allow logs:FilterLogEvents") }, StatusError,
 			[]string{"allow apigateway:GET", "allow logs:FilterLogEvents"}, ""},
 		{"the access log alone", nil, nil, deniedIs(7), StatusOK, []string{"API Gateway; 7 requests denied"}, "4xx"},
+		{"a managed authoriser without a name", setupIs(setupOf(GatewayAuthoriser{Kind: ManagedJWT}), nil), points(shares(60, 2)...), nil, StatusOK,
+			[]string{"managed authoriser: the gateway checks tokens itself, with keys that it keeps for up to 2 h"}, ""},
+		{"authorisers by their ids", setupIs(setupOf(GatewayAuthoriser{ID: "a1", Kind: ManagedJWT}, GatewayAuthoriser{ID: "a2", Kind: ManagedJWT}), nil), points(shares(60, 2)...), nil, StatusOK,
+			[]string{"managed authoriser `a1`, `a2`: the gateway checks tokens itself"}, ""},
 		{"a managed authoriser", setupIs(setupOf(GatewayAuthoriser{Name: "pool", Kind: ManagedUserPool}), nil), points(shares(60, 2)...), nil, StatusOK,
 			[]string{"managed authoriser `pool`: the gateway checks tokens itself, with keys that it keeps for up to 60 min"}, ""},
 	} {

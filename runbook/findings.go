@@ -30,7 +30,7 @@ func (f *facts) gatewayFindings(add adder) {
 	var kept time.Duration
 	for _, a := range f.Gateway.Authorisers {
 		if a.managed() {
-			names = append(names, a.Name)
+			names = append(names, a.label())
 			kept = max(kept, a.keysKept())
 		}
 	}

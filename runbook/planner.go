@@ -186,18 +186,18 @@ func (t *Target) planGateway(ctx context.Context) (GatewayPlan, error) {
 	for _, a := range setup.Authorisers {
 		switch {
 		case a.managed():
-			managed, kept = a.Name, max(kept, a.keysKept())
+			managed, kept = a.label(), max(kept, a.keysKept())
 		case a.Kind == LambdaAuthoriser:
 			lambdas++
 			if a.ResultTTL > 0 {
-				p.Authorisers, p.TTL = append(p.Authorisers, a.Name), max(p.TTL, a.ResultTTL)
+				p.Authorisers, p.TTL = append(p.Authorisers, a.label()), max(p.TTL, a.ResultTTL)
 			}
 		}
 	}
 	switch {
 	case len(p.Authorisers) > 0:
 		return p, nil
-	case managed != "":
+	case kept > 0:
 		return p, refuse(RefusedManaged, "The gateway validates tokens itself (authoriser %q): it keeps its own copy of the keys, which nobody can evict. Wait: it takes up to %s.", managed, Duration(kept))
 	case lambdas > 0:
 		return p, refuse(RefusedNothing, "There is nothing to empty: the gateway keeps no results of its authoriser (result TTL 0), so every request asks it anew.")

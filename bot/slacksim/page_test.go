@@ -187,8 +187,9 @@ func pagePanel(t *testing.T, chromium context.Context) {
 			http.NotFound(w, r)
 		}
 	})
-	sim, _ := start(t, slacksim.Options{Panel: panel})
+	sim, _ := start(t, slacksim.Options{Panel: panel, Note: "Time runs 60 times as fast here."})
 	tab := open(t, chromium, sim, "")
+	shows(t, tab, "#world-note", "60 times as fast")
 	shows(t, tab, "#success-rate", "100%")
 	do(t, tab, chromedp.Click("#rotate"))
 	shows(t, tab, "#success-rate", "12.5%")

@@ -11,7 +11,7 @@ func (s *Sim) serveState(w http.ResponseWriter, r *http.Request) {
 		u = s.firstPerson()
 	}
 	out := obj{
-		"version": s.version, "now": s.opt.Clock.Now().UnixMilli(), "workspace": s.opt.Workspace, "as": u.ID,
+		"version": s.version, "now": s.opt.Clock.Now().UnixMilli(), "workspace": s.opt.Workspace, "note": s.opt.Note, "as": u.ID,
 		"bot": BotUser, "system": SystemUser, "panel": s.opt.Panel != nil,
 		"commands": s.opt.Commands, "shortcuts": s.opt.Shortcuts, "connected": len(s.socket.conns) > 0,
 		"users": s.pageUsers(), "groups": s.pageGroups(),

@@ -36,6 +36,7 @@ const (
 // Options describe the workspace. The zero value is a ready demo workspace.
 type Options struct {
 	Workspace string        // name of the workspace; default "Northwind Identity"
+	Note      string        // what somebody who looks at the page has to know, shown on top of it
 	Users     []User        // default DefaultUsers
 	Channels  []Channel     // default DefaultChannels
 	Groups    []UserGroup   // default DefaultGroups

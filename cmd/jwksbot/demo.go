@@ -93,7 +93,7 @@ func (c *demoCmd) build(ctx context.Context, w *world, journal string) (_ *stage
 	if st.drill, err = drill.Start(ctx, drill.Options{Scenario: c.Scenario, Clock: clock, OtherKeys: 1200}); err != nil {
 		return nil, err
 	}
-	st.sim = slacksim.New(slacksim.Options{Clock: clock, Panel: st.drill.Panel()})
+	st.sim = slacksim.New(slacksim.Options{Clock: clock, Panel: st.drill.Panel(), Note: c.note()})
 	if st.url, err = st.sim.Start(c.Listen); err != nil {
 		return nil, fmt.Errorf("demo: %w; choose another address with --listen", err)
 	}
@@ -103,6 +103,14 @@ func (c *demoCmd) build(ctx context.Context, w *world, journal string) (_ *stage
 	}
 	st.parts, err = w.assembleWith(cfg, demoAWS(st.drill), nil, clock)
 	return st, err
+}
+
+// note says on the page what its times do not.
+func (c *demoCmd) note() string {
+	if c.Speed <= 1 {
+		return ""
+	}
+	return fmt.Sprintf("Time runs %g times as fast here.", c.Speed)
 }
 
 // serve runs the real bot on the stage.

@@ -8,6 +8,8 @@ export function avatar(user, small) {
 
 export function renderSidebar($, state, ui, { go, become, unread }) {
   $('workspace-name').textContent = state.workspace;
+  $('world-note').textContent = state.note;
+  $('world-note').hidden = !state.note;
   const channels = state.channels.filter((c) => !c.im).map((c) => {
     const on = !ui.app && c.id === ui.channel;
     const fresh = unread(c);
