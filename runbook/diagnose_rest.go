@@ -198,7 +198,7 @@ func (f *facts) inconclusive() (Verdict, bool) {
 		f.cannotLoadKeys(&v)
 	case goingOn && len(f.Logged.Kids) > 0 && !f.inLive(f.Logged.Kids[0].Kid):
 		kid := quote(f.Logged.Kids[0].Kid)
-		v.Summary = fmt.Sprintf("Cannot tell: the authoriser rejects tokens with key id %s, which is neither live nor cached, and no earlier check saw it live.", kid)
+		v.Summary = fmt.Sprintf("Cannot tell: the authoriser rejects tokens with key id %s, which is neither live nor cached, and %s.", kid, f.lastSeenText(f.Logged.Kids[0].Kid))
 		v.Because = f.failureLine()
 		v.WouldChange = "logged-keys: the issuer, issue time and expiry of one failing token with " + kid + " (a past expiry: an old token; another issuer: a wrong client)"
 	case goingOn:

@@ -13,6 +13,8 @@ type Evidence struct {
 	History  []Sighting // live keys of earlier checks
 	At       time.Time  // when the checks began
 	Flushed  time.Time  // when jwksbot last flushed this cache; zero if it never did
+	// TokenLife is how long the target's tokens are valid; 0 when nobody said.
+	TokenLife time.Duration
 	// Unread says why a configured step could not read, by its name. Steps that
 	// are not configured are not in it.
 	Unread map[string]string

@@ -1,24 +1,31 @@
 package runbook
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
 )
 
-// How long a token may still be valid after it was signed. The pool's own
-// setting is not known here: Cognito's default is an hour, its maximum a day.
+// How long a token may still be valid after it was signed, where the target
+// does not say: Cognito's default is an hour, its maximum a day.
 const (
-	tokenLifeDefault = time.Hour
-	tokenLife        = 24 * time.Hour
+	cognitoTokenLife = time.Hour
+	cognitoLongest   = 24 * time.Hour
 )
+
+// usualLife is when most tokens of a key that signs no more have expired.
+func (f *facts) usualLife() time.Duration { return cmp.Or(f.TokenLife, cognitoTokenLife) }
+
+// longestLife is when the last of them has.
+func (f *facts) longestLife() time.Duration { return cmp.Or(f.TokenLife, cognitoLongest) }
 
 // strandedKey is a key of which a flush removes the last copy although tokens
 // signed with it may still be valid.
 type strandedKey struct {
 	key     Key
 	rekeyed bool      // its kid stands for another key now
-	until   time.Time // when the last token signed with it expires at the default lifetime
+	until   time.Time // when the last token signed with it expires at the usual lifetime
 }
 
 // stranded lists what a recommended flush strands.
@@ -33,8 +40,8 @@ func (f *facts) stranded(v Verdict) []strandedKey {
 			_, as := find(f.live, k)
 			if id := k.Kid + "\x00" + k.identity(); k.Use != "enc" && (as == foundNothing || as == foundKid) && !seen[id] {
 				seen[id] = true
-				if end := f.signedUntil(k); f.At.IsZero() || end.Add(tokenLife).After(f.At) {
-					out = append(out, strandedKey{k, as == foundKid, end.Add(tokenLifeDefault)})
+				if end := f.signedUntil(k); f.At.IsZero() || end.Add(f.longestLife()).After(f.At) {
+					out = append(out, strandedKey{k, as == foundKid, end.Add(f.usualLife())})
 				}
 			}
 		}
@@ -97,24 +104,38 @@ func (f *facts) hardCut(v *Verdict) {
 }
 
 // leftUntil says until when tokens of a key are in use, given when the last of
-// them expires at the default lifetime.
+// them expires at the usual lifetime.
 func (f *facts) leftUntil(until time.Time) string {
 	switch {
 	case f.At.IsZero():
 		return ""
 	case until.After(f.At):
-		return fmt.Sprintf("none is left after %s UTC (tokens live 1 h by Cognito's default, 24 h at most)", until.UTC().Format("15:04"))
-	case until.Add(tokenLife - tokenLifeDefault).After(f.At):
+		life := "1 h by Cognito's default, 24 h at most"
+		if f.TokenLife > 0 {
+			life = Duration(f.TokenLife)
+		}
+		return fmt.Sprintf("none is left after %s (tokens live %s)", f.clockTime(until), life)
+	case until.Add(f.longestLife() - f.usualLife()).After(f.At):
 		return "at Cognito's default of 1 h they have all expired, at its maximum of 24 h not yet"
 	}
 	return "they have all expired"
+}
+
+// clockTime is a moment to come, with its day where the hour alone could be
+// taken for an earlier one.
+func (f *facts) clockTime(at time.Time) string {
+	layout := "15:04 UTC"
+	if at.Sub(f.At) >= 24*time.Hour {
+		layout = "2 January, 15:04 UTC"
+	}
+	return at.UTC().Format(layout)
 }
 
 // stillPass says until when tokens of retired keys that are still cached pass.
 func (f *facts) stillPass(retired []Key) []string {
 	var until time.Time
 	for _, k := range retired {
-		if end := f.signedUntil(k).Add(tokenLifeDefault); end.After(until) {
+		if end := f.signedUntil(k).Add(f.usualLife()); end.After(until) {
 			until = end
 		}
 	}

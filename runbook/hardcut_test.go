@@ -24,6 +24,9 @@ func TestHardCut(t *testing.T) {
 		{"rotated three hours ago", stale(sighted("a=1", 72*time.Hour, 181*time.Minute), sighted("b=2", 3*time.Hour, 0)), []string{"a"},
 			"at Cognito's default of 1 h they have all expired, at its maximum of 24 h not yet"},
 		{"rotated two days ago", stale(sighted("a=1", 72*time.Hour, 49*time.Hour), sighted("b=2", 48*time.Hour, 0)), nil, ""},
+		{"tokens live three hours", living(3*time.Hour, stale(rotatedHistory()...)), []string{"a"}, "none is left after 05:46 UTC (tokens live 3 h)"},
+		{"tokens live five minutes, rotated a quarter ago", living(5*time.Minute, stale(rotatedHistory()...)), nil, ""},
+		{"tokens live two days", living(48*time.Hour, stale(rotatedHistory()...)), []string{"a"}, "none is left after 16 February, 02:46 UTC (tokens live 2 days)"},
 		// The bot was not looking: the rotation may have been a minute ago.
 		{"last seen three days ago, the new key never", stale(sighted("a=1", 99*time.Hour, 72*time.Hour)), []string{"a"}, "04:00 UTC"},
 		{"a re-used kid", Evidence{At: t0, Live: agreed("a=2"), Cached: cached(entry("jwks", "keys a=1"))}, []string{"a"}, "the old key of `a`"},
@@ -40,6 +43,12 @@ func TestHardCut(t *testing.T) {
 			}
 		})
 	}
+}
+
+// living is evidence of a target that says how long its tokens live.
+func living(life time.Duration, e Evidence) Evidence {
+	e.TokenLife = life
+	return e
 }
 
 // When a format carries the time of writing, it is held against the rotation.

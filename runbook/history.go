@@ -65,7 +65,7 @@ func (f *facts) seen(kid string) (Sighting, bool) {
 // removedTooEarly: a key that failing tokens name is neither live nor cached,
 // and was live not long ago: nothing here can bring it back.
 func (f *facts) removedTooEarly() (Verdict, bool) {
-	kid, count, ago, ok := f.departed(0, tokenLife)
+	kid, count, ago, ok := f.departed(func(s Sighting) bool { return f.ago(s.LastSeen) <= f.longestLife() })
 	if !ok {
 		return Verdict{}, false
 	}
@@ -78,31 +78,50 @@ func (f *facts) removedTooEarly() (Verdict, bool) {
 }
 
 // longExpired: failing tokens name a key that left the live set longer ago than
-// any token lives. They have expired, whatever the authoriser calls it.
+// any token lives. Its tokens have expired, whatever the authoriser calls it.
 func (f *facts) longExpired() (Verdict, bool) {
-	kid, count, ago, ok := f.departed(tokenLife, 1<<62)
+	kid, count, ago, ok := f.departed(f.allExpired)
 	if !ok {
 		return Verdict{}, false
 	}
 	v := warning(ClaimsOrClock, "Somebody still sends tokens that expired long ago: key %s left the live set %s ago (%s). Neither flush nor restart helps; look at that client.",
 		quote(kid), Duration(ago), plural(count, "failure", "failures"))
-	v.Because = append([]string{fmt.Sprintf("%s was last seen live %s ago; no token lives longer than %s", quote(kid), Duration(ago), Duration(tokenLife))}, f.failureLine()...)
+	v.Because = append([]string{fmt.Sprintf("%s was last seen live %s ago; no token lives longer than %s", quote(kid), Duration(ago), Duration(f.longestLife()))}, f.failureLine()...)
 	v.Against = []Advice{{FlushCache, "no key set holds that key any more"}, {RestartAuthoriser, "no key set holds that key any more"}}
 	v.WouldChange = "failures on a kid that is live"
 	return v, true
 }
 
+// ago is how long before the end of the window something happened.
+func (f *facts) ago(at time.Time) time.Duration { return f.Logged.Until.Sub(at) }
+
+// allExpired says that no token signed with a key can be valid any more: a
+// check saw its successor longer ago than tokens live. Without one, nobody knows
+// when the key left the live set.
+func (f *facts) allExpired(s Sighting) bool {
+	left := f.signedUntil(Key{Kid: s.Kid, Thumbprint: s.Thumbprint})
+	return f.ago(s.LastSeen) > f.longestLife() && f.ago(left) > f.longestLife()
+}
+
+// lastSeenText says what earlier checks know of a kid that is gone.
+func (f *facts) lastSeenText(kid string) string {
+	s, known := f.seen(kid)
+	if !known {
+		return "no earlier check saw it live"
+	}
+	return "a check " + Duration(f.ago(s.LastSeen)) + " ago was the last to see it live: when it left is not known"
+}
+
 // departed finds the kid that fails most among those that are neither live nor
-// cached and were last seen live at least and at most so long ago.
-func (f *facts) departed(least, most time.Duration) (kid string, count int, ago time.Duration, ok bool) {
+// cached and that earlier checks saw live in the way that is asked for.
+func (f *facts) departed(seen func(Sighting) bool) (kid string, count int, ago time.Duration, ok bool) {
 	if _, goingOn := f.failing(); !goingOn || !f.liveOK {
 		return "", 0, 0, false
 	}
 	for _, k := range f.Logged.Kids {
 		s, known := f.seen(k.Kid)
-		ago := f.Logged.Until.Sub(s.LastSeen)
-		if known && !f.inLive(k.Kid) && !f.inCache(k.Kid) && ago >= least && ago <= most && k.Count > noise {
-			return k.Kid, k.Count, ago, true
+		if known && !f.inLive(k.Kid) && !f.inCache(k.Kid) && k.Count > noise && seen(s) {
+			return k.Kid, k.Count, f.ago(s.LastSeen), true
 		}
 	}
 	return "", 0, 0, false

@@ -49,21 +49,32 @@ func failuresOn(at time.Time, kid string, n int) *LogEvidence {
 
 func TestRemovedTooEarlyNeedsASightingWithinATokensLife(t *testing.T) {
 	at := time.Date(2026, 2, 14, 3, 0, 0, 0, time.UTC)
+	gone := func(hours int) Sighting {
+		return Sighting{Kid: "old", Thumbprint: "print of old", FirstSeen: at.Add(-96 * time.Hour), LastSeen: at.Add(-time.Duration(hours) * time.Hour)}
+	}
 	for _, tt := range []struct {
 		name string
+		life time.Duration
 		seen []Sighting
 		want VerdictID
+		says string
 	}{
-		{"seen an hour ago", []Sighting{{Kid: "old", Thumbprint: "print of old", FirstSeen: at.Add(-48 * time.Hour), LastSeen: at.Add(-time.Hour)}}, RemovedTooEarly},
-		{"seen two days ago", []Sighting{{Kid: "old", Thumbprint: "print of old", FirstSeen: at.Add(-72 * time.Hour), LastSeen: at.Add(-48 * time.Hour)}}, ClaimsOrClock},
-		{"never seen", nil, Inconclusive},
+		{"seen an hour ago", 0, []Sighting{gone(1)}, RemovedTooEarly, "publish it again"},
+		{"its successor seen two days ago", 0, []Sighting{gone(49), {Kid: "new", Thumbprint: "print of new", FirstSeen: at.Add(-48 * time.Hour), LastSeen: at}}, ClaimsOrClock, "expired long ago"},
+		// Nobody looked in between: the key may have left a minute ago.
+		{"seen two days ago, no check since", 0, []Sighting{gone(48)}, Inconclusive, "a check 2 days ago was the last to see it live"},
+		{"its successor seen an hour ago", 0, []Sighting{gone(48), {Kid: "new", Thumbprint: "print of new", FirstSeen: at.Add(-time.Hour), LastSeen: at}}, Inconclusive, "when it left is not known"},
+		{"never seen", 0, nil, Inconclusive, "no earlier check saw it live"},
+		// What the pool is set to decides, where it is said.
+		{"tokens live 30 min", 30 * time.Minute, []Sighting{gone(2), {Kid: "new", Thumbprint: "print of new", FirstSeen: at.Add(-time.Hour), LastSeen: at}}, ClaimsOrClock, "expired long ago"},
+		{"tokens live 72 h", 72 * time.Hour, []Sighting{gone(49), {Kid: "new", Thumbprint: "print of new", FirstSeen: at.Add(-48 * time.Hour), LastSeen: at}}, RemovedTooEarly, "publish it again"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			e := Evidence{At: at, History: tt.seen, Logged: failuresOn(at, "old", 40)}
+			e := Evidence{At: at, TokenLife: tt.life, History: tt.seen, Logged: failuresOn(at, "old", 40)}
 			e.Live = &LiveEvidence{Probes: []Probe{{Status: 200, Set: keySet("new")}}}
 			e.Cached = &CacheEvidence{Shards: []Shard{{Name: "0001"}}, Entries: []Entry{{Name: "jwks:current", TTL: time.Hour,
 				Reading: Reading{Content: ContentKeys, Set: keySet("new")}}}}
-			if got := Diagnose(e).Verdict; got.ID != tt.want {
+			if got := Diagnose(e).Verdict; got.ID != tt.want || !strings.Contains(got.Summary, tt.says) {
 				t.Errorf("verdict %s (%s), want %s", got.ID, got.Summary, tt.want)
 			}
 		})
@@ -77,13 +88,16 @@ func TestTheRunnerRemembersLiveKeys(t *testing.T) {
 	r := NewRunner(clock, nil)
 	r.Remember(memory)
 	live := keySet("old")
-	target := &Target{Name: "production", Live: probeFunc(func(context.Context) Probe { return Probe{Status: 200, Set: live} })}
+	target := &Target{Name: "production", TokenLife: 2 * time.Hour, Live: probeFunc(func(context.Context) Probe { return Probe{Status: 200, Set: live} })}
 	check(t, r, target, Ask{Anew: true})
 	clock.advance(time.Hour)
 	live = keySet("new")
 	report := check(t, r, target, Ask{Anew: true})
 	if len(report.Evidence.History) != 1 || report.Evidence.History[0].Kid != "old" {
 		t.Errorf("history of the second check is %v, want the first one's key alone", report.Evidence.History)
+	}
+	if report.Evidence.TokenLife != 2*time.Hour {
+		t.Errorf("tokens live %s, the target says 2 h", report.Evidence.TokenLife)
 	}
 	if len(memory.list) != 2 {
 		t.Errorf("remembered %v, want both keys", memory.list)

@@ -80,7 +80,7 @@ var rowCases = []struct {
 	{8, "junk-kid storm", Evidence{Live: agreed("a=1"), Cached: cached(entry("jwks", "keys a=1")), Logged: logged(stormKids...)},
 		UnknownKids, nothing, nil, "rate limit"},
 	{9, "retired token still sent, its key known from history", Evidence{Live: agreed("b=2"), Cached: cached(entry("jwks", "keys b=2")), Logged: logged("unknown_kid:40", "a=40"),
-		History: []Sighting{sighted("a=1", 90*time.Hour, 60*time.Hour)}}, ClaimsOrClock, nothing, nil, "expired long ago"},
+		History: []Sighting{sighted("a=1", 90*time.Hour, 60*time.Hour), sighted("b=2", 59*time.Hour, 0)}}, ClaimsOrClock, nothing, nil, "expired long ago"},
 	// Without history the bot cannot know how old the token is: it asks for its expiry.
 	{9, "retired token still sent, its key never seen", Evidence{Live: agreed("b=2"), Cached: cached(entry("jwks", "keys b=2")), Logged: logged("unknown_kid:40", "z=40")},
 		Inconclusive, nothing, nil, "expiry of one failing token"},

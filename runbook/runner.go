@@ -194,7 +194,7 @@ func (r *Runner) run(ctx context.Context, t *Target, ask Ask, rep Reporter) Repo
 		go func() { results <- numbered{i, r.step(ctx, c, q)} }()
 	}
 	report := Report{Target: t.Name, JWKSURL: t.JWKSURL, Question: q, Steps: make([]Result, len(checks)), StartedAt: start}
-	report.Evidence.Unread, report.Evidence.At = map[string]string{}, start
+	report.Evidence.Unread, report.Evidence.At, report.Evidence.TokenLife = map[string]string{}, start, t.TokenLife
 	for range checks {
 		res := <-results
 		report.Steps[res.i] = res.Result

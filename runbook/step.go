@@ -96,9 +96,11 @@ type Target struct {
 	Channel  string // where the bot posts when nobody typed a command somewhere
 	Resource string // what a flush changes: "replication group NAME"
 	AllowAll bool   // a whole-group flush may be requested
-	Route    Route  // how a flush goes unless a request says otherwise; "" is direct
-	Policy   Policy
-	Watch    WatchPolicy
+	// TokenLife is how long its tokens are valid, as configured; 0: not known.
+	TokenLife time.Duration
+	Route     Route // how a flush goes unless a request says otherwise; "" is direct
+	Policy    Policy
+	Watch     WatchPolicy
 
 	Live    liveSource
 	Entries entryStore

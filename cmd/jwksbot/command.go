@@ -99,7 +99,8 @@ func wrongFlag(cmd *cobra.Command, err error) error {
 	var wrong *pflag.InvalidValueError
 	if errors.As(err, &wrong) {
 		f := wrong.GetFlag()
-		if _, ok := f.Value.(oneOf); ok {
+		switch f.Value.(type) {
+		case oneOf, *patternFlag:
 			return usage("--%s %v", f.Name, wrong.Unwrap())
 		}
 		return usage("--%s: %q is no %s", f.Name, wrong.GetValue(), f.Value.Type())

@@ -71,6 +71,7 @@ type authoriserConfig struct {
 	LogGroup       string          `yaml:"log_group"`
 	FailurePattern string          `yaml:"failure_pattern"`
 	SuccessPattern string          `yaml:"success_pattern"`
+	TokenLifetime  time.Duration   `yaml:"token_lifetime"`
 	Patterns       []patternConfig `yaml:"patterns"`
 }
 
@@ -185,6 +186,7 @@ targets:
       log_group: /aws/lambda/oidc-authoriser
       failure_pattern: ""              # default: any of the known failure phrases
       success_pattern: ""              # default: the known phrases of an accepted token
+      token_lifetime: 0s               # how long access tokens live, as set in the pool; 0s: not said, 1 h is usual and 24 h the most
       patterns: []                     # more log patterns: {class: unknown_kid, regexp: 'no key (?P<kid>\S+)'}
     gateway: {rest_api: "", http_api: "", stage: "", access_log_group: ""}   # one of the two ids
     commandbridge: {url: "", token: "", target: oidc-cache, environment: production}   # for cache.via: commandbridge

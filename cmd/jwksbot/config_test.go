@@ -157,6 +157,10 @@ func TestRefusals(t *testing.T) {
 		{"a host alone", strings.Replace(target(), "https://", "", 1), `"idp.example.com" is no URL`},
 		{"a role for a person", "people: [{slack: U123, aws: \"arn:aws:sts::111122223333:assumed-role/Admin/robin\"}]\n" + target(""), "does not stand for one person"},
 		{"too few people", target("approval: {approvers: [U111, U222], required: 3}"), "3 approvals, but only 2 people may give one"},
+		{"a class that does not exist", target("authoriser: {patterns: [{class: odd, regexp: x}]}"), `targets[0].authoriser.patterns[0]: class "odd" is not one of the classes of log lines: one of audience, bad_signature, `},
+		{"a pattern that matches every line", target("authoriser: {patterns: [{class: expired}]}"), `class "expired" has no regexp`},
+		{"tokens that live no time", target("authoriser: {token_lifetime: -1h}"), `targets[0].authoriser.token_lifetime: `},
+		{"tokens that live a second", target("authoriser: {token_lifetime: 1s}"), `targets[0].authoriser.token_lifetime: 1s is no lifetime of tokens: write 1h`},
 		{"an address without a port", "listen: localhost\n" + target(), `listen: "localhost" is no address: write 127.0.0.1:9090`},
 	} {
 		t.Run(c.what, func(t *testing.T) {

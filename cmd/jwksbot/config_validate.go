@@ -8,10 +8,12 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"time"
 
 	"jwksbot/runbook"
 	"jwksbot/runbook/cache"
 	"jwksbot/runbook/identity"
+	"jwksbot/runbook/telemetry"
 )
 
 // validate collects everything that is wrong and can be known without a
@@ -119,20 +121,19 @@ func (t *targetConfig) validate(c *checker) {
 	t.validateIssuer(c)
 	t.validateCache(c)
 	t.validateApproval(bad)
-	for i, pat := range t.Authoriser.Patterns {
-		if _, err := regexp.Compile(pat.Regexp); err != nil || pat.Class == "" {
-			bad(fmt.Sprintf("authoriser.patterns[%d]", i), "needs a class and a valid regexp: %s", orEmptyClass(err))
-		}
-	}
+	t.validateAuthoriser(bad)
 	t.validateOutside(c)
 }
 
-// orEmptyClass is what is wrong with a pattern whose expression may be fine.
-func orEmptyClass(err error) string {
-	if err != nil {
-		return err.Error()
+func (t *targetConfig) validateAuthoriser(bad badFunc) {
+	for i, one := range t.Authoriser.Patterns {
+		if err := telemetry.Pattern(one).Validate(); err != nil {
+			bad(fmt.Sprintf("authoriser.patterns[%d]", i), "%s", err)
+		}
 	}
-	return "the class is empty"
+	if life := t.Authoriser.TokenLifetime; life < 0 || life > 0 && life < time.Minute {
+		bad("authoriser.token_lifetime", "%s is no lifetime of tokens: write 1h, or 0s when it is not known", life)
+	}
 }
 
 type badFunc func(key, format string, args ...any)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -17,13 +18,33 @@ func logsClassifyCommand(w *world) *cobra.Command {
 	cmd := w.command("classify", "Name the error class and kid of every line that tells of a failure or a key event. Exit 0: all was read, whatever it says.", c,
 		argument{&c.File, "[<file>]", "A file; standard input without it, or with -."})
 	cmd.Flags().BoolVar(&c.JSON, "json", false, "Print JSON Lines.")
+	cmd.Flags().Var(&patternFlag{&c.Patterns}, "pattern", "One more log pattern, tried first, as in authoriser.patterns; may be repeated: --pattern 'unknown_kid=no key (?P<kid>\\S+)'.")
 	return cmd
 }
 
 // logsClassifyCmd names what log lines tell; it needs no configuration.
 type logsClassifyCmd struct {
-	File string
-	JSON bool
+	File     string
+	JSON     bool
+	Patterns []telemetry.Pattern
+}
+
+// patternFlag collects patterns, so that they can be tried on a log before they
+// go into a configuration.
+type patternFlag struct{ into *[]telemetry.Pattern }
+
+func (patternFlag) Type() string { return "CLASS=REGEXP" }
+
+func (patternFlag) String() string { return "" }
+
+func (f patternFlag) Set(text string) error {
+	class, re, _ := strings.Cut(text, "=")
+	p := telemetry.Pattern{Class: class, Regexp: re}
+	if err := p.Validate(); err != nil {
+		return err
+	}
+	*f.into = append(*f.into, p)
+	return nil
 }
 
 // run reads lines and prints one line for each that says something.
@@ -37,7 +58,7 @@ func (c *logsClassifyCmd) run(_ context.Context, w *world) error {
 		defer f.Close()
 		in, name = f, c.File
 	}
-	classifier, err := telemetry.NewClassifier(nil)
+	classifier, err := telemetry.NewClassifier(c.Patterns)
 	if err != nil {
 		return err
 	}

@@ -103,6 +103,7 @@ func (p *parts) addTarget(i int, base aws.Config) error {
 	}
 	t := &runbook.Target{Name: c.Name, Channel: c.Channel, Resource: c.Cache.resource(), AllowAll: c.Cache.AllowFlushAll, Decode: keys.Decode, Policy: c.Approval.policy()}
 	t.Issuer, t.JWKSURL = c.issuer()
+	t.TokenLife = c.Authoriser.TokenLifetime
 	endpoint, err := keys.NewEndpoint(keys.Settings{URL: t.JWKSURL, RootCAs: p.roots, Clock: p.clock, UserAgent: "jwksbot/" + version()})
 	if err != nil {
 		return err

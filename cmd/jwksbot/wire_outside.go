@@ -49,7 +49,7 @@ func (p *parts) addTelemetry(m making) error {
 	}
 	var patterns []telemetry.Pattern
 	for _, one := range c.Authoriser.Patterns {
-		patterns = append(patterns, telemetry.Pattern{Class: one.Class, Regexp: one.Regexp})
+		patterns = append(patterns, telemetry.Pattern(one))
 	}
 	logs, err := telemetry.NewLogs(telemetry.LogSettings{AWS: m.region, Group: c.Authoriser.LogGroup, Pace: pace, Clock: p.clock,
 		FailurePattern: c.Authoriser.FailurePattern, SuccessPattern: c.Authoriser.SuccessPattern, Patterns: patterns})

@@ -4,6 +4,11 @@ import (
 	"io"
 	"net/http"
 	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"jwksbot/runbook"
 )
 
 // fetch reads a URL as the authoriser does.
@@ -23,4 +28,16 @@ func fetch(t *testing.T, url string) []byte {
 		t.Fatalf("%s: %s, %v", url, resp.Status, err)
 	}
 	return compactJSON(t, b)
+}
+
+// What the configuration says of tokens decides verdicts: it must get there.
+func TestTheTargetKnowsHowLongItsTokensLive(t *testing.T) {
+	cfg := parse(t, target("authoriser: {token_lifetime: 2h}"), noEnv)
+	p, err := quietWorld().assembleWith(cfg, aws.Config{Region: "eu-west-2"}, nil, runbook.SystemClock{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := p.targets[0].TokenLife; got != 2*time.Hour {
+		t.Errorf("tokens live %s, want 2 h", got)
+	}
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -83,9 +85,15 @@ func NewClassifier(extra []Pattern) (*Classifier, error) {
 	return c, nil
 }
 
+// Validate says what is wrong with a pattern.
+func (p Pattern) Validate() error {
+	_, err := newExtra(p)
+	return err
+}
+
 func newExtra(p Pattern) (extraPattern, error) {
 	if _, known := classes[p.Class]; !known {
-		return extraPattern{}, fmt.Errorf("class %q is not one of the classes of log lines, such as %s or %s", p.Class, runbook.ClassUnknownKid, runbook.ClassBadSignature)
+		return extraPattern{}, fmt.Errorf("class %q is not one of the classes of log lines: one of %s", p.Class, strings.Join(slices.Sorted(maps.Keys(classes)), ", "))
 	}
 	if p.Regexp == "" {
 		return extraPattern{}, fmt.Errorf("class %q has no regexp: it would match every line", p.Class)
