@@ -137,6 +137,9 @@ func (a *authoriser) validate(ctx context.Context, env *environment, at time.Tim
 // asking the identity provider again, unless the settings have it otherwise:
 // that is the bug.
 func (a *authoriser) key(ctx context.Context, env *environment, at time.Time, kid string) (*rsa.PublicKey, error) {
+	if a.settings.perKid {
+		return a.keyOf(ctx, env, at, kid)
+	}
 	keys, err := a.keys(ctx, env, at)
 	if err != nil {
 		return nil, err
@@ -185,8 +188,12 @@ func (a *authoriser) keys(ctx context.Context, env *environment, at time.Time) (
 	return keys, nil
 }
 
-// fill puts the present set into the cache, as an earlier request did.
+// fill puts the present set into the cache, as an earlier request did. Entries
+// of single keys come with the requests that need them.
 func (a *authoriser) fill(ctx context.Context, at time.Time, ttl time.Duration) error {
+	if a.settings.perKid {
+		return nil
+	}
 	_, err := a.fetchAndCache(ctx, at, ttl)
 	return err
 }

@@ -36,6 +36,7 @@ type settings struct {
 	negativeTTL  time.Duration // of markers that a kid does not exist; 0: there are none
 	careful      bool          // a key set is cached only if it can be parsed
 	sealed       bool          // the cache entry is encrypted
+	perKid       bool          // each key has an entry of its own, made when it is asked for
 
 	alias           bool // the gateway invokes an alias instead of $LATEST
 	provisioned     int  // execution environments that are kept ready for the alias
@@ -121,6 +122,11 @@ var scenarios = []scenario{
 	{
 		Scenario: Scenario{"cold", "the cache entry has expired while every environment still holds the keys in memory; nobody is refused", "healthy"},
 		setup:    keepInMemory,
+	},
+	{
+		Scenario: Scenario{"per-kid", "the authoriser caches each key in an entry of its own; the next key was published 10 minutes ago and signs nothing yet, so that nobody has asked for it", "healthy"},
+		setup:    func(s *settings) { s.perKid, s.cacheTTL = true, 24*time.Hour },
+		events:   []event{{10 * time.Minute, announce}},
 	},
 	{
 		Scenario: Scenario{"memory", "keys were rotated 14 minutes ago and the shared cache was refilled with the new ones 12 minutes ago, but every environment keeps the old ones in memory", "stale_memory"},

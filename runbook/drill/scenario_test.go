@@ -37,6 +37,9 @@ func TestScenarios(t *testing.T) {
 		},
 		"disagree": func(w world) bool { return w.failed > 0.7 && w.live[0] != w.live[1] },
 		"cold":     func(w world) bool { return w.failed == 0 && w.state.CacheNote == "no entry" },
+		"per-kid": func(w world) bool {
+			return w.failed == 0 && len(w.state.LiveKids) == 2 && slices.Equal(w.state.LiveKids[1:], w.state.CachedKids) && w.state.CacheKey == "jwks:kid:*"
+		},
 		"memory": func(w world) bool {
 			return w.failed > 0.7 && sameKids(w) && strings.Contains(w.errors, `KidNotFoundInJwksError: JWK for kid "`+w.state.LiveKids[0]+`"`)
 		},

@@ -103,6 +103,10 @@ func (r *record) describe(s *State, now time.Time) {
 func (w *World) describeCache(s *State) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
+	if w.settings.perKid {
+		w.describeKids(ctx, s)
+		return
+	}
 	document, err := w.store.get(ctx, w.opts.KeyName)
 	if errors.Is(err, errNil) {
 		s.CacheNote = "no entry"

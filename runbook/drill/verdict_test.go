@@ -3,6 +3,7 @@ package drill
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,6 +57,9 @@ func targetOf(t *testing.T, w *World) *runbook.Target {
 		Live: live, Entries: entries, Logs: logs, Traffic: metrics, Meter: metrics, Access: access, Function: function, API: theGateway(t, w)}
 }
 
+// besides are findings that must stand beside the verdict of a scenario.
+var besides = map[string][]runbook.VerdictID{"cold": {runbook.ColdCache}, "per-kid": {runbook.ColdCache}}
+
 // Every scenario reaches the verdict that it promises, by the real checks over
 // the wire, with no more permissions than they need.
 func TestScenariosReachTheirVerdicts(t *testing.T) {
@@ -77,6 +81,11 @@ func TestScenariosReachTheirVerdicts(t *testing.T) {
 			}
 			if got := string(report.Diagnosis.Verdict.ID); got != s.Verdict {
 				t.Errorf("verdict %s, want %s: %s\n%s", got, s.Verdict, report.Diagnosis.Verdict.Summary, strings.Join(report.Diagnosis.Verdict.Because, "\n"))
+			}
+			for _, want := range besides[s.Name] {
+				if !slices.ContainsFunc(report.Diagnosis.Findings, func(f runbook.Finding) bool { return f.ID == want }) {
+					t.Errorf("no finding %s among %v", want, report.Diagnosis.Findings)
+				}
 			}
 			for _, step := range report.Steps {
 				if step.Status == runbook.StatusError || strings.Contains(step.Summary, "not permitted") {
