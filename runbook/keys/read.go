@@ -267,6 +267,7 @@ func (d *document) elements(raw []byte) {
 		list = append(list, v)
 		return len(list) <= maxKeys // one more, so that add can say that there are more
 	})
+	d.set.Keys = slices.Grow(d.set.Keys, len(list))
 	for _, j := range judgeAll(list, len(d.set.Keys)+1) {
 		if !d.add(j) {
 			return

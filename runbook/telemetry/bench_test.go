@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -31,12 +32,62 @@ func BenchmarkClassifyMillionLines(b *testing.B) {
 	c := newTestClassifier(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		n := 0
-		if err := Classify(millionLines(), c, func(int, string, string) error { n++; return nil }); err != nil {
+		var heap uint64
+		n, lines := 0, millionLines()
+		err := Classify(lines, c, func(int, string, string) error {
+			if n++; n%10_000 == 0 {
+				heap = max(heap, liveHeap())
+			}
+			return nil
+		})
+		if err != nil {
 			b.Fatal(err)
 		}
 		b.ReportMetric(float64(n), "found")
+		b.ReportMetric(float64(heap)/(1<<20), "MiB-heap")
 	}
+}
+
+// liveHeap is what the heap holds, garbage that was not collected yet included.
+func liveHeap() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// TestMemoryIsFlat: how long a log is does not decide how much of it is held.
+func TestMemoryIsFlat(t *testing.T) {
+	c := newTestClassifier(t)
+	line := strings.Repeat("x", 900) + " invalid signature kid=abc\n"
+	const lines = 64 << 10 // 60 MiB
+	before, most, n := liveHeap(), uint64(0), 0
+	err := Classify(io.LimitReader(&endless{text: line}, int64(lines*len(line))), c, func(int, string, string) error {
+		if n++; n%1000 == 0 {
+			most = max(most, liveHeap())
+		}
+		return nil
+	})
+	if err != nil || n != lines {
+		t.Fatalf("%d lines found of %d: %v", n, lines, err)
+	}
+	t.Logf("the heap held %d KiB before and %d at most", before>>10, most>>10)
+	if most > before+16<<20 {
+		t.Errorf("the heap grew from %d to %d KiB while 60 MiB went through", before>>10, most>>10)
+	}
+}
+
+// endless repeats a text.
+type endless struct {
+	text string
+	at   int
+}
+
+func (e *endless) Read(b []byte) (n int, _ error) {
+	for n < len(b) {
+		k := copy(b[n:], e.text[e.at:])
+		n, e.at = n+k, (e.at+k)%len(e.text)
+	}
+	return n, nil
 }
 
 // Failures alone are the worst case of an incident.
