@@ -61,16 +61,8 @@ func emphasised(markup string) string {
 // nextText says what helps now: what the runbook says next, each with a button
 // below, or else what a person can do.
 func nextText(r runbook.Run) string {
-	var lines []string
-	for _, s := range r.NextSteps() {
-		switch s.Kind {
-		case runbook.NextUndo, runbook.NextRetry, runbook.NextEscalate: // possible, and not what helps
-		default:
-			lines = append(lines, "\n• *"+quoted(s.Label, limitButton)+"*: "+prose(s.Why, limitSentence/2))
-		}
-	}
-	if len(lines) > 0 {
-		return strings.Join(lines[:min(len(lines), maxNext)], "")
+	if next := stepsNext(r); next != "" {
+		return next
 	}
 	switch r.State {
 	case runbook.StateDone:
@@ -86,6 +78,19 @@ func nextText(r runbook.Run) string {
 		return "check again to see that the failures stop."
 	}
 	return ""
+}
+
+// stepsNext lists what the runbook says next about a run, "" for nothing.
+func stepsNext(r runbook.Run) string {
+	var lines []string
+	for _, s := range r.NextSteps() {
+		switch s.Kind {
+		case runbook.NextUndo, runbook.NextRetry, runbook.NextEscalate: // possible, and not what helps
+		default:
+			lines = append(lines, "\n• *"+quoted(s.Label, limitButton)+"*: "+prose(s.Why, limitSentence/2))
+		}
+	}
+	return strings.Join(lines[:min(len(lines), maxNext)], "")
 }
 
 func doneNext(r runbook.Run) string {

@@ -15,6 +15,9 @@ func progressBlocks(r runbook.Run, now time.Time) []slack.Block {
 		blocks = append(blocks, glass)
 	}
 	blocks = append(blocks, watchBlocks(r, now)...)
+	if next := stepsNext(r); next != "" {
+		blocks = append(blocks, section("*What to do next:* "+next))
+	}
 	blocks = append(blocks, titled("Steps", stepLines(r), linesDone, roomDone))
 	if over := overrideBlock(r); over != nil {
 		blocks = append(blocks, over)

@@ -313,8 +313,8 @@ func TestRatioBars(t *testing.T) {
 		want   string
 	}{
 		"one point is no line":          {pointsOf(noon, 5), ""},
-		"a gap is a dot":                {pointsOf(noon, 380, -1, 0, 95), "`█·▁▃` (a bar a minute, at most 100.0 %)"},
-		"a minute in which nobody asks": {[]runbook.RatioPoint{{At: noon}, {At: noon.Add(time.Minute), Requests: 10}}, "`·▁` (a bar a minute, at most 0.0 %)"},
+		"a gap is a dot":                {pointsOf(noon, 380, -1, 0, 95), "█·▁▃ (a bar a minute, at most 100 %)"},
+		"a minute in which nobody asks": {[]runbook.RatioPoint{{At: noon}, {At: noon.Add(time.Minute), Requests: 10}}, "·▁ (a bar a minute, at most 0 %)"},
 	} {
 		if got := ratioBars(c.points); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)

@@ -2,6 +2,7 @@ package bot
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,8 +30,23 @@ func watchHeader(r runbook.Run) string {
 		return "🚨 Escalated, watching on"
 	case watchVerdict(r) == runbook.WatchBreach:
 		return "🚨 Failures persist"
+	case stillFailing(r.Watch):
+		return "⚠️ " + doneTask(r.Plan) + ", but failures go on"
 	}
 	return "👀 " + doneTask(r.Plan) + ", watching"
+}
+
+// stillFailing says that the newest minute that is known is above the limit.
+func stillFailing(w *runbook.Watch) bool {
+	if w == nil {
+		return false
+	}
+	for _, p := range slices.Backward(w.Points) {
+		if ratio, ok := p.Ratio(); ok {
+			return w.Limit > 0 && ratio > w.Limit
+		}
+	}
+	return false
 }
 
 // died says that people are called because the execution broke off, not
@@ -116,7 +132,7 @@ func ratioBars(points []runbook.RatioPoint) string {
 		bars = append(bars, ratioBar(p, top))
 	}
 	bars = bars[max(0, len(bars)-barsWide):]
-	return fmt.Sprintf("`%s` (a bar a minute, at most %s)", string(bars), percent(top))
+	return fmt.Sprintf("%s (a bar a minute, at most %.0f %%)", string(bars), top*100)
 }
 
 func ratioBar(p runbook.RatioPoint, top float64) rune {
@@ -203,6 +219,9 @@ func pingMessage(r runbook.Run, e runbook.Escalation) message {
 	}
 	if len(lines) > 0 {
 		blocks = append(blocks, titled("Evidence", lines, 10, roomBlock))
+	}
+	if next := stepsNext(r); next != "" {
+		blocks = append(blocks, section("*What to do next:* "+next))
 	}
 	if e.Taken() {
 		blocks = append(blocks, section("✓ "+mention(e.TakenBy)+" took over at "+atTime(e.TakenAt)+"."))

@@ -8,7 +8,9 @@ import (
 	"time"
 )
 
-// Waiting for the first accepted token after the last mitigation.
+// Waiting for the first accepted token after the last mitigation. An execution
+// environment may keep old keys for a few seconds more: one rejection just after
+// a flush is no fault yet.
 const (
 	successWait  = 30 * time.Second
 	successEvery = 5 * time.Second
@@ -36,7 +38,7 @@ func (m *Machine) confirm(ctx context.Context, t *Target, run Run) (Transition, 
 		m.tryCanary(ctx, t, &r, add)
 	}
 	if t.Successes != nil {
-		if err := m.findSuccess(ctx, t, run, add); err != nil {
+		if err := m.findSuccess(ctx, t, run, r.StartedAt, add); err != nil {
 			return Transition{}, err
 		}
 	}
@@ -78,20 +80,26 @@ func (m *Machine) lookAgain(ctx context.Context, t *Target, run Run, r *Receipt,
 	return nil
 }
 
-// tryCanary signs in once.
+// tryCanary signs in, and tries again for a while when it is rejected.
 func (m *Machine) tryCanary(ctx context.Context, t *Target, r *Receipt, add func(Status, string)) {
 	res, err := t.Canary.Try(ctx)
+	for err == nil && res.rejected() && m.clock.Now().Sub(r.StartedAt) < successWait {
+		if m.clock.Wait(ctx, successEvery) != nil {
+			return // confirm sees it
+		}
+		res, err = t.Canary.Try(ctx)
+	}
 	switch {
 	case err != nil:
 		add(StatusWarn, fmt.Sprintf("a sign-in could not be tried: %v", err))
 		return
 	case res.Accepted:
 		add(StatusOK, fmt.Sprintf("a sign-in that was tried was accepted (HTTP %d)", res.Status))
-	case res.Status == 401 || res.Status == 403:
+	case res.rejected():
 		if r.Finding == FoundNothing {
 			r.Finding = FoundRejected
 		}
-		add(StatusFail, fmt.Sprintf("a sign-in that was tried was rejected (HTTP %d)", res.Status))
+		add(StatusFail, fmt.Sprintf("a sign-in that was tried for %s was rejected (HTTP %d)", Duration(m.clock.Now().Sub(r.StartedAt)), res.Status))
 	default:
 		add(StatusWarn, "a sign-in that was tried told nothing: "+strings.TrimSuffix(res.Text, "."))
 	}
@@ -100,15 +108,15 @@ func (m *Machine) tryCanary(ctx context.Context, t *Target, r *Receipt, add func
 	}
 }
 
-// findSuccess waits a little for a token that the authoriser accepted after the
-// last mitigation. None is no fault: perhaps nobody came.
-func (m *Machine) findSuccess(ctx context.Context, t *Target, run Run, add func(Status, string)) error {
+// findSuccess waits a little, from begin on, for a token that the authoriser
+// accepted after the last mitigation. None is no fault: perhaps nobody came.
+func (m *Machine) findSuccess(ctx context.Context, t *Target, run Run, begin time.Time, add func(Status, string)) error {
 	since := run.effectAt()
 	var live []string
 	if set, ok := t.reread(ctx).Live.Set(); ok {
 		live = kidsOf(set.Keys)
 	}
-	for begin := m.clock.Now(); ; {
+	for {
 		count, kids, atLeast, err := t.Successes.Successes(ctx, since, m.clock.Now())
 		late := m.clock.Now().Sub(begin) >= successWait
 		many := plural(count, "accepted token", "accepted tokens")
@@ -143,4 +151,10 @@ func common(a, b []string) string {
 		}
 	}
 	return ""
+}
+
+// rejected says that the protected URL turned the sign-in away, as opposed to
+// being out of order itself.
+func (r CanaryResult) rejected() bool {
+	return !r.Accepted && (r.Status == 401 || r.Status == 403)
 }

@@ -39,6 +39,7 @@ type surroundings struct {
 	successes int
 	kids      []string
 	sign      CanaryResult
+	rejects   int // sign-ins before sign
 
 	claim     string
 	bridgeErr error
@@ -149,7 +150,12 @@ func (s *surroundings) Successes(context.Context, time.Time, time.Time) (int, []
 	return s.successes, s.kids, false, nil
 }
 
-func (s *surroundings) Try(context.Context) (CanaryResult, error) { return s.sign, nil }
+func (s *surroundings) Try(context.Context) (CanaryResult, error) {
+	if s.rejects--; s.rejects >= 0 {
+		return CanaryResult{Status: 401}, nil
+	}
+	return s.sign, nil
+}
 
 func (s *surroundings) Flush(_ context.Context, ticket, _ string) (string, error) {
 	s.asked = append(s.asked, ticket)
