@@ -47,6 +47,9 @@ func (f *facts) refetchThrottled() (Verdict, bool) {
 	if _, goingOn := f.failing(); n == 0 || !goingOn || !f.nothingLacks() {
 		return Verdict{}, false
 	}
+	if n <= noise && n*2 <= f.Logged.Count {
+		return Verdict{}, false // a stray token was told to wait; that is not why the others fail
+	}
 	v := warning(RefetchThrottled, "The authoriser may not fetch keys right now: its refetch limit answered %s. Wait a minute; every restart starts the storm again.", plural(n, "time", "times"))
 	v.Because = append(f.failureLine(), f.functionLines()...)
 	v.Against = []Advice{{FlushCache, "no cached key set lacks a live key"}}

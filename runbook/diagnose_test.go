@@ -220,6 +220,8 @@ var verdictCases = []struct {
 		RefetchThrottled, nothing, "12 times", nil},
 	{"refetches are throttled, the cache is empty", Evidence{Live: agreed("a=1"), Cached: cached(), Logged: logged("refetch_throttled:12", "unknown_kid:20", "a=20")},
 		RefetchThrottled, nothing, "", []VerdictID{ColdCache}},
+	{"one throttled refetch beside other failures is not the cause", Evidence{Live: agreed("a=1"), Cached: cached(entry("jwks", "keys a=1")), Logged: logged("refetch_throttled:1", "bad_signature:200", "a=200")},
+		StaleMemory, restart, "keeps old keys in memory", nil},
 	{"stale wins over throttled refetches", Evidence{Live: agreed("b=2"), Cached: cached(entry("jwks", "keys a=1")), Logged: logged("refetch_throttled:12", "unknown_kid:20", "b=20")},
 		StaleCache, flushOnly, "", nil},
 
