@@ -32,6 +32,12 @@ func TestFlushThroughCommandBridge(t *testing.T) {
 		if got := run.NextSteps(); len(got) == 0 || got[0].Kind != c.next {
 			t.Errorf("%s: next %+v", name, got)
 		}
+		// What was not flushed need not cool down: the direct way is open at once.
+		again := request("U0ANN")
+		again.Direct = true
+		if _, _, err := o.desk.Open(t.Context(), again, Silent{}); (err == nil) != (c.next == NextFlushDirect) {
+			t.Errorf("%s: asked for the direct way: %v", name, err)
+		}
 	}
 }
 

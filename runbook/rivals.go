@@ -62,13 +62,19 @@ func cooledDown(ctx context.Context, l ledger, t *Target, now time.Time, self st
 	}
 	for _, r := range runs {
 		at, flushed := r.FlushedAt()
-		if r.ID == self || !flushed || now.Sub(at) >= t.Policy.Cooldown {
+		if r.ID == self || !flushed || r.inVain() || now.Sub(at) >= t.Policy.Cooldown {
 			continue
 		}
 		return refuse(RefusedCooldown, "%s was flushed %s ago (run %s, requested by %s). Give it %s to refill before the next flush.",
 			capital(t.Resource), Duration(now.Sub(at)), r.ID, r.Requester.Label(), Duration(t.Policy.Cooldown-now.Sub(at)))
 	}
 	return nil
+}
+
+// inVain says that CommandBridge was asked and the old entries stayed: nothing
+// has to refill, and the direct way is open at once.
+func (r Run) inVain() bool {
+	return r.Plan.Route == RouteBridge && slices.Contains(r.findings(), FoundLeft)
 }
 
 // FlushedAt is when the run's flush ended, if it deleted anything.

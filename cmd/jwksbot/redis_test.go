@@ -81,8 +81,7 @@ func TestStoryOnCluster(t *testing.T) {
 // drill is the identity provider, the log and the other AWS endpoints, and a
 // goroutine here is the authoriser that caches its keys.
 type realStory struct {
-	*testing.T
-	st      *stage
+	teller
 	clock   *jumpClock
 	redis   redis.UniversalClient // may do anything
 	roots   *x509.CertPool
@@ -95,7 +94,7 @@ type realStory struct {
 func newRealStory(t *testing.T, client redis.UniversalClient) *realStory {
 	t.Helper()
 	t.Cleanup(func() { client.Close() })
-	s := &realStory{T: t, clock: &jumpClock{}, redis: client}
+	s := &realStory{teller: teller{T: t}, clock: &jumpClock{}, redis: client}
 	staged, err := drill.Start(t.Context(), drill.Options{Clock: s.clock})
 	if err != nil {
 		t.Fatal(err)
@@ -200,42 +199,6 @@ func (s *realStory) authorise() {
 		}
 	})
 	s.Cleanup(func() { cancel(); done.Wait() })
-}
-
-func (s *realStory) command(line string) {
-	s.Helper()
-	if d := s.st.sim.Command("U0ONCALL", "C0BRIDGE", line); d.Err != nil {
-		s.Fatalf("%s: %v", line, d.Err)
-	}
-}
-
-// await returns the message whose metadata has the value.
-func (s *realStory) await(event, name, value string) (found slacksim.Message) {
-	s.Helper()
-	until(s.T, s.st.sim, fmt.Sprintf("%s with %s %q", event, name, value), func(sim *slacksim.Sim) bool {
-		for _, m := range sim.Messages("C0BRIDGE") {
-			if m.Metadata != nil && m.Metadata.EventType == event && m.Metadata.Payload[name] == value {
-				found = m
-				return true
-			}
-		}
-		return false
-	})
-	return found
-}
-
-// shows waits until somebody is shown every one of the texts.
-func (s *realStory) shows(texts ...string) {
-	s.Helper()
-	until(s.T, s.st.sim, fmt.Sprintf("%q to be shown", texts), func(sim *slacksim.Sim) bool {
-		transcript := sim.Transcript()
-		for _, text := range texts {
-			if !strings.Contains(transcript, text) {
-				return false
-			}
-		}
-		return true
-	})
 }
 
 // namesOnEveryShard returns n names for each primary.

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"io"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -50,19 +51,30 @@ func startDemo(t *testing.T, c demoCmd) *stage {
 // play runs the real bot on the stage until the test ends.
 func (st *stage) play(t *testing.T, w *world) {
 	t.Helper()
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- st.serve(ctx, w) }()
 	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Errorf("serve: %v", err)
-		}
 		if err := st.close(); err != nil {
 			t.Errorf("close: %v", err)
 		}
 	})
+	st.start(t, w)
+}
+
+// start runs the real bot until the returned function is called, or the test
+// ends.
+func (st *stage) start(t *testing.T, w *world) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- st.serve(ctx, w) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	t.Cleanup(stop)
 	until(t, st.sim, "the bot to connect", func(s *slacksim.Sim) bool { return len(s.Connections()) > 0 })
+	return stop
 }
 
 // until waits for something to be seen in the workspace.
