@@ -25,6 +25,7 @@ type judge struct {
 	judged
 	raw     rawKey
 	refused bool // a fault that makes the key unusable
+	many    bool // one of thousands: time counts
 	notes   []string
 }
 
@@ -53,7 +54,7 @@ func readKey(raw []byte, from origin) judged {
 		j.refuse("%s, not an object", kind(raw))
 		return j.done(from)
 	}
-	j.raw = splitKey(raw)
+	j.raw, j.many = splitKey(raw), from.index > manyKeys
 	j.readKid(from)
 	j.readNames()
 	j.readSecrets()

@@ -46,7 +46,7 @@ func (j *judge) readRSA() {
 	}
 	if len(e.bytes) <= 4 && !j.refused {
 		exponent := int(new(big.Int).SetBytes(e.bytes).Int64())
-		j.key.Thumbprint = jwxThumbprint(&rsa.PublicKey{N: new(big.Int).SetBytes(n.bytes), E: exponent})
+		j.thumbprint(&rsa.PublicKey{N: new(big.Int).SetBytes(n.bytes), E: exponent})
 	}
 	j.finish(func() string { return canonicalRSA(n.bytes, e.bytes) })
 }
@@ -174,7 +174,7 @@ func (j *judge) readEC() {
 	point := slices.Concat([]byte{4}, x.bytes, y.bytes)
 	if fit && c.std != nil {
 		if public, err := ecdsa.ParseUncompressedPublicKey(c.std, point); err == nil {
-			j.key.Thumbprint = jwxThumbprint(public)
+			j.thumbprint(public)
 		} else {
 			j.refuse("members x and y: the point is not on the curve %s", j.key.Numbers["crv"])
 		}
@@ -227,7 +227,7 @@ func (j *judge) readOKP() {
 	case known && len(x.bytes) != c.size:
 		j.refuse("member x: %d octets, a key on %s has %d", len(x.bytes), j.key.Numbers["crv"], c.size)
 	case j.key.Numbers["crv"] == "Ed25519":
-		j.key.Thumbprint = jwxThumbprint(ed25519.PublicKey(x.bytes))
+		j.thumbprint(ed25519.PublicKey(x.bytes))
 	}
 	j.finish(func() string { return canonicalOKP(j.key.Numbers["crv"], x.bytes) })
 }
@@ -241,9 +241,18 @@ func (j *judge) readAKP() {
 	}
 }
 
-// finish gives a thumbprint to keys that jwx does not take (broken numbers,
-// curves that it was built without), so that they can still be compared, and
-// looks whether the certificate says the same.
+// thumbprint asks jwx, which takes a third of the time of a set of thousands:
+// there the keys after the first ones are left to finish, whose answer is the
+// same (TestOwnThumbprintIsTheLibrarys, TestManyKeysInOrder).
+func (j *judge) thumbprint(public any) {
+	if !j.many {
+		j.key.Thumbprint = jwxThumbprint(public)
+	}
+}
+
+// finish gives a thumbprint to keys that jwx was not asked for or does not take
+// (broken numbers, curves that it was built without), so that they can still be
+// compared, and looks whether the certificate says the same.
 func (j *judge) finish(canonical func() string) {
 	if j.key.Thumbprint == "" {
 		j.key.Thumbprint = hashThumbprint(canonical())

@@ -166,13 +166,25 @@ func TestMonsters(t *testing.T) {
 }
 
 // TestManyKeysInOrder: keys that are read at once keep their order, their
-// numbers and what was said of each.
+// numbers and what was said of each, whoever computed the thumbprints.
 func TestManyKeysInOrder(t *testing.T) {
+	rewritten := func(kid string) object {
+		k := good(kid)
+		for _, name := range []string{"n", "e"} {
+			k = k.with(name, zeroBefore(k[k.index(name)+1].(string)))
+		}
+		return k
+	}
+	padded := func(kid string) object {
+		k := ecKey(kid)
+		return k.with("x", k[k.index("x")+1].(string)+"=").with("y", zeroBefore(k[k.index("y")+1].(string)))
+	}
+	kinds := []func(string) object{edKey, ecKey, good, rewritten, padded}
 	var keys []object
 	for i := range 4*manyKeys + 3 {
-		k := edKey(fmt.Sprintf("kid-%d", i))
+		k := kinds[i%len(kinds)](fmt.Sprintf("kid-%d", i))
 		if i%10 == 7 {
-			k = k.with("crv", "X99")
+			k = k.with("kty", "X99")
 		}
 		keys = append(keys, k)
 	}
