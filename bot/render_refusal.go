@@ -13,6 +13,7 @@ import (
 func refusalText(err error) string {
 	var refusal *runbook.Refusal
 	var busy *runbook.BusyError
+	var ledger *runbook.LedgerError
 	switch {
 	case errors.As(err, &refusal):
 		s := prose(refusal.Text, limitVerdict)
@@ -26,6 +27,8 @@ func refusalText(err error) string {
 		return "This button belongs to no run that jwksbot knows. Start again with `/jwks-flush`."
 	case errors.Is(err, runbook.ErrMoved):
 		return "Somebody was faster: the run has moved on. Its message shows where it stands."
+	case errors.As(err, &ledger):
+		return "The journal of jwksbot does not work: " + prose(ledger.Advice, limitSentence) + ". Nothing was decided by this. Try again when that is mended."
 	case errors.Is(err, context.DeadlineExceeded):
 		return "This took too long and was given up. Try again; if it was about a run, its message shows where it stands."
 	case errors.Is(err, context.Canceled):

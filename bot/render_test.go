@@ -229,8 +229,10 @@ func TestRefusals(t *testing.T) {
 	}{
 		"refusal": {&runbook.Refusal{Text: "You may not approve a mitigation of production.", People: []string{"S0LEADS", "U012AB3CD"}},
 			"You may not approve a mitigation of production. Allowed are: <!subteam^S0LEADS> and <@U012AB3CD>."},
-		"joined":   {errors.Join(&runbook.Refusal{Text: "No <!channel>."}, errors.New(secret)), "No &lt;!channel&gt;."},
-		"busy":     {fmt.Errorf("approve: %w", &runbook.BusyError{Resource: "replication group x", Holder: inState(runbook.StateFlush)}), "Not now: replication group x is being changed by run 0214-k7m2p9qx (flush, requested by Robin Ashe); wait for its end."},
+		"joined": {errors.Join(&runbook.Refusal{Text: "No <!channel>."}, errors.New(secret)), "No &lt;!channel&gt;."},
+		"busy":   {fmt.Errorf("approve: %w", &runbook.BusyError{Resource: "replication group x", Holder: inState(runbook.StateFlush)}), "Not now: replication group x is being changed by run 0214-k7m2p9qx (flush, requested by Robin Ashe); wait for its end."},
+		"journal": {fmt.Errorf("approve: %w", &runbook.LedgerError{Advice: "the disk is full; free some space", Err: errors.New("/data/" + secret)}),
+			"The journal of jwksbot does not work: the disk is full; free some space. Nothing was decided by this. Try again when that is mended."},
 		"late":     {fmt.Errorf("check: %w", context.DeadlineExceeded), "This took too long and was given up. Try again; if it was about a run, its message shows where it stands."},
 		"internal": {errors.New("dial " + secret), "jwksbot could not do this: something inside went wrong, and its log says what. Try again in a minute; if it was about a run, its message shows where it stands."},
 	}

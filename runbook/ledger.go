@@ -45,6 +45,19 @@ type ledger interface {
 	Note(ctx context.Context, entries ...AuditEntry) error
 }
 
+// LedgerError says that the ledger could not be read or written, for a reason
+// that people outside of the program can mend.
+type LedgerError struct {
+	Advice string // what is wrong and what to do; names no place
+	Err    error  // everything, for the log
+}
+
+// Error has the place and the cause.
+func (e *LedgerError) Error() string { return e.Err.Error() }
+
+// Unwrap gives what the database said.
+func (e *LedgerError) Unwrap() error { return e.Err }
+
 // snapshots is where the values of entries that will be deleted are kept.
 type snapshots interface {
 	SaveSnapshot(ctx context.Context, runID string, saved []Saved) error

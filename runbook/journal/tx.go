@@ -180,23 +180,23 @@ func (j *Journal) explain(op string, err error) error {
 	var s *sqlite.Error
 	var p *pgconn.PgError
 	var c *pgconn.ConnectError
+	advice := ""
 	switch {
 	case errors.As(err, &s):
-		if advice, ok := sqliteAdvice[s.Code()&0xff]; ok {
-			return fmt.Errorf("%s journal %q: %s: %w", op, j.name, advice, err)
-		}
+		advice = sqliteAdvice[s.Code()&0xff]
 	case errors.As(err, &p):
-		if advice, ok := postgresAdvice[p.Code]; ok {
-			return fmt.Errorf("%s journal %q: %s: %w", op, j.name, advice, err)
-		}
+		advice = postgresAdvice[p.Code]
 	case errors.As(err, &c):
-		return fmt.Errorf("%s journal %q: the server cannot be reached; check the address, the network and the server: %w", op, j.name, err)
+		advice = "the server cannot be reached; check the address, the network and the server"
 	case op != "open":
 		return err
 	case errors.Is(err, errUnchanged):
 		return err
 	}
-	return fmt.Errorf("%s journal %q: %w", op, j.name, err)
+	if advice == "" {
+		return fmt.Errorf("%s journal %q: %w", op, j.name, err)
+	}
+	return &runbook.LedgerError{Advice: advice, Err: fmt.Errorf("%s journal %q: %s: %w", op, j.name, advice, err)}
 }
 
 var sqliteAdvice = map[int]string{
@@ -217,4 +217,6 @@ var postgresAdvice = map[string]string{
 	"25006": "the server is read-only (a standby?); name the primary",
 	"53100": "the server's disk is full; free some space, nothing of this change was written",
 	"53300": "the server has no connection left",
+	"57P01": "the server is being shut down",
+	"57P03": "the server is starting; wait a moment",
 }

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"database/sql"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"jwksbot/bot/slacksim"
+	"jwksbot/runbook"
+	"jwksbot/runbook/cache/redistest"
+	"jwksbot/runbook/journal/postgrestest"
+)
+
+// TestFullDisk fills the disk under the journal of a real bot: whoever clicks or
+// types hears that it is full, and so does the log; nothing is lost, and with
+// room again the run is approved and carried out.
+func TestFullDisk(t *testing.T) {
+	redistest.Need(t, "redis-server", "redis-cli")
+	disk := os.Getenv(smallDiskEnv)
+	if disk == "" {
+		inSmallDisk(t)
+		return
+	}
+	file := filepath.Join(disk, "journal.db")
+	s := newStorm(t, file, 1, 1)
+	p := s.serve(t)
+	p.says(t, "executing runs")
+
+	ballast := filepath.Join(disk, "ballast")
+	s.faulty(t, p, "the disk is full; free some space", func() {
+		emptyWAL(t, file)
+		f, err := os.Create(ballast)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		for page := make([]byte, 4096); err == nil; {
+			_, err = f.Write(page)
+		}
+	}, func() {
+		if err := os.Remove(ballast); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// smallDiskEnv names a small disk that the test may fill.
+const smallDiskEnv = "JWKSBOT_TEST_SMALL_DISK"
+
+// inSmallDisk runs the test again in a mount namespace of its own, in which it
+// has a small disk.
+func inSmallDisk(t *testing.T) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk := t.TempDir()
+	mount := []string{"-rm", "sh", "-c", `mount -t tmpfs -o size=32m none "$0" && exec "$@"`, disk}
+	if out, err := exec.Command("unshare", append(mount, "true")...).CombinedOutput(); err != nil {
+		t.Skipf("no small disk can be made here: %v: %s", err, out)
+	}
+	cmd := exec.CommandContext(bounded(t, stormPatience), "unshare", append(mount, self, "-test.run=^"+t.Name()+"$", "-test.v")...)
+	cmd.Env = append(os.Environ(), smallDiskEnv+"="+disk)
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+		t.Errorf("in the small disk: %v\n%s", err, out)
+	}
+}
+
+// emptyWAL makes the next write need room: SQLite writes over what its log
+// holds already.
+func emptyWAL(t *testing.T, file string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var busy, frames, done int
+	poll(t, func() bool {
+		err := db.QueryRow(`PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &frames, &done)
+		return err == nil && busy == 0
+	}, func() string { return "the log to be emptied" })
+}
+
+// TestUnreachablePostgres halts the server of the journal: the executor ends,
+// the other replica stays and tells everybody, and goes on when it is back.
+func TestUnreachablePostgres(t *testing.T) {
+	redistest.Need(t, "redis-server", "redis-cli")
+	var server postgrestest.Server
+	t.Cleanup(server.Stop)
+	s := newStorm(t, server.Database(t), 2, 1)
+	first := s.serve(t)
+	first.says(t, "executing runs")
+	second := s.serve(t)
+	second.says(t, "another process executes runs")
+	s.faulty(t, second, "the server ", func() {
+		server.Halt()
+		select {
+		case <-first.ended:
+		case <-bounded(t, stormPatience).Done():
+			t.Fatal("the executor does not end")
+		}
+		contains(t, first.log.String(), "jwksbot: ", "journal")
+	}, func() {
+		if err := server.Restart(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// faulty requests a flush, breaks the journal, clicks and types, heals the
+// journal and sees the run through.
+func (s *storm) faulty(t *testing.T, p *servant, advice string, breaks, heals func()) {
+	t.Helper()
+	ctx, c := t.Context(), s.caches[0]
+	c.proxy.lag = 0
+	stop, err := c.goStale(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	id, err := s.request(ctx, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var run runbook.Run
+	poll(t, func() bool { run, err = s.journal.Run(ctx, id); return err == nil && run.Post.TS != "" }, func() string { return "the card" })
+
+	breaks()
+	if d := s.sim.Click("U0LEAD", run.Post.Channel, run.Post.TS, "approve"); d.Err != nil {
+		t.Fatal(d.Err)
+	}
+	hears := func(who string) {
+		t.Helper()
+		until(t, s.sim, who+" to be told", func(sim *slacksim.Sim) bool {
+			for _, m := range sim.Ephemerals(who, "C0BRIDGE") {
+				if strings.Contains(m.Text, "The journal of jwksbot does not work: "+advice) {
+					return true
+				}
+			}
+			return false
+		})
+	}
+	hears("U0LEAD")
+	if d := s.sim.Command("U0ONCALL", "C0BRIDGE", "/jwks-flush "+c.target+" INC-2 typed meanwhile"); d.Err != nil {
+		t.Fatal(d.Err)
+	}
+	hears("U0ONCALL")
+	p.says(t, advice)
+
+	heals()
+	poll(t, func() bool { run, err = s.journal.Run(ctx, id); return err == nil }, func() string { return "the journal" })
+	if run.State != runbook.StatePending || len(run.Decisions) != 0 {
+		t.Fatalf("the run is %s with %d decisions", run.State, len(run.Decisions))
+	}
+	poll(t, func() bool {
+		if run.State == runbook.StatePending {
+			s.approve(ctx, run)
+		}
+		run, err = s.journal.Run(ctx, id)
+		return err == nil && run.State.Ended()
+	}, func() string { return "the end of the run" })
+	s.judgeEnd(t, id)
+}
