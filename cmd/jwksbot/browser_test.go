@@ -161,7 +161,7 @@ func TestDemoPageEscalated(t *testing.T) {
 	p.shot("14-escalated")
 	p.dark("14-escalated-dark")
 	p.click("#thread-close")
-	p.small("watch", 850)
+	p.small("watch", 780)
 	p.click(`#messages [data-action-id="got_it"]`)
 	p.shows(onReport, "@Noor Lind took over")
 	p.until("nobody else to be asked", `!document.querySelector('#messages [data-action-id="got_it"]')`)
