@@ -101,8 +101,21 @@ func (c *demoCmd) build(ctx context.Context, w *world, journal string) (_ *stage
 	if err != nil {
 		return nil, err
 	}
-	st.parts, err = w.assembleWith(cfg, demoAWS(st.drill), nil, clock)
-	return st, err
+	if st.parts, err = w.assembleWith(cfg, demoAWS(st.drill), nil, clock); err != nil {
+		return nil, err
+	}
+	return st, st.remember(ctx, w)
+}
+
+// remember lets the bot know the live keys of the past hour, as one that had
+// been running would.
+func (st *stage) remember(ctx context.Context, w *world) (err error) {
+	j, err := w.openJournal(ctx, st.parts.cfg, st.parts.clock)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, j.Close(ctx)) }()
+	return st.drill.Remember(ctx, j, st.parts.targets[0].Name)
 }
 
 // note says on the page what its times do not.

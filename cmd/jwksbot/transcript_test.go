@@ -126,7 +126,7 @@ func (s *story) click(stale bool, rest string) {
 		}
 		return
 	}
-	s.Fatalf("no message says %q", text)
+	s.Fatalf("no message says %q\n%s", text, s.stage.sim.Transcript())
 }
 
 // recovers waits for the world itself: nothing fails any more. The drill's
