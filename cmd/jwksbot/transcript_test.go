@@ -175,7 +175,13 @@ var moving = []struct {
 	{regexp.MustCompile(`\((one minute|\d+ minutes) each`), "(MINUTES each"},
 	{regexp.MustCompile(`(unknown kid|bad signature|jwks fetch|jwks parse) [\d,]+`), "$1 N"},
 	{regexp.MustCompile("`[▁▂▃▄▅▆▇█]+`"), "`SPARKLINE`"},
+	{regexp.MustCompile(`\b[A-Za-z0-9+/]{43}=`), "OTHER-KID"},
+	{regexp.MustCompile("(probe) \\d: HTTP 200, keys `[A-Z-]+`"), "$1 N: HTTP 200, keys of one edge"},
+	{regexp.MustCompile(`, after (\d+) rejected ones?`), ""},
 }
+
+// moved are numbers that follow the traffic; a status is none.
+var moved = regexp.MustCompile(`(HTTP )?\b\d[\d,.]*\d\b`)
 
 func (s *story) transcript() string {
 	out := s.stage.sim.Transcript()
@@ -187,6 +193,12 @@ func (s *story) transcript() string {
 	for _, m := range moving {
 		out = m.find.ReplaceAllString(out, m.replace)
 	}
+	out = moved.ReplaceAllStringFunc(out, func(n string) string {
+		if strings.HasPrefix(n, "HTTP ") {
+			return n
+		}
+		return "N"
+	})
 	return firstAndLast(out)
 }
 
