@@ -130,6 +130,9 @@ func (r inventor) evidence() Evidence {
 		k, first := r.key(), time.Duration(r.IntN(90))*time.Hour
 		e.History = append(e.History, Sighting{k.Kid, k.Thumbprint, t0.Add(-first), t0.Add(-first / 2)})
 	}
+	if r.yes(30) {
+		e.TokenLife = time.Duration(1+r.IntN(48)) * time.Hour
+	}
 	if r.yes(20) {
 		e.Flushed = t0.Add(-time.Duration(r.IntN(60)) * time.Minute)
 	}
