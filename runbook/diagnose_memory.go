@@ -22,13 +22,7 @@ func (f *facts) staleMemory() (Verdict, bool) {
 	if signature-strange <= noise {
 		return Verdict{}, false
 	}
-	onLive := 0
-	for _, k := range f.Logged.Kids {
-		if f.inLive(k.Kid) {
-			onLive += k.Count
-		}
-	}
-	if onLive == 0 && (!f.allSame() || (signature-strange)*2 <= f.Logged.Count-strange) {
+	if f.failsOnLive() == 0 && (!f.allSame() || (signature-strange)*2 <= f.Logged.Count-strange) {
 		return Verdict{}, false // what fails is not live, or nothing says that it is
 	}
 	holds := "The cache already holds the live keys"
@@ -50,6 +44,16 @@ func (f *facts) staleMemory() (Verdict, bool) {
 		v.WouldChange = "failures that end after a deployment that fetches keys at its start"
 	}
 	return v, true
+}
+
+// failsOnLive counts the failures that name a live kid.
+func (f *facts) failsOnLive() (n int) {
+	for _, k := range f.Logged.Kids {
+		if f.inLive(k.Kid) {
+			n += k.Count
+		}
+	}
+	return n
 }
 
 // bakedAfter is how long after a renewal old environments may still answer.

@@ -2,6 +2,7 @@ package runbook
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -139,5 +140,26 @@ func TestFailuresFromBeforeAFlushAreNotGoingOn(t *testing.T) {
 				t.Errorf("verdict %s (%s), want %s", got.ID, got.Summary, tt.want)
 			}
 		})
+	}
+}
+
+// Beside a key that is gone, tokens of a live key fail too, and far more of
+// them: a restart may help those, so nobody is told that it cannot.
+func TestRemovedKeyBesideFailuresOnALiveOne(t *testing.T) {
+	e := Evidence{At: t0, Live: agreed("b=2"), Cached: cached(entry("jwks", "keys b=2")), History: rotatedHistory()}
+	for _, c := range []struct {
+		logged  *LogEvidence
+		against bool
+		says    string
+	}{
+		{logged("unknown_kid:340", "a=40", "b=300"), false, "300 failures name live keys: if those go on"},
+		{logged("unknown_kid:41", "a=40", "b=1"), true, ""},
+	} {
+		e.Logged = c.logged
+		v := Diagnose(e).Verdict
+		against := slices.ContainsFunc(v.Against, func(a Advice) bool { return a.Mitigation == RestartAuthoriser })
+		if v.ID != RemovedTooEarly || against != c.against || !strings.Contains(strings.Join(v.Because, "\n"), c.says) {
+			t.Errorf("%s, against a restart: %v, because %q", v.ID, against, v.Because)
+		}
 	}
 }
