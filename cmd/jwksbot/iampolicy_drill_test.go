@@ -137,6 +137,7 @@ func restart(ctx context.Context, target *runbook.Target) error {
 
 // In no scenario does the bot need more than the policy that it prints.
 func TestEveryScenarioKeepsToThePrintedPolicy(t *testing.T) {
+	t.Parallel()
 	for _, s := range drill.Scenarios() {
 		t.Run(s.Name, func(t *testing.T) {
 			g := newGuarded(t, s.Name)
@@ -164,6 +165,7 @@ func TestEveryScenarioKeepsToThePrintedPolicy(t *testing.T) {
 // the refusal says which action is missing. With the reading half alone nothing
 // can be changed.
 func TestNoActionOfThePolicyIsTooMuch(t *testing.T) {
+	t.Parallel()
 	g := newGuarded(t, "memory-alias")
 	whole := g.cfg.policy("", true, true)
 	g.permit(t, whole)

@@ -45,6 +45,7 @@ const staleEntries = 4000
 // fresh keys, and starts it again: the run ends once, its message shows the
 // end, nothing that was written fresh is ever deleted, and no approval is lost.
 func TestKilledInEveryState(t *testing.T) {
+	t.Parallel()
 	redistest.Need(t, "redis-server", "redis-cli")
 	w := newKillWorld(t)
 	for _, state := range []runbook.State{runbook.StatePending, runbook.StateApproved, runbook.StateSnapshot, runbook.StateFlush, runbook.StateVerify} {

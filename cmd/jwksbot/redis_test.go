@@ -26,6 +26,7 @@ import (
 // transit, whose user may do what [cache.Access] says and nothing else: a right
 // that is missing there is missed here.
 func TestStoryOnTLSAndACL(t *testing.T) {
+	t.Parallel()
 	patterns := []string{"jwks:*"}
 	server := redistest.Start(t, redistest.Options{TLS: true, User: "jwksbot", Password: "correct-horse",
 		Rules: strings.TrimPrefix(cache.Access(patterns), "on ")})
@@ -45,6 +46,7 @@ const others = 100_000
 // each, one of them without an end, entries of another issuer, and 100,000 keys
 // of other owners. Nothing but the stale entries is touched.
 func TestStoryOnCluster(t *testing.T) {
+	t.Parallel()
 	var hosts []string
 	for _, n := range redistest.StartCluster(t, 3, 0) {
 		hosts = append(hosts, n.Addr)

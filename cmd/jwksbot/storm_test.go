@@ -31,6 +31,7 @@ import (
 // client refills them: on SQLite with one replica, on Postgres with two.
 // JWKSBOT_KILLS sets how many kills at least; a quarter as many runs are made.
 func TestKillStorm(t *testing.T) {
+	t.Parallel()
 	kills := 4
 	if text := os.Getenv("JWKSBOT_KILLS"); text != "" {
 		n, err := strconv.Atoi(text)

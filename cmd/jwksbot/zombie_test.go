@@ -55,6 +55,7 @@ func (p *servant) says(t *testing.T, words string) {
 // replica takes over and ends it, and lets it go on: it deletes nothing more,
 // not even an old entry that came back, and ends.
 func TestZombie(t *testing.T) {
+	t.Parallel()
 	redistest.Need(t, "redis-server", "redis-cli")
 	var server postgrestest.Server
 	t.Cleanup(server.Stop)
@@ -164,6 +165,7 @@ func (s *storm) judgeEnd(t *testing.T, id string) {
 // journal is restarted in the middle of a run: nothing is lost, whichever
 // replica the request and the clicks came to.
 func TestPostgresRestart(t *testing.T) {
+	t.Parallel()
 	redistest.Need(t, "redis-server", "redis-cli")
 	var server postgrestest.Server
 	t.Cleanup(server.Stop)
