@@ -196,7 +196,8 @@ type keyJSON struct {
 type checkJSON struct {
 	Target, Verdict, Summary       string
 	Recommended, Because, Stranded []string
-	WouldChange                    string `json:"would_change"`
+	WouldChange                    string  `json:"would_change"`
+	HardCut                        *string `json:"hard_cut"`
 	Against                        []map[string]string
 	Findings                       []struct{ ID, Severity, Summary string }
 	Steps                          []struct {
@@ -219,6 +220,27 @@ type checkJSON struct {
 		Count   int
 		AtLeast *bool `json:"at_least"`
 		Classes map[string]int
+	}
+	Gateway struct {
+		Read                  *bool
+		Kind, ID, Name, Stage string
+		Requests              *float64
+		ClientErrors          *float64 `json:"client_errors"`
+		ServerErrors          *float64 `json:"server_errors"`
+		Spike                 *bool
+		Denied                *int
+		DeniedAtLeast         *bool `json:"denied_at_least"`
+		Problems              []string
+		Authorisers           []map[string]any
+	}
+	Authoriser struct {
+		Read                                  *bool
+		Function, Qualifier, Version, Runtime string
+		LastModified                          string `json:"last_modified"`
+		State                                 string
+		UpdateStatus                          string `json:"update_status"`
+		Provisioned                           *int
+		Invoked, Restart, Refusal             string
 	}
 	StartedAt  time.Time `json:"started_at"`
 	DurationMS *int64    `json:"duration_ms"`
