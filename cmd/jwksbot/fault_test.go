@@ -58,13 +58,17 @@ func inSmallDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	file, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
 	disk := t.TempDir()
 	mount := []string{"-rm", "sh", "-c", `mount -t tmpfs -o size=32m none "$0" && exec "$@"`, disk}
 	if out, err := exec.Command("unshare", append(mount, "true")...).CombinedOutput(); err != nil {
 		t.Skipf("no small disk can be made here: %v: %s", err, out)
 	}
 	cmd := exec.CommandContext(bounded(t, stormPatience), "unshare", append(mount, self, "-test.run=^"+t.Name()+"$", "-test.v")...)
-	cmd.Env = append(os.Environ(), smallDiskEnv+"="+disk)
+	cmd.Env = append(os.Environ(), smallDiskEnv+"="+disk, programEnv+"="+file)
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
 		t.Errorf("in the small disk: %v\n%s", err, out)
@@ -90,6 +94,7 @@ func emptyWAL(t *testing.T, file string) {
 // TestUnreachablePostgres halts the server of the journal: the executor ends,
 // the other replica stays and tells everybody, and goes on when it is back.
 func TestUnreachablePostgres(t *testing.T) {
+	t.Parallel()
 	redistest.Need(t, "redis-server", "redis-cli")
 	var server postgrestest.Server
 	t.Cleanup(server.Stop)

@@ -38,6 +38,7 @@ func (d *desk) checkJSON(t *testing.T) judged {
 // live, until when the old one can still be in use, and that a key which tokens
 // still name was taken out too early.
 func TestChecksFromTheTerminalAreRemembered(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t, "healthy")
 	if first := d.checkJSON(t); first.Verdict != "healthy" {
 		t.Fatalf("at first: %+v", first)

@@ -22,8 +22,14 @@ import (
 	"jwksbot/runbook/journal"
 )
 
+// programEnv names the binary to a test that is run again as a child.
+const programEnv = "JWKSBOT_TEST_PROGRAM"
+
 // program builds the real binary once for all tests that start it.
 var program = sync.OnceValues(func() (string, error) {
+	if file := os.Getenv(programEnv); file != "" {
+		return file, nil
+	}
 	dir, err := os.MkdirTemp("", "jwksbot-test-")
 	if err != nil {
 		return "", err

@@ -17,6 +17,7 @@ import (
 // the announcement lose every one of them, and one that takes both connections
 // for its own runs some twice. Here each is answered by one message.
 func TestTenRefreshesOfTheWholeBot(t *testing.T) {
+	t.Parallel()
 	st := startStage(t, "healthy")
 	st.sim.SetLimits(slacksim.LimitsOff) // ten reports in a row are no emergency here
 	for i := range 10 {
