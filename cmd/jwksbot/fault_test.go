@@ -128,7 +128,7 @@ func (s *storm) faulty(t *testing.T, p *servant, advice string, breaks, heals fu
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop()
+	defer stop() // a cache that nobody refills is waited for
 	id, err := s.request(ctx, c)
 	if err != nil {
 		t.Fatal(err)

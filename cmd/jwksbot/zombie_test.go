@@ -72,7 +72,7 @@ func TestZombie(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop()
+	defer stop() // for any end
 	id, err := s.request(ctx, c)
 	if err != nil {
 		t.Fatal(err)
@@ -96,6 +96,7 @@ func TestZombie(t *testing.T) {
 	t.Logf("stopped after %d of %d entries; taken over after %v", before, stormEntries, time.Since(stopped).Round(10*time.Millisecond))
 	poll(t, func() bool { r, err := s.journal.Run(ctx, id); return err == nil && r.State.Ended() }, func() string { return "the end of the run" })
 
+	stop()                        // until here it refilled the cache, or its proof would be waited for
 	for i := range stormEntries { // an authoriser writes what it still holds
 		c.redis.Set(ctx, entryName(i), c.old, time.Hour)
 	}
