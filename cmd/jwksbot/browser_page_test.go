@@ -113,7 +113,22 @@ func (p *page) words() string {
 	return text
 }
 
-func (p *page) click(selector string) { p.Helper(); p.do(chromedp.Click(selector)) }
+// click looks again when an update of the message replaced the element between
+// finding it and pressing it: nothing was pressed then.
+func (p *page) click(selector string) {
+	p.Helper()
+	ctx, cancel := context.WithTimeout(p.tab, patience)
+	defer cancel()
+	for {
+		err := chromedp.Do(ctx, chromedp.Click(selector))
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil || !strings.Contains(err.Error(), "Could not find node") {
+			p.Fatalf("click %s: %v; the page says:\n%s", selector, err, p.words())
+		}
+	}
+}
 
 // press presses a button of the only message that has it, and says yes.
 func (p *page) press(action string) {
@@ -127,7 +142,8 @@ func (p *page) say(text string) { p.Helper(); p.do(chromedp.SendKeys("#composer"
 
 func (p *page) become(user string) {
 	p.Helper()
-	p.do(chromedp.Click(`[data-as="`+user+`"]`), chromedp.WaitVisible(`[data-as="`+user+`"][aria-checked="true"]`))
+	p.click(`[data-as="` + user + `"]`)
+	p.do(chromedp.WaitVisible(`[data-as="` + user + `"][aria-checked="true"]`))
 }
 
 // threadSettles waits for the evidence in the thread of the newest message.
