@@ -55,7 +55,7 @@ func (c authoriserState) inspect(ctx context.Context, invoked []GatewayAuthorise
 		}
 		// An alias of another function is not to be found on this one.
 		latest, errLatest := c.t.Function.Inspect(ctx, "")
-		if errLatest != nil || sameFunction(latest.Function, invoked[0].Function) {
+		if errLatest != nil || latest.invokedBy(invoked[0]) {
 			return ev, err
 		}
 		return latest, nil
@@ -65,7 +65,7 @@ func (c authoriserState) inspect(ctx context.Context, invoked []GatewayAuthorise
 		return ev, err
 	}
 	for _, a := range invoked {
-		if a.Qualifier != "" && sameFunction(a.Function, ev.Function) {
+		if a.Qualifier != "" && ev.invokedBy(a) {
 			return c.t.Function.Inspect(ctx, a.Qualifier)
 		}
 	}
@@ -76,7 +76,7 @@ func (c authoriserState) inspect(ctx context.Context, invoked []GatewayAuthorise
 // configured one would then change nothing, and is refused.
 func (ev *FunctionEvidence) mismatch(invoked []GatewayAuthoriser) string {
 	for _, a := range invoked {
-		if sameFunction(a.Function, ev.Function) {
+		if ev.invokedBy(a) {
 			ev.Invoked = a.Function
 			return ""
 		}
@@ -84,11 +84,16 @@ func (ev *FunctionEvidence) mismatch(invoked []GatewayAuthoriser) string {
 	if len(invoked) == 0 {
 		return ""
 	}
-	ev.Invoked = invoked[0].Function
+	other, own := invoked[0].Function, ev.Function
+	if functionName(other) == functionName(own) { // of another account or Region
+		other, own = invoked[0].FunctionARN, ev.ARN
+	}
+	ev.Invoked = other
 	ev.Mode = RestartNone
+	other = quote(qualified(other, invoked[0].Qualifier))
 	ev.Refusal = fmt.Sprintf("the gateway invokes %s, not %s: restarting %s would change nothing; set authoriser.function to what the gateway invokes",
-		quote(qualified(ev.Invoked, invoked[0].Qualifier)), quote(ev.Function), quote(ev.Function))
-	return "the gateway invokes " + quote(qualified(ev.Invoked, invoked[0].Qualifier)) + ", not this function: set authoriser.function to it"
+		other, quote(own), quote(own))
+	return "the gateway invokes " + other + ", not this function: set authoriser.function to it"
 }
 
 // lambdas are the Lambda authorisers of which it is known what they invoke.
@@ -101,8 +106,14 @@ func (s GatewaySetup) lambdas() (out []GatewayAuthoriser) {
 	return out
 }
 
-// sameFunction compares names of functions, either of which may be an ARN.
-func sameFunction(a, b string) bool { return functionName(a) == functionName(b) }
+// invokedBy says that the authoriser invokes this function. Accounts and Regions
+// may have functions of the same name: where both ARNs are known they decide.
+func (ev FunctionEvidence) invokedBy(a GatewayAuthoriser) bool {
+	if ev.ARN != "" && a.FunctionARN != "" {
+		return ev.ARN == a.FunctionARN
+	}
+	return functionName(ev.Function) == functionName(a.Function)
+}
 
 func functionName(s string) string {
 	if _, rest, ok := strings.Cut(s, ":function:"); ok {

@@ -73,6 +73,25 @@ func TestAuthoriserState(t *testing.T) {
 	}
 }
 
+// Accounts may have functions of the same name.
+func TestAFunctionOfAnotherAccountIsAnotherFunction(t *testing.T) {
+	const own, other = "arn:aws:lambda:eu-west-2:123456789012:function:auth", "arn:aws:lambda:eu-west-2:210987654321:function:auth"
+	for arn, refused := range map[string]bool{own: false, other: true, "": false} {
+		target := fullTarget()
+		invoked := lambdaOf("jwks", "auth", "")
+		invoked.FunctionARN = arn
+		target.API = setupIs(setupOf(invoked), nil)
+		target.Function = inspectFunc(func(string) (FunctionEvidence, error) {
+			return FunctionEvidence{Function: "auth", ARN: own, Mode: RestartLatest}, nil
+		})
+		report := check(t, NewRunner(newClock(), nil), target, Ask{})
+		ev, said := report.Evidence.Function, report.Steps[5].Summary
+		if (ev.Mode == RestartNone) != refused || strings.Contains(said, "the gateway invokes `"+other+"`, not `"+own+"`") != refused {
+			t.Errorf("%q is invoked: mode %s, %q", arn, ev.Mode, said)
+		}
+	}
+}
+
 // A function that is being changed is said to be.
 func TestAuthoriserStateTells(t *testing.T) {
 	target := fullTarget()

@@ -130,23 +130,12 @@ func (m *Machine) deleteAll(ctx context.Context, t *Target, run Run, saved []Sav
 			return err
 		}
 		if done += len(batch); done < len(saved) {
-			if err := m.progress(keep, run, done, len(saved)); err != nil {
+			if err := m.show(keep, run, Progress{Done: done, Total: len(saved)}); err != nil {
 				return err
 			}
 		}
 		return m.guard(ctx)
 	})
-}
-
-func (m *Machine) progress(ctx context.Context, run Run, done, total int) error {
-	_, err := m.ledger.Change(ctx, run.ID, func(r *Run) ([]AuditEntry, error) {
-		if r.State != run.State {
-			return nil, ErrMoved
-		}
-		r.Progress = Progress{Done: done, Total: total}
-		return nil, nil
-	})
-	return err
 }
 
 // flushReceipt counts what became of the entries, from the journal.

@@ -71,32 +71,41 @@ func (r Run) with(sentence string) string {
 // begin writes down that an effect is about to be caused, and says whether that
 // was written before: then it may have happened already.
 func (m *Machine) begin(ctx context.Context, run Run, what Mitigation) (already bool, err error) {
-	_, err = m.ledger.Change(ctx, run.ID, func(r *Run) ([]AuditEntry, error) {
-		if r.State != run.State {
-			return nil, ErrMoved
-		}
+	_, err = m.inState(ctx, run, func(r *Run) []AuditEntry {
 		if _, already = r.Begun[what]; already {
-			return nil, nil
+			return nil
 		}
 		if r.Begun == nil {
 			r.Begun = map[Mitigation]time.Time{}
 		}
 		r.Begun[what] = m.clock.Now()
-		return nil, nil
+		return nil
 	})
 	return already, err
 }
 
-// tell shows what a step waits for.
-func (m *Machine) tell(ctx context.Context, run Run, text string) error {
-	_, err := m.ledger.Change(ctx, run.ID, func(r *Run) ([]AuditEntry, error) {
+// inState changes the run's row while it still is in the run's state.
+func (m *Machine) inState(ctx context.Context, run Run, change func(*Run) []AuditEntry) (Run, error) {
+	return m.ledger.Change(ctx, run.ID, func(r *Run) ([]AuditEntry, error) {
 		if r.State != run.State {
 			return nil, ErrMoved
 		}
-		r.Progress = Progress{Text: text}
-		return nil, nil
+		return change(r), nil
+	})
+}
+
+// show tells how far the running step is.
+func (m *Machine) show(ctx context.Context, run Run, p Progress) error {
+	_, err := m.inState(ctx, run, func(r *Run) []AuditEntry {
+		r.Progress = p
+		return nil
 	})
 	return err
+}
+
+// tell shows what a step waits for.
+func (m *Machine) tell(ctx context.Context, run Run, text string) error {
+	return m.show(ctx, run, Progress{Text: text})
 }
 
 // effectAt is when the last mitigation of the run ended; zero if there was none.

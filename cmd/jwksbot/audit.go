@@ -39,7 +39,7 @@ func (s auditSelection) filter() journal.AuditFilter {
 }
 
 // withJournal opens the journal of the configuration for one command.
-func (w *world) withJournal(ctx context.Context, use func(*journal.Journal) error) (err error) {
+func (w *world) withJournal(ctx context.Context, use func(*config, *journal.Journal) error) (err error) {
 	cfg, err := w.readConfig()
 	if err != nil {
 		return err
@@ -49,7 +49,7 @@ func (w *world) withJournal(ctx context.Context, use func(*journal.Journal) erro
 		return err
 	}
 	defer func() { err = errors.Join(err, j.Close(ctx)) }()
-	return use(j)
+	return use(cfg, j)
 }
 
 func auditListCommand(w *world) *cobra.Command {
@@ -63,7 +63,7 @@ type auditListCmd struct{ auditSelection }
 
 // run prints one line a row.
 func (c *auditListCmd) run(ctx context.Context, w *world) error {
-	return w.withJournal(ctx, func(j *journal.Journal) error {
+	return w.withJournal(ctx, func(_ *config, j *journal.Journal) error {
 		p := newPrinter(w)
 		for row, err := range j.AuditRows(ctx, c.filter()) {
 			if err != nil {
@@ -94,7 +94,7 @@ func (c *auditVerifyCmd) run(ctx context.Context, w *world) error {
 		}
 		marks = append(marks, m)
 	}
-	return w.withJournal(ctx, func(j *journal.Journal) error {
+	return w.withJournal(ctx, func(_ *config, j *journal.Journal) error {
 		report, err := j.VerifyAudit(ctx, marks...)
 		var broken *journal.AuditError
 		if errors.As(err, &broken) {
@@ -137,7 +137,7 @@ func inert(cell string) string {
 // run prints the rows with their hashes, so that an archive can be held
 // against the journal.
 func (c *auditExportCmd) run(ctx context.Context, w *world) error {
-	return w.withJournal(ctx, func(j *journal.Journal) error {
+	return w.withJournal(ctx, func(_ *config, j *journal.Journal) error {
 		write, flush := c.writer(w)
 		for row, err := range j.AuditRows(ctx, c.filter()) {
 			if err == nil {

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"jwksbot/runbook"
 )
 
 // validateOutside checks what lies around cache and approvals: gateway,
@@ -102,7 +104,7 @@ func checkURL(c *checker, key, raw string) {
 		c.bad(key, "the URL must not carry a user or password")
 	case err != nil || u.Host == "":
 		c.bad(key, "%q is no URL", raw)
-	case u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())):
+	case !runbook.Private(u):
 		c.bad(key, "%q must be https, except on a loopback address: a secret is sent to it", raw)
 	}
 }

@@ -159,15 +159,10 @@ func (t *targetConfig) validateIssuer(check *checker) {
 			bad(key, "a key set is public: the URL must not carry a user or password")
 		case err != nil || u.Host == "":
 			bad(key, "%q is no URL", raw)
-		case u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())):
+		case !runbook.Private(u):
 			bad(key, "%q must be https, except on a loopback address", raw)
 		}
 	}
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func (t *targetConfig) validateCache(check *checker) {

@@ -34,16 +34,11 @@ type reportCmd struct {
 }
 
 // run reads the journal; it needs no network.
-func (c *reportCmd) run(ctx context.Context, w *world) (err error) {
-	cfg, err := w.readConfig()
-	if err != nil {
-		return err
-	}
-	j, err := w.openJournal(ctx, cfg, runbook.SystemClock{})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, j.Close(ctx)) }()
+func (c *reportCmd) run(ctx context.Context, w *world) error {
+	return w.withJournal(ctx, func(cfg *config, j *journal.Journal) error { return c.report(ctx, w, cfg, j) })
+}
+
+func (c *reportCmd) report(ctx context.Context, w *world, cfg *config, j *journal.Journal) error {
 	run, err := c.find(ctx, cfg, j)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/journal"
 )
 
 func runsCommand(w *world) *cobra.Command {
@@ -27,16 +28,11 @@ type runsCmd struct {
 }
 
 // run reads the journal; it needs no network.
-func (c *runsCmd) run(ctx context.Context, w *world) (err error) {
-	cfg, err := w.readConfig()
-	if err != nil {
-		return err
-	}
-	j, err := w.openJournal(ctx, cfg, runbook.SystemClock{})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, j.Close(ctx)) }()
+func (c *runsCmd) run(ctx context.Context, w *world) error {
+	return w.withJournal(ctx, func(_ *config, j *journal.Journal) error { return c.list(ctx, w, j) })
+}
+
+func (c *runsCmd) list(ctx context.Context, w *world, j *journal.Journal) error {
 	runs, err := j.Runs(ctx, runbook.Filter{Target: c.Target, Limit: c.Limit})
 	if c.ID != "" {
 		var run runbook.Run

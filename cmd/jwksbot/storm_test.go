@@ -40,7 +40,7 @@ func TestKillStorm(t *testing.T) {
 		}
 		kills = n
 	} else if testing.Short() {
-		t.Skip("takes half a minute")
+		t.Skip("-short leaves it out: it takes half a minute")
 	}
 	redistest.Need(t, "redis-server", "redis-cli")
 	t.Run("sqlite", func(t *testing.T) {

@@ -83,8 +83,7 @@ func loopback(addr string) bool {
 	if err != nil {
 		host = addr
 	}
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return runbook.Loopback(host)
 }
 
 // tlsConfig verifies the certificate for the host name of addr; a bare IP

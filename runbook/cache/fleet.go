@@ -12,6 +12,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
+
+	"jwksbot/runbook"
 )
 
 // slotRange says which primary serves a range of hash slots.
@@ -312,23 +314,8 @@ func (s *Store) with(ctx context.Context, fn func(ctx context.Context, f *fleet)
 			s.drop(f)
 		}
 		again := moved && tries < len(settleWaits) || unreachable && !fresh && tries == 0
-		if !again || !pause(ctx, settleWaits[tries]) {
+		if !again || (runbook.SystemClock{}).Wait(ctx, settleWaits[tries]) != nil {
 			return err
 		}
-	}
-}
-
-// pause waits; false when the context ended first.
-func pause(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
 	}
 }

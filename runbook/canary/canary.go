@@ -22,7 +22,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -90,15 +89,10 @@ func checkURL(key, raw string) error {
 		return fmt.Errorf("canary: %s is no URL: write one like https://auth.example/path", key)
 	case u.User != nil:
 		return fmt.Errorf("canary: %s must hold no user or password: the client's have their own settings", key)
-	case u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())):
+	case !runbook.Private(u):
 		return fmt.Errorf("canary: %s must be https, except on a loopback address: secrets are sent there", key)
 	}
 	return nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // Try signs in and calls the protected URL, both within the timeout. The error

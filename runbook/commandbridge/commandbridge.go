@@ -59,7 +59,7 @@ func New(s Settings) (*Bridge, error) {
 		problems = append(problems, errors.New("commandbridge: url is no URL: write its base, like https://commandbridge.example"))
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		problems = append(problems, errors.New("commandbridge: url must hold no password and no query: the token has its own setting"))
-	case u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())):
+	case !runbook.Private(u):
 		problems = append(problems, errors.New("commandbridge: url must be https, except on a loopback address: the token is sent there"))
 	}
 	if s.Token == "" {
@@ -82,11 +82,6 @@ func New(s Settings) (*Bridge, error) {
 
 // noRedirect keeps the token from being sent anywhere else.
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
 
 // order is the body of a request.
 type order struct {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -83,15 +82,10 @@ func eventsURL(raw string) (string, error) {
 		return "", errors.New("pagerduty: escalation.pagerduty_url is no URL: write " + DefaultPagerDutyURL + ", or leave it out")
 	case u.User != nil || u.RawQuery != "":
 		return "", errors.New("pagerduty: escalation.pagerduty_url must hold no password and no query: the key has its own setting, escalation.pagerduty_key")
-	case u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())):
+	case !runbook.Private(u):
 		return "", fmt.Errorf("pagerduty: escalation.pagerduty_url %q must be https, except on a loopback address: the key is sent there", raw)
 	}
 	return strings.TrimSuffix(strings.TrimRight(raw, "/"), "/v2/enqueue"), nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // Trigger opens the incident of the alarm's key, or adds to it when it is open.

@@ -55,7 +55,7 @@ func NewEndpoint(s Settings) (*Endpoint, error) {
 		return nil, errors.New("jwks url: not a URL; give one like https://issuer.example/.well-known/jwks.json")
 	case u.User != nil:
 		return nil, fmt.Errorf("jwks url %q: holds a user or password; key sets are public, remove it", shown(u))
-	case u.Hostname() == "" || !allowed(u):
+	case u.Hostname() == "" || !runbook.Private(u):
 		return nil, fmt.Errorf("jwks url %q: must begin with https:// (http:// only on a loopback address)", shown(u))
 	case s.Timeout < 0:
 		return nil, fmt.Errorf("jwks url %q: timeout %s is negative", shown(u), s.Timeout)
@@ -75,17 +75,6 @@ func NewEndpoint(s Settings) (*Endpoint, error) {
 
 // URL returns where the key set is published.
 func (e *Endpoint) URL() string { return e.url.String() }
-
-// allowed says that keys may be read from there: nobody on the way can change
-// what https or a loopback address answers.
-func allowed(u *url.URL) bool {
-	if u.Scheme == "https" {
-		return true
-	}
-	host := u.Hostname()
-	ip := net.ParseIP(host)
-	return u.Scheme == "http" && (host == "localhost" || ip != nil && ip.IsLoopback())
-}
 
 // shown is a URL without what may be secret in it.
 func shown(u *url.URL) string {
@@ -181,7 +170,7 @@ func (a *attempt) redirect(req *http.Request, via []*http.Request) error {
 		a.refused = fmt.Sprintf("it redirects more than %d times", maxRedirects)
 	case !strings.EqualFold(hostPort(req.URL), hostPort(from)):
 		a.refused = fmt.Sprintf("it redirects to another host, %q", clip(req.URL.Host, 100))
-	case !allowed(req.URL):
+	case !runbook.Private(req.URL):
 		a.refused = "it redirects from https to http"
 	default:
 		return nil
