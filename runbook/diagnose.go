@@ -178,7 +178,7 @@ func (f *facts) rekeyedKid() (Verdict, bool) {
 
 func rekeyLines(c comparison) (out []string) {
 	for _, r := range c.rekeyed {
-		out = append(out, fmt.Sprintf("kid %s: live thumbprint %s, cached %s", quote(r.Kid), short(r.Live), short(r.Cached)))
+		out = append(out, fmt.Sprintf("kid %s: live thumbprint %s, cached %s", quote(r.Kid), quote(short(r.Live)), quote(short(r.Cached))))
 	}
 	return out
 }

@@ -184,6 +184,10 @@ var moving = []struct {
 	{regexp.MustCompile("(probe) \\d: HTTP 200, keys `[A-Z-]+`"), "$1 N: HTTP 200, keys of one edge"},
 	{regexp.MustCompile("`(LIVE|CACHED)-KID`, `(LIVE|CACHED)-KID`"), "`BOTH-KIDS`"}, // sorted, and random
 	{regexp.MustCompile(`, after (\d+) rejected ones?`), ""},
+	// Whether a request was under way when the function was updated, and so one
+	// line of proof more.
+	{regexp.MustCompile(`(?m)^ *↳ (N|\d+) old log streams? (was|were) still written to .*\n`), ""},
+	{regexp.MustCompile(`(?m)^ *↳ … \d+ more in the thread\n`), ""},
 }
 
 // moved are numbers that follow the traffic; a status is none.

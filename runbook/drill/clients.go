@@ -18,7 +18,19 @@ const (
 // all requests, and the token that they send at a time.
 type oddClients struct {
 	share float64
+	due   float64 // of the next such request; 1 is a whole one
 	token func(at time.Time) (string, error)
+}
+
+// turn says whether the next request is one of theirs. They come evenly, since
+// a share that is drawn by lot would differ from minute to minute and from
+// world to world.
+func (c *oddClients) turn() bool {
+	if c.due += c.share; c.due < 1 {
+		return false
+	}
+	c.due--
+	return true
 }
 
 // oddly makes clients turn up that send what tokens returns, as a share of all

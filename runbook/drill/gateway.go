@@ -110,7 +110,7 @@ func (g *gateway) run(ctx context.Context) {
 func (g *gateway) request(ctx context.Context, at time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.odd.share > 0 && g.rng.Float64() < g.odd.share {
+	if g.odd.turn() {
 		g.oddRequest(ctx, at)
 		return
 	}

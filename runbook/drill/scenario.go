@@ -275,7 +275,7 @@ var scenarios = []scenario{
 		setup:    func(s *settings) { s.careful, s.refetchWait = true, 10*time.Second },
 		events: []event{
 			{14 * time.Minute, announceNewKind},
-			{14 * time.Minute, oddly(0.05, newKindTokens)},
+			{14 * time.Minute, oddly(0.08, newKindTokens)},
 		},
 	},
 	{
