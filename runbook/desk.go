@@ -101,16 +101,9 @@ func (d *Desk) View(ctx context.Context, target, by string) (*Target, error) {
 }
 
 func (d *Desk) view(ctx context.Context, target, by string) (*Target, error) {
-	t, err := d.Target(target)
-	if err != nil {
-		return nil, err
-	}
-	p, err := d.person(ctx, by)
-	if err != nil {
-		return nil, err
-	}
-	if len(t.Policy.Viewers) == 0 {
-		return t, nil
+	t, p, err := d.both(ctx, target, by)
+	if err != nil || len(t.Policy.Viewers) == 0 {
+		return t, err
 	}
 	return t, d.allowed(ctx, p, t.Policy.Viewers, false, "see the checks of "+t.Name)
 }
@@ -145,15 +138,24 @@ func (d *Desk) MayRequest(ctx context.Context, target, by string) (*Target, erro
 }
 
 func (d *Desk) mayRequest(ctx context.Context, target, by string) (*Target, error) {
-	t, err := d.Target(target)
-	if err != nil {
-		return nil, err
-	}
-	p, err := d.person(ctx, by)
+	t, p, err := d.both(ctx, target, by)
 	if err != nil {
 		return nil, err
 	}
 	return t, d.allowed(ctx, p, t.Policy.Requesters, true, "request a mitigation of "+t.Name)
+}
+
+// both are the target and the person of a question.
+func (d *Desk) both(ctx context.Context, target, by string) (*Target, Person, error) {
+	t, err := d.Target(target)
+	if err != nil {
+		return nil, Person{}, err
+	}
+	p, err := d.person(ctx, by)
+	if err != nil {
+		return nil, Person{}, err
+	}
+	return t, p, nil
 }
 
 func (d *Desk) person(ctx context.Context, id string) (Person, error) {

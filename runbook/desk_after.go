@@ -117,11 +117,7 @@ func (d *Desk) mayTouch(ctx context.Context, id, by, what string) (Run, Person, 
 	if err != nil {
 		return run, Person{}, err
 	}
-	t, err := d.Target(run.Target)
-	if err != nil {
-		return run, Person{}, err
-	}
-	p, err := d.person(ctx, by)
+	t, p, err := d.both(ctx, run.Target, by)
 	if err != nil {
 		return run, p, err
 	}
