@@ -213,36 +213,3 @@ func TestDiscoveryOutlivesItsFirstCaller(t *testing.T) {
 		t.Errorf("nodes = %v, %v", nodes, err)
 	}
 }
-
-func TestIAMToken(t *testing.T) {
-	cfg := (&elastiCache{}).config(t)
-	for _, c := range []struct {
-		settings Settings
-		host     string
-		resource string
-	}{
-		{Settings{ReplicationGroup: "Prod-OIDC"}, "prod-oidc", ""},
-		{Settings{Serverless: "prod"}, "prod", "ServerlessCache"},
-	} {
-		c.settings.Auth, c.settings.Username, c.settings.AWS = AuthIAM, "jwksbot", cfg
-		s := newStore(t, c.settings)
-		user, token, err := s.credentials(testContext(t))
-		if err != nil || user != "jwksbot" {
-			t.Fatalf("user %q, error %v", user, err)
-		}
-		host, query, _ := strings.Cut(token, "/?")
-		q, err := url.ParseQuery(query)
-		if err != nil || host != c.host {
-			t.Errorf("token for host %q, want %q (%v)", host, c.host, err)
-		}
-		want := map[string]string{"Action": "connect", "User": "jwksbot", "X-Amz-Expires": "900", "ResourceType": c.resource, "X-Amz-Algorithm": "AWS4-HMAC-SHA256", "X-Amz-SignedHeaders": "host"}
-		for k, v := range want {
-			if q.Get(k) != v {
-				t.Errorf("%s = %q, want %q", k, q.Get(k), v)
-			}
-		}
-		if !strings.Contains(q.Get("X-Amz-Credential"), "/eu-west-2/elasticache/aws4_request") || len(q.Get("X-Amz-Signature")) != 64 {
-			t.Errorf("credential %q, signature %q", q.Get("X-Amz-Credential"), q.Get("X-Amz-Signature"))
-		}
-	}
-}

@@ -54,6 +54,9 @@ func (p *primary) explain(op string, err error) error {
 	return &serverError{p.addr, text, err}
 }
 
+// unknownCommand is what servers of every make answer to one.
+const unknownCommand = "unknown command"
+
 // explainReply covers what a server answers; "" for anything else.
 func explainReply(op, access string, err error) string {
 	var made *authError
@@ -68,6 +71,10 @@ func explainReply(op, access string, err error) string {
 	_, moved := redis.IsMovedError(err)
 	_, ask := redis.IsAskError(err)
 	switch {
+	case strings.Contains(text, unknownCommand):
+		// The server repeats the arguments: a password, a token, a value.
+		named, _, _ := strings.Cut(text, ", with args")
+		return fmt.Sprintf("%s: %s: it is renamed or switched off here (parameter group rename-commands), or a proxy does not know it", op, named)
 	case strings.Contains(text, "WRONGPASS"):
 		return "user name, password or token refused: check cache.username and cache.auth; IAM needs elasticache:Connect on the cache and on the user, whose name must equal its id"
 	case strings.Contains(text, "NOAUTH"), strings.Contains(text, "without any password configured"):

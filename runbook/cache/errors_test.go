@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +62,30 @@ func checkError(t testing.TB, err error, want ...string) {
 	}
 }
 
+// A server that does not know a command repeats what it was sent. Neither a
+// password nor a value is passed on with it.
+func TestUnknownCommandHidesItsArguments(t *testing.T) {
+	without := func(commands ...string) *redistest.Server {
+		var args []string
+		for _, c := range commands {
+			args = append(args, "--rename-command", c, "")
+		}
+		return redistest.Start(t, redistest.Options{Args: args})
+	}
+	r := without("AUTH", "HELLO")
+	for _, user := range []string{"jwksbot:geheim", ":geheim"} {
+		_, err := newStore(t, Settings{URL: "redis://" + user + "@" + r.Addr}).List(testContext(t))
+		checkError(t, err, r.Addr, "unknown command 'auth'", "rename-commands")
+	}
+	r = without("EVAL")
+	_, err := newStore(t, Settings{URL: "redis://" + r.Addr}).Snapshot(testContext(t), []string{"jwks:1"})
+	checkError(t, err, r.Addr, "EVAL", "unknown command 'eval': it is renamed or switched off here")
+	r = without("RESTORE")
+	saved := []runbook.Saved{{RawEntry: runbook.RawEntry{Name: "jwks:1", TTL: runbook.NoExpiry}, Payload: []byte("geheim")}}
+	_, err = newStore(t, Settings{URL: "redis://" + r.Addr}).Restore(testContext(t), saved, false, time.Now())
+	checkError(t, err, r.Addr, "RESTORE", "unknown command 'restore': it is renamed or switched off here")
+}
+
 // silentServer accepts connections and never answers.
 func silentServer(t testing.TB) string {
 	t.Helper()
@@ -111,31 +134,6 @@ func TestMissingRightsAreNamed(t *testing.T) {
 		t.Errorf("%s of 2 entries left", n)
 	}
 }
-
-// The token is what the connection authenticates with, over TLS.
-func TestIAMOverTheWire(t *testing.T) {
-	now := time.Date(2026, 2, 14, 3, 0, 0, 0, time.UTC)
-	r := redistest.Start(t, redistest.Options{TLS: true, User: "jwksbot", Password: "other", Rules: "~jwks:* -@all +@read"})
-	e := &elastiCache{serve: func(url.Values) (int, string) { return 200, standaloneXML(r.Addr, true) }}
-	s := newStore(t, Settings{ReplicationGroup: "oidc", Auth: AuthIAM, Username: "jwksbot", AWS: e.config(t), RootCAs: r.RootCAs, Clock: fixedClock{now: now}})
-	_, err := s.List(testContext(t))
-	checkError(t, err, "elasticache:Connect")
-	_, token, err := s.credentials(testContext(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.CLI(t, "acl", "setuser", "jwksbot", ">"+token)
-	if _, err := s.List(testContext(t)); err != nil {
-		t.Error(err)
-	}
-}
-
-type fixedClock struct {
-	runbook.SystemClock
-	now time.Time
-}
-
-func (c fixedClock) Now() time.Time { return c.now }
 
 func TestSettingsAreCheckedTogether(t *testing.T) {
 	for _, c := range []struct {

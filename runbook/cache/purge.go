@@ -123,7 +123,7 @@ func (s *Store) FlushAll(ctx context.Context) error {
 		return f.each(ctx, func(ctx context.Context, _ int, p *primary) error {
 			err := p.client.FlushAllAsync(ctx).Err()
 			var reply redis.Error
-			if errors.As(err, &reply) && strings.Contains(reply.Error(), "unknown command") {
+			if errors.As(err, &reply) && strings.Contains(reply.Error(), unknownCommand) {
 				return &serverError{p.addr, "FLUSHALL: the command is switched off or renamed here (parameter group rename-commands): flush the matching keys instead", err}
 			}
 			if redis.IsPermissionError(err) {
