@@ -55,7 +55,7 @@ func (p *presenter) reconcile(ctx context.Context) {
 	}
 	runs, err := p.bot.Ledger.Runs(ctx, runbook.Filter{Unshown: true})
 	if err != nil {
-		if ctx.Err() == nil {
+		if ctx.Err() == nil && !runbook.LedgerAway(err) {
 			p.bot.Log.Error("runs to show", "error", err)
 		}
 		return

@@ -2,6 +2,7 @@ package runbook
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -49,6 +50,7 @@ type ledger interface {
 // that people outside of the program can mend.
 type LedgerError struct {
 	Advice string // what is wrong and what to do; names no place
+	Away   bool   // it cannot be reached: it tells the log itself when that begins and ends
 	Err    error  // everything, for the log
 }
 
@@ -57,6 +59,13 @@ func (e *LedgerError) Error() string { return e.Err.Error() }
 
 // Unwrap gives what the database said.
 func (e *LedgerError) Unwrap() error { return e.Err }
+
+// LedgerAway says that err comes of a ledger that cannot be reached. Work that
+// is done again and again need not tell the log of it.
+func LedgerAway(err error) bool {
+	var l *LedgerError
+	return errors.As(err, &l) && l.Away
+}
 
 // snapshots is where the values of entries that will be deleted are kept.
 type snapshots interface {

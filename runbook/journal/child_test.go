@@ -30,6 +30,9 @@ func child() int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	if does := os.Getenv(childEnv + "_PETITION"); does != "" {
+		return childErrand(ctx, j, does)
+	}
 	effects, err := os.OpenFile(os.Getenv(childEnv+"_EFFECTS"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -55,13 +58,34 @@ func child() int {
 	return 0
 }
 
+// childErrand takes a petition as the executor, perhaps carries it out, and then
+// does nothing more until it is killed.
+func childErrand(ctx context.Context, j *Journal, does string) int {
+	go func() {
+		for ctx.Err() == nil {
+			p, ok, _ := j.Tenure().TakePetition(ctx) // not before it executes
+			if ok && does == "creates" {
+				if err := j.Tenure().Errand(p.ID).Create(ctx, pending("r of the child", "a"), runbook.AuditEntry{Kind: "request"}); err != nil {
+					fmt.Fprintln(os.Stderr, err)
+				}
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	}()
+	if err := j.Execute(ctx, forward); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
 type process struct {
 	cmd  *exec.Cmd
 	done chan error
 	out  *strings.Builder
 }
 
-func spawn(t *testing.T, url, effects string) *process {
+func spawn(t *testing.T, url, effects string, env ...string) *process {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -69,6 +93,7 @@ func spawn(t *testing.T, url, effects string) *process {
 	}
 	p := &process{cmd: exec.Command(self), done: make(chan error, 1), out: &strings.Builder{}}
 	p.cmd.Env = append(os.Environ(), childEnv+"="+url, childEnv+"_EFFECTS="+effects)
+	p.cmd.Env = append(p.cmd.Env, env...)
 	p.cmd.Stderr = p.out
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -105,11 +105,13 @@ func openSQLite(path string, conns int) (*sql.DB, error) {
 }
 
 func (j *Journal) connectPostgres(ctx context.Context, raw string) error {
-	pool, err := openPool(ctx, raw)
+	j.outage = &outage{log: j.log}
+	pool, err := openPool(ctx, raw, j.outage)
 	if err != nil {
 		return fmt.Errorf("open journal: %w", err) // pgx hides the password
 	}
 	j.pool, j.name = pool, postgresName(pool.Config().ConnConfig)
+	j.outage.name = j.name
 	j.db, j.writer = stdlib.OpenDBFromPool(pool), make(chan struct{}, poolSize/2)
 	return nil
 }
@@ -118,14 +120,16 @@ func (j *Journal) connectPostgres(ctx context.Context, raw string) error {
 // executor once more for the engine.
 const poolSize = 10
 
-// openPool makes a pool of few connections; it connects when it is used.
-func openPool(ctx context.Context, raw string) (*pgxpool.Pool, error) {
+// openPool makes a pool of few connections; it connects when it is used. tracer
+// sees every attempt to connect, also of those who copy the pool's settings.
+func openPool(ctx context.Context, raw string, tracer pgx.QueryTracer) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(raw)
 	if err != nil {
 		return nil, err
 	}
 	config.MaxConns = poolSize
 	config.ConnConfig.ConnectTimeout = 5 * time.Second
+	config.ConnConfig.Tracer = tracer
 	config.ConnConfig.RuntimeParams["application_name"] = "jwksbot"
 	// A process that is stopped inside of a transaction must not keep the row of
 	// the holder from the one that takes over.

@@ -118,7 +118,9 @@ func (j *Journal) acquire(ctx context.Context, wait bool) (executorLock, error) 
 			if !wait || j.pool == nil {
 				return nil, err
 			}
-			j.log.Warn("the executor's lock cannot be asked for, trying on", "journal", j.name, "error", err)
+			if !runbook.LedgerAway(err) {
+				j.log.Warn("the executor's lock cannot be asked for, trying on", "journal", j.name, "error", err)
+			}
 		} else if !wait {
 			return nil, j.elsewhere(ctx)
 		} else if !told {

@@ -80,14 +80,10 @@ func (x *executor) watch(ctx context.Context, lock executorLock, eng *engine) er
 	news := &herald{x: x}
 	defer func() { news.last(context.WithoutCancel(ctx)) }()
 	for {
-		if err := news.tell(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, ErrNotExecutor) {
-			x.j.log.Warn("telling the log of the audit trail", "error", err)
-		}
+		x.complain(ctx, "telling the log of the audit trail", news.tell(ctx))
 		if time.Since(swept) >= sweepEvery {
 			swept = time.Now()
-			if err := x.sweep(ctx, eng); err != nil && ctx.Err() == nil {
-				x.j.log.Warn("looking for lost runs", "error", err)
-			}
+			x.complain(ctx, "looking for lost runs", x.sweep(ctx, eng))
 		}
 		select {
 		case <-ctx.Done():
@@ -103,6 +99,14 @@ func (x *executor) watch(ctx context.Context, lock executorLock, eng *engine) er
 		if epoch, name, err := x.j.epoch(ctx); err == nil && epoch != x.epoch {
 			return fmt.Errorf("execute journal %q: %w: %s", x.j.name, ErrExecutorElsewhere, name)
 		}
+	}
+}
+
+// complain logs what went wrong in work that is soon done again, unless it is
+// the end of the tenure, or an outage, which the log knows of.
+func (x *executor) complain(ctx context.Context, what string, err error) {
+	if err != nil && ctx.Err() == nil && !errors.Is(err, ErrNotExecutor) && !runbook.LedgerAway(err) {
+		x.j.log.Warn(what, "error", err)
 	}
 }
 

@@ -90,6 +90,7 @@ type Journal struct {
 	// holds it waits for anything but the database.
 	writer chan struct{}
 
+	outage   *outage         // nil on SQLite
 	life     context.Context // until Close
 	end      context.CancelFunc
 	enqueuer enqueuer
@@ -133,6 +134,9 @@ func Open(ctx context.Context, s Settings) (*Journal, error) {
 		return nil, err
 	}
 	j.life, j.end = context.WithCancel(context.Background())
+	if j.outage != nil {
+		j.outage.watch() // so far the caller gets every error
+	}
 	return j, nil
 }
 

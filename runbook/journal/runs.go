@@ -154,7 +154,8 @@ func (t *tx) change(ctx context.Context, id string, change func(*runbook.Run) ([
 }
 
 // record writes what goes with a run that was written: its new decisions, the
-// audit rows, and the order to execute it once it is approved.
+// audit rows, that it came to another state, and the order to execute it once
+// it is approved.
 func (t *tx) record(ctx context.Context, after, before runbook.Run, audit []runbook.AuditEntry) error {
 	for _, d := range after.Decisions[min(len(before.Decisions), len(after.Decisions)):] {
 		_, err := t.exec(ctx, `INSERT INTO decisions (run_id, generation, actor, name, kind, reason, via, at) VALUES (?,?,?,?,?,?,?,?)`,
@@ -167,6 +168,9 @@ func (t *tx) record(ctx context.Context, after, before runbook.Run, audit []runb
 		}
 	}
 	if err := t.appendAudit(ctx, after, audit); err != nil {
+		return err
+	}
+	if err := t.arrive(ctx, before.State, after.State); err != nil {
 		return err
 	}
 	if after.State != runbook.StateApproved || before.State == runbook.StateApproved && before.Generation == after.Generation {

@@ -9,7 +9,7 @@ import (
 )
 
 // schemaVersion is the number of the last element of schema.
-const schemaVersion = 2
+const schemaVersion = 3
 
 // schema holds the statements that lead from one version to the next. BLOB,
 // TIME and JSON stand for the engine's own types. On SQLite times are text in
@@ -121,6 +121,14 @@ CREATE TABLE petitions (
 	answer      JSON
 );
 CREATE INDEX petitions_open ON petitions (asked_at) WHERE taken_at IS NULL;
+`, `
+ALTER TABLE petitions ADD COLUMN taken_epoch BIGINT; -- of the executor that has it
+ALTER TABLE petitions ADD COLUMN takes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE petitions ADD COLUMN run TEXT; -- what was created or changed for it
+DROP INDEX petitions_open;
+CREATE INDEX petitions_open ON petitions (asked_at) WHERE answer IS NULL;
+CREATE TABLE arrivals (state TEXT PRIMARY KEY, runs BIGINT NOT NULL); -- how many runs have come to a state, ever
+INSERT INTO arrivals SELECT state, count(*) FROM runs GROUP BY state;
 `}
 
 // migrate brings the tables to schemaVersion. It begins a writing transaction

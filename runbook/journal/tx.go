@@ -180,14 +180,14 @@ func (j *Journal) explain(op string, err error) error {
 	var s *sqlite.Error
 	var p *pgconn.PgError
 	var c *pgconn.ConnectError
-	advice := ""
+	advice, away := "", false
 	switch {
 	case errors.As(err, &s):
 		advice = sqliteAdvice[s.Code()&0xff]
 	case errors.As(err, &p):
-		advice = postgresAdvice[p.Code]
+		advice, away = postgresAdvice[p.Code], errors.As(err, &c) || p.Code == "57P01"
 	case errors.As(err, &c):
-		advice = "the server cannot be reached; check the address, the network and the server"
+		advice, away = unreachable, true
 	case op != "open":
 		return err
 	case errors.Is(err, errUnchanged):
@@ -196,8 +196,11 @@ func (j *Journal) explain(op string, err error) error {
 	if advice == "" {
 		return fmt.Errorf("%s journal %q: %w", op, j.name, err)
 	}
-	return &runbook.LedgerError{Advice: advice, Err: fmt.Errorf("%s journal %q: %s: %w", op, j.name, advice, err)}
+	return &runbook.LedgerError{Advice: advice, Away: away, Err: fmt.Errorf("%s journal %q: %s: %w", op, j.name, advice, err)}
 }
+
+// unreachable is the advice where no connection came about.
+const unreachable = "the server cannot be reached; check the address, the network and the server"
 
 var sqliteAdvice = map[int]string{
 	sqlite3.SQLITE_BUSY:     "another program has it locked; close that program (a database shell, a backup) and try again",
