@@ -124,15 +124,23 @@ func newLogger(w *world, debug bool) *slog.Logger {
 		opts.Level = slog.LevelDebug
 	}
 	if w.terminal {
-		return slog.New(slog.NewTextHandler(w.stderr, opts))
+		return slog.New(newRepeats(slog.NewTextHandler(w.stderr, opts)))
 	}
-	return slog.New(slog.NewJSONHandler(w.stderr, opts))
+	return slog.New(newRepeats(slog.NewJSONHandler(w.stderr, opts)))
 }
 
 // logIf logs what went wrong where it changes nothing for the caller.
 func (w *world) logIf(what string, err error) {
 	if err != nil {
 		w.log.Warn(what, "error", err)
+	}
+}
+
+// background logs what went wrong in work that is soon done again. That the
+// journal cannot be reached is in the log already.
+func (w *world) background(what string, err error) {
+	if !runbook.LedgerAway(err) {
+		w.log.Error(what, "error", err)
 	}
 }
 

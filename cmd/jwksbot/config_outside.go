@@ -93,7 +93,8 @@ func (t *targetConfig) validateEscalation(c *checker) {
 	}
 }
 
-// checkURL refuses what would carry a secret over an open connection.
+// checkURL refuses what would carry a secret, or the keys that everything hangs
+// on, over an open connection.
 func checkURL(c *checker, key, raw string) {
 	if raw == "" {
 		return
@@ -105,6 +106,6 @@ func checkURL(c *checker, key, raw string) {
 	case err != nil || u.Host == "":
 		c.bad(key, "%q is no URL", raw)
 	case !runbook.Private(u):
-		c.bad(key, "%q must be https, except on a loopback address: a secret is sent to it", raw)
+		c.bad(key, "%q must be https, except on a loopback address", raw)
 	}
 }

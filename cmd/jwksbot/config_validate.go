@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net"
-	"net/url"
 	"path"
 	"regexp"
 	"strings"
@@ -150,18 +149,7 @@ func (t *targetConfig) validateIssuer(check *checker) {
 		bad("name", "no way to find the live keys: set user_pool_id, jwks_url or issuer")
 	}
 	for key, raw := range map[string]string{"jwks_url": t.JWKSURL, "issuer": t.Issuer} {
-		if raw == "" {
-			continue
-		}
-		u, err := url.Parse(raw)
-		switch {
-		case strings.Contains(raw, "@") && (err != nil || u.User != nil): // the text may hold a password: it is not repeated
-			bad(key, "a key set is public: the URL must not carry a user or password")
-		case err != nil || u.Host == "":
-			bad(key, "%q is no URL", raw)
-		case !runbook.Private(u):
-			bad(key, "%q must be https, except on a loopback address", raw)
-		}
+		checkURL(check, key, raw)
 	}
 }
 

@@ -16,8 +16,8 @@ import (
 
 // metrics counts what the bot does, for a monitoring system to read at
 // /metrics. Labels are words of small fixed sets, never names of people, keys
-// or tickets. What people decide and how runs end is counted from the audit
-// trail, so that it is the same in every replica; the rest is of this process.
+// or tickets. What people decide and how runs end is counted from the journal,
+// so that it is the same in every replica; the rest is of this process.
 type metrics struct {
 	http.Handler // answers with everything that is known now
 	register     promauto.Factory
@@ -49,8 +49,8 @@ func newMetrics() *metrics {
 	})
 	m.requests = m.counter("jwksbot_requests_total", "Mitigations that were requested (from the audit trail).")
 	m.decisions = m.counters("jwksbot_decisions_total", "Decisions of people, and refusals of people, by kind (from the audit trail).", "kind", decisionKinds...)
-	m.runsEnded = m.counters("jwksbot_runs_ended_total", "Runs that ended, by end state (from the audit trail).", "state", endStates()...)
-	m.escalations = m.counter("jwksbot_escalations_total", "Calls for the on-call team (from the audit trail).")
+	m.runsEnded = m.counters("jwksbot_runs_ended_total", "Runs that ended, by end state (from the journal).", "state", endStates()...)
+	m.escalations = m.counter("jwksbot_escalations_total", "Calls for the on-call team (from the journal).")
 	m.posts = m.counters("jwksbot_slack_posts_total", "Messages and files that were sent to Slack, by method.", "method", postMethods...)
 	m.postsFailed = m.counters("jwksbot_slack_posts_failed_total", "Messages and files that Slack did not take, by method.", "method", postMethods...)
 	m.journalErrors = m.counter("jwksbot_journal_errors_total", "Errors of the journal in work that nobody waits for.")

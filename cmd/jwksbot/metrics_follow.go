@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"jwksbot/bot"
@@ -37,21 +36,67 @@ func (o *office) meter(b *bot.Bot) *metrics {
 // slack makes the client of the Web API countable.
 func (m *metrics) slack(next http.RoundTripper) http.RoundTripper { return slackTransport{m, next} }
 
-// followEvery is how often the trail is read: other replicas write to it too.
+// followEvery is how often the journal is read: other replicas write to it too.
 const followEvery = 10 * time.Second
 
-// follow counts the rows that are added to the audit trail from now on.
+// follower counts what is new in the journal since it began to look.
+type follower struct {
+	metrics  *metrics
+	journal  *journal.Journal
+	seq      int64                   // the last row of the trail that was counted
+	arrivals map[runbook.State]int64 // as they were counted; nil: it has not begun
+}
+
+// follow counts what happens from now on.
 func (m *metrics) follow(ctx context.Context, j *journal.Journal) error {
-	seq := int64(-1)
+	f := &follower{metrics: m, journal: j}
 	for {
-		next, err := m.read(ctx, j, seq)
-		if err != nil && ctx.Err() == nil {
+		if err := f.look(ctx); err != nil && ctx.Err() == nil {
 			m.journalErrors.Inc()
 		}
-		seq = next
 		if err := (runbook.SystemClock{}).Wait(ctx, followEvery); err != nil {
 			return err
 		}
+	}
+}
+
+// look counts what is new; the first time it only finds out where it begins.
+func (f *follower) look(ctx context.Context) error {
+	arrivals, err := f.journal.Arrivals(ctx)
+	if err != nil {
+		return err
+	}
+	if f.arrivals == nil {
+		head, err := f.journal.AuditHead(ctx)
+		if err != nil {
+			return err
+		}
+		f.arrivals, f.seq = arrivals, head.Seq
+		return nil
+	}
+	for state, n := range arrivals {
+		if more := n - f.arrivals[state]; more > 0 { // a journal may be put back to an older copy
+			f.metrics.arrived(state, more)
+		}
+	}
+	f.arrivals = arrivals
+	for row, err := range f.journal.AuditRows(ctx, journal.AuditFilter{After: f.seq}) {
+		if err != nil {
+			return err
+		}
+		f.metrics.row(row.AuditEntry)
+		f.seq = row.Seq
+	}
+	return nil
+}
+
+// arrived counts how many runs came to a state.
+func (m *metrics) arrived(s runbook.State, n int64) {
+	switch {
+	case s.Ended():
+		m.runsEnded.WithLabelValues(string(s)).Add(float64(n))
+	case s == runbook.StateEscalate:
+		m.escalations.Add(float64(n))
 	}
 }
 
@@ -69,26 +114,6 @@ func endStates() []string {
 	return out
 }
 
-// read counts the rows after seq, -1 being the end of the trail, and returns
-// the number of the last one.
-func (m *metrics) read(ctx context.Context, j *journal.Journal, seq int64) (int64, error) {
-	if seq < 0 {
-		head, err := j.AuditHead(ctx)
-		if err != nil {
-			return seq, err
-		}
-		return head.Seq, nil
-	}
-	for row, err := range j.AuditRows(ctx, journal.AuditFilter{After: seq}) {
-		if err != nil {
-			return seq, err
-		}
-		m.row(row.AuditEntry)
-		seq = row.Seq
-	}
-	return seq, nil
-}
-
 // row counts one row of the audit trail.
 func (m *metrics) row(e runbook.AuditEntry) {
 	switch {
@@ -97,36 +122,6 @@ func (m *metrics) row(e runbook.AuditEntry) {
 	case slices.Contains(decisionKinds, e.Kind):
 		m.decisions.WithLabelValues(e.Kind).Inc()
 	}
-	if to := endOf(e); to != "" {
-		m.runsEnded.WithLabelValues(string(to)).Inc()
-	}
-	if e.Kind == "state" && strings.Contains(firstClause(e.Detail), " to "+string(runbook.StateEscalate)) {
-		m.escalations.Inc()
-	}
-}
-
-// endOf is the state in which a row says that a run ended, "" if none. The end
-// of a request is written by the decision itself, or as "expired: …".
-func endOf(e runbook.AuditEntry) runbook.State {
-	switch e.Kind {
-	case string(runbook.DecideDeny):
-		return runbook.StateDenied
-	case string(runbook.DecideWithdraw):
-		return runbook.StateWithdrawn
-	case "state":
-		words := strings.Fields(firstClause(e.Detail))
-		if len(words) > 0 {
-			if s := runbook.State(words[len(words)-1]); slices.Contains(endStates(), string(s)) {
-				return s
-			}
-		}
-	}
-	return ""
-}
-
-func firstClause(detail string) string {
-	before, _, _ := strings.Cut(detail, ":")
-	return before
 }
 
 // postMethods are the calls of the Web API that show something to people.

@@ -16,6 +16,7 @@ import (
 
 	"jwksbot/bot"
 	"jwksbot/runbook"
+	"jwksbot/runbook/journal"
 )
 
 // scrape reads metrics as a monitoring system does: every line has to be a
@@ -67,27 +68,72 @@ func scrape(t *testing.T, h http.Handler) map[string]float64 {
 	return out
 }
 
-func TestTheTrailIsCounted(t *testing.T) {
+// What people decide and how runs end is counted from what the journal keeps as
+// data, whoever wrote it, and only from the first look on.
+func TestTheJournalIsCounted(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "journal.db")
+	ctx, j, other := t.Context(), openJournal(t, file), openJournal(t, file)
 	m := newMetrics()
-	for _, e := range []runbook.AuditEntry{
-		{Kind: "request"}, {Kind: "request"}, {Kind: "approve"}, {Kind: "refused"}, {Kind: "deny"}, {Kind: "withdraw"}, {Kind: "break_glass"},
-		{Kind: "state", Detail: "approved to snapshot"}, {Kind: "state", Detail: "verify to done: The effect was proven: a to b."},
-		{Kind: "state", Detail: "expired: Nobody decided."}, {Kind: "state", Detail: "flush to failed: broke off"},
-		{Kind: "state", Detail: "watch to escalate"}, {Kind: "state", Detail: "escalate to watch"}, {Kind: "message", Detail: "done"},
-	} {
-		m.row(e)
+	f := &follower{metrics: m, journal: j}
+	// What happens to one run after the other: its states, and rows of the trail
+	// whose sentences must not be taken for states.
+	happens := func(id string, states ...runbook.State) {
+		t.Helper()
+		if err := other.Create(ctx, runbook.Run{ID: id, Resource: id, State: states[0]}, runbook.AuditEntry{Kind: "request"}); err != nil {
+			t.Fatal(err)
+		}
+		for _, to := range states[1:] {
+			if _, err := other.Change(ctx, id, func(r *runbook.Run) ([]runbook.AuditEntry, error) {
+				r.State, r.Outcome = to, fmt.Sprint("version ", r.Version)
+				return []runbook.AuditEntry{{Kind: "state", Detail: "verify to done: from watch to escalate"}}, nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
-	got := scrape(t, m)
+	happens("before", runbook.StatePending, runbook.StateDenied)
+	look := func() map[string]float64 {
+		t.Helper()
+		if err := f.look(ctx); err != nil {
+			t.Fatal(err)
+		}
+		return scrape(t, m)
+	}
+	if got := look(); got["jwksbot_requests_total"] != 0 || got[`jwksbot_runs_ended_total{state="denied"}`] != 0 {
+		t.Errorf("what was before is counted: %v", got)
+	}
+	happens("r1", runbook.StatePending, runbook.StateWithdrawn)
+	happens("r2", runbook.StatePending, runbook.StateExpired)
+	happens("r3", runbook.StateWatch, runbook.StateWatch, runbook.StateEscalate, runbook.StateWatch, runbook.StateEscalate, runbook.StateDone)
+	look()
+	happens("r4", runbook.StatePending, runbook.StateDenied)
+	happens("r5", runbook.StatePending, runbook.StateFailed)
+	if err := other.Note(ctx, runbook.AuditEntry{Kind: "approve"}, runbook.AuditEntry{Kind: "refused"}, runbook.AuditEntry{Kind: "deny"},
+		runbook.AuditEntry{Kind: "withdraw"}, runbook.AuditEntry{Kind: "break_glass"}, runbook.AuditEntry{Kind: "message", Detail: "done"}); err != nil {
+		t.Fatal(err)
+	}
+	look()
+	got := look()
 	for name, want := range map[string]float64{
-		"jwksbot_requests_total": 2, `jwksbot_decisions_total{kind="approve"}`: 1, `jwksbot_decisions_total{kind="refused"}`: 1, `jwksbot_decisions_total{kind="break_glass"}`: 1,
+		"jwksbot_requests_total": 5, `jwksbot_decisions_total{kind="approve"}`: 1, `jwksbot_decisions_total{kind="refused"}`: 1, `jwksbot_decisions_total{kind="break_glass"}`: 1,
 		`jwksbot_runs_ended_total{state="done"}`: 1, `jwksbot_runs_ended_total{state="denied"}`: 1, `jwksbot_runs_ended_total{state="withdrawn"}`: 1,
 		`jwksbot_runs_ended_total{state="expired"}`: 1, `jwksbot_runs_ended_total{state="failed"}`: 1, `jwksbot_runs_ended_total{state="obsolete"}`: 0,
-		"jwksbot_escalations_total": 1, "jwksbot_journal_errors_total": 0,
+		"jwksbot_escalations_total": 2, "jwksbot_journal_errors_total": 0,
 	} {
 		if v, ok := got[name]; !ok || v != want {
 			t.Errorf("%s: %v (%v), want %v", name, v, ok, want)
 		}
 	}
+}
+
+func openJournal(t *testing.T, url string) *journal.Journal {
+	t.Helper()
+	j, err := journal.Open(t.Context(), journal.Settings{URL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { j.Close(context.Background()) })
+	return j
 }
 
 func TestChecksAreCountedWithTheirTime(t *testing.T) {

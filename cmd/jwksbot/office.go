@@ -19,9 +19,10 @@ type office struct {
 	*parts
 	journal *journal.Journal
 	desk    *runbook.Desk
-	// terminal takes what comes from terminals: the same desk, whose people are
-	// those of the configuration first, so that it works while Slack is down.
-	terminal *runbook.Desk
+	// terminal is the desk that takes what comes from terminals, without a ledger:
+	// the same one, whose people are those of the configuration first, so that it
+	// works while Slack is down.
+	terminal runbook.DeskSettings
 	machine  *runbook.Machine
 	keeper   *runbook.Keeper
 }
@@ -38,10 +39,8 @@ func (w *world) openOffice(ctx context.Context, p *parts, people runbook.Directo
 	if o.desk, err = runbook.NewDesk(settings); err != nil {
 		return nil, errors.Join(err, j.Close(ctx))
 	}
-	settings.People = terminalPeople{people: p.cfg.People, slack: people}
-	if o.terminal, err = runbook.NewDesk(settings); err != nil {
-		return nil, errors.Join(err, j.Close(ctx))
-	}
+	o.terminal = settings
+	o.terminal.Ledger, o.terminal.People = nil, terminalPeople{people: p.cfg.People, slack: people}
 	o.machine = runbook.NewMachine(runbook.MachineSettings{Targets: p.targets, Ledger: j.Tenure(), Snapshots: j.Tenure(), People: people, Clock: p.clock,
 		Guard: j.Guard, Changed: p.runner.Forget})
 	return o, nil

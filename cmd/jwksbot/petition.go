@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -41,6 +43,7 @@ const (
 	replyWithin  = 2 * time.Minute // a request runs the checks first
 	lookEvery    = 250 * time.Millisecond
 	counterHands = 4 // petitions that are dealt with at a time
+	maxTakes     = 3 // processes that may end over one petition
 )
 
 // ask hands in a petition and waits for its answer.
@@ -64,25 +67,52 @@ func (o *office) ask(ctx context.Context, p petition) (reply, error) {
 	return o.awaitReply(ctx, id)
 }
 
+// awaitReply goes on asking while the journal cannot be read: the petition stays
+// there, so its end has to be known.
 func (o *office) awaitReply(ctx context.Context, id string) (reply, error) {
-	for deadline := time.Now().Add(replyWithin); ; {
-		p, err := o.journal.ReadPetition(ctx, id)
-		if err != nil {
+	patience, cancel := context.WithTimeout(ctx, replyWithin)
+	defer cancel()
+	for {
+		p, err := o.journal.ReadPetition(patience, id)
+		switch {
+		case errors.Is(err, journal.ErrUnknownPetition):
 			return reply{}, err
-		}
-		if p.Answer != nil {
+		case err == nil && p.Answer != nil:
 			return readReply(p.Answer)
 		}
-		if time.Now().After(deadline) && p.Taken {
-			return reply{}, errors.New("no answer: the process that took this may have ended over it; see what came of it with: jwksbot runs")
-		}
-		if time.Now().After(deadline) {
-			return reply{}, errors.New("no answer: another process executes this journal and does not take petitions; is it an older jwksbot, or does it hang?")
-		}
-		if err := (runbook.SystemClock{}).Wait(ctx, lookEvery); err != nil {
-			return reply{}, err
+		if (runbook.SystemClock{}).Wait(patience, lookEvery) != nil {
+			return o.takeBack(ctx, id)
 		}
 	}
+}
+
+// takeBack ends the waiting for an answer: what was not carried out by now never
+// will be.
+func (o *office) takeBack(ctx context.Context, id string) (reply, error) {
+	why := "interrupted"
+	if ctx.Err() == nil {
+		why = "no answer within " + runbook.Duration(replyWithin)
+	}
+	raw, err := json.Marshal(reply{Error: "taken back: " + why})
+	if err != nil {
+		return reply{}, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
+	defer cancel()
+	p, back, err := o.journal.TakeBackPetition(ctx, id, raw)
+	switch {
+	case err != nil:
+		return reply{}, fmt.Errorf("%s, and this could not be taken back: see what came of it with: jwksbot runs: %w", why, err)
+	case !back && p.Answer != nil:
+		return readReply(p.Answer)
+	case !back:
+		return o.carriedOut(ctx, p)
+	case why != "interrupted" && p.Takes == 0:
+		why += "; another process executes this journal and does not take requests from terminals: is it an older jwksbot, or does it hang?"
+	case why != "interrupted":
+		why += "; the process that took it is busy or hangs: its log has more"
+	}
+	return reply{}, &exitError{exitFailed, fmt.Errorf("nothing was done, and nothing will be: %s", why)}
 }
 
 func readReply(raw []byte) (reply, error) {
@@ -99,8 +129,9 @@ func readReply(raw []byte) (reply, error) {
 	return r, nil
 }
 
-// counter answers petitions while this process executes the journal.
-func (o *office) counter(ctx context.Context, onError func(error)) error {
+// counter answers petitions while this process executes the journal, also those
+// that an executor before it has left without an answer.
+func (o *office) counter(ctx context.Context, log *slog.Logger) error {
 	var hands errgroup.Group
 	hands.SetLimit(counterHands)
 	defer hands.Wait()
@@ -110,42 +141,89 @@ func (o *office) counter(ctx context.Context, onError func(error)) error {
 		}
 		for o.journal.Executing() && ctx.Err() == nil {
 			p, ok, err := o.journal.Tenure().TakePetition(ctx)
-			if err != nil && ctx.Err() == nil && !errors.Is(err, journal.ErrNotExecutor) {
-				onError(fmt.Errorf("petitions: %w", err))
+			if err != nil && ctx.Err() == nil && !errors.Is(err, journal.ErrNotExecutor) && !runbook.LedgerAway(err) {
+				log.Error("requests from terminals cannot be read", "error", err)
 			}
 			if err != nil || !ok {
 				break
 			}
 			hands.Go(func() error {
-				if err := o.serveOne(ctx, p); err != nil {
-					onError(fmt.Errorf("petition %s: %w", p.ID, err))
-				}
+				o.serveOne(ctx, p, log.With("petition", p.ID))
 				return nil
 			})
 		}
 	}
 }
 
-// serveOne answers a petition; what it led to is kept even when the process is
-// being ended.
-func (o *office) serveOne(ctx context.Context, p journal.Petition) error {
-	r, err := o.grant(ctx, p)
+// serveOne carries a petition out and answers it. When this process is being
+// ended, or replaced, before that, it leaves the petition to the next executor.
+func (o *office) serveOne(ctx context.Context, p journal.Petition, log *slog.Logger) {
+	r, err := o.settle(ctx, p, log)
 	var refusal *runbook.Refusal
 	switch {
 	case errors.As(err, &refusal):
 		r.Refusal = refusal
-	case err != nil && ctx.Err() != nil:
-		r.Error = "the process that took this was being ended; see what came of it with: jwksbot runs"
+	case errors.Is(err, journal.ErrNotExecutor), errors.Is(err, journal.ErrPetitionOver), err != nil && ctx.Err() != nil:
+		return
 	case err != nil:
 		r.Error = err.Error()
 	}
-	raw, merr := json.Marshal(r)
-	if merr != nil {
-		return merr
+	raw, err := json.Marshal(r)
+	if err == nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
+		defer cancel()
+		err = o.journal.Tenure().AnswerPetition(ctx, p.ID, raw)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
-	defer cancel()
-	return o.journal.AnswerPetition(ctx, p.ID, raw)
+	if err != nil && !errors.Is(err, journal.ErrNotExecutor) {
+		log.Error("a request from a terminal could not be answered", "error", err)
+	}
+}
+
+// settle carries a petition out unless that was done before. A panic is an
+// answer, too: one that ends the process would go from executor to executor.
+func (o *office) settle(ctx context.Context, p journal.Petition, log *slog.Logger) (r reply, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			log.Error("a request from a terminal panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			r, err = reply{}, errors.New("a fault of jwksbot: it panicked over this request; its log has the details")
+		}
+	}()
+	switch {
+	case p.Run != "":
+		return o.carriedOut(ctx, p)
+	case p.Takes > maxTakes:
+		return reply{}, fmt.Errorf("nothing was done: %d processes ended, one after the other, while they dealt with this; their logs have more", maxTakes)
+	}
+	r, err = o.grant(ctx, p)
+	if err == nil || errors.As(err, new(*runbook.Refusal)) {
+		return r, err
+	}
+	// The connection may have been lost just after it was done.
+	if now, rerr := o.journal.ReadPetition(ctx, p.ID); rerr == nil && now.Run != "" {
+		return o.carriedOut(ctx, now)
+	}
+	return r, err
+}
+
+// carriedOut tells of a petition that was carried out by a process that could
+// not answer any more.
+func (o *office) carriedOut(ctx context.Context, p journal.Petition) (reply, error) {
+	var want petition
+	if err := json.Unmarshal(p.Body, &want); err != nil {
+		return reply{}, fmt.Errorf("the petition cannot be read: %w", err)
+	}
+	run, err := o.journal.Run(ctx, p.Run)
+	if err != nil || want.Click == nil {
+		return reply{Run: p.Run}, err
+	}
+	now := fmt.Sprintf("The run is now %s.", run.State)
+	switch n := len(run.Approvals()); {
+	case run.State == runbook.StatePending && n == 0:
+		now = "Not approved: the world moved since the request. Look at the new plan and decide again."
+	case run.State == runbook.StatePending:
+		now = fmt.Sprintf("Counted: %d of %s.", n, count(run.Required, "approval", "approvals"))
+	}
+	return reply{Run: run.ID, Text: now}, nil
 }
 
 // grant finds out who asks and does what they ask, as far as they may.
@@ -154,20 +232,27 @@ func (o *office) grant(ctx context.Context, p journal.Petition) (reply, error) {
 	if err := json.Unmarshal(p.Body, &want); err != nil {
 		return reply{}, fmt.Errorf("the petition cannot be read: %w", err)
 	}
+	errand := o.journal.Tenure().Errand(p.ID)
 	who, err := o.whoAsks(ctx, p)
 	if err != nil {
-		return reply{}, o.noteRefused(ctx, want, who, err)
+		return reply{}, noteRefused(ctx, errand, want, who, err)
+	}
+	settings := o.terminal
+	settings.Ledger = errand
+	desk, err := runbook.NewDesk(settings)
+	if err != nil {
+		return reply{}, err
 	}
 	switch {
 	case want.Request != nil:
 		req := *want.Request
 		req.By, req.Via = who.ID, runbook.ViaTerminal
-		run, _, err := o.terminal.Open(ctx, req, runbook.Silent{})
+		run, _, err := desk.Open(ctx, req, runbook.Silent{})
 		return reply{Run: run.ID}, err
 	case want.Click != nil:
 		click := *want.Click
 		click.By, click.Via = who.ID, runbook.ViaTerminal
-		answer, err := o.terminal.Decide(ctx, click)
+		answer, err := desk.Decide(ctx, click)
 		return reply{Run: click.Run, Text: answer.Text}, err
 	}
 	return reply{}, errors.New("the petition asks for nothing that this version of jwksbot knows")
@@ -191,53 +276,17 @@ func (o *office) whoAsks(ctx context.Context, p journal.Petition) (runbook.Perso
 }
 
 // noteRefused puts into the trail that somebody without a name tried.
-func (o *office) noteRefused(ctx context.Context, want petition, who runbook.PersonRef, err error) error {
+func noteRefused(ctx context.Context, errand journal.Errand, want petition, who runbook.PersonRef, err error) error {
 	var refusal *runbook.Refusal
 	if !errors.As(err, &refusal) {
 		return err
 	}
-	note := runbook.AuditEntry{At: o.clock.Now(), Actor: who.Label(), Kind: "refused", Detail: refusal.Text}
+	note := runbook.AuditEntry{Actor: who.Label(), Kind: "refused", Detail: refusal.Text}
 	switch {
 	case want.Click != nil:
 		note.Detail = fmt.Sprintf("%s of run %s: %s", want.Click.Kind, runbook.Redact(want.Click.Run), refusal.Text)
 	case want.Request != nil:
 		note.Detail = fmt.Sprintf("request for %s: %s", runbook.Redact(want.Request.Target), refusal.Text)
 	}
-	return errors.Join(err, o.journal.Note(ctx, note))
-}
-
-// staffed runs fn while this process executes the journal, or another one does:
-// if that one ends, this one takes over.
-func (o *office) staffed(ctx context.Context, w *world, fn func(context.Context) error) error {
-	around, stop := context.WithCancel(ctx)
-	group, around := errgroup.WithContext(around)
-	group.Go(func() error { return o.execute(around) })
-	group.Go(func() error {
-		return o.keeper.Keep(around, func(err error) { w.log.Error("due runs", "error", err) })
-	})
-	group.Go(func() error {
-		return o.counter(around, func(err error) { w.log.Error("terminal", "error", err) })
-	})
-	err := fn(around)
-	if around.Err() != nil && ctx.Err() == nil && errors.Is(err, context.Canceled) {
-		err = nil // the reason is the group's
-	}
-	stop()
-	if gerr := group.Wait(); gerr != nil && !errors.Is(gerr, context.Canceled) {
-		err = errors.Join(err, gerr)
-	}
-	return err
-}
-
-// execute carries out runs whenever no other process does.
-func (o *office) execute(ctx context.Context) error {
-	for {
-		err := o.journal.TryExecute(ctx, o.machine.Advance)
-		if !errors.Is(err, journal.ErrExecutorElsewhere) {
-			return err
-		}
-		if err := (runbook.SystemClock{}).Wait(ctx, time.Second); err != nil {
-			return err
-		}
-	}
+	return errors.Join(err, errand.Note(ctx, note))
 }

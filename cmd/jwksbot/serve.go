@@ -87,12 +87,10 @@ func (w *world) serve(ctx context.Context, p *parts, api *slack.Client) (err err
 	group.Go(func() error {
 		return o.keeper.Keep(ctx, func(err error) {
 			m.journalErrors.Inc()
-			w.log.Error("due runs", "error", err)
+			w.background("due runs", err)
 		})
 	})
-	group.Go(func() error {
-		return o.counter(ctx, func(err error) { w.log.Error("terminal", "error", err) })
-	})
+	group.Go(func() error { return o.counter(ctx, w.log) })
 	w.watchRotations(ctx, group, o, b)
 	group.Go(func() error {
 		if err := (runbook.SystemClock{}).Wait(ctx, settled); err != nil {

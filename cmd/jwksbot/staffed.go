@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"jwksbot/runbook"
+	"jwksbot/runbook/journal"
+)
+
+// staffed runs fn while this process executes the journal, or another one does:
+// if that one ends, this one takes over.
+func (o *office) staffed(ctx context.Context, w *world, fn func(context.Context) error) error {
+	around, stop := context.WithCancel(ctx)
+	group, around := errgroup.WithContext(around)
+	group.Go(func() error { return o.execute(around) })
+	group.Go(func() error {
+		return o.keeper.Keep(around, func(err error) { w.background("due runs", err) })
+	})
+	group.Go(func() error { return o.counter(around, w.log) })
+	err := fn(around)
+	if around.Err() != nil && ctx.Err() == nil && errors.Is(err, context.Canceled) {
+		err = nil // the reason is the group's
+	}
+	stop()
+	if gerr := group.Wait(); gerr != nil && !errors.Is(gerr, context.Canceled) {
+		err = errors.Join(err, gerr)
+	}
+	return err
+}
+
+// execute carries out runs whenever no other process does.
+func (o *office) execute(ctx context.Context) error {
+	for {
+		err := o.journal.TryExecute(ctx, o.machine.Advance)
+		if !errors.Is(err, journal.ErrExecutorElsewhere) {
+			return err
+		}
+		if err := (runbook.SystemClock{}).Wait(ctx, time.Second); err != nil {
+			return err
+		}
+	}
+}
