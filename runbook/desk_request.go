@@ -186,7 +186,7 @@ func (t *Target) judged(ctx context.Context, report Report, req Request) (Plan, 
 	case v.Forbids() && req.BreakGlass == "":
 		return t.planFlush(report, req.Scope, false), refuse(RefusedUnsafe, "Refused: %s", v.Summary)
 	case !req.NoFlush && cached == nil:
-		return t.planFlush(report, req.Scope, false), refuse(RefusedUnread, "Refused: the cache could not be read, so nobody can say what would be deleted (%s).", report.Evidence.Unread[StepCachedKeys])
+		return t.planFlush(report, req.Scope, false), refuse(RefusedUnread, "Refused: the cache could not be read, so nobody can say what would be deleted (%s). jwksbot doctor names what is missing.", report.Evidence.Unread[StepCachedKeys])
 	}
 	p, err := t.plan(ctx, report, t.wanted(req))
 	if err != nil {

@@ -145,10 +145,31 @@ func (f *facts) cacheUnknown() (Verdict, bool) {
 		return Verdict{}, false
 	}
 	v := warning(Inconclusive, "Cannot tell: the cache could not be read, so nobody knows which keys it serves.")
-	v.Because = []string{"cached-keys: " + f.unread(StepCachedKeys, "not read")}
+	v.Because = append([]string{"cached-keys: " + f.unread(StepCachedKeys, "not read")}, f.failureLine()...)
+	if kids := f.liveFailing(); len(kids) > 0 {
+		v.Summary += fmt.Sprintf(" The authoriser rejects tokens signed with live key %s: either the cache is old, and a flush helps, or the authoriser's memory is, and only a restart does.", quoteAll(kidsOf(kids)))
+		for _, k := range kids {
+			if line := f.appeared(k); line != "" {
+				v.Because = append(v.Because, line)
+			}
+		}
+	}
 	v.Against = []Advice{{FlushCache, "what would be deleted is unknown"}}
-	v.WouldChange = "cached-keys: let the bot read the cache (jwksbot doctor names what is missing)"
+	v.WouldChange = "cached-keys: let the bot read the cache (jwksbot doctor names what is missing), or read an entry by hand and compare it with jwksbot keys diff"
 	return v, true
+}
+
+// liveFailing lists the live keys that failures name, if failures go on.
+func (f *facts) liveFailing() (out []Key) {
+	if _, goingOn := f.failing(); !goingOn {
+		return nil
+	}
+	for _, k := range f.live.Keys {
+		if f.failsOn(k.Kid) > noise {
+			out = append(out, k)
+		}
+	}
+	return out
 }
 
 func (f *facts) unread(step, otherwise string) string {
@@ -193,7 +214,7 @@ func (f *facts) poisonedCache() (Verdict, bool) {
 			continue
 		}
 		v := critical(PoisonedCache, "The cache holds rubbish instead of keys: entry %s holds no key set (%s). The identity provider is fine, a flush will help.", quote(e.Name), e.Reading.Note)
-		v.Because = append([]string{fmt.Sprintf("entry %s (%s): %s; %s", quote(e.Name), e.Reading.Format, e.Reading.Note, e.Heals())}, f.failureLine()...)
+		v.Because = append([]string{fmt.Sprintf("entry %s: %s (%s)", quote(e.Name), e.Reading.Note, e.Heals())}, f.failureLine()...)
 		v.Recommended = f.withGateway(FlushCache)
 		v.WouldChange = "an entry that holds the live keys"
 		return v, true
@@ -208,7 +229,7 @@ func (f *facts) negativeCache() (Verdict, bool) {
 			continue
 		}
 		v := critical(NegativeCache, "The cache remembers that key %s does not exist, but it is live: entry %s is a negative marker. Flush that marker.", quote(e.Reading.Kid), quote(e.Name))
-		v.Because = append([]string{fmt.Sprintf("entry %s: %s", quote(e.Name), e.Heals())}, f.failureLine()...)
+		v.Because = append([]string{fmt.Sprintf("entry %s: a negative marker (%s)", quote(e.Name), e.Heals())}, f.failureLine()...)
 		v.Recommended = f.withGateway(FlushCache)
 		v.WouldChange = "the marker gone"
 		return v, true

@@ -65,8 +65,15 @@ func (e *endpoints) describeReplicationGroups(c awsCall) error {
 	})
 }
 
+// shutPort is where nothing listens: to who finds the cache by its description,
+// it is as far away as behind a security group that rejects.
+const shutPort = "1"
+
 func (e *endpoints) replicationGroup() xmlReplicationGroup {
 	host, port, _ := net.SplitHostPort(e.world.store.addr) // it has been connected to
+	if e.world.settings.shut {
+		port = shutPort
+	}
 	at := xmlEndpoint{Address: host, Port: port}
 	return xmlReplicationGroup{
 		ReplicationGroupID: ReplicationGroup, Description: "OIDC cache of the drill", Status: "available",

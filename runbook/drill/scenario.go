@@ -36,6 +36,7 @@ type settings struct {
 	negativeTTL  time.Duration // of markers that a kid does not exist; 0: there are none
 	careful      bool          // a key set is cached only if it can be parsed
 	sealed       bool          // the cache entry is encrypted
+	shut         bool          // the cache's security group lets the authoriser in, and not the bot
 	perKid       bool          // each key has an entry of its own, made when it is asked for
 
 	alias           bool // the gateway invokes an alias instead of $LATEST
@@ -281,6 +282,11 @@ var scenarios = []scenario{
 	{
 		Scenario: Scenario{"unreadable", "as stale, but the authoriser encrypts its cache entry", "cache_unreadable"},
 		setup:    func(s *settings) { s.sealed = true },
+		events:   []event{{14 * time.Minute, rotate(Rotation{})}},
+	},
+	{
+		Scenario: Scenario{"shut-out", "as stale, but the cache's security group does not let the bot in: nobody can say whether the cache or a memory is old", "inconclusive"},
+		setup:    func(s *settings) { s.shut = true },
 		events:   []event{{14 * time.Minute, rotate(Rotation{})}},
 	},
 }

@@ -79,6 +79,7 @@ func TestScenarios(t *testing.T) {
 		"new-key-type": func(w world) bool {
 			return w.failed > 0 && w.failed < 0.2 && len(w.state.LiveKids) == 2 && slices.Equal(w.state.LiveKids[1:], w.state.CachedKids) && strings.Contains(w.errors, `JwksValidationError: JWK "`+w.state.LiveKids[0])
 		},
+		"shut-out":   func(w world) bool { return w.failed > 0.7 && w.failed < 1 && !sameKids(w) },
 		"unreadable": func(w world) bool { return w.failed > 0.7 && w.state.CacheNote == "not a key set" },
 	}
 	for _, s := range Scenarios() {
