@@ -104,11 +104,11 @@ func (ev *GatewayEvidence) describe() (Status, string) {
 		status = StatusFail
 	}
 	if ev.Denied != nil {
-		text := plural(*ev.Denied, "request", "requests") + " denied with 401 or 403"
+		text := plural(*ev.Denied, "request", "requests")
 		if ev.AtLeast {
 			text = "at least " + text
 		}
-		parts = append(parts, text+" in the last "+Duration(ev.Until.Sub(ev.Since)))
+		parts = append(parts, text+" denied (HTTP 401 or 403) in the last "+Duration(ev.Until.Sub(ev.Since)))
 	}
 	if ev.Kind != "" {
 		parts = append(parts, ev.authoriserText())
@@ -141,7 +141,7 @@ func (s GatewaySetup) name() string {
 func (ev *GatewayEvidence) errorText() string {
 	now, ok := clientErrors(newest(ev.Points))
 	if !ok {
-		return "no data: CloudWatch has no requests in the last minutes"
+		return fmt.Sprintf("no data: CloudWatch has no requests in the last %d min", recentMinutes)
 	}
 	text := percent(now) + " of requests answered 4xx now"
 	switch t, known := ev.Turn(); {
@@ -181,11 +181,15 @@ func (s GatewaySetup) authoriserText() string {
 			out = append(out, "and others that differ")
 			break
 		}
-		who := a.is()
-		if known := names[a.does()]; len(known) > 0 {
+		known := names[a.does()]
+		who, does := a.is(), a.does()
+		if len(known) > 1 {
+			who, does = who+"s", strings.Replace(does, " invokes ", " invoke ", 1)
+		}
+		if len(known) > 0 {
 			who += " " + quoteAll(known)
 		}
-		out = append(out, who+a.does())
+		out = append(out, who+does)
 	}
 	return strings.Join(out, "; ")
 }

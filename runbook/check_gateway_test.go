@@ -118,7 +118,7 @@ func TestGatewayErrors(t *testing.T) {
 		not    string
 	}{
 		{"all in order", setupIs(setupOf(lambdaOf("jwks", "auth", "live")), nil), points(shares(60, 2)...), deniedIs(3), StatusOK,
-			[]string{"REST API `shop`, stage `prod`", "2 % of requests answered 4xx now, 2 % before: no spike", "3 requests denied with 401 or 403 in the last 60 min",
+			[]string{"REST API `shop`, stage `prod`", "2 % of requests answered 4xx now, 2 % before: no spike", "3 requests denied (HTTP 401 or 403) in the last 60 min",
 				"Lambda authoriser `jwks` invokes `auth:live`, each answer is repeated for 5 min"}, ""},
 		{"a spike", setupIs(setupOf(lambdaOf("jwks", "auth", "")), nil), points(shares(46, 1, 14, 34)...), nil, StatusFail,
 			[]string{"34 % of requests answered 4xx now, 1 % until 14 min ago: spike"}, "401"},
@@ -137,7 +137,7 @@ func TestGatewayErrors(t *testing.T) {
 		{"a managed authoriser without a name", setupIs(setupOf(GatewayAuthoriser{Kind: ManagedJWT}), nil), points(shares(60, 2)...), nil, StatusOK,
 			[]string{"managed authoriser: the gateway checks tokens itself, with keys that it keeps for up to 2 h"}, ""},
 		{"authorisers by their ids", setupIs(setupOf(GatewayAuthoriser{ID: "a1", Kind: ManagedJWT}, GatewayAuthoriser{ID: "a2", Kind: ManagedJWT}), nil), points(shares(60, 2)...), nil, StatusOK,
-			[]string{"managed authoriser `a1`, `a2`: the gateway checks tokens itself"}, ""},
+			[]string{"managed authorisers `a1`, `a2`: the gateway checks tokens itself"}, ""},
 		{"a managed authoriser", setupIs(setupOf(GatewayAuthoriser{Name: "pool", Kind: ManagedUserPool}), nil), points(shares(60, 2)...), nil, StatusOK,
 			[]string{"managed authoriser `pool`: the gateway checks tokens itself, with keys that it keeps for up to 60 min"}, ""},
 	} {

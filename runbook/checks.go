@@ -3,6 +3,7 @@ package runbook
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 )
@@ -129,26 +130,48 @@ func (ev CacheEvidence) describe() (Status, string) {
 	if len(own) == 0 {
 		return StatusOK, fmt.Sprintf("empty: no entry of this issuer on %s%s", plural(len(ev.Shards), "shard", "shards"), foreignNote(foreign))
 	}
-	keys, odd := 0, 0
+	keys := 0
 	for _, e := range own {
 		keys += len(e.Reading.Set.Keys)
-		if e.Reading.Content != ContentKeys {
-			odd++
-		}
 	}
-	text := fmt.Sprintf("%s with %s on %s%s", plural(len(own), "entry", "entries"), plural(keys, "key", "keys"),
-		plural(len(ev.Shards), "shard", "shards"), foreignNote(foreign))
-	if odd > 0 {
-		return StatusWarn, fmt.Sprintf("%s; %d of them no key set", text, odd)
+	text := plural(len(own), "entry", "entries")
+	if keys > 0 {
+		text += " with " + plural(keys, "key", "keys")
+	}
+	text += " on " + plural(len(ev.Shards), "shard", "shards") + foreignNote(foreign)
+	if odd := oddText(own); odd != "" {
+		return StatusWarn, text + "; " + odd
 	}
 	return StatusOK, text
+}
+
+// oddText counts the entries that hold no keys, by what they hold instead; ""
+// when all hold keys.
+func oddText(own []Entry) string {
+	n := map[Content]int{}
+	for _, e := range own {
+		n[e.Reading.Content]++
+	}
+	var out []string
+	add := func(n int, one, many string) {
+		switch {
+		case n == 1 && len(own) == 1:
+			out = append(out, "it "+one)
+		case n > 0:
+			out = append(out, plural(n, "of them "+one, "of them "+many))
+		}
+	}
+	add(n[ContentPoison]+n[ContentEmpty], "is no key set", "are no key sets")
+	add(n[ContentNegative], "is a negative marker", "are negative markers")
+	add(n[ContentUnknown], "is in an unknown format", "are in an unknown format")
+	return strings.Join(out, ", ")
 }
 
 func foreignNote(foreign []Entry) string {
 	if len(foreign) == 0 {
 		return ""
 	}
-	return fmt.Sprintf(", %d of other issuers left alone", len(foreign))
+	return fmt.Sprintf(", %s left alone", plural(len(foreign), "entry of another issuer", "entries of other issuers"))
 }
 
 // own separates the entries of this target from those of other issuers.
@@ -163,12 +186,20 @@ func (ev CacheEvidence) own() (own, foreign []Entry) {
 	return own, foreign
 }
 
-// Heals says when the entry ends by itself.
+// Heals says when an entry that is at fault ends by itself.
 func (e Entry) Heals() string {
 	if e.TTL == NoExpiry {
 		return "never expires"
 	}
 	return "heals by itself in " + Duration(e.TTL)
+}
+
+// Expires says the same of an entry that is in order, or of which nobody knows.
+func (e Entry) Expires() string {
+	if e.TTL == NoExpiry {
+		return "never expires"
+	}
+	return "expires in " + Duration(e.TTL)
 }
 
 // loggedKeys reads what the authoriser failed on.
@@ -210,14 +241,25 @@ func (ev LogEvidence) CountText() string {
 	return s
 }
 
+// kidsText says on which kids the failures were, as far as they name any.
 func (ev LogEvidence) kidsText() string {
-	switch len(ev.Kids) {
-	case 0:
-		return ""
-	case 1:
-		return ", all on kid " + quote(ev.Kids[0].Kid)
+	named := 0
+	for _, k := range ev.Kids {
+		named += k.Count
 	}
-	return fmt.Sprintf(", on %d kids, most on %s (%s)", len(ev.Kids), quote(ev.Kids[0].Kid), Thousands(int64(ev.Kids[0].Count)))
+	switch {
+	case named == 0:
+		return ""
+	case named*2 < ev.Count:
+		return fmt.Sprintf(", %s of them with a kid", Thousands(int64(named)))
+	case len(ev.Kids) > 1 && ev.Kids[0].Count*2 <= ev.Count:
+		return fmt.Sprintf(", on %d kids, at most %s on each", len(ev.Kids), Thousands(int64(ev.Kids[0].Count)))
+	case len(ev.Kids) > 1:
+		return fmt.Sprintf(", on %d kids, most on %s (%s)", len(ev.Kids), quote(ev.Kids[0].Kid), Thousands(int64(ev.Kids[0].Count)))
+	case named < ev.Count:
+		return fmt.Sprintf(", %s of them on kid %s", Thousands(int64(named)), quote(ev.Kids[0].Kid))
+	}
+	return ", all on kid " + quote(ev.Kids[0].Kid)
 }
 
 // lastFailure returns the end of the newest minute that has a failure.

@@ -91,20 +91,20 @@ func (m *Machine) tryCanary(ctx context.Context, t *Target, r *Receipt, add func
 	}
 	switch {
 	case err != nil:
-		add(StatusWarn, fmt.Sprintf("a sign-in could not be tried: %v", err))
+		add(StatusWarn, fmt.Sprintf("a test sign-in could not be made: %v", err))
 		return
 	case res.Accepted:
-		add(StatusOK, fmt.Sprintf("a sign-in that was tried was accepted (HTTP %d)", res.Status))
+		add(StatusOK, fmt.Sprintf("a test sign-in was accepted (HTTP %d)", res.Status))
 	case res.rejected():
 		if r.Finding == FoundNothing {
 			r.Finding = FoundRejected
 		}
-		add(StatusFail, fmt.Sprintf("a sign-in that was tried for %s was rejected (HTTP %d)", Duration(m.clock.Now().Sub(r.StartedAt)), res.Status))
+		add(StatusFail, fmt.Sprintf("a test sign-in was rejected (HTTP %d), also when tried again for %s", res.Status, Duration(m.clock.Now().Sub(r.StartedAt))))
 	default:
-		add(StatusWarn, "a sign-in that was tried told nothing: "+strings.TrimSuffix(res.Text, "."))
+		add(StatusWarn, "a test sign-in told nothing: "+strings.TrimSuffix(res.Text, "."))
 	}
 	if res.Kid != "" {
-		r.Proof = append(r.Proof, "the sign-in used a token with kid "+quote(res.Kid))
+		r.Proof = append(r.Proof, "the test sign-in used a token with kid "+quote(res.Kid))
 	}
 }
 
@@ -125,16 +125,16 @@ func (m *Machine) findSuccess(ctx context.Context, t *Target, run Run, begin tim
 		}
 		switch {
 		case err != nil && (late || ctx.Err() == nil):
-			add(StatusWarn, fmt.Sprintf("successes cannot be read: %v", err))
+			add(StatusWarn, fmt.Sprintf("accepted tokens could not be looked for in the authoriser log: %v", err))
 			return ctx.Err()
 		case count > 0 && common(kids, live) != "":
-			add(StatusOK, fmt.Sprintf("%s since, with live kid %s", many, quote(common(kids, live))))
+			add(StatusOK, fmt.Sprintf("the authoriser log shows %s since, signed with live key %s", many, quote(common(kids, live))))
 			return nil
 		case count > 0 && (late || len(kids) == 0):
-			add(StatusWarn, many+" since, but no line names a live kid")
+			add(StatusWarn, "the authoriser log shows "+many+" since, but no line names a live kid")
 			return nil
 		case late:
-			add(StatusWarn, fmt.Sprintf("no accepted token was logged within %s", Duration(m.clock.Now().Sub(since))))
+			add(StatusWarn, fmt.Sprintf("the authoriser log shows no accepted token within %s", Duration(m.clock.Now().Sub(since))))
 			return nil
 		}
 		if err := m.clock.Wait(ctx, successEvery); err != nil {

@@ -16,7 +16,7 @@ func (f *facts) denials() (text string, high bool) {
 	points := newest(g.Points)
 	if g.DeniedNow != nil {
 		n := *g.DeniedNow
-		text = fmt.Sprintf("%s with 401 or 403 in the last %d min", plural(n, "request was answered", "requests were answered"), recentMinutes)
+		text = fmt.Sprintf("%s (HTTP 401 or 403) in the last %d min", plural(n, "request was denied", "requests were denied"), recentMinutes)
 		return text, n-f.rejected() > noise && f.unusualDenials(n, requests(points))
 	}
 	turn, ok := g.Turn()
@@ -93,7 +93,7 @@ func (f *facts) gatewayResults() (Verdict, bool) {
 		return Verdict{}, false
 	}
 	v := critical(GatewayResults, "The cache holds no old keys and the authoriser rejects nobody, yet clients are still turned away: the gateway repeats old denials. Flush the gateway's authoriser cache, or wait up to %s.", Duration(ttl))
-	v.Because = append([]string{denied, f.Gateway.authoriserText(), f.quietLine()}, f.failureLine()...)
+	v.Because = append([]string{denied, f.Gateway.authoriserText()}, f.quietLines()...)
 	if f.Gateway.DeniedNow == nil {
 		v.Because = append(v.Because, "4xx counts every client error: set gateway.access_log_group to tell 401 and 403 apart")
 	}
@@ -103,12 +103,18 @@ func (f *facts) gatewayResults() (Verdict, bool) {
 	return v, true
 }
 
-func (f *facts) quietLine() string {
-	n := f.rejected()
-	if n == 0 {
-		return fmt.Sprintf("authoriser log: no token rejected in the last %d min", recentMinutes)
+// quietLines say that the authoriser rejects nobody now, whatever it rejected
+// before.
+func (f *facts) quietLines() []string {
+	now := "no failures"
+	if n := f.rejected(); n > 0 {
+		now = plural(n, "failure", "failures")
 	}
-	return fmt.Sprintf("authoriser log: %s in the last %d min", plural(n, "token rejected", "tokens rejected"), recentMinutes)
+	now += fmt.Sprintf(" in the last %d min", recentMinutes)
+	if before := f.failureLine(); len(before) > 0 {
+		return []string{before[0] + "; " + now}
+	}
+	return []string{"authoriser log: " + now}
 }
 
 // resultTTL is the longest time for which a Lambda authoriser's answer is

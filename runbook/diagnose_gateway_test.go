@@ -95,7 +95,7 @@ func TestStaleMemoryWithTheFunctionsState(t *testing.T) {
 		{"changed after the flush", e(30*time.Minute, 20*time.Minute, ""), false, "Build and deploy it anew"},
 		{"changed a minute ago: old environments may still answer", e(30*time.Minute, time.Minute, ""), true, "keeps old keys in memory"},
 		{"changed, nobody knows when it was flushed", e(0, 20*time.Minute, ""), true, "keeps old keys in memory"},
-		{"a restart would be refused", e(20*time.Minute, time.Hour, "$LATEST differs from version 7"), true, "a restart would be refused: $LATEST differs"},
+		{"a restart would be refused", e(20*time.Minute, time.Hour, "$LATEST differs from version 7"), true, "a restart would be refused as things stand"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := Diagnose(c.e)

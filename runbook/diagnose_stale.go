@@ -111,7 +111,11 @@ func (f *facts) cacheLine(c comparison, missing []Key) []string {
 	line := c.name() + ": " + quoteAll(kidsOf(c.set.Keys))
 	var notes []string
 	if c.entry.Name != "" {
-		notes = append(notes, c.entry.Heals())
+		expiry := c.entry.Expires()
+		if len(c.lost())+len(c.rekeyed) > 0 {
+			expiry = c.entry.Heals()
+		}
+		notes = append(notes, expiry)
 	}
 	if at := f.cachedAt(c.entry, missing); at != "" {
 		notes = append(notes, at)

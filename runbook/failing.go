@@ -1,6 +1,9 @@
 package runbook
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // noise is how many failures in the newest minutes are taken for stray clients.
 const noise = 2
@@ -48,6 +51,14 @@ func (f *facts) recentFrom() time.Time {
 		return f.Flushed
 	}
 	return from
+}
+
+// recentText names that time in a sentence.
+func (f *facts) recentText() string {
+	if f.Flushed.Equal(f.recentFrom()) {
+		return "since the flush"
+	}
+	return fmt.Sprintf("in the last %d min", recentMinutes)
 }
 
 func countFrom(minutes []MinuteCount, from time.Time) (n int) {

@@ -114,7 +114,7 @@ func (f *facts) leftUntil(until time.Time) string {
 		if f.TokenLife > 0 {
 			life = Duration(f.TokenLife)
 		}
-		return fmt.Sprintf("none is left after %s (tokens live %s)", f.clockTime(until), life)
+		return fmt.Sprintf("the last of them expires by %s (tokens live %s)", f.clockTime(until), life)
 	case until.Add(f.longestLife() - f.usualLife()).After(f.At):
 		return "at Cognito's default of 1 h they have all expired, at its maximum of 24 h not yet"
 	}

@@ -19,14 +19,14 @@ func TestHardCut(t *testing.T) {
 		stranded []string
 		says     string
 	}{
-		{"no history: it may have signed until now", stale(), []string{"a"}, "the last copy of `a`: tokens signed with it that are still valid are refused from then on; none is left after 04:00 UTC"},
-		{"the rotation is known", stale(rotatedHistory()...), []string{"a"}, "none is left after 03:46 UTC (tokens live 1 h by Cognito's default, 24 h at most)"},
+		{"no history: it may have signed until now", stale(), []string{"a"}, "the last copy of `a`: tokens signed with it that are still valid are refused from then on; the last of them expires by 04:00 UTC"},
+		{"the rotation is known", stale(rotatedHistory()...), []string{"a"}, "the last of them expires by 03:46 UTC (tokens live 1 h by Cognito's default, 24 h at most)"},
 		{"rotated three hours ago", stale(sighted("a=1", 72*time.Hour, 181*time.Minute), sighted("b=2", 3*time.Hour, 0)), []string{"a"},
 			"at Cognito's default of 1 h they have all expired, at its maximum of 24 h not yet"},
 		{"rotated two days ago", stale(sighted("a=1", 72*time.Hour, 49*time.Hour), sighted("b=2", 48*time.Hour, 0)), nil, ""},
-		{"tokens live three hours", living(3*time.Hour, stale(rotatedHistory()...)), []string{"a"}, "none is left after 05:46 UTC (tokens live 3 h)"},
+		{"tokens live three hours", living(3*time.Hour, stale(rotatedHistory()...)), []string{"a"}, "the last of them expires by 05:46 UTC (tokens live 3 h)"},
 		{"tokens live five minutes, rotated a quarter ago", living(5*time.Minute, stale(rotatedHistory()...)), nil, ""},
-		{"tokens live two days", living(48*time.Hour, stale(rotatedHistory()...)), []string{"a"}, "none is left after 16 February, 02:46 UTC (tokens live 2 days)"},
+		{"tokens live two days", living(48*time.Hour, stale(rotatedHistory()...)), []string{"a"}, "the last of them expires by 16 February, 02:46 UTC (tokens live 2 days)"},
 		// The bot was not looking: the rotation may have been a minute ago.
 		{"last seen three days ago, the new key never", stale(sighted("a=1", 99*time.Hour, 72*time.Hour)), []string{"a"}, "04:00 UTC"},
 		{"a re-used kid", Evidence{At: t0, Live: agreed("a=2"), Cached: cached(entry("jwks", "keys a=1"))}, []string{"a"}, "the old key of `a`"},

@@ -126,6 +126,11 @@ func (g GatewayPlan) resource() string {
 	return fmt.Sprintf("result cache of %s API %s, stage %s", g.Kind, g.API, g.Stage)
 }
 
+// name is the API as people call it.
+func (g GatewayPlan) name() string {
+	return GatewaySetup{Kind: g.Kind, ID: g.API, Stage: g.Stage}.name()
+}
+
 // PlanEntry is one cache entry that a plan deletes.
 type PlanEntry struct {
 	Name        string   `json:"name"`

@@ -131,7 +131,7 @@ func (m *Machine) gateway(ctx context.Context, t *Target, run Run) (Transition, 
 	g := run.Plan.Gateway
 	receipt := Receipt{Step: string(FlushGateway), Status: StatusOK, StartedAt: begin, EndedAt: m.clock.Now(), Proof: []string{
 		fmt.Sprintf("without it, results would have been repeated for up to %s", Duration(g.TTL))},
-		Summary: fmt.Sprintf("API Gateway accepted to empty the %s; the effect cannot be read back", g.resource())}
+		Summary: fmt.Sprintf("API Gateway accepted the order to empty the result cache of %s; the effect cannot be read back", g.name())}
 	tr := m.onward(t, run, StateGateway, receipt, receipt.Summary+".")
 	tr.Audit = []AuditEntry{run.audit(receipt.EndedAt, AuditSelf, "effect", receipt.Step+": "+receipt.Summary)}
 	return tr, nil

@@ -39,7 +39,7 @@ func TestFlushRestartAndGateway(t *testing.T) {
 	for step, want := range map[string]string{
 		"restart-authoriser": "authoriser:live (version 13 instead of 12) runs in new execution environments (2 new log streams)",
 		"flush-gateway":      "the effect cannot be read back",
-		"confirm":            "a sign-in that was tried was accepted (HTTP 200); 3 accepted tokens since, with live kid `b`",
+		"confirm":            "a test sign-in was accepted (HTTP 200); the authoriser log shows 3 accepted tokens since, signed with live key `b`",
 	} {
 		if r := receipt(t, run, step); r.Status != StatusOK || !strings.Contains(r.Summary, want) || r.EndedAt.Before(r.StartedAt) {
 			t.Errorf("%s: %s %q", step, r.Status, r.Summary)
@@ -275,9 +275,9 @@ func TestConfirm(t *testing.T) {
 		status Status
 		words  string
 	}{
-		"success":     {func(o *office, s *surroundings) { o.target.Successes = s }, StatusOK, "with live kid `b`"},
+		"success":     {func(o *office, s *surroundings) { o.target.Successes = s }, StatusOK, "signed with live key `b`"},
 		"an old kid":  {func(o *office, s *surroundings) { o.target.Successes = s; s.kids = []string{"a"} }, StatusWarn, "no line names a live kid"},
-		"nobody came": {func(o *office, s *surroundings) { o.target.Successes = s; s.successes = 0 }, StatusWarn, "no accepted token was logged within"},
+		"nobody came": {func(o *office, s *surroundings) { o.target.Successes = s; s.successes = 0 }, StatusWarn, "no accepted token within"},
 		"sign-in accepted": {func(o *office, s *surroundings) {
 			o.target.Canary = s
 			s.sign = CanaryResult{Accepted: true, Status: 200}
@@ -287,7 +287,7 @@ func TestConfirm(t *testing.T) {
 			o.target.Canary, s.rejects = s, 2
 			s.sign = CanaryResult{Accepted: true, Status: 200}
 		}, StatusOK, "was accepted"},
-		"sign-in rejected": {func(o *office, s *surroundings) { o.target.Canary = s; s.sign = CanaryResult{Status: 401} }, StatusFail, "a sign-in that was tried for 30 s was rejected (HTTP 401)"},
+		"sign-in rejected": {func(o *office, s *surroundings) { o.target.Canary = s; s.sign = CanaryResult{Status: 401} }, StatusFail, "a test sign-in was rejected (HTTP 401), also when tried again for 30 s"},
 		"sign-in unclear": {func(o *office, s *surroundings) {
 			o.target.Canary = s
 			s.sign = CanaryResult{Status: 502, Text: "the protected URL answers HTTP 502."}

@@ -48,7 +48,7 @@ func (ev TrafficEvidence) describe() (Status, string) {
 	before, now := ev.Split()
 	ratio, ok := Ratio(now)
 	if !ok {
-		return StatusWarn, "no data: CloudWatch has no hits or misses in the last minutes"
+		return StatusWarn, fmt.Sprintf("no data: CloudWatch has no hits or misses in the last %d min; nobody reads the cache, or the metrics are late", recentMinutes)
 	}
 	text := fmt.Sprintf("hit ratio %s", percent(ratio))
 	if earlier, ok := Ratio(before); ok {

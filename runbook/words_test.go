@@ -76,7 +76,7 @@ func TestStepsAreJudgedByTheVerdict(t *testing.T) {
 		{"rekeyed", "keys b=9", StatusFail, "another key under live kid `b`"},
 		{"retired", "keys a=1 b=2", StatusWarn, "retired key `a` is still cached"},
 		{"poisoned", "<html>", StatusFail, "no key set"},
-		{"strange", "?? 1", StatusWarn, "no key set"},
+		{"strange", "?? 1", StatusWarn, "it is in an unknown format"},
 	} {
 		o := newOffice(t)
 		o.cache.set("jwks:current", c.value)
