@@ -218,8 +218,8 @@ func rank(m runbook.MarkedEntry) int {
 
 // entryText is one entry with its keys and how each stands to the live set.
 func entryText(m runbook.MarkedEntry) string {
-	facts := []string{quoted(orText(m.Reading.Format, "unknown format"), limitName), plural(m.Bytes, "byte", "bytes"), m.Heals(), "shard " + code(m.Shard)}
-	if m.Reading.Note != "" && m.Reading.Content != runbook.ContentKeys {
+	facts := []string{quoted(orText(m.Reading.Format, "unknown format"), limitName), plural(m.Bytes, "byte", "bytes"), expiry(m), "shard " + code(m.Shard)}
+	if m.Reading.Note != "" && m.Reading.Content != runbook.ContentKeys && !strings.HasPrefix(m.Reading.Note, m.Reading.Format) {
 		facts = append(facts, prose(m.Reading.Note, limitSentence))
 	}
 	if !m.Reading.Written.IsZero() {
@@ -233,10 +233,22 @@ func entryText(m runbook.MarkedEntry) string {
 	return text
 }
 
+// expiry says what the end of the entry means.
+func expiry(m runbook.MarkedEntry) string {
+	if m.Old {
+		return m.Heals()
+	}
+	return m.Expires()
+}
+
 func entryMark(m runbook.MarkedEntry) string {
 	switch {
 	case m.Foreign != "":
 		return "– " + code(m.Name) + " belongs to another issuer, " + code(m.Foreign) + ": left alone"
+	case m.Old && m.Reading.Content == runbook.ContentNegative:
+		return "✗ " + code(m.Name) + " *says that a live key does not exist*"
+	case m.Old && len(m.Marks) == 0:
+		return "✗ " + code(m.Name) + " *holds no keys*"
 	case m.Old:
 		return "✗ " + code(m.Name) + " *differs from the live keys*"
 	case len(m.Marks) > 0:

@@ -24,7 +24,7 @@ func gatewayBlocks(ev *runbook.GatewayEvidence) []slack.Block {
 		if ev.AtLeast {
 			n = "at least " + n
 		}
-		lines = append(lines, "access log: "+n+" of 401 or 403 in the last "+runbook.Duration(ev.Until.Sub(ev.Since)))
+		lines = append(lines, "access log: "+n+" with HTTP 401 or 403 in the last "+runbook.Duration(ev.Until.Sub(ev.Since)))
 	} else {
 		lines = append(lines, "4xx counts every client error: the exact number of 401 needs `gateway.access_log_group`")
 	}
@@ -170,7 +170,7 @@ func restartText(ev *runbook.FunctionEvidence) string {
 	case ev.Refusal != "":
 		return " As things stand it would be refused: " + prose(ev.Refusal, limitSentence)
 	}
-	return " Of " + functionText(ev.Function, ev.Qualifier, ev.Version) + ": it " + renewText(ev.Mode, ev.Provisioned) + ". A colleague approves it first."
+	return " A restart of " + functionText(ev.Function, ev.Qualifier, ev.Version) + " " + renewText(ev.Mode, ev.Provisioned) + ". A colleague approves it first."
 }
 
 // resultsText says what a flush of the gateway's results would do.

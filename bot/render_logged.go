@@ -155,9 +155,11 @@ func trafficBlocks(ev *runbook.TrafficEvidence) []slack.Block {
 	}
 	before, now := ev.Split()
 	lines := []string{"now: " + ratioText(now), "before: " + ratioText(before)}
-	if ev.MissSpike() {
+	_, known := runbook.Ratio(now)
+	switch {
+	case ev.MissSpike():
 		lines = append(lines, "spike in misses: the authorisers are refilling")
-	} else {
+	case known:
 		lines = append(lines, "no spike in misses: hits stay high also while old keys are cached")
 	}
 	if len(ev.Nodes) > 0 {

@@ -164,7 +164,7 @@ func doLines(r runbook.Report) []string {
 	if v.ID == runbook.Healthy {
 		return []string{"✓ *Nothing about the cache.* A flush or a restart would change nothing."}
 	}
-	if where := elsewhere[v.ID]; where != "" {
+	if where := elsewhere[v.ID]; where != "" && len(v.Recommended) == 0 {
 		out = append(out, "→ "+where)
 	}
 	if v.HardCut != "" {
@@ -174,9 +174,17 @@ func doLines(r runbook.Report) []string {
 		out = append(out, "⛔ *"+dontText(a.Mitigation)+":* "+prose(a.Reason, limitSentence)+".")
 	}
 	if v.WouldChange != "" && len(v.Recommended) == 0 {
-		out = append(out, "*What would change this:* "+prose(v.WouldChange, limitSentence)+".")
+		out = append(out, "*"+changeTitle(v.ID)+":* "+prose(v.WouldChange, limitSentence)+".")
 	}
 	return out
+}
+
+// changeTitle stands before what would lead to another verdict.
+func changeTitle(id runbook.VerdictID) string {
+	if id == runbook.Inconclusive {
+		return "What would settle it"
+	}
+	return "What would change this"
 }
 
 // effectText says what a recommended mitigation would do to this target.

@@ -132,10 +132,19 @@ func dontText(m runbook.Mitigation) string {
 	return orText(actions[m].dont, "Not "+quoted(string(m), limitName))
 }
 
-// elsewhere says what helps where no mitigation of ours does and the verdict's
-// sentence does not say it.
+// elsewhere says what helps where no mitigation of ours does.
 var elsewhere = map[runbook.VerdictID]string{
 	runbook.LiveUnhealthy:     "*Call the owner of the identity provider.* Whoever still signs in does so with the cached copy.",
-	runbook.ManagedAuthoriser: "*Wait.* The gateway fetches the keys again by itself: within 2 h for an HTTP API, within 1 h for a REST API.",
+	runbook.RemovedTooEarly:   "*Call the owner of the identity provider:* the key has to stay published until the last token signed with it has expired.",
+	runbook.UnsupportedKey:    "*Call the owner of the identity provider:* the new key has to be withdrawn until the authoriser can read it.",
+	runbook.DuplicateKid:      "*Call the owner of the identity provider:* each key needs a kid of its own.",
+	runbook.ManagedAuthoriser: "*Wait.* The gateway fetches the keys again by itself.",
 	runbook.LiveDisagrees:     "*Wait a few minutes and check again.* A rotation may still be spreading over the provider's edges.",
+	runbook.RefetchThrottled:  "*Wait a few minutes and check again.*",
+	runbook.UnknownIssuer:     "*Find the client* in the gateway's access log; the sample lines in the thread are its requests.",
+	runbook.UnknownKids:       "*Find the sender* in the gateway's access log; the sample lines in the thread are its requests.",
+	runbook.ClaimsOrClock:     "*Find the client* in the gateway's access log; the sample lines in the thread say what is wrong with its tokens.",
+	runbook.CacheUnreadable:   "*Ask the authoriser's developers* how it writes its cache entries; the thread shows their shape.",
+	runbook.RetiredKeyCached:  "*Nothing,* unless the key is being revoked.",
+	runbook.MetadataChanged:   "*Nothing,* unless tokens are refused: then ask the authoriser's developers whether it filters keys by that.",
 }
