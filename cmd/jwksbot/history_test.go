@@ -53,7 +53,7 @@ func TestChecksFromTheTerminalAreRemembered(t *testing.T) {
 	if because := strings.Join(stale.Because, "\n"); stale.Verdict != "stale_cache" || !strings.Contains(because, "was first seen") || !strings.Contains(because, d.drill.State().SigningKid) {
 		t.Errorf("after the rotation: %+v", stale)
 	}
-	if len(stale.Stranded) != 1 || stale.Stranded[0] != old || !strings.Contains(stale.HardCut, "none is left after") {
+	if len(stale.Stranded) != 1 || stale.Stranded[0] != old || !strings.Contains(stale.HardCut, "the last of them expires by") {
 		t.Errorf("the hard cut: %q, %q", stale.Stranded, stale.HardCut)
 	}
 

@@ -74,8 +74,8 @@ func (p *printer) keys(r runbook.Report) {
 	if r.Evidence.Cached == nil {
 		return
 	}
-	for _, e := range r.Evidence.Cached.Entries {
-		p.line("%s  %s  (%s, %s%s)", p.bold("cached"), clean(e.Name), e.Reading.Format, e.Heals(), foreign(e))
+	for _, e := range r.Evidence.Marked() {
+		p.line("%s  %s  (%s, %s%s)", p.bold("cached"), clean(e.Name), e.Reading.Format, expiry(e), foreign(e.Entry))
 		for _, k := range e.Reading.Set.Keys {
 			p.line("  %s", keyLine(k))
 		}
@@ -83,6 +83,14 @@ func (p *printer) keys(r runbook.Report) {
 			p.line("  %s", clean(e.Reading.Note))
 		}
 	}
+}
+
+// expiry says what the end of the entry means.
+func expiry(m runbook.MarkedEntry) string {
+	if m.Old {
+		return m.Heals()
+	}
+	return m.Expires()
 }
 
 func foreign(e runbook.Entry) string {

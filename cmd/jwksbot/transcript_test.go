@@ -158,6 +158,7 @@ var moving = []struct {
 	replace string
 }{
 	{regexp.MustCompile(`http://127\.0\.0\.1:\d+`), "http://HOST"},
+	{regexp.MustCompile(`127\.0\.0\.1(:\d+)?`), "HOST"},
 	{regexp.MustCompile(`\b\d{4}-[a-z0-9]{8}\b`), "RUN"},
 	{regexp.MustCompile(`<!date\^\d+\^([^|]*)\|[^>]*>`), "<date $1>"},
 	{regexp.MustCompile(`jwks-check-\d+-\d+\.png`), "jwks-check-WHEN.png"},
@@ -170,12 +171,12 @@ var moving = []struct {
 	{regexp.MustCompile(`[A-Za-z0-9_-]{12}…`), "THUMB…"},
 	{regexp.MustCompile(`\b\d[\d,.]* (ms|s|min|h)\b`), "SPAN"},
 	{regexp.MustCompile(`\b\d[\d,.]*(×| %)`), "N$1"},
-	{regexp.MustCompile(`\b\d[\d,]* (bytes|a minute|old)\b`), "N $1"},
+	{regexp.MustCompile(`\b\d[\d,]* (bytes|a minute)\b`), "N $1"},
+	{regexp.MustCompile(`\b\d[\d,]* miss(es)?\b`), "N misses"},
 	{regexp.MustCompile(`\b\d[\d,]* (failure|hit|page|accepted token|request|answer|new log stream)s?\b`), "N ${1}s"},
 	{regexp.MustCompile(`\bN (\w+s) was\b`), "N $1 were"},
-	{regexp.MustCompile(`\b\d[\d,]* miss(es)?\b`), "N misses"},
-	{regexp.MustCompile(`\((one minute|\d+ minutes) each`), "(MINUTES each"},
-	{regexp.MustCompile(`(unknown kid|bad signature|jwks fetch|jwks parse) [\d,]+`), "$1 N"},
+	{regexp.MustCompile(`\((one minute|\d+ minutes?) each`), "(MINUTES each"},
+	{regexp.MustCompile(`(unknown kid|bad signature|jwks fetch|jwks parse) \d[\d,]*`), "$1 N"},
 	{regexp.MustCompile("`[▁▂▃▄▅▆▇█]+`"), "`SPARKLINE`"},
 	{regexp.MustCompile(`[A-Za-z0-9+/]{43}=`), "OTHER-KID"},
 	{regexp.MustCompile("(?s)(Newest log lines \\(UTC, redacted\\)\\*\n *)```.*?```"), "${1}SAMPLES"},
@@ -186,12 +187,13 @@ var moving = []struct {
 	{regexp.MustCompile(`, after (\d+) rejected ones?`), ""},
 	// Whether a request was under way when the function was updated, and so one
 	// line of proof more.
-	{regexp.MustCompile(`(?m)^ *↳ (N|\d+) old log streams? (was|were) still written to .*\n`), ""},
+	{regexp.MustCompile(`(?m)^ *↳ \d+ old log streams? (was|were) still written to .*\n`), ""},
 	{regexp.MustCompile(`(?m)^ *↳ … \d+ more in the thread\n`), ""},
 }
 
-// moved are numbers that follow the traffic; a status is none.
-var moved = regexp.MustCompile(`(HTTP )?\b\d[\d,.]*\d\b`)
+// moved are numbers that follow the traffic; statuses are none, nor is what the
+// person typed.
+var moved = regexp.MustCompile(`HTTP \d+( or \d+)?|INC-[\d-]+|\b\d[\d,.]*\d\b`)
 
 func (s *story) transcript() string {
 	out := s.stage.sim.Transcript()
@@ -204,7 +206,7 @@ func (s *story) transcript() string {
 		out = m.find.ReplaceAllString(out, m.replace)
 	}
 	out = moved.ReplaceAllStringFunc(out, func(n string) string {
-		if strings.HasPrefix(n, "HTTP ") {
+		if n[0] == 'H' || n[0] == 'I' {
 			return n
 		}
 		return "N"
