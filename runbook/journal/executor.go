@@ -93,7 +93,7 @@ func (x *executor) watch(ctx context.Context, lock executorLock, eng *engine) er
 		case <-beat.C:
 		}
 		if err := lock.check(ctx); err != nil && ctx.Err() == nil {
-			return fmt.Errorf("execute journal %q: the lock is lost: %w", x.j.name, err)
+			return fmt.Errorf("execute journal %q: the lock is lost, and another process may execute now; start this one again, as a supervisor does: %w", x.j.name, err)
 		}
 		// An epoch that cannot be read is no proof; the fence checks it again.
 		if epoch, name, err := x.j.epoch(ctx); err == nil && epoch != x.epoch {
