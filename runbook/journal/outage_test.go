@@ -45,9 +45,9 @@ func TestOutage(t *testing.T) {
 	eventually(t, "waiting", func() bool { return strings.Contains(out.String(), "another process executes") })
 
 	server.Halt()
-	for range 5 { // beside its own asking for the lock
+	for n := range 5 { // beside its own asking for the lock
 		_, err := waiting.Runs(context.Background(), runbook.Filter{})
-		if err == nil || !runbook.LedgerAway(err) && !strings.Contains(err.Error(), "57P01") {
+		if err == nil || n > 2 && !runbook.LedgerAway(err) { // connections from before break in their own ways
 			t.Errorf("read while the server was away: %v", err)
 		}
 		if _, err := waiting.tryLock(context.Background()); !runbook.LedgerAway(err) {
