@@ -123,7 +123,11 @@ func (w *world) watchRotations(ctx context.Context, group *errgroup.Group, o *of
 		watcher := runbook.NewWatcher(runbook.WatcherSettings{Target: t, Runner: o.runner, Memory: o.journal, Clock: o.clock,
 			Every: every, Active: o.journal.Executing, Announce: b.Announce})
 		group.Go(func() error {
-			return watcher.Watch(ctx, func(err error) { w.log.Warn("rotation watcher", "error", err) })
+			return watcher.Watch(ctx, func(err error) {
+				if !runbook.LedgerAway(err) {
+					w.log.Warn("rotation watcher", "error", err)
+				}
+			})
 		})
 	}
 }

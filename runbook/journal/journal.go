@@ -21,6 +21,9 @@
 //     the record of it); its result is recorded once.
 //   - An executor that lost its lock records nothing more: its epoch is checked
 //     inside every transaction that moves a run.
+//   - What somebody at a terminal asks of the executor (a petition) is carried
+//     out once, and answered by the next executor when this one ends over it;
+//     taken back, it is never carried out.
 //   - Values of cache entries are in the table snapshots and nowhere else.
 //
 // # How a run is carried out
