@@ -218,7 +218,7 @@ func TestAPetitionThatKills(t *testing.T) {
 	var log bytes.Buffer
 	p.Takes = 1
 	_, err := (&office{}).settle(ctx, p, slog.New(slog.NewTextHandler(&log, nil))) // without a journal it panics
-	if err == nil || !strings.Contains(err.Error(), "it panicked over this request") || !strings.Contains(log.String(), "petition.go") {
+	if err == nil || !strings.Contains(err.Error(), "it panicked over this request") || !strings.Contains(log.String(), "counter.go") {
 		t.Errorf("%v\n%s", err, log.String())
 	}
 }
