@@ -56,7 +56,7 @@ func restartRun(s runbook.State) runbook.Run {
 	if s == runbook.StatePending {
 		r.Plan.Steps, r.Plan.Entries, r.Plan.Gateway = []runbook.Mitigation{runbook.RestartAuthoriser}, nil, nil
 		r.Plan.Verdict = runbook.StaleMemory
-		r.Plan.Summary = "The cache already holds the live keys, yet the authoriser still rejects tokens (97 failures in the last minutes): it keeps old keys in memory."
+		r.Plan.Summary = "The cache already holds the live keys, yet the authoriser still rejects tokens (97 failures in the last 5 min): it keeps old keys in memory."
 		return r
 	}
 	r.State = s

@@ -220,7 +220,7 @@ func inState(s runbook.State) runbook.Run {
 		r.Outcome = "Nobody decided within 15 min. Nothing was touched."
 		return r
 	case runbook.StateObsolete:
-		r.Outcome = "Nothing is left to do: none of the planned entries is left as it was."
+		r.Outcome = "Nothing is left to do: every planned entry is gone or was rewritten meanwhile."
 		return r
 	}
 	r.Decisions = []runbook.Decision{decisionOf(sam, runbook.DecideApprove, "", 1)}

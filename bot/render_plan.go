@@ -132,11 +132,7 @@ func deleteText(p runbook.Plan) string {
 	for i, e := range p.Entries {
 		names[i] = e.Name
 	}
-	n := plural(len(names), "entry", "entries")
-	if p.Truncated {
-		n = "more than " + n
-	}
-	s := fmt.Sprintf("*Deletes %s* on %s of %s", n, shardsText(p), quoted(p.Resource, limitName))
+	s := fmt.Sprintf("*Deletes %s* on %s of %s", entriesText(p), shardsText(p), quoted(p.Resource, limitName))
 	if len(names) > 0 {
 		s += ": " + codes(names, namesOnRun)
 	}
@@ -243,7 +239,7 @@ func confirmParts(p runbook.Plan) []string {
 		if p.Scope == runbook.ScopeAll {
 			parts = append(parts, "Deletes *everything* on "+shardsText(p)+".", fmt.Sprintf("*Also destroys %s that are not JWKS.*", plural(int(p.Others), "key", "keys")))
 		} else {
-			parts = append(parts, fmt.Sprintf("Deletes *%s* on %s.", plural(len(p.Entries), "entry", "entries"), shardsText(p)))
+			parts = append(parts, fmt.Sprintf("Deletes *%s* on %s.", entriesText(p), shardsText(p)))
 		}
 	}
 	if p.Restart != nil {

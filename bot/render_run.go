@@ -190,7 +190,7 @@ func doingText(r runbook.Run) string {
 var endWords = map[runbook.State]string{
 	runbook.StateFailed:   "the run failed",
 	runbook.StateExpired:  "the request expired",
-	runbook.StateObsolete: "nothing is left to do",
+	runbook.StateObsolete: "the run ended",
 }
 
 // leftText is the time that is left to decide.

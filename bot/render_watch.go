@@ -58,7 +58,7 @@ func died(r runbook.Run) bool {
 // watchSentence says how a watch stands.
 func watchSentence(r runbook.Run) string {
 	if died(r) {
-		return "the run broke off after it may have touched something"
+		return "the run broke off, and may have touched something before"
 	}
 	if r.Watch == nil || r.Watch.Text == "" {
 		return lower(doneTask(r.Plan)) + ", watching the failures now"

@@ -47,7 +47,7 @@ func (m *Machine) snapshot(ctx context.Context, t *Target, run Run) (Transition,
 // nothingLeft ends the run, or goes on with the steps after the flush.
 func (m *Machine) nothingLeft(t *Target, run Run, begin time.Time) Transition {
 	if run.Plan.Restart == nil && run.Plan.Gateway == nil {
-		return Transition{From: run.State, To: StateObsolete, Outcome: "Nothing is left to do: none of the planned entries is left as it was."}
+		return Transition{From: run.State, To: StateObsolete, Outcome: "Nothing is left to do: every planned entry is gone or was rewritten meanwhile."}
 	}
 	receipt := Receipt{Step: "snapshot", Status: StatusOK, Summary: "nothing is left to delete: the planned entries are gone or rewritten", Proof: []string{}, StartedAt: begin, EndedAt: m.clock.Now()}
 	return Transition{From: run.State, To: t.next(run, StateVerify), Receipt: &receipt}

@@ -131,7 +131,7 @@ func (p Plan) compareFlush(now Plan) (Drift, string) {
 	}
 	if p.flushHealed(now) {
 		// Whatever else moved: there is nothing that anybody could approve.
-		return DriftHealed, "none of the planned entries is left as it was"
+		return DriftHealed, "every planned entry is gone or was rewritten meanwhile"
 	}
 	if strings.Join(p.Live, " ") != strings.Join(now.Live, " ") {
 		return DriftChanged, "the live keys changed"

@@ -122,12 +122,12 @@ func TestCompare(t *testing.T) {
 		{"as it was", planned(agreed("b=2"), false, entry("1", "keys a=1"), entry("2", "keys z=9")), DriftNone, ""},
 		{"one entry has gone", planned(agreed("b=2"), false, entry("2", "keys z=9")), DriftNone, ""},
 		{"one entry was refilled", planned(agreed("b=2"), false, entry("1", "keys b=2"), entry("2", "keys z=9")), DriftNone, ""},
-		{"all have gone", planned(agreed("b=2"), false), DriftHealed, "none of the planned entries"},
+		{"all have gone", planned(agreed("b=2"), false), DriftHealed, "every planned entry is gone"},
 		{"all were refilled", planned(agreed("b=2"), false, entry("1", "keys b=2"), entry("2", "keys b=2")), DriftHealed, ""},
 		{"an entry holds other keys", planned(agreed("b=2"), false, entry("1", "keys c=3"), entry("2", "keys z=9")), DriftChanged, `"1" holds other keys`},
 		{"an entry came", planned(agreed("b=2"), false, entry("1", "keys a=1"), entry("3", "keys a=1")), DriftChanged, `"3" was not part`},
 		{"the live keys moved", planned(agreed("c=3"), false, entry("1", "keys a=1"), entry("2", "keys z=9")), DriftChanged, "the live keys changed"},
-		{"the live keys moved and all have gone", planned(agreed("c=3"), false), DriftHealed, "none of the planned entries"},
+		{"the live keys moved and all have gone", planned(agreed("c=3"), false), DriftHealed, "every planned entry is gone"},
 		{"another scope", Plan{Scope: ScopeAll, Live: approved.Live, Entries: approved.Entries}, DriftChanged, "scope"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
