@@ -182,6 +182,7 @@ var moving = []struct {
 	{regexp.MustCompile("(?s)(Newest log lines \\(UTC, redacted\\)\\*\n *)```.*?```"), "${1}SAMPLES"},
 	{regexp.MustCompile(`(• (?:now|before)): (?:no data|hit ratio .*)`), "$1: TRAFFIC"},
 	{regexp.MustCompile(`(classes: .*?),? expired [\dN]+`), "$1"},
+	{regexp.MustCompile(`\b(all|\d[\d,]* of them) on kid`), "all on kid"}, // but for tokens that expired
 	{regexp.MustCompile("(probe) \\d: HTTP 200, keys `[A-Z-]+`"), "$1 N: HTTP 200, keys of one edge"},
 	{regexp.MustCompile("`(LIVE|CACHED)-KID`, `(LIVE|CACHED)-KID`"), "`BOTH-KIDS`"}, // sorted, and random
 	{regexp.MustCompile(`, after (\d+) rejected ones?`), ""},
