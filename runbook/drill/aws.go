@@ -181,6 +181,7 @@ func (e *endpoints) answer(s service, name string, c awsCall) error {
 	if err := e.fault(s, name, c); err != nil {
 		return err
 	}
+	e.world.gateway.traffic.await(c.Context(), e.world.clock.Now().Add(-behind))
 	return do(e, c)
 }
 

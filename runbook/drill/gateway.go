@@ -47,6 +47,7 @@ type gateway struct {
 	odd       oddClients
 	turn      int       // of users, the one who comes back next
 	next      time.Time // when the next request is due
+	traffic   *traffic
 
 	resultTTL time.Duration // of the authoriser's answers; 0: each request asks
 	results   results
@@ -63,7 +64,7 @@ func newGateway(w *World, rng *rand.Rand) *gateway {
 	g := &gateway{
 		idp: w.idp, authoriser: w.authoriser, record: w.record, clock: w.clock, rng: rng,
 		interval:  time.Minute / time.Duration(w.opts.RequestsPerMinute),
-		returning: w.settings.returning, past: true,
+		returning: w.settings.returning, past: true, traffic: newTraffic(),
 		resultTTL: w.settings.resultTTL, stubborn: w.settings.stubborn, managed: w.settings.managed,
 	}
 	for range returningUsers {
@@ -96,9 +97,11 @@ func (g *gateway) run(ctx context.Context) {
 		if g.next.Before(now.Add(-catchUp)) {
 			g.next = now.Add(-catchUp)
 		}
+		g.traffic.reach(g.next)
 		for !g.next.After(now) && ctx.Err() == nil {
 			g.request(ctx, g.next)
 			g.next = g.next.Add(g.interval)
+			g.traffic.reach(g.next)
 		}
 		if g.clock.Wait(ctx, g.next.Sub(now)) != nil {
 			return
