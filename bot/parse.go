@@ -35,8 +35,8 @@ func (a asked) request() runbook.Request {
 
 const (
 	maxLine  = 2000
-	maxSince = 24 * time.Hour
-	minSince = time.Minute
+	maxSince = runbook.MaxWindow
+	minSince = runbook.MinWindow
 )
 
 var verbs = map[string]bool{"help": true, "status": true, "history": true, "report": true}

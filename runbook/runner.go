@@ -12,6 +12,8 @@ import (
 // Defaults of the runner.
 const (
 	DefaultWindow = time.Hour
+	MinWindow     = time.Minute    // metrics have one point a minute
+	MaxWindow     = 24 * time.Hour // what can be read of logs within their quota
 	stepDeadline  = 20 * time.Second
 	freshFor      = 30 * time.Second // a second request within it is shown the first one's result
 	planFreshFor  = 2 * time.Minute  // a request for a mitigation uses a report that is no older

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,7 +17,8 @@ func checkCommand(w *world) *cobra.Command {
 	cmd := w.command("check", "Check a target: what is wrong, with proof, and whether a flush would help. Exit 0 healthy, 1 a problem, 2 could not tell.", c,
 		argument{&c.Target, "[<target>]", "Name of the target; needed when there is more than one."})
 	f := cmd.Flags()
-	f.DurationVar(&c.Since, "since", time.Hour, "How far back the logs and metrics are read.")
+	c.Since = runbook.DefaultWindow
+	f.Var((*span)(&c.Since), "since", "How far back logs and metrics are read, such as 15m or 2h.")
 	f.StringVar(&c.Kid, "kid", "", "Count failures of this `KID` only.")
 	f.BoolVar(&c.JSON, "json", false, "Print JSON.")
 	return cmd
@@ -28,6 +31,22 @@ type checkCmd struct {
 	Kid    string
 	JSON   bool
 }
+
+// span is the value of a flag that takes a window that can be checked.
+type span time.Duration
+
+func (s *span) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if err != nil || d < runbook.MinWindow || d > runbook.MaxWindow {
+		return fmt.Errorf("takes a time span between 1m and 24h such as 15m or 2h, not %q", text)
+	}
+	*s = span(d)
+	return nil
+}
+
+func (s *span) String() string { return strings.TrimSuffix(time.Duration(*s).String(), "0m0s") }
+
+func (s *span) Type() string { return "duration" }
 
 // run checks anew, whatever was checked before.
 func (c *checkCmd) run(ctx context.Context, w *world) error {

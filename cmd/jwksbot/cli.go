@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,6 +62,9 @@ type world struct {
 	config string
 	debug  bool
 	log    *slog.Logger
+	// level is what is logged. A command that ends by itself tells a person at a
+	// terminal what matters in its own words: it logs warnings only.
+	level slog.LevelVar
 	// auditLog gets a copy of every row of the audit trail; nil: none.
 	auditLog *slog.Logger
 }
@@ -109,6 +113,7 @@ func run(ctx context.Context, args []string, w *world) int {
 	root.PersistentFlags().StringVar(&w.config, "config", "", "Configuration `FILE`; jwksbot.yaml without it ($JWKSBOT_CONFIG).")
 	root.PersistentFlags().BoolVar(&w.debug, "debug", false, "Log more.")
 	root.PersistentFlags().BoolP("help", "h", false, "Show the help of a command.")
+	showVersion(root, w)
 	root.SetHelpFunc(printHelp)
 	root.SetHelpCommand(helpCommand())
 	root.SetFlagErrorFunc(wrongFlag)
@@ -118,10 +123,13 @@ func run(ctx context.Context, args []string, w *world) int {
 	return w.exit(root.ExecuteContext(ctx))
 }
 
-func newLogger(w *world, debug bool) *slog.Logger {
-	opts := &slog.HandlerOptions{Level: slog.LevelInfo}
-	if debug {
-		opts.Level = slog.LevelDebug
+func newLogger(w *world) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: &w.level}
+	switch {
+	case w.debug:
+		w.level.Set(slog.LevelDebug)
+	case w.terminal:
+		w.level.Set(slog.LevelWarn)
 	}
 	if w.terminal {
 		return slog.New(newRepeats(slog.NewTextHandler(w.stderr, opts)))
@@ -154,7 +162,7 @@ func (w *world) exit(err error) int {
 	var wrong *usageError
 	switch {
 	case errors.As(err, &wrong):
-		w.complain(wrong.Error() + "\nTry: jwksbot --help")
+		w.complain(wrong.Error() + "\nTry: " + cmp.Or(wrong.path, "jwksbot") + " --help")
 		return exitFailed
 	case errors.As(err, &code):
 		if code.err != nil {
@@ -178,7 +186,8 @@ func (w *world) exit(err error) int {
 // complain says what went wrong. The text may quote what came from outside.
 func (w *world) complain(text string) {
 	for line := range strings.Lines("jwksbot: " + text) {
-		fmt.Fprintln(w.stderr, clean(strings.TrimSuffix(line, "\n")))
+		line = strings.ReplaceAll(strings.TrimSuffix(line, "\n"), "\t", "  ")
+		fmt.Fprintln(w.stderr, clean(line))
 	}
 }
 
@@ -191,5 +200,5 @@ func refusalLine(r *runbook.Refusal) string {
 	if len(r.People) == 0 {
 		return r.Text
 	}
-	return fmt.Sprintf("%s Allowed are: %v.", r.Text, r.People)
+	return fmt.Sprintf("%s Allowed are: %s.", r.Text, strings.Join(r.People, ", "))
 }

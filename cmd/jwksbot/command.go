@@ -38,28 +38,40 @@ func (w *world) command(name, help string, a action, takes ...argument) *cobra.C
 	if len(rows) > 0 {
 		cmd.Long += "\n\nArguments:\n" + strings.TrimSuffix(columns(rows), "\n")
 	}
-	cmd.Args = func(_ *cobra.Command, words []string) error { return place(words, takes) }
+	cmd.Args = func(cmd *cobra.Command, words []string) error { return at(cmd, place(words, takes)) }
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		w.config = cmp.Or(w.config, w.getenv("JWKSBOT_CONFIG"), "jwksbot.yaml")
-		w.log = newLogger(w, w.debug)
-		return a.run(cmd.Context(), w)
+		w.log = newLogger(w)
+		return at(cmd, a.run(cmd.Context(), w))
 	}
 	return cmd
 }
 
 // group makes a command that only holds others.
 func group(name, help string, of ...*cobra.Command) *cobra.Command {
-	g := &cobra.Command{Use: name + " <command>", Short: help, Long: folded(help), Args: cobra.ArbitraryArgs, RunE: noSuchCommand}
+	g := &cobra.Command{Use: name + " <command>", Short: help, Long: folded(help), Args: cobra.ArbitraryArgs, RunE: noCommand}
 	g.AddCommand(of...)
 	return g
 }
 
 // usageError is a wrong command line.
-type usageError struct{ text string }
+type usageError struct {
+	text string
+	path string // of the command whose help says more
+}
 
 func (e *usageError) Error() string { return e.text }
 
-func usage(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+func usage(format string, args ...any) error { return &usageError{text: fmt.Sprintf(format, args...)} }
+
+// at notes which command a wrong command line was meant for.
+func at(cmd *cobra.Command, err error) error {
+	var wrong *usageError
+	if errors.As(err, &wrong) {
+		wrong.path = cmp.Or(wrong.path, cmd.CommandPath())
+	}
+	return err
+}
 
 // place reads words into the arguments that are taken.
 func place(words []string, takes []argument) error {
@@ -68,13 +80,25 @@ func place(words []string, takes []argument) error {
 		case i < len(words):
 			*t.into = words[i]
 		case !t.optional():
-			return usage("expected %q", t.name)
+			return usage("%s is missing: %s", t.name, lowerFirst(t.help))
 		}
 	}
 	if len(words) > len(takes) {
-		return usage("unexpected argument %s", words[len(takes)])
+		return usage("unexpected argument %q", words[len(takes)])
 	}
 	return nil
+}
+
+func lowerFirst(s string) string { return strings.ToLower(s[:1]) + s[1:] }
+
+// noCommand shows what there is to somebody who typed no command. That is not
+// what a script wanted: it goes to standard error, and the exit code says so.
+func noCommand(group *cobra.Command, words []string) error {
+	if len(words) > 0 {
+		return noSuchCommand(group, words)
+	}
+	group.SetOut(group.ErrOrStderr())
+	return errors.Join(&exitError{code: exitFailed}, group.Help())
 }
 
 // noSuchCommand tells what stands in the place of a command.
@@ -85,10 +109,7 @@ func noSuchCommand(group *cobra.Command, words []string) error {
 			names = append(names, c.Name())
 		}
 	}
-	if len(words) == 0 {
-		return usage("expected one of %s", strings.Join(names, ", "))
-	}
-	return usage("unexpected argument %s%s", words[0], didYouMean("", words[0], names))
+	return at(group, usage("there is no command %q%s", words[0], didYouMean("", words[0], names)))
 }
 
 // wrongFlag tells what is wrong with a flag.
@@ -96,12 +117,22 @@ func wrongFlag(cmd *cobra.Command, err error) error {
 	if words := cmd.Flags().Args(); cmd.HasSubCommands() && len(words) > 0 {
 		return noSuchCommand(cmd, words) // its flags are unknown, too
 	}
+	return at(cmd, flagProblem(cmd, err))
+}
+
+func flagProblem(cmd *cobra.Command, err error) error {
 	var wrong *pflag.InvalidValueError
 	if errors.As(err, &wrong) {
 		f := wrong.GetFlag()
 		switch f.Value.(type) {
-		case oneOf, *patternFlag:
+		case oneOf, *patternFlag, *span:
 			return usage("--%s %v", f.Name, wrong.Unwrap())
+		}
+		switch f.Value.Type() {
+		case "duration":
+			return usage("--%s: %q is no duration: write 90s, 15m or 2h", f.Name, wrong.GetValue())
+		case "int", "float64":
+			return usage("--%s: %q is no number", f.Name, wrong.GetValue())
 		}
 		return usage("--%s: %q is no %s", f.Name, wrong.GetValue(), f.Value.Type())
 	}
@@ -138,7 +169,7 @@ func newOneOf(into *string, words ...string) oneOf {
 
 func (o oneOf) Set(word string) error {
 	if !slices.Contains(o.words, word) {
-		return fmt.Errorf(`must be one of "%s", not %q`, strings.Join(o.words, `","`), word)
+		return fmt.Errorf(`must be one of "%s", not %q`, strings.Join(o.words, `", "`), word)
 	}
 	*o.into = word
 	return nil

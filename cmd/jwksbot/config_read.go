@@ -251,7 +251,7 @@ func near(known, typed string) bool {
 			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
 		}
 	}
-	return row[len(typed)] <= min(2, len(known)/3)
+	return row[len(typed)] <= min(2, (len(known)+1)/3)
 }
 
 func (d *decoder) sequence(n ast.Node, v reflect.Value, path string) {

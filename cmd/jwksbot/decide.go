@@ -11,7 +11,7 @@ import (
 
 func approveCommand(w *world) *cobra.Command {
 	c := &approveCmd{}
-	return w.command("approve", "Approve a run, from another identity than the requester's.", c, argument{&c.ID, "<run>", "Id of the run."})
+	return w.command("approve", "Approve a run, from another identity than the requester's. What it will touch is shown by: jwksbot runs RUN.", c, argument{&c.ID, "<run>", "Id of the run; open ones are listed by: jwksbot runs."})
 }
 
 // approveCmd approves a run from the terminal.
@@ -19,8 +19,8 @@ type approveCmd struct{ ID string }
 
 func denyCommand(w *world) *cobra.Command {
 	c := &denyCmd{}
-	cmd := w.command("deny", "Deny a run.", c, argument{&c.ID, "<run>", "Id of the run."})
-	cmd.Flags().StringVar(&c.Reason, "reason", "", "Why, for the record.")
+	cmd := w.command("deny", "Deny a run: nothing is touched.", c, argument{&c.ID, "<run>", "Id of the run; open ones are listed by: jwksbot runs."})
+	cmd.Flags().StringVar(&c.Reason, "reason", "", "`REASON` for the record.")
 	return cmd
 }
 

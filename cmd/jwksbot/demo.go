@@ -24,7 +24,7 @@ func demoCommand(w *world) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&c.Scenario, "scenario", "stale", "`NAME` of what is broken; see --list.")
 	f.StringVar(&c.Listen, "listen", "127.0.0.1:8088", "`HOST:PORT` where the emulated Slack is served.")
-	f.Float64Var(&c.Speed, "speed", 1, "How fast time runs.")
+	f.Float64Var(&c.Speed, "speed", 1, "Time runs `N` times as fast, up to 1000.")
 	f.BoolVar(&c.List, "list", false, "List the scenarios.")
 	return cmd
 }

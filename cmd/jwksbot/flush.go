@@ -47,8 +47,8 @@ type flushCmd struct {
 
 // flags adds what every mitigation takes.
 func (c *flushCmd) flags(f *pflag.FlagSet) {
-	f.StringVar(&c.req.Ticket, "ticket", "", "INC-… or CHG-…; needed unless --dry-run.")
-	f.StringVar(&c.req.Reason, "reason", "", "Why, in a few words; needed unless --dry-run.")
+	f.StringVar(&c.req.Ticket, "ticket", "", "`TICKET`, INC-… or CHG-…; needed unless --dry-run.")
+	f.StringVar(&c.req.Reason, "reason", "", "`REASON` in a few words; needed unless --dry-run.")
 	f.StringVar(&c.req.Override, "override", "", "`REASON` why it should be done against the verdict's advice.")
 	f.StringVar(&c.req.BreakGlass, "break-glass", "", "`REASON` why nobody can be asked; where the target allows it, it starts at once and the approvers are told.")
 	f.BoolVar(&c.dryRun, "dry-run", false, "Print the plan and stop.")

@@ -19,5 +19,6 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // whoever interrupts twice does not want to wait for an orderly end
 	os.Exit(run(ctx, os.Args[1:], system()))
 }

@@ -114,7 +114,7 @@ func TestTheReportIsOfTheRunThatIsMeant(t *testing.T) {
 // writeRuns puts runs into the journal of the configuration.
 func writeRuns(t *testing.T, w *world, runs ...runbook.Run) {
 	t.Helper()
-	w.config, w.log = w.getenv("JWKSBOT_CONFIG"), newLogger(w, false)
+	w.config, w.log = w.getenv("JWKSBOT_CONFIG"), newLogger(w)
 	cfg, err := w.readConfig()
 	if err != nil {
 		t.Fatal(err)

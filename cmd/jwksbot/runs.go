@@ -15,7 +15,7 @@ func runsCommand(w *world) *cobra.Command {
 	cmd := w.command("runs", "List runs, or show one.", c, argument{&c.ID, "[<run>]", "Show this run only."})
 	f := cmd.Flags()
 	f.StringVar(&c.Target, "target", "", "Runs of this `TARGET` only.")
-	f.IntVar(&c.Limit, "limit", 20, "How many, newest first.")
+	f.IntVar(&c.Limit, "limit", 20, "`N` runs at most, newest first.")
 	f.BoolVar(&c.JSON, "json", false, "Print JSON.")
 	return cmd
 }

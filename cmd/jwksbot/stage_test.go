@@ -25,7 +25,7 @@ func bounded(t *testing.T, d time.Duration) context.Context {
 // quietWorld is a process whose output nobody reads.
 func quietWorld() *world {
 	w := &world{stdin: nil, stdout: io.Discard, stderr: io.Discard, getenv: func(string) string { return "" }}
-	w.log = newLogger(w, false)
+	w.log = newLogger(w)
 	return w
 }
 

@@ -14,6 +14,18 @@ func versionCommand(w *world) *cobra.Command {
 	return w.command("version", "Print the version.", versionCmd{})
 }
 
+// showVersion makes jwksbot --version the same as jwksbot version.
+func showVersion(root *cobra.Command, w *world) {
+	asked := root.Flags().Bool("version", false, "Print the version.")
+	without := root.RunE
+	root.RunE = func(cmd *cobra.Command, words []string) error {
+		if *asked {
+			return versionCmd{}.run(cmd.Context(), w)
+		}
+		return without(cmd, words)
+	}
+}
+
 // versionCmd prints the version.
 type versionCmd struct{}
 
