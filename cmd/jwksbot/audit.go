@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -54,7 +55,7 @@ func (w *world) withJournal(ctx context.Context, use func(*config, *journal.Jour
 
 func auditListCommand(w *world) *cobra.Command {
 	c := &auditListCmd{}
-	cmd := w.command("list", "Print the trail, oldest first.", c)
+	cmd := w.command("list", "Print the trail, oldest first; times are UTC.", c)
 	c.flags(cmd)
 	return cmd
 }
@@ -65,11 +66,19 @@ type auditListCmd struct{ auditSelection }
 func (c *auditListCmd) run(ctx context.Context, w *world) error {
 	return w.withJournal(ctx, func(_ *config, j *journal.Journal) error {
 		p := newPrinter(w)
+		rows := 0
 		for row, err := range j.AuditRows(ctx, c.filter()) {
 			if err != nil {
 				return err
 			}
-			p.line("%6d  %s  %-10s  %-13s  %-12s  %s", row.Seq, row.At.Format(time.DateTime), clean(row.Kind), clean(row.Run), clean(row.Actor), clean(row.Detail))
+			rows++
+			p.hang(14, "%6d  %s  %-10s  %-13s  %-12s  %s", row.Seq, row.At.UTC().Format(time.DateTime), clean(row.Kind), clean(row.Run), clean(row.Actor), clean(row.Detail))
+		}
+		switch {
+		case rows == 0 && c.auditSelection == auditSelection{}:
+			fmt.Fprintln(w.stderr, "no rows yet")
+		case rows == 0:
+			fmt.Fprintln(w.stderr, "no rows match")
 		}
 		return p.err
 	})

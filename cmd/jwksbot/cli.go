@@ -56,6 +56,8 @@ type world struct {
 	getenv func(string) string
 	// colour says that standard output is a terminal that wants colour.
 	colour bool
+	// width is that of the terminal; 0: standard output is none.
+	width int
 	// terminal says that log lines are for people.
 	terminal bool
 
@@ -72,6 +74,9 @@ type world struct {
 func system() *world {
 	w := &world{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv}
 	w.colour = isTerminal(os.Stdout) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	if isTerminal(os.Stdout) {
+		w.width = terminalWidth(os.Stdout)
+	}
 	w.terminal = isTerminal(os.Stderr)
 	return w
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,14 +31,22 @@ func (c *doctorCmd) run(ctx context.Context, w *world) error {
 		return err // a file that cannot be read has every problem in its error
 	}
 	defer d.parts.close()
-	lines := examine(ctx, d.exams())
+	exams := d.exams()
+	p := newPrinter(w)
+	tell := p.doctorLine
+	if c.JSON {
+		tell = func(doctorLine) {}
+	} else if w.terminal {
+		fmt.Fprintf(w.stderr, "looking at %d things, each for %s at most\n", len(exams), runbook.Duration(examWithin))
+	}
+	lines := examine(ctx, exams, tell)
 	if c.JSON {
 		err = w.json(struct {
 			OK    bool         `json:"ok"`
 			Lines []doctorLine `json:"lines"`
 		}{healthy(lines), lines})
 	} else {
-		err = newPrinter(w).doctor(lines)
+		err = p.doctorSum(lines)
 	}
 	if err == nil && !healthy(lines) {
 		return &exitError{exitFinding, nil}
@@ -97,20 +104,26 @@ const examWithin = 20 * time.Second
 // Slack and AWS.
 const atOnce = 8
 
-// examine looks at everything at once and keeps the order. A line that gets no
-// answer in its time is a line that failed, and hinders no other.
-func examine(ctx context.Context, exams []exam) []doctorLine {
+// examine looks at everything at once and tells the lines in their order, each
+// as soon as those before it are there. A line that gets no answer in its time
+// is a line that failed, and hinders no other.
+func examine(ctx context.Context, exams []exam, tell func(doctorLine)) []doctorLine {
 	lines := make([]doctorLine, len(exams))
+	ended := make([]chan struct{}, len(exams))
 	places := make(chan struct{}, atOnce)
-	var wait sync.WaitGroup
 	for i, e := range exams {
-		wait.Go(func() {
+		ended[i] = make(chan struct{})
+		go func() {
+			defer close(ended[i])
 			places <- struct{}{}
 			defer func() { <-places }()
 			lines[i] = e.line(ctx)
-		})
+		}()
 	}
-	wait.Wait()
+	for i := range exams {
+		<-ended[i]
+		tell(lines[i])
+	}
 	return lines
 }
 
@@ -125,9 +138,12 @@ func (e exam) line(ctx context.Context) doctorLine {
 	if err != nil {
 		line.Status, line.Text = runbook.StatusFail, oneLine(err)
 		var r *remedy
+		var p *runbook.Plain
 		switch {
 		case errors.As(err, &r):
 			line.Fix = r.fix
+		case errors.As(err, &p):
+			line.Fix = "see the line on AWS credentials"
 		case errors.Is(err, context.DeadlineExceeded):
 			line.Fix = "it did not answer in time: look at the network between this machine and it"
 		default:
@@ -144,23 +160,32 @@ func healthy(lines []doctorLine) bool {
 	})
 }
 
-// doctor prints the lines and how many are wrong.
-func (p *printer) doctor(lines []doctorLine) error {
-	wrong := 0
+func (p *printer) doctorLine(l doctorLine) {
+	p.hang(11, "%s  %-12s  %-16s  %s", p.statusMark(l.Status), clean(l.Area), l.Check, clean(l.Text))
+	if l.Fix != "" && l.Fix != "see the text" {
+		p.hang(14, "         %s %s", p.bold("fix:"), clean(l.Fix))
+	}
+}
+
+// doctorSum says how many lines fail, and how many are only doubtful.
+func (p *printer) doctorSum(lines []doctorLine) error {
+	failed, doubtful := 0, 0
 	for _, l := range lines {
-		p.line("%s  %-12s  %-16s  %s", p.statusMark(l.Status), clean(l.Area), l.Check, clean(l.Text))
-		if l.Fix != "" && l.Fix != "see the text" {
-			p.line("         %s %s", p.bold("fix:"), clean(l.Fix))
-		}
-		if !healthy([]doctorLine{l}) {
-			wrong++
+		switch l.Status {
+		case runbook.StatusFail:
+			failed++
+		case runbook.StatusWarn:
+			doubtful++
 		}
 	}
 	p.line("")
-	if wrong == 0 {
+	switch {
+	case failed+doubtful == 0:
 		p.line("nothing is wrong")
-	} else {
-		p.line("%s wrong", p.bold(count(wrong, "line is", "lines are")))
+	case doubtful == 0:
+		p.line("%s", p.bold(count(failed, "failure", "failures")))
+	default:
+		p.line("%s", p.bold(count(failed, "failure", "failures")+", "+count(doubtful, "warning", "warnings")))
 	}
 	return p.err
 }
@@ -178,10 +203,10 @@ func (d *doctor) journalExam() exam {
 		}
 		notes := ""
 		if d.cfg.AuditKey == "" {
-			notes += "; the audit chain has no key, so that who can write to it could write it anew (audit_key)"
+			notes += "; whoever can write to it could write the audit trail anew (set audit_key)"
 		}
 		if d.cfg.Snapshot.Key == "" {
-			notes += "; snapshots are not encrypted (snapshot.key)"
+			notes += "; snapshots are not encrypted (set snapshot.key)"
 		}
 		return well("it opens and answers%s", notes)
 	}}

@@ -123,7 +123,10 @@ func (d *doctor) hello(ctx context.Context) (finding, error) {
 		if errors.As(err, &permanent) {
 			return finding{}, &remedy{fmt.Errorf("slack answers %q", permanent.Code), permanent.Advice}
 		}
-		return finding{}, &remedy{errors.Join(err, ctx.Err()), "let this machine reach slack.com and wss-primary.slack.com over HTTPS; a proxy is taken from HTTPS_PROXY"}
+		if ctx.Err() != nil {
+			err = fmt.Errorf("Slack did not say hello within %s", runbook.Duration(examWithin))
+		}
+		return finding{}, &remedy{err, "let this machine reach slack.com and wss-primary.slack.com over HTTPS; a proxy is taken from HTTPS_PROXY"}
 	case <-s.Ready():
 	}
 	others := s.Status().Reported - 1
@@ -202,19 +205,22 @@ func (d *doctor) policyExam(t *runbook.Target) exam {
 		if d.dir == nil {
 			return notSet("not looked at without a bot token")
 		}
-		requesters, err := d.members(ctx, p.Requesters)
+		requesters, unknown, err := d.members(ctx, p.Requesters)
 		if err != nil {
 			return finding{}, err
 		}
-		approvers, err := d.members(ctx, p.Approvers)
+		approvers, more, err := d.members(ctx, p.Approvers)
 		if err != nil {
 			return finding{}, err
 		}
 		if satisfiable(requesters, approvers, p) {
 			return well("%s, %s, %d needed", count(len(requesters), "person may request", "people may request"), count(len(approvers), "may approve", "may approve"), p.Required)
 		}
-		return finding{}, &remedy{fmt.Errorf("%d may request, %d may approve, %d needed besides the requester: no request could ever be approved", len(requesters), len(approvers), p.Required),
-			"add people to the user groups under approval, or lower approval.required"}
+		text := fmt.Sprintf("%d may request, %d may approve, %d needed besides the requester: no request could ever be approved", len(requesters), len(approvers), p.Required)
+		if unknown = append(unknown, more...); len(unknown) > 0 {
+			text += "; not counted, since Slack knows no full member by that id: " + strings.Join(unknown, ", ")
+		}
+		return finding{}, &remedy{errors.New(text), "add people to the user groups under approval, correct the ids, or lower approval.required"}
 	}}
 }
 
@@ -232,31 +238,32 @@ func satisfiable(requesters, approvers []string, p runbook.Policy) bool {
 	return false
 }
 
-// members are the full members that a list of users and groups comes to.
-func (d *doctor) members(ctx context.Context, list []string) ([]string, error) {
-	var out []string
+// members are the full members that a list of users and groups comes to;
+// unknown are the users of the list who are none.
+func (d *doctor) members(ctx context.Context, list []string) (out, unknown []string, err error) {
 	for _, id := range list {
 		ids := []string{id}
 		if runbook.IsGroup(id) {
-			var err error
 			if ids, err = d.dir.Members(ctx, id, true); err != nil {
-				return nil, slackOr(err)
+				return nil, nil, slackOr(err)
 			}
 			if len(ids) == 0 {
-				return nil, &remedy{fmt.Errorf("user group %s is empty or does not exist", id), "check the id (S…) in Slack, and put people into the group"}
+				return nil, nil, &remedy{fmt.Errorf("user group %s is empty or does not exist", id), "check the id (S…) in Slack, and put people into the group"}
 			}
 		}
 		for _, one := range ids {
 			who, err := d.dir.Person(ctx, one)
-			if err != nil {
-				return nil, slackOr(err)
-			}
-			if who.Kind == runbook.KindMember && !slices.Contains(out, one) {
+			switch {
+			case err != nil:
+				return nil, nil, slackOr(err)
+			case who.Kind != runbook.KindMember && one == id:
+				unknown = append(unknown, id)
+			case who.Kind == runbook.KindMember && !slices.Contains(out, one):
 				out = append(out, one)
 			}
 		}
 	}
-	return out, nil
+	return out, unknown, nil
 }
 
 func slackOr(err error) error {

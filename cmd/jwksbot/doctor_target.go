@@ -69,7 +69,7 @@ func lookAtCache(ctx context.Context, t *runbook.Target) (finding, error) {
 		return doubt("correct cache.keys if the authoriser names its entries otherwise; a cold cache is no fault", "%s, %s keys, none of which matches cache.keys",
 			count(len(l.Shards), "primary", "primaries"), runbook.Thousands(l.Others))
 	}
-	return well("%s, %s that match cache.keys beside %s others", count(len(l.Shards), "primary", "primaries"), count(len(l.Entries), "entry", "entries"), runbook.Thousands(l.Others))
+	return well("%s, %s cache.keys beside %s others", count(len(l.Shards), "primary", "primaries"), count(len(l.Entries), "entry matches", "entries match"), runbook.Thousands(l.Others))
 }
 
 // lately is the window in which sources are tried.
@@ -194,7 +194,7 @@ func (d *doctor) lookAtEscalation(ctx context.Context, c targetConfig) (finding,
 	if e.UserGroup != "" {
 		ways = append(ways, "user group "+e.UserGroup)
 		if d.dir != nil {
-			if _, err := d.members(ctx, []string{e.UserGroup}); err != nil {
+			if _, _, err := d.members(ctx, []string{e.UserGroup}); err != nil {
 				return finding{}, err
 			}
 		}
@@ -246,6 +246,16 @@ func lookAtBridge(ctx context.Context, c targetConfig) (finding, error) {
 	return well("%s can be reached; its button was not pressed to try it", u.Host)
 }
 
+// unknownToAWS says why there are no credentials, with the whole search: this is
+// the line that is for finding out.
+func unknownToAWS(err error) error {
+	var p *runbook.Plain
+	if errors.As(err, &p) {
+		err = p.Err
+	}
+	return fmt.Errorf("AWS does not know this program: %w", err)
+}
+
 // credentialsExam says who the bot is at AWS; that call needs no permission.
 func (d *doctor) credentialsExam() exam {
 	return exam{"aws", "credentials", func(ctx context.Context) (finding, error) {
@@ -258,7 +268,7 @@ func (d *doctor) credentialsExam() exam {
 		}
 		out, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 		if err != nil {
-			return finding{}, &remedy{fmt.Errorf("AWS does not know this program: %w", err), "give it a role (on EC2, ECS or EKS), or set AWS_PROFILE; the role's policy is printed by: jwksbot iam-policy"}
+			return finding{}, &remedy{unknownToAWS(err), "log in (aws sso login), set AWS_PROFILE, or give this machine a role (on EC2, ECS or EKS); the role's policy is printed by: jwksbot iam-policy"}
 		}
 		who := ""
 		if out.Arn != nil {

@@ -53,6 +53,8 @@ func patient(t *testing.T, st *stage, change func(*config)) *doctor {
 	return d
 }
 
+func untold(doctorLine) {}
+
 // seen finds a line; credentials are AWS' own and not of the demo.
 func seen(t *testing.T, lines []doctorLine, area, check string) doctorLine {
 	t.Helper()
@@ -79,7 +81,7 @@ func (d *doctor) withoutAWS() []exam {
 func TestNothingIsWrongInTheDemo(t *testing.T) {
 	st := ward(t)
 	d := patient(t, st, func(*config) {})
-	lines := examine(t.Context(), d.withoutAWS())
+	lines := examine(t.Context(), d.withoutAWS(), untold)
 	for _, l := range lines {
 		if !healthy([]doctorLine{l}) {
 			t.Errorf("%+v", l)
@@ -107,12 +109,12 @@ func TestAJournalThatDoesNotLastIsWarnedOf(t *testing.T) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	d := patient(t, ward(t), func(c *config) { c.Journal = runbook.Secret(filepath.Join(dir, "journal.db")) })
-	line := seen(t, examine(t.Context(), []exam{d.diskExam()}), "journal", "disk")
+	line := seen(t, examine(t.Context(), []exam{d.diskExam()}, untold), "journal", "disk")
 	if line.Status != runbook.StatusWarn || !strings.Contains(line.Text, "tmpfs") || !strings.Contains(line.Fix, "volume") {
 		t.Errorf("%+v", line)
 	}
 	d.cfg.Journal = "postgres://127.0.0.1/jwksbot"
-	if line := seen(t, examine(t.Context(), []exam{d.diskExam()}), "journal", "disk"); line.Status != runbook.StatusOK {
+	if line := seen(t, examine(t.Context(), []exam{d.diskExam()}, untold), "journal", "disk"); line.Status != runbook.StatusOK {
 		t.Errorf("Postgres: %+v", line)
 	}
 
@@ -148,7 +150,7 @@ func TestWhatIsWrongIsSaidWithItsFix(t *testing.T) {
 					only = append(only, e)
 				}
 			}
-			lines := examine(t.Context(), only)
+			lines := examine(t.Context(), only, untold)
 			l := seen(t, lines, c.area, c.check)
 			if healthy(lines) || !strings.Contains(l.Text, c.text) || !strings.Contains(l.Fix, c.fix) || l.Fix == "" {
 				t.Errorf("%+v", l)
@@ -182,7 +184,11 @@ func TestALineThatHangsEnds(t *testing.T) {
 		cancel() // the hanging line has begun or never will
 		return well("fine")
 	}}
-	lines := examine(ctx, []exam{hang, fine})
+	var told []string
+	lines := examine(ctx, []exam{hang, fine}, func(l doctorLine) { told = append(told, l.Check) })
+	if strings.Join(told, " ") != "hangs fine" {
+		t.Errorf("told in the order %v", told)
+	}
 	if lines[0].Status != runbook.StatusFail || lines[1].Status != runbook.StatusOK || healthy(lines) {
 		t.Errorf("%+v", lines)
 	}
@@ -223,7 +229,7 @@ targets:
 		t.Errorf("%+v", l)
 	}
 	out.Reset()
-	if code := run(t.Context(), []string{"doctor"}, w); code != exitFinding || !strings.Contains(out.String(), "lines are wrong") || !strings.Contains(out.String(), "fix:") {
+	if code := run(t.Context(), []string{"doctor"}, w); code != exitFinding || !strings.Contains(out.String(), "3 failures") || !strings.Contains(out.String(), "fix:") {
 		t.Errorf("exit %d: %s", code, out)
 	}
 }

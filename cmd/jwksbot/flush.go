@@ -90,7 +90,10 @@ func (c *flushCmd) run(ctx context.Context, w *world) (err error) {
 		if run.BreakGlass != "" {
 			p.line("run %s starts at once, approved by nobody: this is recorded, and the approvers are told", p.bold(run.ID))
 		} else {
-			p.line("run %s waits for %s: jwksbot approve %s, from another identity, or the card in Slack", p.bold(run.ID), count(run.Required, "approval", "approvals"), run.ID)
+			p.line("run %s waits for %s until %s: jwksbot approve %s, from another identity, or the card in Slack", p.bold(run.ID), count(run.Required, "approval", "approvals"), run.ExpiresAt.UTC().Format("15:04 UTC"), run.ID)
+		}
+		if o.journal.Executing() {
+			fmt.Fprintln(w.stderr, "no bot is running: this terminal carries the run out, so leave it open")
 		}
 		return o.watch(ctx, w, run.ID)
 	})
@@ -116,7 +119,9 @@ func (c *flushCmd) preview(ctx context.Context, w *world, o *office) error {
 		return refused
 	}
 	p := newPrinter(w)
-	p.line("%s  %s", p.bold(string(report.Diagnosis.Verdict.ID)), clean(report.Diagnosis.Verdict.Summary))
+	if v := report.Diagnosis.Verdict; v.ID != "" { // a restore asks for none
+		p.line("%s  %s", p.bold(string(v.ID)), clean(v.Summary))
+	}
 	if err := p.plan(plan); err != nil {
 		return err
 	}
@@ -144,6 +149,9 @@ func (c *flushCmd) confirm(w *world) error {
 	}
 	fmt.Fprintf(w.stderr, "Type the target's name to request this: ")
 	answer, err := bufio.NewReader(w.stdin).ReadString('\n')
+	if !strings.HasSuffix(answer, "\n") {
+		fmt.Fprintln(w.stderr) // nobody pressed Enter
+	}
 	if strings.TrimSpace(answer) != c.req.Target {
 		return errors.Join(&exitError{exitFinding, errors.New("not confirmed; nothing was requested")}, ignoreEOF(err))
 	}
@@ -196,9 +204,13 @@ func (o *office) watch(ctx context.Context, w *world, id string) error {
 // standing is where a run is, in a line.
 func standing(run runbook.Run) string {
 	text := string(run.State)
-	if p := run.Progress; p.Total > 0 {
+	p := run.Progress
+	switch {
+	case run.State == runbook.StateWatch && run.Watch != nil:
+		text += "  " + run.Watch.Text
+	case p.Total > 0:
 		text += fmt.Sprintf("  %d of %d", p.Done, p.Total)
-	} else if p.Text != "" {
+	case p.Text != "":
 		text += "  " + p.Text
 	}
 	return text

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -44,14 +46,27 @@ func (c *healthCmd) run(ctx context.Context, w *world) error {
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("no bot answers: %w", err)
+		var why *url.Error
+		if errors.As(err, &why) {
+			err = why.Err // without the URL, which is said already
+		}
+		return fmt.Errorf("no bot answers at %s: %w; one is started by: jwksbot serve", address, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return &exitError{exitFinding, fmt.Errorf("not ready: %s", resp.Status)}
+		return &exitError{exitFinding, fmt.Errorf("the bot at %s is not ready: %s", address, whyNotReady(resp))}
 	}
 	_, err = fmt.Fprintln(w.stdout, "ready")
 	return err
+}
+
+// whyNotReady is what the bot says of itself.
+func whyNotReady(resp *http.Response) string {
+	var answer struct{ Why string }
+	if json.NewDecoder(io.LimitReader(resp.Body, 1<<16)).Decode(&answer) != nil || answer.Why == "" {
+		return resp.Status
+	}
+	return answer.Why
 }
 
 // healthServer answers /healthz (the process works), /readyz (Slack is

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -14,16 +15,11 @@ import (
 type printer struct {
 	out    io.Writer
 	colour bool
+	width  int // of the terminal; 0: lines are not folded
 	err    error
 }
 
-func newPrinter(w *world) *printer { return &printer{out: w.stdout, colour: w.colour} }
-
-func (p *printer) line(format string, args ...any) {
-	if p.err == nil {
-		_, p.err = fmt.Fprintf(p.out, format+"\n", args...)
-	}
-}
+func newPrinter(w *world) *printer { return &printer{out: w.stdout, colour: w.colour, width: w.width} }
 
 func (p *printer) paint(code, s string) string {
 	if !p.colour {
@@ -50,13 +46,13 @@ func (p *printer) statusMark(s runbook.Status) string {
 func (p *printer) report(r runbook.Report) error {
 	v := r.Diagnosis.Verdict
 	p.line("%s  %s", p.bold(r.Target), p.paint(severityColour[v.Severity], string(v.ID)))
-	p.line("%s", clean(v.Summary))
+	p.hang(0, "%s", clean(v.Summary))
 	for _, b := range v.Because {
 		p.line("  - %s", clean(b))
 	}
 	p.line("")
 	for _, s := range r.Steps {
-		p.line("%s  %-13s  %s  %s", p.statusMark(s.Status), s.Step, clean(s.Summary), p.paint("2", "("+runbook.Duration(s.Duration)+")"))
+		p.hang(11, "%s  %-14s  %s  %s", p.statusMark(s.Status), s.Step, clean(s.Summary), p.paint("2", "("+runbook.Duration(s.Duration)+")"))
 	}
 	p.keys(r)
 	p.advice(r)
@@ -64,8 +60,8 @@ func (p *printer) report(r runbook.Report) error {
 }
 
 func (p *printer) keys(r runbook.Report) {
+	p.line("")
 	if set, ok := r.Evidence.Live.Set(); ok {
-		p.line("")
 		p.line("%s  %s", p.bold("live"), clean(r.JWKSURL))
 		for _, k := range set.Keys {
 			p.line("  %s", keyLine(k))
@@ -125,8 +121,11 @@ func (p *printer) advice(r runbook.Report) {
 	for _, m := range v.Recommended {
 		p.line("%s %s", p.bold("recommended:"), m)
 	}
+	if next := requestLine(r.Target, v.Recommended); next != "" {
+		p.whole("  %s", next)
+	}
 	for _, a := range v.Against {
-		p.line("not %s: %s", a.Mitigation, clean(a.Reason))
+		p.line("not recommended: %s: %s", a.Mitigation, clean(a.Reason))
 	}
 	if v.HardCut != "" {
 		p.line("hard cut: %s", clean(v.HardCut))
@@ -137,6 +136,25 @@ func (p *printer) advice(r runbook.Report) {
 	if v.WouldChange != "" {
 		p.line("would change this verdict: %s", clean(v.WouldChange))
 	}
+}
+
+// requestLine is the command that requests what a verdict recommends; "" when
+// that is nothing.
+func requestLine(target string, recommended []runbook.Mitigation) string {
+	if len(recommended) == 0 {
+		return ""
+	}
+	text := "jwksbot flush " + target
+	if !slices.Contains(recommended, runbook.FlushCache) {
+		text += " --no-flush"
+	}
+	if slices.Contains(recommended, runbook.RestartAuthoriser) {
+		text += " --restart"
+	}
+	if slices.Contains(recommended, runbook.FlushGateway) {
+		text += " --gateway"
+	}
+	return text + " --ticket INC-… --reason '…'   (--dry-run shows the plan)"
 }
 
 // clean takes control characters, and those that turn the direction of

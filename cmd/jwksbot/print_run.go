@@ -33,7 +33,9 @@ func (p *printer) plan(plan runbook.Plan) error {
 	if plan.Advice != "" {
 		p.line("  against the verdict %s: %s", plan.Verdict, clean(plan.Advice))
 	}
-	p.line("  digest %s", short(plan.Digest))
+	if plan.Digest != "" {
+		p.line("  digest %s", short(plan.Digest))
+	}
 	return p.err
 }
 
@@ -106,9 +108,33 @@ func fateWord(f runbook.Fate, force bool) string {
 	return string(f)
 }
 
+// listing prints a run in a line or two.
+func (p *printer) listing(r runbook.Run) {
+	p.line("%s  %s  %s  %s UTC  requested by %s (%s): %s", p.bold(r.ID), r.Target, p.bold(string(r.State)), r.CreatedAt.UTC().Format(time.DateTime), clean(r.Requester.Label()), r.Ticket, clean(r.Reason))
+	if r.Outcome != "" {
+		p.line("  %s", clean(r.Outcome))
+	}
+}
+
+// open prints what a run that waits for decisions would touch, for those who
+// decide.
+func (p *printer) open(r runbook.Run) error {
+	p.line("%s  %s", p.bold(string(r.Plan.Verdict)), clean(r.Plan.Summary))
+	if err := p.plan(r.Plan); err != nil {
+		return err
+	}
+	if r.Override != "" {
+		p.line("override: %s", clean(r.Override))
+	}
+	p.line("%d of %s, open until %s: jwksbot approve %s, or jwksbot deny %s", len(r.Approvals()), count(r.Required, "approval", "approvals"), r.ExpiresAt.UTC().Format("15:04 UTC"), r.ID, r.ID)
+	return p.err
+}
+
 // run prints where a run stands.
 func (p *printer) run(r runbook.Run) error {
-	p.line("%s  %s  %s  %s  requested by %s (%s): %s", p.bold(r.ID), r.Target, p.bold(string(r.State)), r.CreatedAt.Format(time.DateTime), clean(r.Requester.Label()), r.Ticket, clean(r.Reason))
+	outcome := r.Outcome
+	r.Outcome = "" // it comes last
+	p.listing(r)
 	if r.BreakGlass != "" {
 		p.line("  %s %s", p.paint("1;31", "BREAK-GLASS, approved by nobody:"), clean(r.BreakGlass))
 	}
@@ -116,7 +142,7 @@ func (p *printer) run(r runbook.Run) error {
 		p.line("%s", strings.TrimRight(fmt.Sprintf("  %s  %s by %s  %s", d.At.Format(time.TimeOnly), d.Kind, clean(d.By.Label()), clean(d.Reason)), " "))
 	}
 	for _, rec := range r.Receipts {
-		p.line("  %s  %s  %s (%s)", p.statusMark(rec.Status), rec.Step, clean(rec.Summary), runbook.Duration(rec.EndedAt.Sub(rec.StartedAt)))
+		p.hang(13, "  %s  %s  %s (%s)", p.statusMark(rec.Status), rec.Step, clean(rec.Summary), runbook.Duration(rec.EndedAt.Sub(rec.StartedAt)))
 	}
 	if w := r.Watch; w != nil {
 		p.line("  watch: %s", clean(w.Text))
@@ -127,8 +153,11 @@ func (p *printer) run(r runbook.Run) error {
 	if e := r.Escalation; e != nil {
 		p.line("  %s %s", p.paint("1;31", "escalated:"), clean(e.Why))
 	}
-	if r.Outcome != "" {
-		p.line("  %s", clean(r.Outcome))
+	if outcome != "" {
+		p.line("  %s", clean(outcome))
+	}
+	if r.State == runbook.StatePending {
+		return p.open(r)
 	}
 	return p.err
 }

@@ -59,10 +59,7 @@ func (c *reportCmd) report(ctx context.Context, w *world, cfg *config, j *journa
 
 // find returns the run that is meant.
 func (c *reportCmd) find(ctx context.Context, cfg *config, j *journal.Journal) (runbook.Run, error) {
-	var names []string
-	for _, t := range cfg.Targets {
-		names = append(names, t.Name)
-	}
+	names := cfg.targetNames()
 	target := c.Of
 	if target == "" {
 		if len(names) != 1 {
@@ -155,4 +152,11 @@ func (o *office) record(ctx context.Context, run runbook.Run) ([]byte, error) {
 		from.Chart = bot.ChartName(run.ID) // which is posted beside it
 	}
 	return []byte(runbook.NewTimeline(run, from).Markdown()), nil
+}
+
+func (c *config) targetNames() (names []string) {
+	for _, t := range c.Targets {
+		names = append(names, t.Name)
+	}
+	return names
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -12,7 +13,7 @@ import (
 
 func runsCommand(w *world) *cobra.Command {
 	c := &runsCmd{}
-	cmd := w.command("runs", "List runs, or show one.", c, argument{&c.ID, "[<run>]", "Show this run only."})
+	cmd := w.command("runs", "List runs, or show one: what it would touch while it waits for approval, and its receipts afterwards.", c, argument{&c.ID, "[<run>]", "Show this run in full."})
 	f := cmd.Flags()
 	f.StringVar(&c.Target, "target", "", "Runs of this `TARGET` only.")
 	f.IntVar(&c.Limit, "limit", 20, "`N` runs at most, newest first.")
@@ -29,10 +30,10 @@ type runsCmd struct {
 
 // run reads the journal; it needs no network.
 func (c *runsCmd) run(ctx context.Context, w *world) error {
-	return w.withJournal(ctx, func(_ *config, j *journal.Journal) error { return c.list(ctx, w, j) })
+	return w.withJournal(ctx, func(cfg *config, j *journal.Journal) error { return c.list(ctx, w, cfg, j) })
 }
 
-func (c *runsCmd) list(ctx context.Context, w *world, j *journal.Journal) error {
+func (c *runsCmd) list(ctx context.Context, w *world, cfg *config, j *journal.Journal) error {
 	runs, err := j.Runs(ctx, runbook.Filter{Target: c.Target, Limit: c.Limit})
 	if c.ID != "" {
 		var run runbook.Run
@@ -49,13 +50,16 @@ func (c *runsCmd) list(ctx context.Context, w *world, j *journal.Journal) error 
 		return w.json(append([]runbook.Run{}, runs...)) // [], never null
 	}
 	p := newPrinter(w)
-	for _, r := range runs {
-		if err := p.run(r); err != nil {
-			return err
-		}
-	}
-	if len(runs) == 0 {
+	switch {
+	case c.ID != "":
+		return p.run(runs[0])
+	case len(runs) == 0 && c.Target != "":
+		p.line("no runs of %s; configured are: %s", clean(c.Target), strings.Join(cfg.targetNames(), ", "))
+	case len(runs) == 0:
 		p.line("no runs yet")
+	}
+	for _, r := range runs {
+		p.listing(r)
 	}
 	return p.err
 }

@@ -68,6 +68,7 @@ func (c *config) needSlack() error {
 
 // serve puts the bot around the office and runs everything until it ends.
 func (w *world) serve(ctx context.Context, p *parts, api *slack.Client) (err error) {
+	w.level.Set(min(w.level.Level(), slog.LevelInfo)) // who watches a bot wants to see it work
 	dir := bot.NewDirectory(api)
 	o, err := w.openOffice(ctx, p, dir)
 	if err != nil {

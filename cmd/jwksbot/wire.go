@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 
 	"jwksbot/runbook"
 	"jwksbot/runbook/cache"
@@ -57,16 +56,6 @@ func (w *world) assembleWith(cfg *config, base aws.Config, roots *x509.CertPool,
 		w.log.Error("a check panicked", "step", step, "panic", fmt.Sprint(value), "stack", string(stack))
 	})
 	return p, nil
-}
-
-// loadAWS reads the environment and the shared files as every AWS tool does.
-// Credentials are looked for when the first call needs them.
-func loadAWS(ctx context.Context) (aws.Config, error) {
-	cfg, err := awsconfig.LoadDefaultConfig(ctx)
-	if err != nil {
-		return aws.Config{}, fmt.Errorf("AWS settings: %w", err)
-	}
-	return cfg, nil
 }
 
 // caBundle adds the certificates of AWS_CA_BUNDLE to the system's; nil leaves

@@ -68,7 +68,7 @@ func (c call) explain(err error) error {
 	case "ExpiredTokenException", "UnrecognizedClientException", "InvalidSignatureException", "InvalidClientTokenId":
 		return fmt.Errorf("%s: AWS refused the credentials of this program: %w", c.doing, err)
 	}
-	return fmt.Errorf("%s: %w", c.doing, err)
+	return fmt.Errorf("%s: %w", c.doing, runbook.Plainly(err))
 }
 
 func refuse(code, format string, args ...any) *runbook.Refusal {

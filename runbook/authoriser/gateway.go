@@ -76,6 +76,10 @@ func (g *Gateway) Setup(ctx context.Context) (runbook.GatewaySetup, error) {
 	if errors.Is(nameErr, errNotFound) {
 		return setup, g.notFound(ctx) // then nothing else of it was found either
 	}
+	var plain *runbook.Plain
+	if errors.As(listErr, &plain) && errors.As(nameErr, &plain) {
+		return setup, listErr // without credentials every call says the same
+	}
 	errs := []error{nameErr, stageErr, listErr}
 	for _, f := range found {
 		a, err := f.follow(variables, stageErr)

@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/elasticache"
 	"github.com/aws/aws-sdk-go-v2/service/elasticache/types"
 	"github.com/aws/smithy-go"
+
+	"jwksbot/runbook"
 )
 
 // How long a look-up is good, and how long one may take.
@@ -193,5 +195,5 @@ func awsError(kind, name, action string, err error) error {
 			return fmt.Errorf("%s %q: AWS refused the bot's credentials: renew them: %w", kind, name, err)
 		}
 	}
-	return fmt.Errorf("%s %q: %s: %w", kind, name, action, err)
+	return fmt.Errorf("%s %q: %s: %w", kind, name, action, runbook.Plainly(err))
 }

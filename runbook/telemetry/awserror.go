@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/aws/smithy-go"
+
+	"jwksbot/runbook"
 )
 
 func isARN(s string) bool { return strings.HasPrefix(s, "arn:") }
@@ -41,7 +43,7 @@ func (g group) explain(operation string, pages int, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return fmt.Errorf("%s: out of time after %d pages: %w", read, pages, err)
 	}
-	return fmt.Errorf("reading %s: %w", read, err)
+	return fmt.Errorf("reading %s: %w", read, runbook.Plainly(err))
 }
 
 func throttled(code string) bool {

@@ -203,5 +203,5 @@ func explainMetrics(what string, err error) error {
 	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled):
 		return fmt.Errorf("%s metrics: out of time: %w", what, err)
 	}
-	return fmt.Errorf("reading %s metrics: %w", what, err)
+	return fmt.Errorf("reading %s metrics: %w", what, runbook.Plainly(err))
 }
