@@ -78,7 +78,7 @@ type snapshots interface {
 // EntryFate is what became of one entry of a snapshot.
 type EntryFate struct {
 	Name  string
-	Shard string
+	Shard string // the one that told it, or, from the journal, the one that it was saved from
 	Fate  Fate
 }
 

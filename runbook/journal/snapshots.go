@@ -134,7 +134,8 @@ func (j *Journal) Snapshot(ctx context.Context, runID string) ([]runbook.Saved, 
 }
 
 // MarkFates records what became of entries of the run's snapshot; a later fate
-// replaces an earlier one.
+// replaces an earlier one. An entry is known by its name alone: after a failover
+// or a resharding another server tells of it than the one it was saved from.
 func (j *Journal) MarkFates(ctx context.Context, runID string, fates []runbook.EntryFate) error {
 	return j.markFates(ctx, runID, nil, fates)
 }
@@ -163,10 +164,10 @@ func (j *Journal) markFates(ctx context.Context, runID string, only fence, fates
 func (t *tx) markFates(ctx context.Context, runID string, fate runbook.Fate, list []runbook.EntryFate) error {
 	args := []any{string(fate), runID}
 	for _, f := range list {
-		args = append(args, encodeName(f.Name), clean(f.Shard))
+		args = append(args, encodeName(f.Name))
 	}
-	res, err := t.exec(ctx, `UPDATE snapshots SET fate = ? WHERE run_id = ? AND (name, shard) IN (VALUES `+
-		strings.Repeat(",(?,?)", len(list))[1:]+`)`, args...)
+	res, err := t.exec(ctx, `UPDATE snapshots SET fate = ? WHERE run_id = ? AND name IN (`+
+		strings.Repeat(",?", len(list))[1:]+`)`, args...)
 	if err != nil {
 		return err
 	}
