@@ -187,7 +187,7 @@ func (a after) gone(p Plan, saved int) string {
 	case p.NoUndo:
 		saved = len(p.Entries)
 	}
-	return fmt.Sprintf("%d of %d old entries left on %s", len(a.left), saved, shards)
+	return fmt.Sprintf("%s of %s old entries left on %s", Thousands(int64(len(a.left))), Thousands(int64(saved)), shards)
 }
 
 // maxProof is how many entries a receipt names one by one; the counts above

@@ -59,7 +59,7 @@ func TestStoryOnCluster(t *testing.T) {
 	for _, name := range foreign {
 		s.set(name, s.old, time.Hour)
 	}
-	fillSessions(t, admin)
+	fillSessions(t, admin, others)
 	before := fingerprint(t, admin)
 	if before.count != others {
 		t.Fatalf("%d keys of other owners, want %d", before.count, others)
@@ -96,7 +96,7 @@ type realStory struct {
 func newRealStory(t *testing.T, client redis.UniversalClient) *realStory {
 	t.Helper()
 	t.Cleanup(func() { client.Close() })
-	s := &realStory{teller: teller{T: t}, clock: &jumpClock{}, redis: client}
+	s := &realStory{teller: teller{T: t}, clock: &jumpClock{fastClock: newFastClock(6)}, redis: client}
 	staged, err := drill.Start(t.Context(), drill.Options{Clock: s.clock})
 	if err != nil {
 		t.Fatal(err)
@@ -227,9 +227,9 @@ func namesOnEveryShard(t *testing.T, c *redis.ClusterClient, n int) []string {
 }
 
 // fillSessions writes the keys of other owners.
-func fillSessions(t *testing.T, c *redis.ClusterClient) {
+func fillSessions(t *testing.T, c *redis.ClusterClient, n int) {
 	pipe := c.Pipeline()
-	for i := range others {
+	for i := range n {
 		pipe.Set(t.Context(), fmt.Sprintf("session:%06d", i), fmt.Sprintf(`{"user":"user-%d"}`, i), 0)
 		if pipe.Len() == 10_000 {
 			if _, err := pipe.Exec(t.Context()); err != nil {
@@ -283,15 +283,13 @@ func fingerprint(t *testing.T, c *redis.ClusterClient) census {
 	return out
 }
 
-// jumpClock is real time, and jumps ahead when a test says so.
-type jumpClock struct{ ahead atomic.Int64 }
-
-// Now is real time and all jumps.
-func (c *jumpClock) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
-
-// Wait waits in real time.
-func (c *jumpClock) Wait(ctx context.Context, d time.Duration) error {
-	return runbook.SystemClock{}.Wait(ctx, d)
+// jumpClock runs fast, and jumps ahead when a test says so.
+type jumpClock struct {
+	*fastClock
+	ahead atomic.Int64
 }
+
+// Now is the fast clock's time and all jumps.
+func (c *jumpClock) Now() time.Time { return c.fastClock.Now().Add(time.Duration(c.ahead.Load())) }
 
 func (c *jumpClock) jump(d time.Duration) { c.ahead.Add(int64(d)) }

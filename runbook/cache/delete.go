@@ -16,9 +16,27 @@ type Result = runbook.EntryFate
 // that somebody has rewritten stays, whatever it holds now. done, which may be
 // nil, is called for each batch as soon as the server has answered, never
 // twice at once and never twice for an entry; an error from it stops the
-// deletion. Repeating a Delete is safe: what is deleted is then gone.
+// deletion. When a failover makes Delete begin again, done is called first with
+// an empty batch, so that the caller can stop it. Repeating a Delete is safe:
+// what is deleted is then gone.
 func (s *Store) Delete(ctx context.Context, saved []runbook.Saved, done func(batch []Result) error) error {
-	return s.judge(ctx, saved, "delete", done)
+	told := make(map[string]bool, len(saved))
+	return s.judge(ctx, saved, "delete", func(batch []Result) error {
+		fresh := make([]Result, 0, len(batch))
+		for _, r := range batch {
+			if !told[r.Name] {
+				told[r.Name] = true
+				fresh = append(fresh, r)
+			}
+		}
+		if done == nil {
+			return nil
+		}
+		if err := done(fresh); err != nil {
+			return fmt.Errorf("cache: record progress: %w", err)
+		}
+		return nil
+	})
 }
 
 // Compare says of each saved entry whether it is still there as it was, gone,
@@ -41,7 +59,11 @@ func (s *Store) Compare(ctx context.Context, saved []runbook.Saved) ([]Result, e
 	return out, nil
 }
 
-func (s *Store) judge(ctx context.Context, saved []runbook.Saved, action string, done func([]Result) error) error {
+// judge runs the judgement of every entry, and all of them again after a
+// failover: what the old primary had not yet told its replica is undone there,
+// and what it answered is no proof. each gets the answers batch by batch, and
+// nothing before it begins again.
+func (s *Store) judge(ctx context.Context, saved []runbook.Saved, action string, each func([]Result) error) error {
 	calls := make([]call, len(saved))
 	for i, e := range saved {
 		args, err := judgeArgs(e, action)
@@ -50,15 +72,18 @@ func (s *Store) judge(ctx context.Context, saved []runbook.Saved, action string,
 		}
 		calls[i] = call{index: i, key: e.Name, args: args}
 	}
-	settled := make([]bool, len(saved))
+	again := false
 	return s.with(ctx, func(ctx context.Context, f *fleet) error {
-		var open []call
-		for _, c := range calls {
-			if !settled[c.index] {
-				open = append(open, c)
+		if again {
+			if err := each(nil); err != nil {
+				return err
 			}
 		}
-		return f.eachBatch(ctx, judge, open, func(p *primary, calls []call, answers []*redis.Cmd) error {
+		again = true
+		return f.eachBatch(ctx, judge, calls, func(p *primary, calls []call, answers []*redis.Cmd) error {
+			if len(calls) == 0 {
+				return nil
+			}
 			batch := make([]Result, len(calls))
 			for i, a := range answers {
 				fate, err := parseFate(a)
@@ -66,15 +91,8 @@ func (s *Store) judge(ctx context.Context, saved []runbook.Saved, action string,
 					return p.explain(action, err)
 				}
 				batch[i] = Result{Name: calls[i].key, Shard: p.name, Fate: fate}
-				settled[calls[i].index] = true
 			}
-			if done == nil || len(batch) == 0 {
-				return nil
-			}
-			if err := done(batch); err != nil {
-				return fmt.Errorf("cache: record progress: %w", err)
-			}
-			return nil
+			return each(batch)
 		})
 	})
 }

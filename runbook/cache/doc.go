@@ -31,8 +31,11 @@
 //
 // # What it does not do
 //
-// No command is retried blindly. When a server answers READONLY or MOVED, or
-// a primary turns out to have become a replica, the fleet is discovered again
-// and the operation is tried once more; after that the error goes to the
-// caller, who knows whether the run is still approved.
+// No command is retried blindly. When a server answers READONLY or MOVED, when
+// a primary turns out to have become a replica, or when a connection breaks, the
+// fleet is discovered again and the operation begins again from its start: a
+// new primary may not have heard of what the old one answered. That is tried for
+// some two seconds; after them the error goes to the caller, who knows whether
+// the run is still approved. [Store.Delete] asks its caller before it begins
+// again, and [Store.FlushAll] leaves alone what it has emptied already.
 package cache

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -59,6 +60,9 @@ func deleteDuringFailover(t *testing.T, before bool) {
 			t.Errorf("%s is %s", r.Name, r.Fate)
 		}
 	}
+	if before {
+		flushAllAfterFailover(t, nodes, s, raw)
+	}
 }
 
 // failOver makes the first replica among the nodes the primary of its shard.
@@ -66,12 +70,34 @@ func failOver(t testing.TB, nodes []*redistest.Server) {
 	t.Helper()
 	for _, n := range nodes {
 		if strings.Contains(n.CLI(t, "role"), "slave") {
-			n.CLI(t, "cluster", "failover")
-			redistest.Await(t, "the failover", func() bool { return strings.HasPrefix(n.CLI(t, "role"), "master") })
+			n.Promote(t)
 			return
 		}
 	}
 	t.Fatal("no node is a replica")
+}
+
+// flushAllAfterFailover flushes the whole group with one shard just failed
+// over: the new primary is emptied too, and no other one twice.
+func flushAllAfterFailover(t *testing.T, nodes []*redistest.Server, s *Store, raw redis.UniversalClient) {
+	fillEntries(t, s, raw, 100)
+	// Another shard: the cluster does not vote for the same one again so soon.
+	slices.Reverse(nodes)
+	failOver(t, nodes)
+	if err := s.FlushAll(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range nodes {
+		if !strings.HasPrefix(n.CLI(t, "role"), "master") {
+			continue
+		}
+		if n.CLI(t, "dbsize") != "0" {
+			t.Errorf("%s is not empty", n.Addr)
+		}
+		if stats := n.CLI(t, "info", "commandstats"); !strings.Contains(stats, "cmdstat_flushall:calls=1,") {
+			t.Errorf("%s was not flushed once:\n%s", n.Addr, stats)
+		}
+	}
 }
 
 // While a resharding moves a slot, its keys lie on two servers. All are

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -84,6 +85,56 @@ func TestDeleteFollowsFailover(t *testing.T) {
 	}
 	if left := b.CLI(t, "dbsize"); left != "0" {
 		t.Errorf("%s entries left on the new primary", left)
+	}
+}
+
+// The old primary dies with deletions that the new one never heard of: what came
+// back is deleted there too and told once. The caller is asked before that, and
+// may stop it.
+func TestDeleteRepeatsWhatAFailoverUndid(t *testing.T) {
+	stopped := errors.New("somebody else executes this run")
+	for _, c := range []struct {
+		name string
+		stop error
+		left string
+	}{
+		{"allowed", nil, "0"},
+		{"stopped", stopped, strconv.Itoa(3 * batchOf)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a, b := redistest.Start(t, redistest.Options{}), redistest.Start(t, redistest.Options{})
+			var present atomic.Pointer[redistest.Server]
+			e := &elastiCache{serve: func(url.Values) (int, string) { return 200, standaloneXML(present.Load().Addr, false) }}
+			var saved []runbook.Saved
+			var s *Store
+			for _, server := range []*redistest.Server{b, a} { // both hold the same
+				present.Store(server)
+				s = newStore(t, Settings{ReplicationGroup: "oidc", AWS: e.config(t)})
+				saved = fillEntries(t, s, redis.NewClient(&redis.Options{Addr: server.Addr}), 3*batchOf)
+			}
+			fates := map[runbook.Fate]int{}
+			count := tally(t, fates)
+			asked := 0
+			err := s.Delete(testContext(t), saved, func(batch []Result) error {
+				if present.Load() == a {
+					a.CLI(t, "replicaof", "127.0.0.1", "1")
+					present.Store(b)
+				} else if len(batch) == 0 && b.CLI(t, "dbsize") == strconv.Itoa(len(saved)) {
+					asked++
+					return c.stop
+				}
+				return count(batch)
+			})
+			if !errors.Is(err, c.stop) || asked != 1 {
+				t.Errorf("error = %v, asked %d times", err, asked)
+			}
+			if c.stop == nil && fates[runbook.FateDeleted] != len(saved) {
+				t.Errorf("fates %v of %d entries", fates, len(saved))
+			}
+			if left := b.CLI(t, "dbsize"); left != c.left {
+				t.Errorf("%s entries left on the new primary, want %s", left, c.left)
+			}
+		})
 	}
 }
 

@@ -118,18 +118,32 @@ func (p *primary) unlink(ctx context.Context, names []string, many bool) (int64,
 
 // FlushAll empties every primary, keys of other owners included, in the
 // background of the servers. The caller has made sure that this is allowed.
+// After a failover only primaries that have not been emptied are asked again:
+// elsewhere new keys may have come meanwhile.
 func (s *Store) FlushAll(ctx context.Context) error {
+	var emptied sync.Map // names of primaries
 	return s.with(ctx, func(ctx context.Context, f *fleet) error {
 		return f.each(ctx, func(ctx context.Context, _ int, p *primary) error {
-			err := p.client.FlushAllAsync(ctx).Err()
-			var reply redis.Error
-			if errors.As(err, &reply) && strings.Contains(reply.Error(), unknownCommand) {
-				return &serverError{p.addr, "FLUSHALL: the command is switched off or renamed here (parameter group rename-commands): flush the matching keys instead", err}
+			if _, done := emptied.Load(p.name); done {
+				return nil
 			}
-			if redis.IsPermissionError(err) {
-				return &serverError{p.addr, "FLUSHALL: the user may not do this: add +flushall to its access string, or flush the matching keys instead", err}
+			if err := p.flushAll(ctx); err != nil {
+				return err
 			}
-			return p.explain("FLUSHALL", err)
+			emptied.Store(p.name, true)
+			return nil
 		})
 	})
+}
+
+func (p *primary) flushAll(ctx context.Context) error {
+	err := p.client.FlushAllAsync(ctx).Err()
+	var reply redis.Error
+	if errors.As(err, &reply) && strings.Contains(reply.Error(), unknownCommand) {
+		return &serverError{p.addr, "FLUSHALL: the command is switched off or renamed here (parameter group rename-commands): flush the matching keys instead", err}
+	}
+	if redis.IsPermissionError(err) {
+		return &serverError{p.addr, "FLUSHALL: the user may not do this: add +flushall to its access string, or flush the matching keys instead", err}
+	}
+	return p.explain("FLUSHALL", err)
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"sort"
 	"strconv"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
@@ -172,7 +173,12 @@ func (f *fleet) eachBatch(ctx context.Context, sc script, calls []call, done fun
 		}
 		routed[p] = append(routed[p], c)
 	}
-	turn := make(chan struct{}, 1)
+	var turn sync.Mutex
+	inTurn := func(p *primary, calls []call, answers []*redis.Cmd) error {
+		turn.Lock()
+		defer turn.Unlock()
+		return done(p, calls, answers)
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	for p, calls := range routed {
 		g.Go(func() error {
@@ -183,10 +189,7 @@ func (f *fleet) eachBatch(ctx context.Context, sc script, calls []call, done fun
 				if failed != nil {
 					batch, answers = effects(batch, answers)
 				}
-				turn <- struct{}{}
-				err := done(p, batch, answers)
-				<-turn
-				if err := errors.Join(failed, err); err != nil {
+				if err := errors.Join(failed, inTurn(p, batch, answers)); err != nil {
 					return err
 				}
 			}

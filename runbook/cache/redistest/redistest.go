@@ -109,7 +109,34 @@ func StartCluster(t testing.TB, primaries, replicas int) []*Server {
 		}
 		return strings.Count(all[0].CLI(t, "cluster", "nodes"), "slave") == primaries*replicas
 	})
+	for _, s := range all {
+		Await(t, "the replicas to follow", func() bool {
+			role := s.CLI(t, "role")
+			return !strings.HasPrefix(role, "slave") || strings.Contains(role, "\nconnected\n")
+		})
+	}
 	return all
+}
+
+// failoverTimeout is when a primary gives up a failover that it was asked for
+// (CLUSTER FAILOVER, "manual failover timeout").
+const failoverTimeout = 5 * time.Second
+
+// Promote makes a replica of a cluster the primary of its shard, without a
+// loss, and waits until it is.
+func (s *Server) Promote(t testing.TB) {
+	t.Helper()
+	var asked time.Time
+	Await(t, s.Addr+" to be a primary", func() bool {
+		if strings.HasPrefix(s.CLI(t, "role"), "master") {
+			return true
+		}
+		if time.Since(asked) > failoverTimeout {
+			s.CLI(t, "cluster", "failover")
+			asked = time.Now()
+		}
+		return false
+	})
 }
 
 // Await polls a condition until it holds, and fails the test after patience.
