@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"jwksbot/runbook"
 	"jwksbot/runbook/journal"
 )
 
@@ -45,7 +44,7 @@ func (w *world) withJournal(ctx context.Context, use func(*config, *journal.Jour
 	if err != nil {
 		return err
 	}
-	j, err := w.openJournal(ctx, cfg, runbook.SystemClock{})
+	j, err := w.openJournal(ctx, cfg, w.clock)
 	if err != nil {
 		return err
 	}

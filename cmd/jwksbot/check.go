@@ -54,7 +54,7 @@ func (c *checkCmd) run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	p, err := w.assemble(ctx, cfg, runbook.SystemClock{})
+	p, err := w.assemble(ctx, cfg, w.clock)
 	if err != nil {
 		return err
 	}

@@ -61,6 +61,9 @@ type world struct {
 	// terminal says that log lines are for people.
 	terminal bool
 
+	// clock is what waits and due times go by, and what records are dated with.
+	clock runbook.Clock
+
 	config string
 	debug  bool
 	log    *slog.Logger
@@ -72,7 +75,7 @@ type world struct {
 }
 
 func system() *world {
-	w := &world{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv}
+	w := &world{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, clock: runbook.SystemClock{}}
 	w.colour = isTerminal(os.Stdout) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	if isTerminal(os.Stdout) {
 		w.width = terminalWidth(os.Stdout)

@@ -30,7 +30,7 @@ func (w *world) newDoctor(ctx context.Context) (*doctor, error) {
 		return nil, err
 	}
 	w.log = slog.New(slog.NewTextHandler(io.Discard, nil)) // the lines say it
-	p, err := w.assemble(ctx, cfg, runbook.SystemClock{})
+	p, err := w.assemble(ctx, cfg, w.clock)
 	if err != nil {
 		return nil, err
 	}

@@ -129,32 +129,13 @@ func (w *killWorld) start(t *testing.T) (kill func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := len(w.sim.Calls("apps.connections.open"))
 	cmd := exec.Command(file, "serve", "--config", filepath.Join(w.dir, "jwksbot.yaml"))
 	cmd.Env = w.env
-	var log lockedBuffer
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+	end := startServe(t, w.sim, cmd)
+	return func() {
+		end()
+		w.proxy.dropAll()
 	}
-	var once sync.Once
-	kill = func() {
-		once.Do(func() {
-			cmd.Process.Kill()
-			cmd.Wait()
-			w.proxy.dropAll()
-		})
-	}
-	t.Cleanup(func() {
-		kill()
-		if t.Failed() {
-			t.Logf("the program said:\n%s", log.String())
-		}
-	})
-	until(t, w.sim, "the binary to connect", func(s *slacksim.Sim) bool {
-		return len(s.Calls("apps.connections.open")) > before && len(s.Connections()) > 0
-	})
-	return kill
 }
 
 func (w *killWorld) killIn(t *testing.T, state runbook.State) {

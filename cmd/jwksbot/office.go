@@ -79,8 +79,7 @@ func (w *world) terminalOffice(ctx context.Context) (*office, terminalPeople, er
 	if err != nil {
 		return nil, terminalPeople{}, err
 	}
-	clock := runbook.SystemClock{}
-	p, err := w.assemble(ctx, cfg, clock)
+	p, err := w.assemble(ctx, cfg, w.clock)
 	if err != nil {
 		return nil, terminalPeople{}, err
 	}

@@ -8,9 +8,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain lets the scripts start this program from the test binary.
+// TestMain lets tests start this program from the test binary.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"jwksbot": main})
+	testscript.Main(m, map[string]func(){"jwksbot": main, timedProgram: timedMain})
 }
 
 // TestScripts tells, command by command, what the program prints without a

@@ -46,8 +46,7 @@ func (c *serveCmd) run(ctx context.Context, w *world) error {
 	if kind := journal.Ephemeral(cfg.Journal.Reveal()); kind != "" {
 		w.log.Warn("the journal is on a file system that does not last: requests, approvals and the audit trail are lost with it; set journal to a file on a volume, or to postgres://…", "journal", cfg.Journal.Reveal(), "filesystem", kind)
 	}
-	clock := runbook.SystemClock{}
-	p, err := w.assemble(ctx, cfg, clock)
+	p, err := w.assemble(ctx, cfg, w.clock)
 	if err != nil {
 		return err
 	}

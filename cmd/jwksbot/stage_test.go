@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"jwksbot/bot/slacksim"
+	"jwksbot/runbook"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -24,7 +25,7 @@ func bounded(t *testing.T, d time.Duration) context.Context {
 
 // quietWorld is a process whose output nobody reads.
 func quietWorld() *world {
-	w := &world{stdin: nil, stdout: io.Discard, stderr: io.Discard, getenv: func(string) string { return "" }}
+	w := &world{stdin: nil, stdout: io.Discard, stderr: io.Discard, getenv: func(string) string { return "" }, clock: runbook.SystemClock{}}
 	w.log = newLogger(w)
 	return w
 }

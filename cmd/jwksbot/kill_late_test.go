@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"jwksbot/bot/slacksim"
+	"jwksbot/runbook"
+	"jwksbot/runbook/cache/redistest"
+	"jwksbot/runbook/drill"
+)
+
+// extraEntries lie beside the authoriser's own: enough for several batches of a
+// restore.
+const extraEntries = 300
+
+// TestKilledInLaterStates kills the real binary with SIGKILL in every state that
+// follows a flush, each time when the effect has happened and the program has
+// not heard of it, and while one of two approvals is there: one run goes through
+// all of it, and its undo after it.
+func TestKilledInLaterStates(t *testing.T) {
+	t.Parallel()
+	redistest.Need(t, "redis-server", "redis-cli")
+	server := redistest.Start(t, redistest.Options{})
+	client := redis.NewClient(&redis.Options{Addr: server.Addr})
+	t.Cleanup(func() { client.Close() })
+	proxy := startHeldProxy(t, server.Addr)
+	v := newVictim(t, victimOptions{Options: drill.Options{Scenario: "gateway-results", RedisAddr: server.Addr}, watch: 15 * time.Minute, edit: []string{
+		"replication_group: " + drill.ReplicationGroup + ", auth: none", fmt.Sprintf("url: %q", "redis://"+proxy.addr),
+		"required: 1", "required: 2"}})
+	const old = `{"keys":[` + oneKey + `]}`
+	for i := range extraEntries {
+		if err := client.Set(t.Context(), entryName(i), old, time.Hour).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v.start()
+	refill := func() { client.Set(t.Context(), entryName(0), fetch(t, v.st.drill.JWKSURL()), time.Hour) }
+	card, run := v.everythingIsDone(refill)
+	v.undone(card, run, client, proxy, old)
+	for _, state := range laterStates {
+		if !slices.Contains(v.states, state) {
+			t.Errorf("never killed in %q", state)
+		}
+	}
+}
+
+// laterStates are those that [TestKilledInEveryState] does not reach.
+var laterStates = []runbook.State{runbook.StateRestart, runbook.StateGateway, runbook.StateConfirm, runbook.StateWatch, runbook.StateEscalate, runbook.StateRestore}
+
+// everythingIsDone sees a flush, a restart and a gateway flush through to the
+// end of the watch. Once the old entries are gone one of them is refilled.
+func (v *victim) everythingIsDone(refill func()) (card slacksim.Message, run string) {
+	v.command("/jwks-flush production --restart --gateway INC-2026-0214-001 keys rotated at 02:40")
+	card, run = v.asked()
+	v.press("U0LEAD", card, "approve")
+	v.stands(run, "the first approval", func(r runbook.Run) bool { return len(r.Approvals()) == 1 })
+	v.dies(run, runbook.StatePending)
+	v.start()
+	variables := v.st.drill.Variables()
+
+	v.diesAt("PUT configuration", run, runbook.StateRestart, func() {
+		v.press("U0LEAD2", card, "approve")
+		v.stands(run, "the flush", func(r runbook.Run) bool { return r.State == runbook.StateVerify })
+		refill()
+	})
+	v.diesAt("DELETE authorizers", run, runbook.StateGateway, func() {})
+	v.diesAt("GET orders", run, runbook.StateConfirm, func() {})
+	v.stands(run, "the watch", func(r runbook.Run) bool { return r.State == runbook.StateWatch && r.Watch != nil })
+	v.dies(run, runbook.StateWatch)
+	v.start()
+	v.diesAt("trigger", run, runbook.StateEscalate, func() {
+		v.press("U0ONCALL", card, "next_escalate")
+		v.fill(map[string]any{"reason": "users still call"})
+		v.stands(run, "the call in the thread", func(r runbook.Run) bool { return r.Escalation != nil })
+	})
+	v.diesAt("Publish", run, runbook.StateEscalate, func() {})
+	v.press("U0ONCALL", card, "stop_watch")
+	v.fill(map[string]any{"stop_reason": "the users are back"})
+	v.ends(card, "done")
+
+	v.once(run, "request", "effect flush-cache", "effect restart-authoriser", "effect flush-gateway", "confirmed", "escalate", "effect page", "effect publish", "stop_watch")
+	if n := v.trail(run)["approve"]; n != 2 {
+		v.Errorf("%d approvals in the trail, want 2", n)
+	}
+	if n := v.gate.succeeded("PUT configuration"); n != 1 {
+		v.Errorf("the function was updated %d times", n)
+	}
+	if now := v.st.drill.Variables(); fmt.Sprint(now) != fmt.Sprint(variables) {
+		v.Errorf("its variables were %v and are %v", variables, now)
+	}
+	if got := v.st.drill.Incidents(); len(got) != 1 {
+		v.Errorf("incidents %+v", got)
+	}
+	if got := v.st.drill.Notices(); len(got) != 1 {
+		v.Errorf("notices %+v", got)
+	}
+	return card, run
+}
+
+// undone undoes the run and is killed when some of the entries are written back.
+// Newer ones that come meanwhile stay, written back already or not.
+func (v *victim) undone(done slacksim.Message, of string, client *redis.Client, proxy *heldProxy, old string) {
+	present := func() int {
+		var names []string
+		for i := 1; i < extraEntries; i++ {
+			names = append(names, entryName(i))
+		}
+		n, _ := client.Exists(context.Background(), names...).Result()
+		return int(n)
+	}
+	if n := present(); n != 0 {
+		v.Fatalf("%d old entries are left", n)
+	}
+	v.press("U0ONCALL", done, "next_undo")
+	v.fill(map[string]any{"reason": "the old keys are needed after all"})
+	card, run := v.asked(done)
+	held := proxy.holdWhile(func() bool {
+		r, err := v.journal.Run(context.Background(), run)
+		return err == nil && r.State == runbook.StateRestore && present() > 0
+	})
+	v.press("U0LEAD", card, "approve")
+	v.press("U0LEAD2", card, "approve")
+	await(v.T, "the restore to be held", held)
+	some := present()
+	v.dies(run, runbook.StateRestore)
+	proxy.release()
+	proxy.dropAll()
+	if some == extraEntries-1 {
+		v.Fatal("everything was written back before it could be killed: the test proved nothing")
+	}
+	const newer = `{"keys":[]}`
+	client.Set(v.Context(), entryName(1), newer, time.Hour)
+	client.Set(v.Context(), entryName(extraEntries-1), newer, time.Hour)
+	v.start()
+	v.ends(card, "done")
+	v.once(run, "request", "effect restore")
+	for i := 1; i < extraEntries; i++ {
+		want := old
+		if i == 1 || i == extraEntries-1 {
+			want = newer
+		}
+		value, err := client.Get(v.Context(), entryName(i)).Result()
+		if ttl := client.PTTL(v.Context(), entryName(i)).Val(); err != nil || value != want || ttl <= 0 || ttl > time.Hour {
+			v.Fatalf("%s holds %.40q with TTL %v, %v", entryName(i), value, ttl, err)
+		}
+	}
+	if r := v.run(of); r.State != runbook.StateDone {
+		v.Errorf("the run that was undone is %s", r.State)
+	}
+}
