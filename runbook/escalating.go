@@ -137,7 +137,7 @@ func (m *Machine) called(ctx context.Context, run Run, effect string, err error,
 // resolve closes the incident at the paging service when a breach is over. It
 // may be repeated.
 func (m *Machine) resolve(ctx context.Context, t *Target, run *Run, o outlook) error {
-	if !run.Escalation.open() || run.Escalation.Kind != EscalateBreach || o.calm < calmAfter {
+	if !run.Escalation.breach() || o.calm < calmAfter {
 		return nil
 	}
 	var failed error

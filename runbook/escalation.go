@@ -44,6 +44,9 @@ func (e *Escalation) Taken() bool { return e != nil && !e.TakenAt.IsZero() }
 // open says that the team was called and the cause has not gone.
 func (e *Escalation) open() bool { return e != nil && e.Resolved.IsZero() }
 
+// breach says that the team was called for failures that have not gone.
+func (e *Escalation) breach() bool { return e.open() && e.Kind == EscalateBreach }
+
 func (r Run) newEscalation(kind EscalationKind, why string, now time.Time) *Escalation {
 	e := &Escalation{Kind: kind, N: 1, At: now, Why: why, Group: r.OnCall, Evidence: r.alarmEvidence()}
 	if r.Escalation != nil {

@@ -21,7 +21,7 @@ func (m *Machine) others(ctx context.Context, run Run, since time.Time) (success
 		if r.effectAt().After(since) {
 			successor = &runs[i]
 		}
-		if r.State.Executes() && r.Escalation.open() && r.Escalation.Kind == EscalateBreach {
+		if r.State.Executes() && r.Escalation.breach() {
 			called = &runs[i]
 		}
 	}

@@ -28,6 +28,9 @@ func (m *Machine) watch(ctx context.Context, t *Target, run Run) (Transition, er
 		w.Before, _ = t.minutes(ctx, start.Add(-watchBefore), earlier(start, until))
 		w.Before = list(w.Before)
 	}
+	if most := w.most(t.Watch); run.Escalation.breach() && w.Until.Before(earlier(until, most)) {
+		w.Until = earlier(until, most) // nobody watched for a while
+	}
 	until = earlier(until, w.Until)
 	if from := w.from(first); from.Before(until) {
 		var fresh []RatioPoint
@@ -90,6 +93,9 @@ func (w Watch) first() time.Time {
 	return at.Add(time.Minute)
 }
 
+// most is the end of the minutes for which a breach is followed.
+func (w Watch) most(p WatchPolicy) time.Time { return w.first().Add(max(watchMost, p.For)) }
+
 // from is where reading goes on: a few minutes before the newest point.
 func (w Watch) from(first time.Time) time.Time {
 	if n := len(w.Points); n > 0 {
@@ -103,7 +109,6 @@ func (w Watch) from(first time.Time) time.Time {
 // afterPoint decides what follows.
 func (m *Machine) afterPoint(ctx context.Context, t *Target, run Run, w Watch, o outlook, until time.Time) (Transition, error) {
 	tr := Transition{From: run.State, To: StateWatch, Watch: &w}
-	breach := run.Escalation.open() && run.Escalation.Kind == EscalateBreach
 	switch {
 	case o.breach && !run.Escalation.open():
 		w.Verdict = WatchBreach
@@ -111,7 +116,7 @@ func (m *Machine) afterPoint(ctx context.Context, t *Target, run Run, w Watch, o
 		tr.To = StateEscalate
 		tr.Audit = []AuditEntry{run.audit(m.clock.Now(), AuditSelf, "escalate", tr.Alarm.Why)}
 	case until.Before(w.Until):
-	case breach && until.Before(w.first().Add(max(watchMost, t.Watch.For))):
+	case run.Escalation.breach() && until.Before(w.most(t.Watch)):
 		// The team was called: they want to see when it ends.
 		w.Until = w.Until.Add(time.Minute)
 	default:
@@ -131,7 +136,7 @@ func (m *Machine) endWatch(ctx context.Context, t *Target, run Run, w Watch, o o
 		calm, why = m.calmByCount(ctx, t, w)
 	}
 	switch {
-	case run.Escalation.open() && run.Escalation.Kind == EscalateBreach:
+	case run.Escalation.breach():
 		w.Verdict, tr.To = WatchBreach, StateFailed
 	case calm:
 		w.Verdict = WatchCalm

@@ -197,6 +197,29 @@ func TestBreachThatEnds(t *testing.T) {
 	}
 }
 
+// A bot that comes back after a while, in a breach that is followed beyond the
+// usual end of the watch, sees at once that it is over.
+func TestBreachThatEndsUnwatched(t *testing.T) {
+	o := newOffice(t)
+	s := o.around()
+	s.from(1, 20, minute{requests: 1000, logged: 500})
+	run := o.followed(t, o.watched(t).ID, func(r Run) bool { return len(r.pointsOf()) >= 16 })
+	o.clock.advance(20 * time.Minute)
+	run, _ = o.advance(t, run.ID)
+	if s.resolves != 1 || run.Escalation.Resolved.IsZero() {
+		t.Errorf("%d resolved, %d points, %s", s.resolves, len(run.Watch.Points), run.Watch.Text)
+	}
+	run = o.followed(t, run.ID, nil)
+	if run.State != StateDone || len(run.Watch.Points) > 60 {
+		t.Errorf("%s with %d points, %q", run.State, len(run.Watch.Points), run.Outcome)
+	}
+	for i, p := range run.Watch.Points {
+		if want := t0.Add(time.Duration(i+1) * time.Minute); !p.At.Equal(want) {
+			t.Fatalf("point %d is of %s, want %s", i, p.At, want)
+		}
+	}
+}
+
 func TestBreachThatLasts(t *testing.T) {
 	o := newOffice(t)
 	s := o.around()
