@@ -61,6 +61,13 @@ func (g *heldGate) keepBack(call string) (held <-chan struct{}) {
 	return g.held
 }
 
+// keeps says that the answer is kept back.
+func (g *heldGate) keeps() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.hold == ""
+}
+
 func (g *heldGate) keepsBack(call string, status int) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -27,19 +26,26 @@ func startServe(t *testing.T, sim *slacksim.Sim, cmd *exec.Cmd) (kill func()) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	kill = sync.OnceFunc(func() {
+	ended := make(chan struct{})
+	go func() { cmd.Wait(); close(ended) }()
+	kill = func() {
 		cmd.Process.Kill()
-		cmd.Wait()
-	})
+		<-ended
+	}
 	t.Cleanup(func() {
 		kill()
 		if t.Failed() {
 			t.Logf("the program said:\n%s", log.String())
 		}
 	})
-	until(t, sim, "the program to connect", func(s *slacksim.Sim) bool {
-		return len(s.Calls("apps.connections.open")) > before && len(s.Connections()) > 0
-	})
+	poll(t, func() bool {
+		select {
+		case <-ended:
+			t.Fatal("the program ended before it was connected")
+		default:
+		}
+		return len(sim.Calls("apps.connections.open")) > before && len(sim.Connections()) > 0
+	}, func() string { return "the program to connect" })
 	return kill
 }
 
@@ -52,7 +58,7 @@ type victim struct {
 	journal *journal.Journal
 	argv    []string
 	env     []string
-	kill    func()
+	kill    func()          // nil: it is dead
 	states  []runbook.State // of its runs when it was killed
 }
 
@@ -121,21 +127,27 @@ func (v *victim) start() {
 func (v *victim) dies(run string, in runbook.State) {
 	v.Helper()
 	v.kill()
+	v.kill = nil
 	if got := v.run(run).State; got != in {
 		v.Fatalf("killed in %q, not in %q", got, in)
 	}
 	v.states = append(v.states, in)
 }
 
-// diesAt does what makes the program call something, kills it when that has
-// happened, before it is told so, and starts it again.
+// diesAt kills the program when it has called something for the run and that has
+// happened, before it is told so. do makes it call, nil if it does by itself. A
+// program that is dead is started first, but not before its call is waited for.
 func (v *victim) diesAt(call, run string, in runbook.State, do func()) {
 	v.Helper()
 	held := v.gate.keepBack(call)
-	do()
+	if v.kill == nil {
+		v.start()
+	}
+	if do != nil {
+		do()
+	}
 	await(v.T, "the answer to "+call+" to be kept back", held)
 	v.dies(run, in)
-	v.start()
 }
 
 func (v *victim) run(id string) runbook.Run {

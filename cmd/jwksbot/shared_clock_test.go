@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -14,20 +12,10 @@ import (
 	"jwksbot/runbook"
 )
 
-// sharedClock is a clock for two processes, a test and the program that it
-// kills: it runs faster than life, and jumps when the test says so. A file
-// holds how it goes.
-type sharedClock struct {
-	file string
-	mu   sync.Mutex // of jumps
-}
-
-// course is how a shared clock goes.
-type course struct {
-	Start time.Time     // when it showed real time
-	Speed float64       // times real time
-	Ahead time.Duration // all jumps
-}
+// sharedClock is real time and all jumps that the test makes, in two processes:
+// the test's own and the program's that it kills. A file holds the sum of the
+// jumps.
+type sharedClock struct{ file string }
 
 // sharedClockEnv names the file of the clock to a program that goes by it.
 const sharedClockEnv = "JWKSBOT_TEST_CLOCK"
@@ -45,10 +33,10 @@ func timedMain() {
 	os.Exit(run(ctx, os.Args[1:], w))
 }
 
-func newSharedClock(t *testing.T, speed float64) *sharedClock {
+func newSharedClock(t *testing.T) *sharedClock {
 	t.Helper()
-	c := &sharedClock{file: filepath.Join(t.TempDir(), "clock")}
-	if err := c.write(course{Start: time.Now().UTC(), Speed: speed}); err != nil {
+	c := &sharedClock{filepath.Join(t.TempDir(), "clock")}
+	if err := c.write(0); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -57,11 +45,11 @@ func newSharedClock(t *testing.T, speed float64) *sharedClock {
 // Now is the time in every process that has the file. A clock that cannot be
 // read ends the process: it must not go on in real time.
 func (c *sharedClock) Now() time.Time {
-	now, err := c.read()
+	ahead, err := c.read()
 	if err != nil {
 		panic(err)
 	}
-	return now.Start.Add(time.Duration(float64(time.Since(now.Start))*now.Speed) + now.Ahead)
+	return time.Now().UTC().Add(ahead)
 }
 
 // Wait waits until the clock shows d more, also by a jump.
@@ -74,33 +62,26 @@ func (c *sharedClock) Wait(ctx context.Context, d time.Duration) error {
 	return ctx.Err()
 }
 
-// jumpTo lets the clock show that time, if it is later.
-func (c *sharedClock) jumpTo(at time.Time) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now, err := c.read()
-	if ahead := at.Sub(c.Now()); err == nil && ahead > 0 {
-		now.Ahead += ahead
-		err = c.write(now)
+// jump lets the clock show d more. Only the test does that.
+func (c *sharedClock) jump(d time.Duration) error {
+	ahead, err := c.read()
+	if err != nil {
+		return err
 	}
-	return err
+	return c.write(ahead + d)
 }
 
-func (c *sharedClock) read() (now course, err error) {
+func (c *sharedClock) read() (time.Duration, error) {
 	b, err := os.ReadFile(c.file)
-	if err == nil {
-		err = json.Unmarshal(b, &now)
+	if err != nil {
+		return 0, err
 	}
-	return now, err
+	return time.ParseDuration(string(b))
 }
 
 // write replaces the file at once: it is read at any time.
-func (c *sharedClock) write(now course) error {
-	b, err := json.Marshal(now)
-	if err == nil {
-		err = os.WriteFile(c.file+".new", b, 0o600)
-	}
-	if err != nil {
+func (c *sharedClock) write(ahead time.Duration) error {
+	if err := os.WriteFile(c.file+".new", []byte(ahead.String()), 0o600); err != nil {
 		return err
 	}
 	return os.Rename(c.file+".new", c.file)
