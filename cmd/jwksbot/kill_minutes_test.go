@@ -8,6 +8,7 @@ import (
 	"jwksbot/bot/slacksim"
 	"jwksbot/runbook"
 	"jwksbot/runbook/drill"
+	"jwksbot/runbook/journal/postgrestest"
 )
 
 // TestKilledBetweenTwoWrites kills the program with SIGKILL after each of the
@@ -15,8 +16,16 @@ import (
 // one that moves it back: none is made twice.
 func TestKilledBetweenTwoWrites(t *testing.T) {
 	t.Parallel()
-	clock := newSharedClock(t)
-	v := newVictim(t, victimOptions{Options: drill.Options{Scenario: "memory-alias"}, clock: clock})
+	t.Run("sqlite", func(t *testing.T) { killedBetweenTwoWrites(t, "") })
+	t.Run("postgres", func(t *testing.T) {
+		var server postgrestest.Server
+		t.Cleanup(server.Stop)
+		killedBetweenTwoWrites(t, server.Database(t))
+	})
+}
+
+func killedBetweenTwoWrites(t *testing.T, journalURL string) {
+	v := newVictim(t, victimOptions{Options: drill.Options{Scenario: "memory-alias"}, clock: newSharedClock(t), journal: journalURL})
 	v.start()
 	v.command("/jwks-check production")
 	v.press("U0ONCALL", v.await("jwksbot_report", "verdict", string(runbook.StaleMemory)), "request_restart")
@@ -96,6 +105,10 @@ func TestKilledWhileFailuresPersist(t *testing.T) {
 	v.once(restart, "effect restart-authoriser")
 	v.everyMinute(run)
 	v.everyMinute(restart)
+	if n := len(v.run(restart).Watch.Points); n != int(runbook.DefaultWatch.Minutes()) {
+		t.Errorf("the second watch has %d minutes", n)
+	}
+	// A page may be sent again: it has the key of the one incident.
 	if got := v.st.drill.Incidents(); len(got) != 1 || got[0].Open {
 		t.Errorf("incidents %+v", got)
 	}
@@ -128,8 +141,8 @@ func (v *victim) jump(d time.Duration) {
 }
 
 // pass lets time pass until the run is so: from minute to minute of its watch,
-// each when the program has taken the one before, and in other waits by the
-// second.
+// each when the program has taken the one before, and in other waits by ten
+// seconds.
 func (v *victim) pass(run, what string, so func(runbook.Run) bool) {
 	v.Helper()
 	v.stands(run, what, func(r runbook.Run) bool {
@@ -140,7 +153,7 @@ func (v *victim) pass(run, what string, so func(runbook.Run) bool) {
 		case r.State == runbook.StateWatch && r.Watch != nil && now.Before(r.Watch.NextAt):
 			v.jump(r.Watch.NextAt.Sub(now))
 		case r.State.Holds() && r.State != runbook.StateApproved:
-			v.jump(time.Second)
+			v.jump(10 * time.Second)
 		}
 		return false
 	})

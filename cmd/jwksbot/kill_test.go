@@ -46,15 +46,19 @@ var program = sync.OnceValues(func() (string, error) {
 // batches of the flush, below the limit of a snapshot.
 const staleEntries = 4000
 
-// TestKilledInEveryState kills the real binary with SIGKILL in every state of
-// a run, also in the middle of the flush, while another client keeps writing
-// fresh keys, and starts it again: the run ends once, its message shows the
-// end, nothing that was written fresh is ever deleted, and no approval is lost.
+// flushStates are the states of a run that only flushes;
+// [TestKilledInLaterStates] has the others.
+var flushStates = []runbook.State{runbook.StatePending, runbook.StateApproved, runbook.StateSnapshot, runbook.StateFlush, runbook.StateVerify}
+
+// TestKilledInEveryState kills the real binary with SIGKILL in every state of a
+// flush, also in the middle of it, while another client keeps writing fresh
+// keys, and starts it again: the run ends once, its message shows the end,
+// nothing that was written fresh is ever deleted, and no approval is lost.
 func TestKilledInEveryState(t *testing.T) {
 	t.Parallel()
 	redistest.Need(t, "redis-server", "redis-cli")
 	w := newKillWorld(t)
-	for _, state := range []runbook.State{runbook.StatePending, runbook.StateApproved, runbook.StateSnapshot, runbook.StateFlush, runbook.StateVerify} {
+	for _, state := range flushStates {
 		t.Run(string(state), func(t *testing.T) { w.killIn(t, state) })
 	}
 }
