@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
@@ -24,13 +22,11 @@ const sharedClockEnv = "JWKSBOT_TEST_CLOCK"
 // clock.
 const timedProgram = "jwksbot-timed"
 
-// timedMain is main, but for the clock.
+// timedMain is main, but for the clock, and that it only ends when it is killed.
 func timedMain() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	w := system()
-	w.clock = &sharedClock{file: os.Getenv(sharedClockEnv)}
-	os.Exit(run(ctx, os.Args[1:], w))
+	w.clock = &sharedClock{os.Getenv(sharedClockEnv)}
+	os.Exit(run(context.Background(), os.Args[1:], w))
 }
 
 func newSharedClock(t *testing.T) *sharedClock {
