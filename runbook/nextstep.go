@@ -149,7 +149,7 @@ func (r Run) afterFinding(f ReceiptFinding) []NextStep {
 		restart.Why = "no new execution environment was seen since the last restart"
 		return []NextStep{restart}
 	case FoundRejected:
-		return r.stillFailing("a sign-in that was tried was rejected")
+		return r.stillFailing("a test sign-in was rejected")
 	}
 	return nil
 }
