@@ -231,7 +231,7 @@ func fillSessions(t *testing.T, c *redis.ClusterClient, n int) {
 	pipe := c.Pipeline()
 	for i := range n {
 		pipe.Set(t.Context(), fmt.Sprintf("session:%06d", i), fmt.Sprintf(`{"user":"user-%d"}`, i), 0)
-		if pipe.Len() == 10_000 {
+		if pipe.Len() == 10_000 || i == n-1 {
 			if _, err := pipe.Exec(t.Context()); err != nil {
 				t.Fatal(err)
 			}
