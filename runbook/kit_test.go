@@ -243,6 +243,7 @@ func (s *snapshotsStandIn) Fates(_ context.Context, id string) ([]EntryFate, err
 
 // cacheStandIn is a cache on one primary that a test can change at any moment.
 type cacheStandIn struct {
+	loses    string // an entry whose restore is accepted and without effect
 	mu       sync.Mutex
 	entries  map[string]string
 	others   int64
@@ -414,7 +415,9 @@ func (c *cacheStandIn) Restore(_ context.Context, saved []Saved, force bool, now
 		case there && !force:
 			out[i] = c.fate(s)
 		default:
-			c.entries[s.Name] = string(s.Payload)
+			if s.Name != c.loses {
+				c.entries[s.Name] = string(s.Payload)
+			}
 			out[i] = EntryFate{Name: s.Name, Shard: "s1", Fate: FateLeft}
 		}
 	}

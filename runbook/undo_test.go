@@ -70,6 +70,20 @@ func TestForcedUndoOverwritesOnce(t *testing.T) {
 	}
 }
 
+// The proof of an undo is what is read back, not what the cache answered.
+func TestUndoThatHadNoEffectIsNotDone(t *testing.T) {
+	o, of := flushedThree(t)
+	o.cache.loses = "jwks:current"
+	run := o.until(t, o.approve(t, undo(of.ID)).ID, StateFailed)
+	r := receipt(t, run, "restore")
+	if r.Status != StatusFail || r.Summary != "2 of 3 entries back as they were" || strings.Join(r.Proof, "; ") != "1 entry is not there" {
+		t.Errorf("%+v", r)
+	}
+	if !strings.Contains(run.Outcome, "The undo is not complete: 2 of 3") {
+		t.Errorf("%q", run.Outcome)
+	}
+}
+
 func TestUndoIsRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		set   func(*office, *Run)
