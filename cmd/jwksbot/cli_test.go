@@ -317,6 +317,9 @@ func TestCheckVerdicts(t *testing.T) {
 			}
 			people, _ := d.run(t, c.exit, "robin", "", "check", "--since", "30m")
 			contains(t, people, "production  "+c.verdict, "live-keys", "cached-keys", "logged-keys")
+			if next := "\n  jwksbot flush production --ticket "; strings.Contains(people, next) != (c.recommended == "flush") {
+				t.Errorf("recommended is %q, and the check ends with\n%s", c.recommended, people)
+			}
 		})
 	}
 }
@@ -376,13 +379,15 @@ func TestFlushOnTheTerminal(t *testing.T) {
 	_, refused = d.run(t, exitFinding, "stranger", "production\n", request...)
 	contains(t, refused, "arn:aws:iam::123456789012:user/stranger is mapped to nobody", "people")
 	_, refused = d.run(t, exitFinding, "lee", "production\n", request...)
-	contains(t, refused, "You may not request a mitigation of production", "U0ROBIN")
+	contains(t, refused, "You may not request a mitigation of production", "Allowed are: U0ROBIN.")
 	if after := d.drill.State().CachedKids; strings.Join(after, " ") != strings.Join(before, " ") {
 		t.Fatalf("the cache changed from %v to %v", before, after)
 	}
 
 	flush := d.start(t, "robin", "production\n", request...)
 	id := flush.says(`run (\S+) waits for 1 approval`)[1]
+	open, _ := d.run(t, exitOK, "lee", "", "runs", id)
+	contains(t, open, "pending", "stale_cache", "delete "+d.drill.KeyName(), "digest ", "0 of 1 approval, open until", "  jwksbot approve "+id+"\n")
 	_, refused = d.run(t, exitFinding, "robin", "", "approve", id)
 	contains(t, refused, "own request")
 	_, refused = d.run(t, exitFinding, "stranger", "", "approve", id)

@@ -108,13 +108,24 @@ func syntaxProblem(file string, err error) error {
 	line, text := 1, "it ends too early"
 	var at yaml.Error
 	if errors.As(err, &at) {
-		text = at.GetMessage()
+		text = plainSyntax(at.GetMessage())
 		if t := at.GetToken(); t != nil && t.Position != nil {
 			line = t.Position.Line
 		}
 	}
 	found.add(line, "no valid YAML: %s", text)
 	return found
+}
+
+// plainSyntax says the two commonest mistakes as people make them.
+func plainSyntax(text string) string {
+	switch {
+	case strings.Contains(text, "'\t'"):
+		return "a tab: indent with blanks"
+	case strings.Contains(text, "',' or '}' must be"):
+		return text + "; inside {…} a ${VARIABLE} needs quotes: \"${VARIABLE}\""
+	}
+	return text
 }
 
 // startOf is the line on which a document begins.

@@ -124,7 +124,7 @@ func (d *doctor) hello(ctx context.Context) (finding, error) {
 			return finding{}, &remedy{fmt.Errorf("slack answers %q", permanent.Code), permanent.Advice}
 		}
 		if ctx.Err() != nil {
-			err = fmt.Errorf("Slack did not say hello within %s", runbook.Duration(examWithin))
+			err = fmt.Errorf("slack did not say hello within %s", runbook.Duration(examWithin))
 		}
 		return finding{}, &remedy{err, "let this machine reach slack.com and wss-primary.slack.com over HTTPS; a proxy is taken from HTTPS_PROXY"}
 	case <-s.Ready():

@@ -90,7 +90,8 @@ func (c *flushCmd) run(ctx context.Context, w *world) (err error) {
 		if run.BreakGlass != "" {
 			p.line("run %s starts at once, approved by nobody: this is recorded, and the approvers are told", p.bold(run.ID))
 		} else {
-			p.line("run %s waits for %s until %s: jwksbot approve %s, from another identity, or the card in Slack", p.bold(run.ID), count(run.Required, "approval", "approvals"), run.ExpiresAt.UTC().Format("15:04 UTC"), run.ID)
+			p.line("run %s waits for %s until %s, from another identity or on the card in Slack:", p.bold(run.ID), count(run.Required, "approval", "approvals"), run.ExpiresAt.UTC().Format("15:04 UTC"))
+			p.whole("  jwksbot approve %s", run.ID)
 		}
 		if o.journal.Executing() {
 			fmt.Fprintln(w.stderr, "no bot is running: this terminal carries the run out, so leave it open")
@@ -201,6 +202,15 @@ func (o *office) watch(ctx context.Context, w *world, id string) error {
 	}
 }
 
+// doing says what a state that may take a while does.
+var doing = map[runbook.State]string{
+	runbook.StatePending:  "  waits for approval",
+	runbook.StateVerify:   "  reads the effect back, and looks for the refill",
+	runbook.StateRestart:  "  waits for new execution environments",
+	runbook.StateConfirm:  "  looks for a sign-in that is accepted",
+	runbook.StateEscalate: "  calls the on-call team",
+}
+
 // standing is where a run is, in a line.
 func standing(run runbook.Run) string {
 	text := string(run.State)
@@ -212,6 +222,8 @@ func standing(run runbook.Run) string {
 		text += fmt.Sprintf("  %d of %d", p.Done, p.Total)
 	case p.Text != "":
 		text += "  " + p.Text
+	default:
+		text += doing[run.State]
 	}
 	return text
 }

@@ -126,7 +126,9 @@ func (p *printer) open(r runbook.Run) error {
 	if r.Override != "" {
 		p.line("override: %s", clean(r.Override))
 	}
-	p.line("%d of %s, open until %s: jwksbot approve %s, or jwksbot deny %s", len(r.Approvals()), count(r.Required, "approval", "approvals"), r.ExpiresAt.UTC().Format("15:04 UTC"), r.ID, r.ID)
+	p.line("%d of %s, open until %s; from another identity than the requester's:", len(r.Approvals()), count(r.Required, "approval", "approvals"), r.ExpiresAt.UTC().Format("15:04 UTC"))
+	p.whole("  jwksbot approve %s", r.ID)
+	p.whole("  jwksbot deny %s", r.ID)
 	return p.err
 }
 
