@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
+
+	"jwksbot/runbook/cache"
 )
 
 func iamPolicyCommand(w *world) *cobra.Command {
@@ -41,7 +43,21 @@ func (c *iamPolicyCmd) run(_ context.Context, w *world) error {
 	if len(p.Statement) == 0 {
 		return errors.New("nothing in this configuration needs AWS for that, so that there is no policy")
 	}
+	w.redisRights(cfg)
 	return w.json(p)
+}
+
+// redisRights tells, beside the policy, what no policy of IAM can give: the
+// rights of the bot's user within Redis.
+func (w *world) redisRights(cfg *config) {
+	told := map[string]bool{}
+	for _, t := range cfg.Targets {
+		line := fmt.Sprintf("Besides the policy, user %s of %s needs in Redis: %s", cmp.Or(t.Cache.Username, "default"), t.Cache.resource(), cache.Access(t.Cache.Keys))
+		if t.Cache.Auth != "none" && !told[line] {
+			told[line] = true
+			fmt.Fprintln(w.stderr, clean(line))
+		}
+	}
 }
 
 // iamPolicy is a policy document.

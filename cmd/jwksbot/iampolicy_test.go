@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"jwksbot/runbook/cache"
 )
 
 // Every operation that some adapter calls stands in the table, and no other: a
@@ -117,6 +119,25 @@ func TestThePolicyIsTheSmallest(t *testing.T) {
 		if diff := cmp.Diff(want, printedPolicy(t, policyYAML, strings.Fields(flag)...).Statement); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", flag, diff)
 		}
+	}
+}
+
+// What no policy of IAM can give is told beside it, where no redirection takes
+// it for JSON.
+func TestRightsInRedisAreTold(t *testing.T) {
+	w, out, errs := worldIn(t, `
+targets:
+  - {name: production, issuer: "https://idp.example.com", region: eu-west-2, cache: {replication_group: oidc, username: jwksbot, keys: ["jwks:*"]}}
+  - {name: open, issuer: "https://idp.example.com", region: eu-west-2, cache: {replication_group: open, auth: none}}
+`, nil)
+	if code := run(t.Context(), []string{"iam-policy"}, w); code != exitOK {
+		t.Fatalf("exit %d: %s", code, errs)
+	}
+	if want := "Besides the policy, user jwksbot of replication group oidc needs in Redis: " + cache.Access([]string{"jwks:*"}) + "\n"; errs.String() != want {
+		t.Errorf("told is\n%swant\n%s", errs, want)
+	}
+	if !json.Valid(out.Bytes()) {
+		t.Errorf("no JSON: %s", out)
 	}
 }
 
