@@ -93,6 +93,10 @@ func (v *victim) everythingIsDone(refill func()) (card slacksim.Message, run str
 	if now := v.st.drill.Variables(); fmt.Sprint(now) != fmt.Sprint(variables) {
 		v.Errorf("its variables were %v and are %v", variables, now)
 	}
+	// What the gateway remembers may be emptied twice: that is the same.
+	if n := v.st.drill.Remembered(); n != 0 {
+		v.Errorf("the gateway remembers %d denials", n)
+	}
 	// A page may be sent again: it has the key of the one incident.
 	if got := v.st.drill.Incidents(); len(got) != 1 {
 		v.Errorf("incidents %+v", got)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ func TestKilledBetweenTwoWrites(t *testing.T) {
 }
 
 func killedBetweenTwoWrites(t *testing.T, journalURL string) {
-	v := newVictim(t, victimOptions{Options: drill.Options{Scenario: "memory-alias"}, clock: newSharedClock(t), journal: journalURL})
+	v := newVictim(t, victimOptions{Options: drill.Options{Scenario: "memory-alias", RequestsPerMinute: 40}, clock: newSharedClock(t), journal: journalURL})
 	v.start()
 	v.command("/jwks-check production")
 	v.press("U0ONCALL", v.await("jwksbot_report", "verdict", string(runbook.StaleMemory)), "request_restart")
@@ -122,13 +123,19 @@ func TestKilledWhileFailuresPersist(t *testing.T) {
 
 func ended(r runbook.Run) bool { return r.State.Ended() }
 
-// jump lets time pass at once. What the drill's services tell waits until its
-// traffic has come as far.
+// jump lets time pass at once, and waits until the drill has made the requests of
+// that time: its services tell nothing before.
 func (v *victim) jump(d time.Duration) {
 	v.Helper()
 	if err := v.clock.jump(d); err != nil {
 		v.Fatal(err)
 	}
+	newest := v.clock.Now().Add(-10 * time.Second)
+	v.eventually("the drill's requests", func() bool {
+		return slices.ContainsFunc(v.st.drill.State().Series, func(p drill.Point) bool {
+			return p.OK+p.Failed > 0 && p.At.After(newest)
+		})
+	})
 }
 
 // pass lets time pass until the run is so: from minute to minute of its watch,
