@@ -14,7 +14,9 @@ import (
 
 func TestCheckIsOneMessageThatBecomesTheReport(t *testing.T) {
 	t.Parallel()
-	f := newFlow(t, flowOptions{})
+	f := newFlow(t, flowOptions{later: true})
+	f.bot.times.update = patience // it is over before progress would be shown, on a slow machine too
+	f.start()
 	f.says(robinID, bridge, checkLine+" since=2h kid="+liveKey.Kid)
 	m := f.shows(bridge, "What to do")
 	if len(f.sim.Messages(bridge)) != 1 || m.Edits != 1 {

@@ -113,21 +113,20 @@ func (p *page) words() string {
 	return text
 }
 
-// click looks again when an update of the message replaced the element between
-// finding it and pressing it: nothing was pressed then.
+// click presses an element once a person could: it is there, and nothing lies
+// over it. Finding and pressing are one step of the page. With a mouse from
+// outside they are two, and when an update of the message comes between them the
+// press hits what is no longer there, or what took its place.
 func (p *page) click(selector string) {
 	p.Helper()
-	ctx, cancel := context.WithTimeout(p.tab, patience)
-	defer cancel()
-	for {
-		err := chromedp.Do(ctx, chromedp.Click(selector))
-		if err == nil {
-			return
-		}
-		if ctx.Err() != nil || !strings.Contains(err.Error(), "Could not find node") {
-			p.Fatalf("click %s: %v; the page says:\n%s", selector, err, p.words())
-		}
-	}
+	p.until(selector+" to be pressed", fmt.Sprintf(`((e) => {
+		if (!e) return false;
+		e.scrollIntoView({block: 'nearest', behavior: 'instant'});
+		const r = e.getBoundingClientRect();
+		if (!e.contains(document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2))) return false;
+		e.click();
+		return true;
+	})(document.querySelector(%q))`, selector))
 }
 
 // press presses a button of the only message that has it, and says yes.

@@ -506,18 +506,10 @@ func TestServeWaitsForSlack(t *testing.T) {
 
 func TestServeHealth(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
 	sim := slacksim.New(slacksim.Options{})
 	sim.Outage(true)
-	d := &desk{}
-	p := serving(t, sim, nil, `listen: ""`, "listen: "+address)
-	d.dir, d.env = p.cmd.Dir, p.cmd.Env
-	poll(t, func() bool { code, _ := ask(t, "http://"+address+"/healthz"); return code == http.StatusOK }, func() string { return "/healthz\n" + p.err.String() })
+	p, address := servingHealth(t, sim)
+	d := &desk{dir: p.cmd.Dir, env: p.cmd.Env}
 	if code, body := ask(t, "http://"+address+"/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, `"not ready"`) {
 		t.Errorf("/readyz without Slack: %d %s", code, body)
 	}
@@ -534,6 +526,36 @@ func TestServeHealth(t *testing.T) {
 	if code := p.exit(); code != exitOK {
 		t.Errorf("exit code %d\n%s", code, p.err.String())
 	}
+}
+
+// servingHealth starts the bot with a page about its health on a free address. A
+// port that somebody else took, between being found free and being used, is
+// exchanged for another.
+func servingHealth(t *testing.T, sim *slacksim.Sim) (p *process, address string) {
+	t.Helper()
+	slack, err := sim.Start("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sim.Close() })
+	for range 3 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address = l.Addr().String()
+		l.Close()
+		p = serving(t, nil, []string{"SLACK_API_URL=" + slack + "/api/"}, `listen: ""`, "listen: "+address)
+		poll(t, func() bool {
+			code, _ := ask(t, "http://"+address+"/healthz")
+			return code == http.StatusOK || strings.Contains(p.err.String(), "address already in use")
+		}, func() string { return "/healthz\n" + p.err.String() })
+		if !strings.Contains(p.err.String(), "address already in use") {
+			return p, address
+		}
+	}
+	t.Fatalf("no free port in three attempts\n%s", p.err.String())
+	return nil, ""
 }
 
 // ask returns status and body of a page, 0 while nobody answers.

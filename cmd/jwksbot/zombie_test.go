@@ -82,12 +82,15 @@ func TestZombie(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The flush is held after its first batch, or a slow test would stop it too late.
+	held := c.proxy.holdWhile(func() bool { return s.deleted(ctx, id) > 0 })
 	s.approve(ctx, run)
-	poll(t, func() bool { return s.deleted(ctx, id) > 0 }, func() string { return "the first batch" })
+	await(t, "the first batch", held)
 	if err := first.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	stopped := time.Now()
+	c.proxy.release()
 	before := s.deleted(ctx, id)
 	if before >= stormEntries {
 		t.Fatal("the flush was over before it could be stopped: the test proved nothing")
@@ -189,11 +192,15 @@ func TestPostgresRestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	held := c.proxy.holdWhile(func() bool { return s.deleted(ctx, id) > 0 })
 	restarted := make(chan error, 1)
 	go func() {
-		for s.deleted(ctx, id) == 0 && ctx.Err() == nil {
-			pause(ctx, 5*time.Millisecond)
+		select {
+		case <-held: // in the middle of the flush
+		case <-ctx.Done():
 		}
+		server.Halt()
+		c.proxy.release()
 		restarted <- server.Restart()
 	}()
 	err = s.seeThrough(ctx, id, nil)

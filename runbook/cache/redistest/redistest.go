@@ -68,13 +68,19 @@ func Need(t testing.TB, programs ...string) {
 func Start(t testing.TB, o Options) *Server {
 	t.Helper()
 	Need(t, "redis-server", "redis-cli")
+	return start(t, o, func() []string { return nil })
+}
+
+// start runs a server, on other ports when somebody else took one of them between
+// its being found free and its being used. more are arguments with ports of their own.
+func start(t testing.TB, o Options, more func() []string) *Server {
+	t.Helper()
 	for attempt := 0; ; attempt++ {
-		s := launch(t, o, nil)
+		s := launch(t, o, more())
 		err := s.awaitPong()
 		if err == nil {
 			return s
 		}
-		// Somebody else may have taken the port in between.
 		if attempt == 2 {
 			t.Fatalf("redis-server: %v\n%s", err, s.log())
 		}
@@ -89,11 +95,9 @@ func StartCluster(t testing.TB, primaries, replicas int) []*Server {
 	var all []*Server
 	args := []string{"--cluster", "create"}
 	for range primaries * (1 + replicas) {
-		bus := strconv.Itoa(freePort(t))
-		s := launch(t, Options{}, []string{"--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "2000"})
-		if err := s.awaitPong(); err != nil {
-			t.Fatalf("redis-server: %v\n%s", err, s.log())
-		}
+		s := start(t, Options{}, func() []string {
+			return []string{"--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(freePort(t)), "--cluster-node-timeout", "2000"}
+		})
 		all = append(all, s)
 		args = append(args, s.Addr)
 	}
