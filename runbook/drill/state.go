@@ -64,12 +64,12 @@ func (w *World) State() State {
 		CacheKey: w.opts.KeyName, CachedKids: []string{},
 		Invoked: w.Invoked(), Remembered: w.Remembered(), Incidents: append([]Incident{}, w.Incidents()...), Notices: len(w.Notices()),
 	}
-	w.record.describe(&s, now)
+	w.record.describe(&s, w.gateway.traffic.soFar(now))
 	w.describeCache(&s)
 	return s
 }
 
-// describe fills in what was counted.
+// describe fills in what was counted until then.
 func (r *record) describe(s *State, now time.Time) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

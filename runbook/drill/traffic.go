@@ -31,6 +31,16 @@ func (p *traffic) reach(at time.Time) {
 	p.moved = make(chan struct{})
 }
 
+// soFar is now, or how far the requests have come if that is less.
+func (p *traffic) soFar(now time.Time) time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.made.Before(now) && !p.made.IsZero() {
+		return p.made
+	}
+	return now
+}
+
 // await waits until every request before at has been made, or until ctx ends.
 func (p *traffic) await(ctx context.Context, at time.Time) {
 	for {
