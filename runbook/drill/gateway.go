@@ -17,7 +17,8 @@ const (
 	// clock jumped.
 	catchUp = 15 * time.Minute
 	// pastTokenAge is how long a fresh token is used again while the past is
-	// played: signing one per request would take seconds.
+	// played, or what a busy machine is late with is made up for: signing one per
+	// request would take seconds.
 	pastTokenAge = 5 * time.Minute
 )
 
@@ -57,7 +58,7 @@ type gateway struct {
 	keysUntil time.Time
 
 	past  bool
-	fresh user // the token that is shared while past
+	fresh user // the token that is shared then
 }
 
 func newGateway(w *World, rng *rand.Rand) *gateway {
@@ -162,7 +163,7 @@ func (g *gateway) visitor(returning bool, at time.Time) *user {
 		if u = g.users[g.turn%len(g.users)]; at.Before(u.until) {
 			return u
 		}
-	case g.past:
+	case g.past, g.clock.Now().Sub(at) > behind: // the past is played, or made up for
 		u = &g.fresh
 		if at.Before(u.until.Add(pastTokenAge-tokenLifetime)) && !g.idp.rotatedSince(u.until.Add(-tokenLifetime)) {
 			return u
