@@ -175,3 +175,29 @@ func TestDemoPageEscalated(t *testing.T) {
 func missing(live, cached []string) []string {
 	return slices.DeleteFunc(slices.Clone(live), func(kid string) bool { return slices.Contains(cached, kid) })
 }
+
+// TestDemoPageChangesPerson: whoever becomes somebody else while the page is
+// being told of news is somebody else: that answer, for who they were, is late.
+func TestDemoPageChangesPerson(t *testing.T) {
+	t.Parallel()
+	p := openPage(t, "healthy", "U0ONCALL")
+	p.until("answers to be held back", `(() => {
+		const real = window.fetch;
+		const held = [];
+		window.fetch = async (...args) => {
+			const answer = await real(...args);
+			if (String(args[0]).startsWith('/ui/state')) await new Promise((go) => held.push(go));
+			return answer;
+		};
+		window.held = held;
+		window.letGo = () => { window.fetch = real; held.forEach((go) => go()); return true; };
+		return true;
+	})()`)
+	if _, err := p.stage.sim.Say("U0LEAD", "C0BRIDGE", "", "is it the keys?"); err != nil {
+		t.Fatal(err)
+	}
+	p.until("news to be under way", `held.length > 0`)
+	p.click(`[data-as="U0GUEST"]`)
+	p.until("the news to come", `letGo()`)
+	p.do(chromedp.WaitVisible(`[data-as="U0GUEST"][aria-checked="true"]`))
+}

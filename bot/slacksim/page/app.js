@@ -78,12 +78,18 @@ async function refresh() {
   }
   fetching = true;
   try {
-    const r = await fetch('/ui/state?as=' + encodeURIComponent(ui.as), { cache: 'no-store' });
-    state = await r.json();
-    state.fetched = Date.now();
-    state.users.forEach((u, i) => { u.index = i; });
-    ui.as = state.as;
-    draw();
+    const as = ui.as;
+    const r = await fetch('/ui/state?as=' + encodeURIComponent(as), { cache: 'no-store' });
+    const fresh = await r.json();
+    if (ui.as === as) {
+      state = fresh;
+      state.fetched = Date.now();
+      state.users.forEach((u, i) => { u.index = i; });
+      ui.as = state.as;
+      draw();
+    } else {
+      again = true; // this is what somebody else sees: the person was changed meanwhile
+    }
   } catch {
     // The event stream reports that the connection is gone.
   }
