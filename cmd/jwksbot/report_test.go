@@ -23,7 +23,7 @@ func worldIn(t *testing.T, yaml string, env map[string]string) (w *world, out, e
 		t.Fatal(err)
 	}
 	out, errs = &bytes.Buffer{}, &bytes.Buffer{}
-	w = &world{stdin: strings.NewReader(""), stdout: out, stderr: errs}
+	w = &world{stdin: strings.NewReader(""), stdout: out, stderr: errs, clock: runbook.SystemClock{}}
 	w.getenv = func(name string) string {
 		if name == "JWKSBOT_CONFIG" {
 			return file
