@@ -116,10 +116,9 @@ targets:
     issuer: %q
     channel: inc-bridge
     cache: {url: "redis://%s", keys: ["jwks:*"]}
-    authoriser: {log_group: %s}
     approval: {requesters: [S0ONCALL], approvers: [S0LEADS], cooldown: 0s}
     watch: {for: 0s}
-`, filepath.Join(w.dir, "journal.db"), drill.Region, w.drill.JWKSURL(), w.drill.Issuer(), w.proxy.addr, drill.LogGroup)
+`, filepath.Join(w.dir, "journal.db"), drill.Region, w.drill.JWKSURL(), w.drill.Issuer(), w.proxy.addr)
 	if err := os.WriteFile(filepath.Join(w.dir, "jwksbot.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
