@@ -81,7 +81,7 @@ func (r Run) NextSteps() []NextStep {
 	var steps []NextStep
 	add := func(more ...NextStep) {
 		for _, s := range more {
-			if !slices.ContainsFunc(steps, func(old NextStep) bool { return old.Kind == s.Kind }) {
+			if !r.Plan.isVoid(s.Kind) && !slices.ContainsFunc(steps, func(old NextStep) bool { return old.Kind == s.Kind }) {
 				steps = append(steps, s)
 			}
 		}

@@ -1,6 +1,8 @@
 package runbook
 
 import (
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +46,8 @@ func TestNextSteps(t *testing.T) {
 		"stale, restarted":     {Run{State: StateFailed, Restarted: restarted, Receipts: []Receipt{flushed, verified(FoundStale)}}, "flush undo"},
 		"cannot be undone":     {Run{State: StateDone, Plan: Plan{NoUndo: true}, Receipts: []Receipt{flushed, verified(FoundNothing)}}, ""},
 		"failures go on":       {Run{State: StateDone, Watch: failing, Receipts: []Receipt{flushed, verified(FoundNothing)}}, "restart gateway undo"},
+		"nothing to restart":   {Run{State: StateDone, Watch: failing, Plan: Plan{Void: []Mitigation{RestartAuthoriser}}, Receipts: []Receipt{flushed, verified(FoundNothing)}}, "gateway undo"},
+		"nothing to empty":     {Run{State: StateDone, Watch: failing, Plan: Plan{Void: []Mitigation{FlushGateway}}, Receipts: []Receipt{flushed, verified(FoundNothing)}}, "restart undo"},
 		"even after a restart": {Run{State: StateDone, Watch: failing, Restarted: restarted, Receipts: []Receipt{flushed, verified(FoundNothing)}}, "gateway undo"},
 		"it is escalated":      {Run{State: StateWatch, Watch: failing, Escalation: &Escalation{}, Receipts: []Receipt{flushed, verified(FoundNothing)}}, "restart gateway undo"},
 		"calm":                 {Run{State: StateDone, Watch: calm, Receipts: []Receipt{flushed, verified(FoundNothing)}}, "undo"},
@@ -116,6 +120,29 @@ func TestNextStepsCanBeRequested(t *testing.T) {
 		if _, _, err := o.desk.Open(t.Context(), req, Silent{}); err != nil {
 			t.Errorf("%s: %v", step.Kind, err)
 		}
+	}
+}
+
+// Nobody is to be sent to ask for what has nothing to act on; what could not be
+// read may have.
+func TestPlanSaysWhatHasNothingToActOn(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*Target, *surroundings)
+		want   []Mitigation
+	}{
+		"the gateway keeps answers":  {func(_ *Target, s *surroundings) { s.setup.Authorisers[0].ResultTTL = time.Minute }, nil},
+		"the gateway keeps none":     {func(_ *Target, s *surroundings) {}, []Mitigation{FlushGateway}},
+		"the gateway cannot be read": {func(_ *Target, s *surroundings) { s.setupErr = errors.New("refused") }, nil},
+		"no gateway is configured":   {func(target *Target, _ *surroundings) { target.API = nil }, []Mitigation{FlushGateway}},
+		"no function is configured":  {func(target *Target, _ *surroundings) { target.Function = nil }, []Mitigation{RestartAuthoriser, FlushGateway}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := newOffice(t)
+			c.change(o.target, o.around())
+			if got := o.watched(t).Plan.Void; !slices.Equal(got, c.want) {
+				t.Errorf("nothing to act on for %v, want %v", got, c.want)
+			}
+		})
 	}
 }
 

@@ -36,6 +36,11 @@ type Plan struct {
 	Gateway *GatewayPlan `json:"gateway,omitempty"` // of the step flush-gateway
 	Restore *RestorePlan `json:"restore,omitempty"` // of the step restore, which stands alone
 
+	// Void are mitigations that have nothing to act on at this target, as far as
+	// the checks saw: nobody is to be sent to ask for them next. It is no part of
+	// the digest.
+	Void []Mitigation `json:"void,omitempty"`
+
 	// What follows is of the step flush-cache.
 	Scope   Scope       `json:"scope"`
 	Route   Route       `json:"route,omitempty"`
@@ -103,6 +108,17 @@ func (p Plan) Has(m Mitigation) bool {
 		return m == FlushCache
 	}
 	return slices.Contains(p.Steps, m)
+}
+
+// isVoid says that there is nothing for the step to act on.
+func (p Plan) isVoid(kind NextKind) bool {
+	switch kind {
+	case NextRestart:
+		return slices.Contains(p.Void, RestartAuthoriser)
+	case NextGateway:
+		return slices.Contains(p.Void, FlushGateway)
+	}
+	return false
 }
 
 // locks are the resources that the plan changes, its own one first.

@@ -59,10 +59,23 @@ func (t *Target) plan(ctx context.Context, r Report, w wish) (Plan, error) {
 		}
 		p.Gateway, p.Steps = &gateway, append(p.Steps, FlushGateway)
 	}
-	p.Resource = p.first(t)
+	p.Resource, p.Void = p.first(t), t.void(r.Evidence)
 	p.Advice = p.objections(r.Diagnosis.Verdict)
 	p.seal()
 	return p, nil
+}
+
+// void lists the mitigations that have nothing to act on here: no function is
+// configured, or the gateway was read and keeps no answer that could be emptied.
+func (t *Target) void(ev Evidence) (list []Mitigation) {
+	if t.Function == nil {
+		list = append(list, RestartAuthoriser)
+	}
+	known := ev.Gateway != nil && len(ev.Gateway.Problems) == 0
+	if f := gather(ev); t.API == nil || known && f.resultTTL() == 0 {
+		list = append(list, FlushGateway)
+	}
+	return list
 }
 
 // first is the resource of the plan's first step.
