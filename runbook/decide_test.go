@@ -233,7 +233,7 @@ func TestVerdictTurnsAtTheClick(t *testing.T) {
 	run := o.ask(t, request("U0ANN"))
 	o.cache.set("jwks:current", "keys a=1 b=2")
 	_, err := o.click(t, run, "U0LIZ", DecideApprove)
-	refused(t, err, RefusedOverride, "retired_key_cached")
+	refused(t, err, RefusedOverride, "retired key cached")
 	if got := o.run(t, run.ID); got.State != StatePending || len(got.Approvals()) != 0 {
 		t.Errorf("state %s, approvals %v", got.State, got.Approvals())
 	}

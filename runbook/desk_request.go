@@ -209,7 +209,7 @@ func (p Plan) judge(v Verdict, req Request) error {
 	case flush && p.NoUndo && !meant:
 		return refuse(RefusedOverride, "A flush of the whole replication group cannot be undone, and also deletes %s that are not JWKS. %s", plural(int(p.Others), "key", "keys"), anew)
 	case p.Advice != "" && !meant:
-		return refuse(RefusedOverride, "The verdict is %s, and it advises against %s: %s. %s", v.ID, p.noun(), p.Advice, anew)
+		return refuse(RefusedOverride, "The verdict is %q, and it advises against %s: %s. %s", v.ID.words(), p.noun(), p.Advice, anew)
 	case flush && len(p.Entries) == 0 && p.Scope == ScopeKeys && !p.Truncated && v.Advises(FlushCache):
 		return refuse(RefusedNothing, "Nothing to flush: no entry holds an old key, the one that fails is only missing. Restart the authoriser if it does not fetch the key by itself.")
 	case flush && len(p.Entries) == 0 && p.Scope == ScopeKeys && !p.Truncated:

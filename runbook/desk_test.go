@@ -91,7 +91,7 @@ func TestOpenRefuses(t *testing.T) {
 			o.cache.fail(errors.New("connection refused"))
 			r.Override = "I know better"
 		}, RefusedUnread, ""},
-		{"the verdict is against it", func(o *office, r *Request) { o.cache.set("jwks:current", "keys a=1 b=2") }, RefusedOverride, "retired_key_cached"},
+		{"the verdict is against it", func(o *office, r *Request) { o.cache.set("jwks:current", "keys a=1 b=2") }, RefusedOverride, "retired key cached"},
 		{"healthy", func(o *office, r *Request) { o.cache.set("jwks:current", "keys b=2") }, RefusedOverride, "healthy"},
 		{"live keys are not reached", func(o *office, r *Request) { o.live.become(always(unreachable("timeout"))) }, RefusedOverride, "inconclusive"},
 		{"only missing from a per-kid cache", func(o *office, r *Request) {

@@ -54,8 +54,10 @@ func (m *Machine) nothingLeft(t *Target, run Run, begin time.Time) Transition {
 }
 
 // flushAttempts is how often a flush that broke off is tried before the run
-// stops with what was done.
-const flushAttempts = 3
+// stops with what was done. The pauses between them grow by a second each: with
+// the waits of the cache's own, a failover that nobody planned has its half
+// minute.
+const flushAttempts = 6
 
 // flush deletes the entries of the snapshot. It may be cut off anywhere: what
 // was deleted is recorded batch by batch, and the rest is tried again.

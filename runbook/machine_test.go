@@ -204,7 +204,7 @@ func TestStartHoldsTheRulesOnceMore(t *testing.T) {
 		{"live keys broken", func(o *office) { o.live.become(always(bad("it answers HTTP 503"))) }, StateFailed, "Do not flush"},
 		{"edges disagree", func(o *office) { o.live.become(disagreeing) }, StateFailed, "disagree"},
 		{"everything that is left was judged before", func(o *office) { o.clock.advance(time.Minute) }, StateSnapshot, ""},
-		{"the verdict turned", func(o *office) { o.cache.set("jwks:current", "keys a=1 b=2") }, StateFailed, "retired_key_cached"},
+		{"the verdict turned", func(o *office) { o.cache.set("jwks:current", "keys a=1 b=2") }, StateFailed, "retired key cached"},
 		{"the approver left the group", func(o *office) { o.people.groups["S0LEADS"] = nil }, StateFailed, "may not approve mitigations of production any more"},
 		{"the approver is a guest now", func(o *office) { o.people.make(KindGuest, "U0LIZ") }, StateFailed, "no full member"},
 		{"the approver was deactivated", func(o *office) { o.people.make(KindGone, "U0LIZ") }, StateFailed, "no full member"},

@@ -33,7 +33,7 @@ func (t *Target) replan(ctx context.Context, run Run) (Plan, error) {
 	}
 	drift, _ := run.Plan.Compare(p)
 	if drift == DriftChanged && p.Advice != "" && run.Override == "" && !glass && len(p.Entries) > 0 {
-		return Plan{}, refuse(RefusedOverride, "The verdict is now %s, which advises against %s: %s. Withdraw this request, check again, and request it anew with an override if it must be.", d.Verdict.ID, p.noun(), p.Advice)
+		return Plan{}, refuse(RefusedOverride, "The verdict is now %q, which advises against %s: %s. Withdraw this request, check again, and request it anew with an override if it must be.", d.Verdict.ID.words(), p.noun(), p.Advice)
 	}
 	return p, nil
 }

@@ -1,5 +1,7 @@
 package runbook
 
+import "strings"
+
 // Status is how a step ended.
 type Status string
 
@@ -14,3 +16,6 @@ const (
 
 // VerdictID is the stable id of a verdict or finding.
 type VerdictID string
+
+// words are the id as part of a sentence.
+func (id VerdictID) words() string { return strings.ReplaceAll(string(id), "_", " ") }
