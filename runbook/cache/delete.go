@@ -15,17 +15,19 @@ type Result = runbook.EntryFate
 // Delete removes the saved entries that still hold what was saved. An entry
 // that somebody has rewritten stays, whatever it holds now. done, which may be
 // nil, is called for each batch as soon as the server has answered, never
-// twice at once and never twice for an entry; an error from it stops the
-// deletion. When a failover makes Delete begin again, done is called first with
-// an empty batch, so that the caller can stop it. Repeating a Delete is safe:
+// twice at once; an error from it stops the deletion. When a failover makes
+// Delete begin again, done is called first with an empty batch, so that the
+// caller can stop it; then an entry is told a second time only if it is deleted
+// now and was not before. Repeating a Delete is safe:
 // what is deleted is then gone.
 func (s *Store) Delete(ctx context.Context, saved []runbook.Saved, done func(batch []Result) error) error {
-	told := make(map[string]bool, len(saved))
+	told := make(map[string]runbook.Fate, len(saved))
 	return s.judge(ctx, saved, "delete", func(batch []Result) error {
 		fresh := make([]Result, 0, len(batch))
 		for _, r := range batch {
-			if !told[r.Name] {
-				told[r.Name] = true
+			before, known := told[r.Name]
+			if !known || r.Fate == runbook.FateDeleted && before != runbook.FateDeleted {
+				told[r.Name] = r.Fate
 				fresh = append(fresh, r)
 			}
 		}

@@ -112,8 +112,9 @@ func TestDeleteRepeatsWhatAFailoverUndid(t *testing.T) {
 				s = newStore(t, Settings{ReplicationGroup: "oidc", AWS: e.config(t)})
 				saved = fillEntries(t, s, redis.NewClient(&redis.Options{Addr: server.Addr}), 3*batchOf)
 			}
+			a.CLI(t, "set", saved[0].Name, "rewritten, and lost with the old primary")
 			fates := map[runbook.Fate]int{}
-			count := tally(t, fates)
+			last := map[string]runbook.Fate{}
 			asked := 0
 			err := s.Delete(testContext(t), saved, func(batch []Result) error {
 				if present.Load() == a {
@@ -123,13 +124,17 @@ func TestDeleteRepeatsWhatAFailoverUndid(t *testing.T) {
 					asked++
 					return c.stop
 				}
-				return count(batch)
+				for _, r := range batch {
+					fates[r.Fate]++
+					last[r.Name] = r.Fate
+				}
+				return nil
 			})
 			if !errors.Is(err, c.stop) || asked != 1 {
 				t.Errorf("error = %v, asked %d times", err, asked)
 			}
-			if c.stop == nil && fates[runbook.FateDeleted] != len(saved) {
-				t.Errorf("fates %v of %d entries", fates, len(saved))
+			if fates[runbook.FateRewritten] != 1 || c.stop == nil && (fates[runbook.FateDeleted] != len(saved) || last[saved[0].Name] != runbook.FateDeleted) {
+				t.Errorf("fates %v of %d entries, the rewritten one's at last %q", fates, len(saved), last[saved[0].Name])
 			}
 			if left := b.CLI(t, "dbsize"); left != c.left {
 				t.Errorf("%s entries left on the new primary, want %s", left, c.left)
