@@ -163,8 +163,9 @@ func (f *fleet) ask(ctx context.Context, addr string, sc script, c call) *redis.
 }
 
 // eachBatch routes calls to their primaries and runs them in batches, the
-// primaries at once. done gets each batch's calls and answers, one at a time.
-func (f *fleet) eachBatch(ctx context.Context, sc script, calls []call, done func(p *primary, calls []call, answers []*redis.Cmd) error) error {
+// primaries at once. before, which may be nil, is called ahead of each batch, and
+// done gets its calls and answers, both one at a time.
+func (f *fleet) eachBatch(ctx context.Context, sc script, calls []call, before func() error, done func(p *primary, calls []call, answers []*redis.Cmd) error) error {
 	routed := map[*primary][]call{}
 	for _, c := range calls {
 		p, err := f.of(c.key)
@@ -174,10 +175,10 @@ func (f *fleet) eachBatch(ctx context.Context, sc script, calls []call, done fun
 		routed[p] = append(routed[p], c)
 	}
 	var turn sync.Mutex
-	inTurn := func(p *primary, calls []call, answers []*redis.Cmd) error {
+	inTurn := func(fn func() error) error {
 		turn.Lock()
 		defer turn.Unlock()
-		return done(p, calls, answers)
+		return fn()
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	for p, calls := range routed {
@@ -185,11 +186,17 @@ func (f *fleet) eachBatch(ctx context.Context, sc script, calls []call, done fun
 			for len(calls) > 0 {
 				batch := calls[:min(len(calls), batchOf)]
 				calls = calls[len(batch):]
+				if before != nil {
+					if err := inTurn(before); err != nil {
+						return err
+					}
+				}
 				answers, failed := runScript(ctx, f, p, sc, batch)
 				if failed != nil {
 					batch, answers = effects(batch, answers)
 				}
-				if err := errors.Join(failed, inTurn(p, batch, answers)); err != nil {
+				told := inTurn(func() error { return done(p, batch, answers) })
+				if err := errors.Join(failed, told); err != nil {
 					return err
 				}
 			}

@@ -14,7 +14,7 @@ import (
 // Limits of one connection.
 const (
 	dialTimeout = 3 * time.Second
-	// ioTimeout bounds one round trip; the context may end it sooner. No
+	// ioTimeout bounds the wait for an answer; the context may end it sooner. No
 	// command that this package sends takes a server nearly as long.
 	ioTimeout = 20 * time.Second
 	// connLifetime stays below the 12 h after which ElastiCache cuts a
@@ -43,7 +43,7 @@ func (s *Store) open(addr, endpoint string, t Topology) *primary {
 		DialerRetries:         1,
 		MaxRetries:            -1,
 		ReadTimeout:           ioTimeout,
-		WriteTimeout:          ioTimeout,
+		WriteTimeout:          sendWithin,
 		ContextTimeoutEnabled: true,
 		PoolSize:              poolSize,
 		PipelinePoolSize:      -1,
@@ -65,8 +65,14 @@ func (s *Store) dialer(addr, endpoint string, withTLS bool) func(context.Context
 		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 		defer cancel()
 		conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
-		if err != nil || !withTLS {
-			return conn, err
+		if err != nil {
+			return nil, err
+		}
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			conn = newPromptConn(tcp)
+		}
+		if !withTLS {
+			return conn, nil
 		}
 		secure := tls.Client(conn, s.tlsConfig(addr, endpoint))
 		if err := secure.HandshakeContext(ctx); err != nil {

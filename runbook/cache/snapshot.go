@@ -26,7 +26,7 @@ func (s *Store) Snapshot(ctx context.Context, names []string) ([]runbook.Saved, 
 	err := s.with(ctx, func(ctx context.Context, f *fleet) error {
 		saved := make([]*runbook.Saved, len(names))
 		var total int64
-		err := f.eachBatch(ctx, save, calls, func(p *primary, calls []call, answers []*redis.Cmd) error {
+		err := f.eachBatch(ctx, save, calls, nil, func(p *primary, calls []call, answers []*redis.Cmd) error {
 			for i, a := range answers {
 				e, err := parseSaved(a)
 				if err != nil {

@@ -37,7 +37,7 @@ func (s *Store) Writable(ctx context.Context) (primaries int, err error) {
 	}
 	seen := map[string]bool{}
 	err = s.with(ctx, func(ctx context.Context, f *fleet) error {
-		return f.eachBatch(ctx, unlinkName, calls, func(p *primary, _ []call, _ []*redis.Cmd) error {
+		return f.eachBatch(ctx, unlinkName, calls, nil, func(p *primary, _ []call, _ []*redis.Cmd) error {
 			seen[p.name] = true
 			return nil
 		})
