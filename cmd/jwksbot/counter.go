@@ -21,18 +21,20 @@ const (
 )
 
 // counter answers petitions while this process executes the journal, also those
-// that an executor before it has left without an answer.
-func (o *office) counter(ctx context.Context, log *slog.Logger) error {
+// that an executor before it has left without an answer. It takes petitions
+// until open ends, and ends when those that it has taken are dealt with; ctx
+// ends those, too.
+func (o *office) counter(ctx, open context.Context, log *slog.Logger) error {
 	var hands errgroup.Group
 	hands.SetLimit(counterHands)
 	defer hands.Wait()
 	for {
-		if err := (runbook.SystemClock{}).Wait(ctx, lookEvery); err != nil {
+		if err := (runbook.SystemClock{}).Wait(open, lookEvery); err != nil {
 			return err
 		}
-		for o.journal.Executing() && ctx.Err() == nil {
-			p, ok, err := o.journal.Tenure().TakePetition(ctx)
-			if err != nil && ctx.Err() == nil && !errors.Is(err, journal.ErrNotExecutor) && !runbook.LedgerAway(err) {
+		for o.journal.Executing() && open.Err() == nil {
+			p, ok, err := o.journal.Tenure().TakePetition(open)
+			if err != nil && open.Err() == nil && !errors.Is(err, journal.ErrNotExecutor) && !runbook.LedgerAway(err) {
 				log.Error("requests from terminals cannot be read", "error", err)
 			}
 			if err != nil || !ok {

@@ -170,8 +170,10 @@ func ignoreEOF(err error) error {
 func (o *office) watch(ctx context.Context, w *world, id string) error {
 	woken, unsubscribe := o.journal.Subscribe()
 	defer unsubscribe()
-	p := newPrinter(w)
+	p, aside := newPrinter(w), newPrinter(w)
+	aside.out = w.stderr
 	var last string
+	escalated := 0
 	for {
 		run, err := o.journal.Run(ctx, id)
 		switch {
@@ -183,6 +185,11 @@ func (o *office) watch(ctx context.Context, w *world, id string) error {
 		if now := standing(run); now != last {
 			last = now
 			fmt.Fprintf(w.stderr, "%s  %s\n", o.clock.Now().Format(time.TimeOnly), clean(now))
+		}
+		if e := run.Escalation; e != nil && e.N > escalated && !run.State.Ended() {
+			escalated = e.N
+			aside.line("  %s %s", aside.paint("1;31", "escalated:"), clean(e.Why))
+			aside.next(run)
 		}
 		if run.State.Ended() {
 			if err := p.run(run); err != nil {

@@ -121,8 +121,10 @@ func (p *printer) advice(r runbook.Report) {
 	for _, m := range v.Recommended {
 		p.line("%s %s", p.bold("recommended:"), m)
 	}
-	if next := requestLine(r.Target, v.Recommended); next != "" {
-		p.whole("  %s", next)
+	if len(v.Recommended) > 0 {
+		has := func(m runbook.Mitigation) bool { return slices.Contains(v.Recommended, m) }
+		p.whole("  %s   (--dry-run shows the plan)", requestLine(runbook.Request{Target: r.Target,
+			NoFlush: !has(runbook.FlushCache), Restart: has(runbook.RestartAuthoriser), Gateway: has(runbook.FlushGateway)}))
 	}
 	for _, a := range v.Against {
 		p.line("not recommended: %s: %s", a.Mitigation, clean(a.Reason))
@@ -136,25 +138,6 @@ func (p *printer) advice(r runbook.Report) {
 	if v.WouldChange != "" {
 		p.line("would change this verdict: %s", clean(v.WouldChange))
 	}
-}
-
-// requestLine is the command that requests what a verdict recommends; "" when
-// that is nothing.
-func requestLine(target string, recommended []runbook.Mitigation) string {
-	if len(recommended) == 0 {
-		return ""
-	}
-	text := "jwksbot flush " + target
-	if !slices.Contains(recommended, runbook.FlushCache) {
-		text += " --no-flush"
-	}
-	if slices.Contains(recommended, runbook.RestartAuthoriser) {
-		text += " --restart"
-	}
-	if slices.Contains(recommended, runbook.FlushGateway) {
-		text += " --gateway"
-	}
-	return text + " --ticket INC-… --reason '…'   (--dry-run shows the plan)"
 }
 
 // clean takes control characters, and those that turn the direction of

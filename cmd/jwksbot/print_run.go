@@ -161,5 +161,6 @@ func (p *printer) run(r runbook.Run) error {
 	if r.State == runbook.StatePending {
 		return p.open(r)
 	}
+	p.next(r)
 	return p.err
 }

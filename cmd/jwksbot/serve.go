@@ -90,7 +90,7 @@ func (w *world) serve(ctx context.Context, p *parts, api *slack.Client) (err err
 			w.background("due runs", err)
 		})
 	})
-	group.Go(func() error { return o.counter(ctx, w.log) })
+	group.Go(func() error { return o.counter(ctx, ctx, w.log) })
 	w.watchRotations(ctx, group, o, b)
 	group.Go(func() error {
 		if err := (runbook.SystemClock{}).Wait(ctx, settled); err != nil {

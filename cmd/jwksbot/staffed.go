@@ -20,8 +20,20 @@ func (o *office) staffed(ctx context.Context, w *world, fn func(context.Context)
 	group.Go(func() error {
 		return o.keeper.Keep(around, func(err error) { w.background("due runs", err) })
 	})
-	group.Go(func() error { return o.counter(around, w.log) })
+	open, closes := context.WithCancel(around)
+	served := make(chan struct{})
+	group.Go(func() error {
+		defer close(served)
+		return o.counter(around, open, w.log)
+	})
 	err := fn(around)
+	// Whoever is being served gets the answer: the run that fn has waited for may
+	// have ended by it.
+	closes()
+	select {
+	case <-served:
+	case <-time.After(closeWithin):
+	}
 	if around.Err() != nil && ctx.Err() == nil && errors.Is(err, context.Canceled) {
 		err = nil // the reason is the group's
 	}

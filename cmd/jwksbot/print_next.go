@@ -1,0 +1,46 @@
+package main
+
+import (
+	"strings"
+
+	"jwksbot/runbook"
+)
+
+// next prints what the runbook says next about a run, each with the command
+// that requests it.
+func (p *printer) next(r runbook.Run) {
+	for _, step := range r.NextSteps() {
+		req, ok := r.Request(step.Kind, "", runbook.ViaTerminal)
+		if !ok {
+			continue // no command does it
+		}
+		p.line("  %s %s (%s)", p.bold("next:"), step.Label, clean(step.Why))
+		p.whole("    %s", requestLine(req))
+	}
+}
+
+// requestLine is the command that requests a mitigation. The reason is for the
+// person to write.
+func requestLine(req runbook.Request) string {
+	words := []string{"jwksbot", "flush", req.Target}
+	if req.RestoreOf != "" {
+		words = []string{"jwksbot", "restore", req.RestoreOf}
+	}
+	add := func(flag string, on bool) {
+		if on {
+			words = append(words, flag)
+		}
+	}
+	restore := req.RestoreOf != ""
+	add("--force", restore && req.Force)
+	add("--scope=all", !restore && req.Scope == runbook.ScopeAll)
+	add("--direct", !restore && req.Direct)
+	add("--no-flush", !restore && req.NoFlush)
+	add("--restart", req.Restart)
+	add("--gateway", req.Gateway)
+	ticket := req.Ticket
+	if ticket == "" {
+		ticket = "INC-…"
+	}
+	return strings.Join(append(words, "--ticket", ticket, "--reason '…'"), " ")
+}
