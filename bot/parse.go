@@ -33,11 +33,7 @@ func (a asked) request() runbook.Request {
 		Restart: a.restart, Gateway: a.gateway, NoFlush: a.noFlush, Direct: a.direct}
 }
 
-const (
-	maxLine  = 2000
-	maxSince = runbook.MaxWindow
-	minSince = runbook.MinWindow
-)
+const maxLine = 2000
 
 var verbs = map[string]bool{"help": true, "status": true, "history": true, "report": true}
 
@@ -96,7 +92,7 @@ func parseCheckLine(a asked, words []string) (asked, error) {
 			return a, usage("“%s” is one word too many. Usage: `%s [target] [since=1h] [kid=…]`", shown(w), commandCheck)
 		case name == "since":
 			d, err := time.ParseDuration(value)
-			if err != nil || d < minSince || d > maxSince {
+			if err != nil || d < runbook.MinWindow || d > runbook.MaxWindow {
 				return a, usage("“since=%s” is no time span between 1m and 24h. Write since=15m or since=2h.", shown(value))
 			}
 			a.since = d

@@ -87,7 +87,7 @@ func FuzzParseLine(f *testing.F) {
 			}
 			return
 		}
-		if a.since < minSince || a.since > maxSince || a.verb != "" && !verbs[a.verb] {
+		if a.since < runbook.MinWindow || a.since > runbook.MaxWindow || a.verb != "" && !verbs[a.verb] {
 			t.Fatalf("%+v", a)
 		}
 		if a.ticket != "" && runbook.CheckTicket(a.ticket) != nil {

@@ -218,7 +218,7 @@ func rank(m runbook.MarkedEntry) int {
 
 // entryText is one entry with its keys and how each stands to the live set.
 func entryText(m runbook.MarkedEntry) string {
-	facts := []string{quoted(orText(m.Reading.Format, "unknown format"), limitName), plural(m.Bytes, "byte", "bytes"), expiry(m), "shard " + code(m.Shard)}
+	facts := []string{quoted(orText(m.Reading.Format, "unknown format"), limitName), plural(m.Bytes, "byte", "bytes"), m.Expiry(), "shard " + code(m.Shard)}
 	if m.Reading.Note != "" && m.Reading.Content != runbook.ContentKeys && !strings.HasPrefix(m.Reading.Note, m.Reading.Format) {
 		facts = append(facts, prose(m.Reading.Note, limitSentence))
 	}
@@ -231,14 +231,6 @@ func entryText(m runbook.MarkedEntry) string {
 		text += "\n" + table(rows)
 	}
 	return text
-}
-
-// expiry says what the end of the entry means.
-func expiry(m runbook.MarkedEntry) string {
-	if m.Old {
-		return m.Heals()
-	}
-	return m.Expires()
 }
 
 func entryMark(m runbook.MarkedEntry) string {

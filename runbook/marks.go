@@ -22,6 +22,14 @@ type MarkedEntry struct {
 	Old   bool      // a flush of the matching keys would delete it
 }
 
+// Expiry says what the end of the entry's life means: it heals what is old.
+func (m MarkedEntry) Expiry() string {
+	if m.Old {
+		return m.Heals()
+	}
+	return m.Expires()
+}
+
 // Marked holds every cache entry against the live keys, in the order of the
 // listing. Entries of other issuers are never compared.
 func (e Evidence) Marked() []MarkedEntry {

@@ -71,7 +71,7 @@ func (p *printer) keys(r runbook.Report) {
 		return
 	}
 	for _, e := range r.Evidence.Marked() {
-		p.line("%s  %s  (%s, %s%s)", p.bold("cached"), clean(e.Name), e.Reading.Format, expiry(e), foreign(e.Entry))
+		p.line("%s  %s  (%s, %s%s)", p.bold("cached"), clean(e.Name), e.Reading.Format, e.Expiry(), foreign(e.Entry))
 		for _, k := range e.Reading.Set.Keys {
 			p.line("  %s", keyLine(k))
 		}
@@ -79,14 +79,6 @@ func (p *printer) keys(r runbook.Report) {
 			p.line("  %s", clean(e.Reading.Note))
 		}
 	}
-}
-
-// expiry says what the end of the entry means.
-func expiry(m runbook.MarkedEntry) string {
-	if m.Old {
-		return m.Heals()
-	}
-	return m.Expires()
 }
 
 func foreign(e runbook.Entry) string {

@@ -6,15 +6,19 @@ import (
 	"jwksbot/runbook"
 )
 
-// next prints what the runbook says next about a run, each with the command
-// that requests it.
+// next prints what the runbook says next about a run, and what may be done any
+// time, each with the command that requests it.
 func (p *printer) next(r runbook.Run) {
 	for _, step := range r.NextSteps() {
 		req, ok := r.Request(step.Kind, "", runbook.ViaTerminal)
 		if !ok {
 			continue // no command does it
 		}
-		p.line("  %s %s (%s)", p.bold("next:"), step.Label, clean(step.Why))
+		word := "next:"
+		if step.Option {
+			word = "possible:"
+		}
+		p.line("  %s %s (%s)", p.bold(word), step.Label, clean(step.Why))
 		p.whole("    %s", requestLine(req))
 	}
 }

@@ -12,10 +12,10 @@ import (
 const sendWithin = 2 * time.Second
 
 // promptConn sends nothing after its write deadline. A process that was stopped
-// in the middle of a request (SIGSTOP) would otherwise send
-// the rest when it goes on, since the runtime ends a late write by a timer, which
-// it looks at after the write. By then another process may have done the work,
-// and an authoriser may have written what the rest would delete.
+// in the middle of a request (SIGSTOP) would otherwise send the rest when it goes
+// on, since the runtime ends a late write by a timer, which it may look at after
+// the write. By then another process may have done the work, and an authoriser
+// may have written what the rest would delete.
 type promptConn struct {
 	*net.TCPConn
 	until atomic.Pointer[time.Time]
