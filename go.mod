@@ -2,6 +2,8 @@ module jwksbot
 
 go 1.26.0
 
+toolchain go1.26.8
+
 require (
 	github.com/PagerDuty/go-pagerduty v1.8.0
 	github.com/alicebob/miniredis/v2 v2.40.0

@@ -42,7 +42,7 @@ func (r Run) Request(kind NextKind, by string, via Via) (req Request, ok bool) {
 	case NextFlushDirect:
 		req.NoFlush, req.Direct, req.Reason = false, true, "after run "+r.ID+": flush directly"
 	case NextUndo:
-		req.RestoreOf, req.Reason = r.ID, "undo run "+r.ID
+		req.RestoreOf, req.Reason = r.ID, clip("undo of run "+r.ID+": "+r.Reason, maxReason)
 	case NextRetry:
 		req = r.again(req)
 	default:

@@ -94,6 +94,14 @@ func (r *RestorePlan) resolve(ctx context.Context, t *Target, saved []Saved, now
 	return nil
 }
 
+// Empty says that nothing was planned: why not is told by the refusal beside it.
+func (p Plan) Empty() bool {
+	if r := p.Restore; r != nil {
+		return len(r.Entries) == 0 && r.MoveBack == nil
+	}
+	return len(p.Steps) == 0
+}
+
 // sum identifies the saved bytes.
 func (s Saved) sum() string {
 	sum := sha256.Sum256(s.Payload)

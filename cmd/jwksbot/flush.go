@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,17 +25,17 @@ func flushCommand(w *world) *cobra.Command {
 	f.BoolVar(&c.req.Gateway, "gateway", false, "Also empty the gateway's authoriser cache, after all else.")
 	f.BoolVar(&c.req.NoFlush, "no-flush", false, "Leave the cache as it is: --restart or --gateway alone.")
 	f.BoolVar(&c.req.Direct, "direct", false, "Delete directly where cache.via is commandbridge.")
-	c.flags(f)
+	c.flags(f, "; needed unless --dry-run.")
 	return cmd
 }
 
 func restoreCommand(w *world) *cobra.Command {
 	c := &flushCmd{}
-	cmd := w.command("restore", "Write back what a run deleted, under the target's approval policy.", c,
+	cmd := w.command("restore", "Write back what a run deleted, under the target's approval policy. Ticket and reason are those of that run unless they are given.", c,
 		argument{&c.req.RestoreOf, "<run>", "Id of the run to undo; its snapshot is kept for snapshot.keep."})
 	f := cmd.Flags()
 	f.BoolVar(&c.req.Force, "force", false, "Also over entries that were written since.")
-	c.flags(f)
+	c.flags(f, "; that of the run to undo without it.")
 	return cmd
 }
 
@@ -46,9 +47,9 @@ type flushCmd struct {
 }
 
 // flags adds what every mitigation takes.
-func (c *flushCmd) flags(f *pflag.FlagSet) {
-	f.StringVar(&c.req.Ticket, "ticket", "", "`TICKET`, INC-… or CHG-…; needed unless --dry-run.")
-	f.StringVar(&c.req.Reason, "reason", "", "`REASON` in a few words; needed unless --dry-run.")
+func (c *flushCmd) flags(f *pflag.FlagSet, needed string) {
+	f.StringVar(&c.req.Ticket, "ticket", "", "`TICKET`, INC-… or CHG-…"+needed)
+	f.StringVar(&c.req.Reason, "reason", "", "`REASON` in a few words"+needed)
 	f.StringVar(&c.req.Override, "override", "", "`REASON` why it should be done against the verdict's advice.")
 	f.StringVar(&c.req.BreakGlass, "break-glass", "", "`REASON` why nobody can be asked; where the target allows it, it starts at once and the approvers are told.")
 	f.BoolVar(&c.dryRun, "dry-run", false, "Print the plan and stop.")
@@ -68,7 +69,7 @@ func (c *flushCmd) run(ctx context.Context, w *world) (err error) {
 	if err := o.cfg.needToAct(); err != nil && !c.dryRun {
 		return err
 	}
-	if err := c.target(ctx, o); err != nil {
+	if err := c.undone(ctx, o); err != nil {
 		return err
 	}
 	if err := c.preview(ctx, w, o); err != nil || c.dryRun {
@@ -100,8 +101,9 @@ func (c *flushCmd) run(ctx context.Context, w *world) (err error) {
 	})
 }
 
-// target finds the target of a run that is to be undone.
-func (c *flushCmd) target(ctx context.Context, o *office) error {
+// undone takes the target from the run that is to be undone, and its ticket and
+// reason where no others are given.
+func (c *flushCmd) undone(ctx context.Context, o *office) error {
 	if c.req.RestoreOf == "" {
 		return nil
 	}
@@ -109,8 +111,14 @@ func (c *flushCmd) target(ctx context.Context, o *office) error {
 	if errors.Is(err, runbook.ErrUnknownRun) {
 		return unknownRun(c.req.RestoreOf)
 	}
-	c.req.Target = run.Target
-	return err
+	if err != nil {
+		return err
+	}
+	undo, _ := run.Request(runbook.NextUndo, "", runbook.ViaTerminal)
+	c.req.Target = undo.Target
+	c.req.Ticket = cmp.Or(c.req.Ticket, undo.Ticket)
+	c.req.Reason = cmp.Or(strings.TrimSpace(c.req.Reason), undo.Reason)
+	return nil
 }
 
 // preview prints what would be done, and why that may be refused.
@@ -122,6 +130,9 @@ func (c *flushCmd) preview(ctx context.Context, w *world, o *office) error {
 	p := newPrinter(w)
 	if v := report.Diagnosis.Verdict; v.ID != "" { // a restore asks for none
 		p.line("%s  %s", p.bold(string(v.ID)), clean(v.Summary))
+	}
+	if refused != nil && plan.Empty() {
+		return refused
 	}
 	if err := p.plan(plan); err != nil {
 		return err
@@ -137,7 +148,9 @@ func (c *flushCmd) complete() error {
 		return usage("--no-flush leaves nothing to do without --restart or --gateway")
 	case c.dryRun:
 		return nil
-	case c.req.Ticket == "" || strings.TrimSpace(c.req.Reason) == "":
+	case c.req.RestoreOf != "" && c.req.Ticket == "":
+		return nil
+	case c.req.RestoreOf == "" && (c.req.Ticket == "" || strings.TrimSpace(c.req.Reason) == ""):
 		return errors.New("a mitigation needs --ticket INC-… (or CHG-…) and --reason; --dry-run shows the plan without them")
 	}
 	return runbook.CheckTicket(c.req.Ticket)

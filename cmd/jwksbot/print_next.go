@@ -24,7 +24,7 @@ func (p *printer) next(r runbook.Run) {
 }
 
 // requestLine is the command that requests a mitigation. The reason is for the
-// person to write.
+// person to write; an undo has that of its run.
 func requestLine(req runbook.Request) string {
 	words := []string{"jwksbot", "flush", req.Target}
 	if req.RestoreOf != "" {
@@ -42,6 +42,9 @@ func requestLine(req runbook.Request) string {
 	add("--no-flush", !restore && req.NoFlush)
 	add("--restart", req.Restart)
 	add("--gateway", req.Gateway)
+	if restore {
+		return strings.Join(words, " ")
+	}
 	ticket := req.Ticket
 	if ticket == "" {
 		ticket = "INC-…"

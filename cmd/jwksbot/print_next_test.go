@@ -27,11 +27,11 @@ func TestNextStepsAreCommands(t *testing.T) {
 		"an undo expired": {func(r *runbook.Run) {
 			r.State = runbook.StateExpired
 			r.Plan = runbook.Plan{Steps: []runbook.Mitigation{runbook.RestoreCache}, Restore: &runbook.RestorePlan{Of: "0213-y", Force: true}}
-		}, "  next: Request again (the same request once more; the world is read anew)\n    jwksbot restore 0213-y --force --ticket INC-1 --reason '…'\n"},
+		}, "  next: Request again (the same request once more; the world is read anew)\n    jwksbot restore 0213-y --force\n"},
 		"done, and can be undone": {func(r *runbook.Run) {
 			r.State, r.Plan = runbook.StateDone, flush
 			r.Receipts = []runbook.Receipt{{Step: "flush-cache", Status: runbook.StatusOK, EndedAt: time.Unix(1, 0)}}
-		}, "  possible: Undo (write back what is still missing of what this run deleted)\n    jwksbot restore 0214-x --ticket INC-1 --reason '…'\n"},
+		}, "  possible: Undo (write back what is still missing of what this run deleted)\n    jwksbot restore 0214-x\n"},
 		"done": {func(r *runbook.Run) { r.State = runbook.StateDone }, ""},
 		"left by CommandBridge": {func(r *runbook.Run) {
 			r.State, r.Plan = runbook.StateFailed, flush
