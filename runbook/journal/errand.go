@@ -37,6 +37,11 @@ func (e Errand) Note(ctx context.Context, entries ...runbook.AuditEntry) error {
 	return e.j.note(ctx, e.fence(ctx, ""), entries)
 }
 
+// NoteFolded is Journal.NoteFolded, for the petition.
+func (e Errand) NoteFolded(ctx context.Context, fold string, entry runbook.AuditEntry) error {
+	return e.j.noteFolded(ctx, e.fence(ctx, ""), fold, entry)
+}
+
 // fence is the condition of all writes; run is what they create or change.
 func (e Errand) fence(ctx context.Context, run string) fence {
 	return func(t *tx) error {

@@ -172,7 +172,7 @@ func (x *executor) sweep(ctx context.Context, eng *engine) error {
 		}
 	}
 	x.suspects = suspects
-	if err := errors.Join(x.j.pruneSnapshots(ctx), x.j.prunePetitions(ctx)); err != nil {
+	if err := errors.Join(x.j.pruneSnapshots(ctx), x.j.prunePetitions(ctx), x.j.pruneDirectory(ctx), x.j.sumRefusals(ctx)); err != nil {
 		return err
 	}
 	return eng.prune(time.Now().Add(-engineKeep))

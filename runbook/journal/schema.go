@@ -9,7 +9,7 @@ import (
 )
 
 // schemaVersion is the number of the last element of schema.
-const schemaVersion = 3
+const schemaVersion = 4
 
 // schema holds the statements that lead from one version to the next. BLOB,
 // TIME and JSON stand for the engine's own types. On SQLite times are text in
@@ -129,6 +129,19 @@ DROP INDEX petitions_open;
 CREATE INDEX petitions_open ON petitions (asked_at) WHERE answer IS NULL;
 CREATE TABLE arrivals (state TEXT PRIMARY KEY, runs BIGINT NOT NULL); -- how many runs have come to a state, ever
 INSERT INTO arrivals SELECT state, count(*) FROM runs GROUP BY state;
+`, `
+CREATE TABLE directory (
+	subject TEXT PRIMARY KEY, -- id of a person or a user group
+	answer  JSON NOT NULL, -- what the workspace said of it last
+	said_at TIME
+);
+CREATE TABLE refusals (
+	fold    TEXT PRIMARY KEY, -- what is the same: who, what, where, why
+	entry   JSON NOT NULL, -- the row of the trail that stands for all
+	since   TIME,
+	last_at TIME,
+	more    BIGINT NOT NULL -- that have no row
+);
 `}
 
 // migrate brings the tables to schemaVersion. It begins a writing transaction

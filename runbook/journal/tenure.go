@@ -56,6 +56,11 @@ func (t Tenure) Note(ctx context.Context, entries ...runbook.AuditEntry) error {
 	return t.j.note(ctx, t.fence, entries)
 }
 
+// NoteFolded is Journal.NoteFolded, fenced.
+func (t Tenure) NoteFolded(ctx context.Context, fold string, entry runbook.AuditEntry) error {
+	return t.j.noteFolded(ctx, t.fence, fold, entry)
+}
+
 // SaveSnapshot is Journal.SaveSnapshot, fenced.
 func (t Tenure) SaveSnapshot(ctx context.Context, runID string, saved []runbook.Saved) error {
 	return t.j.saveSnapshot(ctx, runID, t.fence, saved)
