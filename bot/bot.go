@@ -154,8 +154,8 @@ func isTokenError(code string) bool {
 	return false
 }
 
-// Respond gives the first private answer where it needs no I/O: help, and what
-// is wrong with the form of a command or a modal.
+// Respond gives the first private answer where it needs no I/O: what is wrong
+// with the form of a command or a modal.
 func (b *Bot) Respond(env Envelope) any {
 	switch env.Type {
 	case EnvelopeCommand:
@@ -163,7 +163,7 @@ func (b *Bot) Respond(env Envelope) any {
 		if err != nil {
 			return nil
 		}
-		if text := b.firstAnswer(cmd); text != "" {
+		if text := firstAnswer(cmd); text != "" {
 			return map[string]any{"response_type": "ephemeral", "text": text}
 		}
 	case EnvelopeInteraction:

@@ -11,30 +11,31 @@ import (
 	"jwksbot/runbook"
 )
 
-// firstAnswer is the private answer that needs no I/O, "" for none.
-func (b *Bot) firstAnswer(cmd slack.SlashCommand) string {
-	a, err := parseLine(cmd.Command, cmd.Text, b.Desk.Targets())
+// firstAnswer is the private answer that needs no I/O, "" for none. It goes to
+// anybody, so that it names no target.
+func firstAnswer(cmd slack.SlashCommand) string {
+	_, err := parseLine(cmd.Command, cmd.Text)
 	switch {
 	case cmd.Command != commandCheck && cmd.Command != commandFlush:
 		return fmt.Sprintf("jwksbot does not know %s. It knows `%s` and `%s`.", shown(cmd.Command), commandCheck, commandFlush)
 	case err != nil:
 		return err.Error()
-	case a.verb == "help":
-		return helpText(cmd.Command, b.Desk.Targets())
 	}
 	return ""
 }
 
 // command does the work of a slash command.
 func (b *Bot) command(ctx context.Context, from place, cmd slack.SlashCommand) error {
-	if b.firstAnswer(cmd) != "" {
+	if firstAnswer(cmd) != "" {
 		return nil // answered with the acknowledgement
 	}
-	a, err := parseLine(cmd.Command, cmd.Text, b.Desk.Targets())
+	a, err := parseLine(cmd.Command, cmd.Text)
 	if err != nil {
 		return err
 	}
 	switch {
+	case a.verb == "help":
+		return b.help(ctx, from, cmd.Command)
 	case a.verb == "status" || a.verb == "history":
 		return b.listRuns(ctx, from, a)
 	case a.verb == "report":
@@ -46,6 +47,25 @@ func (b *Bot) command(ctx context.Context, from place, cmd slack.SlashCommand) e
 		return b.openFlushModal(ctx, from, a.request(), advised)
 	}
 	return b.request(ctx, from, a.request())
+}
+
+// help explains a command to anybody. Who may see targets is told their names,
+// unless it takes too long to find out who it is.
+func (b *Bot) help(ctx context.Context, from place, command string) error {
+	quick, cancel := context.WithTimeout(ctx, b.times.open)
+	defer cancel()
+	targets, err := b.Desk.Visible(quick, from.user)
+	var refusal *runbook.Refusal
+	note := ""
+	switch {
+	case errors.As(err, &refusal):
+		note = refusalText(err)
+	case err != nil:
+		b.Log.Warn("help names no targets", "user", from.user, "error", err)
+		note = "not listed, since Slack did not say who you are; `status` lists them"
+	}
+	b.private(ctx, from, helpText(command, runbook.Names(targets), note))
+	return nil
 }
 
 // listRuns shows runs privately: what is open for status, all for history.
@@ -69,40 +89,14 @@ func (b *Bot) listRuns(ctx context.Context, from place, a asked) error {
 // asked is the target that was named, or all that the person may see.
 func (b *Bot) asked(ctx context.Context, from place, target string) ([]string, error) {
 	if target == "" {
-		return b.visible(ctx, from.user)
+		all, err := b.Desk.ViewAll(ctx, from.user)
+		return runbook.Names(all), err
 	}
 	t, err := b.Desk.View(ctx, target, from.user)
 	if err != nil {
 		return nil, err
 	}
 	return []string{t.Name}, nil
-}
-
-// visible lists the targets that somebody may see; for somebody who may see
-// none the error says why.
-func (b *Bot) visible(ctx context.Context, user string) ([]string, error) {
-	var names []string
-	var no error
-	for _, name := range b.Desk.Targets() {
-		_, err := b.Desk.View(ctx, name, user)
-		var refusal *runbook.Refusal
-		switch {
-		case err == nil:
-			names = append(names, name)
-		case errors.As(err, &refusal):
-			no = err
-		default:
-			return nil, err
-		}
-	}
-	var refusal *runbook.Refusal
-	switch {
-	case len(names) > 0:
-		return names, nil
-	case errors.As(no, &refusal) && refusal.Code == runbook.RefusedRight && len(b.Desk.Targets()) > 1:
-		return nil, &runbook.Refusal{Code: refusal.Code, Text: "You may not see the checks of any target."}
-	}
-	return nil, no
 }
 
 // newest reads the latest runs of each target, newest first: those of a busy

@@ -129,8 +129,6 @@ func TestAnswersThatNeedNoWork(t *testing.T) {
 	t.Parallel()
 	f := newFlow(t, flowOptions{})
 	for line, want := range map[string]string{
-		"/jwks-check help":                 "It only reads",
-		"/jwks-flush help":                 "It never",
 		"/jwks-check production twice":     "one word too many",
 		"/jwks-check since=3d":             "no time span",
 		"/jwks-check sincere=1":            "no option",
@@ -146,7 +144,7 @@ func TestAnswersThatNeedNoWork(t *testing.T) {
 		t.Errorf("%d answers came a second time", n)
 	}
 	f.says(robinID, bridge, "/jwks-check elsewhere")
-	f.tells(robinID, bridge, "Configured are: production")
+	f.tells(robinID, bridge, "You can name: production.")
 }
 
 func TestCheckAgainAndDetails(t *testing.T) {
@@ -198,7 +196,7 @@ func TestShortcutAsksWhichTarget(t *testing.T) {
 	}
 	f.sim.Shortcut(robinID, bridge, ts, callbackShortcut)
 	f.wait("the choice", func(s *slacksim.Sim) bool { _, ok := s.View(robinID); return ok })
-	if d := f.sim.Submit(robinID, "", map[string]map[string]any{blockPick: {actionPick: "staging"}}); d.Err != nil {
+	if d := f.sim.Submit(robinID, "", map[string]map[string]any{blockTarget: {blockTarget: "staging"}}); d.Err != nil {
 		t.Fatal(d.Err)
 	}
 	f.wait("a report on staging in the thread", func(s *slacksim.Sim) bool {

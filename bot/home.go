@@ -203,7 +203,7 @@ func (b *Bot) publishHome(ctx context.Context, user string, forced bool) error {
 // homeOf collects what a Home tab shows.
 func (b *Bot) homeOf(ctx context.Context, user string) (homeInput, error) {
 	in := homeInput{}
-	names, err := b.visible(ctx, user)
+	targets, err := b.Desk.Visible(ctx, user)
 	var refusal *runbook.Refusal
 	if errors.As(err, &refusal) {
 		in.Refused = refusalText(refusal)
@@ -212,6 +212,7 @@ func (b *Bot) homeOf(ctx context.Context, user string) (homeInput, error) {
 	if err != nil {
 		return in, err
 	}
+	names := runbook.Names(targets)
 	runs, err := b.newest(ctx, names)
 	if err != nil {
 		return in, err

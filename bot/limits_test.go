@@ -51,7 +51,7 @@ func viewWithinLimits(t *testing.T, v slack.ModalViewRequest) {
 	c.text("title", view["title"], 24)
 	c.text("submit", view["submit"], 24)
 	c.text("close", view["close"], 24)
-	if len(raw) > 250<<10 || utf8.RuneCountInString(v.PrivateMetadata) > 3000 || v.CallbackID == "" {
+	if sent, err := json.Marshal(v); err != nil || len(sent) > 250<<10 || utf8.RuneCountInString(v.PrivateMetadata) > 3000 || v.CallbackID == "" {
 		t.Errorf("a view of %d bytes, private metadata %q, callback id %q", len(raw), v.PrivateMetadata, v.CallbackID)
 	}
 	for i, b := range view["blocks"].([]any) {
@@ -117,7 +117,18 @@ func (c *limitChecker) element(at string, e map[string]any) {
 		c.text(at+".confirm.confirm", confirm["confirm"], 30)
 		c.text(at+".confirm.deny", confirm["deny"], 30)
 	}
-	options, _ := e["options"].([]any)
+	c.options(at, e)
+	groups, _ := e["option_groups"].([]any)
+	c.count(at+".option_groups", len(groups), 100)
+	for _, g := range groups {
+		g := g.(map[string]any)
+		c.text(at+".option_group", g["label"], 75)
+		c.options(at, g)
+	}
+}
+
+func (c *limitChecker) options(at string, of map[string]any) {
+	options, _ := of["options"].([]any)
 	c.count(at+".options", len(options), 100)
 	for _, o := range options {
 		o := o.(map[string]any)
@@ -268,7 +279,7 @@ func TestMonstrousRuns(t *testing.T) {
 			withinLimits(t, pingMessage(r, *r.Escalation))
 			withinLimits(t, statusMessage(ids, runs, noon))
 			withinLimits(t, historyMessage(runs))
-			noStrayMentions(t, helpText("/jwks-check", ids))
+			noStrayMentions(t, helpText("/jwks-check", ids, ""))
 			noStrayMentions(t, refusalText(&runbook.Refusal{Text: nasty(seed), People: ids}))
 		}
 		viewWithinLimits(t, flushModal(modalInput{Verdict: nasty(seed), Targets: []modalTarget{{nasty(seed), true, true, true, true, true}, {Name: "production"}},

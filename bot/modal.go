@@ -21,17 +21,16 @@ const openWithin = 1500 * time.Millisecond
 func (b *Bot) openFlushModal(ctx context.Context, from place, req runbook.Request, advised bool) error {
 	quick, cancel := context.WithTimeout(ctx, b.times.open)
 	defer cancel()
-	in := modalInput{Targets: b.modalTargets(), Request: req}
-	if in.Target != "" || len(in.Targets) == 1 {
-		t, err := b.Desk.Target(in.Target)
-		if err != nil {
-			return err
-		}
+	in := modalInput{Request: req}
+	t, err := b.meant(quick, from.user, req.Target)
+	if err != nil {
+		return err
+	}
+	if in.Targets, err = b.modalTargets(quick, from.user, t); err != nil {
+		return err
+	}
+	if t != nil {
 		in.Target = t.Name
-		_, err = b.Desk.MayRequest(quick, in.Target, from.user)
-		if err != nil && quick.Err() == nil {
-			return err
-		}
 		if last, err := b.Desk.Last(quick, in.Target, from.user); err == nil && last != nil {
 			in.Verdict = last.Diagnosis.Verdict.Summary
 			if advised {
@@ -50,15 +49,38 @@ func (in *modalInput) advise(v runbook.Verdict, t modalTarget) {
 	in.NoFlush = !v.Advises(runbook.FlushCache) && (in.Restart || in.Gateway)
 }
 
-// modalTargets are all targets, with what may be asked of each.
-func (b *Bot) modalTargets() []modalTarget {
-	var out []modalTarget
-	for _, name := range b.Desk.Targets() {
-		if t, err := b.Desk.Target(name); err == nil {
-			out = append(out, modalTargetOf(t))
-		}
+// meant is the target that a form is asked for, nil where it is yet to be
+// chosen. Who is asking may not be known before the form has to open: then it
+// names nothing that they did not name.
+func (b *Bot) meant(ctx context.Context, user, name string) (*runbook.Target, error) {
+	t, err := b.Desk.Target(name)
+	if err != nil && name == "" {
+		return nil, nil
 	}
-	return out
+	if _, err := b.Desk.MayRequest(ctx, name, user); err != nil && ctx.Err() == nil {
+		return nil, err
+	}
+	return t, err
+}
+
+// modalTargets are the targets that somebody may ask for, with what may be
+// asked of each. Where that is not known in time, there is the one they named.
+func (b *Bot) modalTargets(ctx context.Context, user string, named *runbook.Target) ([]modalTarget, error) {
+	all, err := b.Desk.Requestable(ctx, user)
+	switch {
+	case err == nil:
+	case named != nil:
+		all = []*runbook.Target{named}
+	case ctx.Err() != nil:
+		return nil, &runbook.Refusal{Code: "late", Text: "Slack did not say in time who you are, so the form was not opened. Try again in a minute, or name the target: `/jwks-flush TARGET`."}
+	default:
+		return nil, err
+	}
+	var out []modalTarget
+	for _, t := range all {
+		out = append(out, modalTargetOf(t))
+	}
+	return out, nil
 }
 
 func modalTargetOf(t *runbook.Target) modalTarget {

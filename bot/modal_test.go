@@ -165,18 +165,34 @@ func TestStopModalRoundTrip(t *testing.T) {
 	}
 }
 
+// All targets can be chosen, however many there are, and however long their
+// names: what does not fit into a view is said.
 func TestModalWithManyTargets(t *testing.T) {
-	in := modalInput{Request: runbook.Request{Target: "target-149", Channel: "C1"}}
-	for i := range 150 {
-		in.Targets = append(in.Targets, modalTarget{Name: fmt.Sprintf("target-%d", i)})
+	for _, c := range []struct{ targets, left int }{{100, 0}, {101, 0}, {250, 0}, {1500, 0}, {6000, -1}} {
+		in := modalInput{Request: runbook.Request{Target: "target-90", Channel: "C1"}}
+		for i := range c.targets {
+			in.Targets = append(in.Targets, modalTarget{Name: fmt.Sprintf("target-%d", i), BreakGlass: i%2 == 0})
+		}
+		modal := flushModal(in)
+		viewWithinLimits(t, modal)
+		text := string(asJSON(t, modal))
+		if !strings.Contains(text, `"initial_option"`) {
+			t.Errorf("%d targets: the chosen one is not ticked", c.targets)
+		}
+		for i := range c.targets {
+			if c.left == 0 && !strings.Contains(text, fmt.Sprintf(`"value": "target-%d"`, i)) {
+				t.Fatalf("%d targets: target-%d cannot be chosen", c.targets, i)
+			}
+		}
+		if says := strings.Contains(text, "more targets are not listed"); says != (c.left != 0) {
+			t.Errorf("%d targets: it says that some are not listed: %t", c.targets, says)
+		}
 	}
-	in.Targets = append(in.Targets, modalTarget{Name: strings.Repeat("long", 30)})
-	modal := flushModal(in)
-	viewWithinLimits(t, modal)
-	if text := string(asJSON(t, modal)); !strings.Contains(text, `"initial_option"`) || !strings.Contains(text, "51 more targets") {
-		t.Error("the chosen target is cut off, or the others are silently left out")
+	long := modalInput{Targets: []modalTarget{{Name: "production"}, {Name: strings.Repeat("long", 30)}}}
+	if text := string(asJSON(t, flushModal(long))); !strings.Contains(text, "1 more targets") {
+		t.Error("a name that is too long for a list is left out silently")
 	}
-	viewWithinLimits(t, flushModal(modalInput{Targets: in.Targets[150:]}))
+	viewWithinLimits(t, flushModal(modalInput{Targets: long.Targets[1:]}))
 }
 
 func TestDenyModalRoundTrip(t *testing.T) {

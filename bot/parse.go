@@ -49,9 +49,9 @@ func (e *usageError) Error() string { return e.text }
 
 func usage(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
-// parseLine reads what was typed after a command. targets are the known names;
-// an unknown name is left for the desk, which refuses it with the list.
-func parseLine(command, text string, targets []string) (asked, error) {
+// parseLine reads what was typed after a command. A name that is missing or
+// unknown is left for the desk, which knows who may learn the others.
+func parseLine(command, text string) (asked, error) {
 	a := asked{since: runbook.DefaultWindow}
 	text = unescaper.Replace(text)
 	if len(text) > maxLine {
@@ -70,7 +70,7 @@ func parseLine(command, text string, targets []string) (asked, error) {
 		return a, nil
 	}
 	if command == commandFlush {
-		return parseFlushLine(a, words, targets)
+		return parseFlushLine(a, words)
 	}
 	return parseCheckLine(a, words)
 }
@@ -132,7 +132,7 @@ func (a *asked) flags(words []string) (rest []string, err error) {
 
 // parseFlushLine reads "[target] TICKET reason…" and flags. Without a ticket
 // the modal asks for the rest.
-func parseFlushLine(a asked, words, targets []string) (asked, error) {
+func parseFlushLine(a asked, words []string) (asked, error) {
 	words, err := a.flags(words)
 	if err != nil {
 		return a, err
@@ -142,8 +142,6 @@ func parseFlushLine(a asked, words, targets []string) (asked, error) {
 	}
 	if runbook.CheckTicket(words[0]) != nil {
 		a.target, words = words[0], words[1:]
-	} else if len(targets) > 1 {
-		return a, usage("Which target? Write `%s TARGET %s reason`, with one of: %s.", commandFlush, shown(words[0]), strings.Join(targets, ", "))
 	}
 	if len(words) == 0 {
 		return a, nil

@@ -15,9 +15,10 @@ const (
 	maxRunsShown    = 20
 )
 
-// helpText explains a command to whoever types it with "help".
-func helpText(command string, targets []string) string {
-	example := "production"
+// helpText explains a command to whoever types it with "help". targets are
+// those that they may see; where there are none, note says why.
+func helpText(command string, targets []string, note string) string {
+	example := "TARGET"
 	if len(targets) > 0 {
 		example = clip(targets[0], limitName)
 	}
@@ -27,7 +28,7 @@ func helpText(command string, targets []string) string {
 	}
 	return strings.Join(append(lines,
 		"",
-		"*Targets:* "+orText(codes(targets, maxTargetsShown), "none are configured"),
+		"*Targets:* "+orText(codes(targets, maxTargetsShown), note),
 		"*Also:* `status` shows what waits and what runs, `history` the last runs, `report [run]` puts the record of a run into its thread, for the review."), "\n")
 }
 

@@ -1,8 +1,6 @@
 package bot
 
 import (
-	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/slack-go/slack"
@@ -77,7 +75,7 @@ func flushModal(in modalInput) slack.ModalViewRequest {
 	if in.Target != "" && in.Ticket != "" && in.Reason != "" {
 		focus(override)
 	}
-	blocks = append(blocks, targetInput(in), ticket, reason, scopeInput(in))
+	blocks = append(blocks, targetSelect(namesWhere(in.Targets, always), in.Target), ticket, reason, scopeInput(in))
 	if also := alsoInput(in); also != nil {
 		blocks = append(blocks, also)
 	}
@@ -140,44 +138,6 @@ func focus(b *slack.InputBlock) {
 	if e, ok := b.Element.(*slack.PlainTextInputBlockElement); ok {
 		e.FocusOnLoad = true
 	}
-}
-
-// targetInput lists the targets. A select holds 100 options and values of 75
-// characters; what does not fit can still be named on the command line.
-func targetInput(in modalInput) slack.Block {
-	var options []*slack.OptionBlockObject
-	var initial *slack.OptionBlockObject
-	left := 0
-	all := namesWhere(in.Targets, func(modalTarget) bool { return true })
-	for _, name := range startingWith(in.Target, all) {
-		if len(options) == limitOptions || len([]rune(name)) > limitOption || name == "" {
-			left++
-			continue
-		}
-		o := slack.NewOptionBlockObject(name, plainText(name, limitOption), nil)
-		options = append(options, o)
-		if name == in.Target || len(all) == 1 {
-			initial = o
-		}
-	}
-	if len(options) == 0 {
-		return section("No target fits into this list: name it on the command line, as in `/jwks-flush TARGET INC-… reason`.")
-	}
-	e := slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, plainText("Choose a target", limitPlaceholder), blockTarget, options...)
-	e.InitialOption = initial
-	var hint *slack.TextBlockObject
-	if left > 0 {
-		hint = plainText(fmt.Sprintf("%d more targets are not listed: name one on the command line.", left), limitHint)
-	}
-	return slack.NewInputBlock(blockTarget, plainText("Target", limitOption), hint, e)
-}
-
-// startingWith puts the chosen target first, so that it is never cut off.
-func startingWith(first string, all []string) []string {
-	if len(all) <= limitOptions || !slices.Contains(all, first) {
-		return all
-	}
-	return append([]string{first}, slices.DeleteFunc(slices.Clone(all), func(s string) bool { return s == first })...)
 }
 
 // choice is one option, offered only for some targets.

@@ -217,7 +217,7 @@ func TestLists(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	for _, command := range []string{"/jwks-check", "/jwks-flush"} {
-		golden(t, "help"+strings.ReplaceAll(command, "/", "_")+".txt", []byte(helpText(command, []string{"production", "staging"})+"\n"))
+		golden(t, "help"+strings.ReplaceAll(command, "/", "_")+".txt", []byte(helpText(command, []string{"production", "staging"}, "")+"\n"))
 	}
 }
 

@@ -12,11 +12,6 @@ import (
 // callbackPick is the small modal in which a target is picked for a shortcut.
 const callbackPick = "pick_target"
 
-const (
-	blockPick  = "target"
-	actionPick = "target"
-)
-
 // shortcut runs a check in the thread of the message that it was used on:
 // slash commands do not work in threads.
 func (b *Bot) shortcut(ctx context.Context, from place, call slack.InteractionCallback) error {
@@ -27,33 +22,27 @@ func (b *Bot) shortcut(ctx context.Context, from place, call slack.InteractionCa
 	if from.thread == "" {
 		from.thread = call.MessageTs
 	}
-	targets := b.Desk.Targets()
-	if len(targets) == 1 {
-		return b.check(ctx, from, asked{target: targets[0], since: runbook.DefaultWindow})
+	targets, err := b.Desk.ViewAll(ctx, from.user)
+	if err != nil {
+		return err
 	}
-	return b.openView(ctx, from, pickModal(targets, from))
+	if len(targets) == 1 {
+		return b.check(ctx, from, asked{target: targets[0].Name, since: runbook.DefaultWindow})
+	}
+	return b.openView(ctx, from, pickModal(runbook.Names(targets), from))
 }
 
 // pickModal asks for a target; it remembers the thread, which grants nothing.
 func pickModal(targets []string, from place) slack.ModalViewRequest {
-	options := make([]*slack.OptionBlockObject, 0, len(targets))
-	for _, t := range targets[:min(len(targets), limitOptions)] {
-		options = append(options, slack.NewOptionBlockObject(clip(t, limitOption), plainText(t, limitOption), nil))
-	}
-	choice := slack.NewOptionsSelectBlockElement(slack.OptTypeStatic, nil, actionPick, options...)
-	choice.InitialOption = options[0]
 	return slack.ModalViewRequest{
 		Type: slack.VTModal, CallbackID: callbackPick, PrivateMetadata: from.channel + " " + from.thread,
 		Title: plainText("Run JWKS check", 24), Submit: plainText("Check", 24), Close: plainText("Cancel", 24),
-		Blocks: slack.Blocks{BlockSet: []slack.Block{slack.NewInputBlock(blockPick, plainText("Target", 100), nil, choice)}},
+		Blocks: slack.Blocks{BlockSet: []slack.Block{targetSelect(targets, targets[0])}},
 	}
 }
 
 func (b *Bot) picked(ctx context.Context, from place, v slack.View) error {
 	from.channel, from.thread, _ = strings.Cut(v.PrivateMetadata, " ")
-	if v.State == nil {
-		return nil
-	}
-	target := v.State.Values[blockPick][actionPick].SelectedOption.Value
+	target := inputOf(v, blockTarget).SelectedOption.Value
 	return b.check(ctx, from, asked{target: target, since: runbook.DefaultWindow})
 }

@@ -50,10 +50,8 @@ func NewDesk(s DeskSettings) (*Desk, error) {
 	return d, nil
 }
 
-// Targets lists the names of the targets in their order.
-func (d *Desk) Targets() []string { return append([]string(nil), d.order...) }
-
 // Target finds a target; an empty name is the only one, if there is one only.
+// The refusal of another name lists none.
 func (d *Desk) Target(name string) (*Target, error) {
 	if name == "" && len(d.order) == 1 {
 		return d.targets[d.order[0]], nil
@@ -61,10 +59,7 @@ func (d *Desk) Target(name string) (*Target, error) {
 	if t := d.targets[name]; t != nil {
 		return t, nil
 	}
-	if name == "" {
-		return nil, refuse(RefusedTarget, "Which target? One of: %s.", strings.Join(d.order, ", "))
-	}
-	return nil, refuse(RefusedTarget, "There is no target %q. Configured are: %s.", Redact(name), strings.Join(d.order, ", "))
+	return nil, NoTarget(name, nil)
 }
 
 // Request is what somebody asks for.
@@ -145,13 +140,14 @@ func (d *Desk) mayRequest(ctx context.Context, target, by string) (*Target, erro
 	return t, d.allowed(ctx, p, t.Policy.Requesters, true, "request a mitigation of "+t.Name)
 }
 
-// both are the target and the person of a question.
+// both are the person and the target of a question, in this order: somebody
+// who is refused learns nothing of targets.
 func (d *Desk) both(ctx context.Context, target, by string) (*Target, Person, error) {
-	t, err := d.Target(target)
+	p, err := d.person(ctx, by)
 	if err != nil {
 		return nil, Person{}, err
 	}
-	p, err := d.person(ctx, by)
+	t, err := d.named(ctx, target, p)
 	if err != nil {
 		return nil, Person{}, err
 	}

@@ -201,7 +201,7 @@ func TestTargets(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = d.Target("")
-	refused(t, err, RefusedTarget, "a, b")
+	refused(t, err, RefusedTarget, "Which target?")
 	if got, err := d.Target("b"); err != nil || got != b {
 		t.Errorf("got %v, %v", got, err)
 	}

@@ -25,7 +25,8 @@ const (
 	maxID            = 255
 	maxOptionText    = 75
 	maxOptions       = 100
-	maxChoices       = 10 // checkboxes and radio buttons
+	maxGroups        = 100 // option groups of a select
+	maxChoices       = 10  // checkboxes and radio buttons
 	maxConfirmTitle  = 100
 	maxConfirmText   = 300
 	maxConfirmButton = 30

@@ -79,9 +79,15 @@ func (k *checker) options(p string, e obj, limit int) {
 	for i := range opts {
 		k.option(fmt.Sprintf("%s/options/%d", p, i), opts[i])
 	}
+	if len(groups) > maxGroups {
+		k.fail(p+"/option_groups", "no more than %d items allowed", maxGroups)
+	}
 	for i, g := range groups {
 		m, _ := g.(obj)
 		gp := fmt.Sprintf("%s/option_groups/%d", p, i)
+		if n := len(list(m, "options")); n == 0 || n > limit {
+			k.fail(gp+"/options", "must have between 1 and %d items", limit)
+		}
 		k.text(gp, m, "label", maxOptionText, true, "plain_text")
 		for j, o := range list(m, "options") {
 			k.option(fmt.Sprintf("%s/options/%d", gp, j), o)
