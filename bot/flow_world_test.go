@@ -134,7 +134,7 @@ func (w *flowWorld) fate(s runbook.Saved) runbook.EntryFate {
 	return f
 }
 
-func (w *flowWorld) Delete(ctx context.Context, saved []runbook.Saved, done func([]runbook.EntryFate) error) error {
+func (w *flowWorld) Delete(ctx context.Context, saved []runbook.Saved, _ *runbook.Lease, done func([]runbook.EntryFate) error) error {
 	w.mu.Lock()
 	hold := w.hold
 	w.mu.Unlock()
@@ -160,7 +160,9 @@ func (w *flowWorld) Delete(ctx context.Context, saved []runbook.Saved, done func
 	return nil
 }
 
-func (w *flowWorld) Purge(context.Context, func(int64) error) (int64, error) { return 0, errReadOnly }
+func (w *flowWorld) Purge(context.Context, *runbook.Lease, func(int64)) (int64, error) {
+	return 0, errReadOnly
+}
 
 func (w *flowWorld) FlushAll(context.Context) error { return errReadOnly }
 

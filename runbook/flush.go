@@ -74,10 +74,12 @@ func (m *Machine) flush(ctx context.Context, t *Target, run Run) (Transition, er
 		return Transition{}, err
 	}
 	for attempt := 1; ; attempt++ {
-		if err := m.guard(ctx); err != nil {
-			return Transition{}, err
+		lease, release, lerr := NewLease(ctx, m.guard)
+		if lerr != nil {
+			return Transition{}, lerr
 		}
-		err = m.deleteAll(ctx, t, run, saved)
+		err = m.deleteAll(ctx, t, run, saved, lease)
+		release()
 		if err == nil || attempt == flushAttempts || ctx.Err() != nil {
 			break
 		}
@@ -109,7 +111,7 @@ func (m *Machine) flushed(run Run, receipt Receipt, err error) Transition {
 }
 
 // deleteAll deletes what is left of the snapshot and records each batch.
-func (m *Machine) deleteAll(ctx context.Context, t *Target, run Run, saved []Saved) error {
+func (m *Machine) deleteAll(ctx context.Context, t *Target, run Run, saved []Saved, lease *Lease) error {
 	fates, err := m.snaps.Fates(ctx, run.ID)
 	if err != nil {
 		return err
@@ -124,19 +126,13 @@ func (m *Machine) deleteAll(ctx context.Context, t *Target, run Run, saved []Sav
 			todo = append(todo, s)
 		}
 	}
-	done := len(saved) - len(todo)
-	return t.Entries.Delete(ctx, todo, func(batch []EntryFate) error {
+	count := m.count(ctx, run, func(done int64) Progress { return Progress{Done: int(done), Total: len(saved)} })
+	defer count.stop()
+	count.done.Store(int64(len(saved) - len(todo)))
+	return t.Entries.Delete(ctx, todo, lease, func(batch []EntryFate) error {
+		count.done.Add(int64(len(batch)))
 		// The outcome of a batch is kept even when the run is being stopped.
-		keep := context.WithoutCancel(ctx)
-		if err := m.snaps.MarkFates(keep, run.ID, batch); err != nil {
-			return err
-		}
-		if done += len(batch); done < len(saved) {
-			if err := m.show(keep, run, Progress{Done: done, Total: len(saved)}); err != nil {
-				return err
-			}
-		}
-		return m.guard(ctx)
+		return m.snaps.MarkFates(context.WithoutCancel(ctx), run.ID, batch)
 	})
 }
 

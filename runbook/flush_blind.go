@@ -45,15 +45,13 @@ func (m *Machine) flushByName(ctx context.Context, t *Target, run Run) (Transiti
 // deletes what is left.
 func (m *Machine) purge(ctx context.Context, t *Target, run Run) (summary string, err error) {
 	var total int64
+	count := m.count(ctx, run, func(done int64) Progress {
+		return Progress{Text: plural(int(done), "entry", "entries") + " deleted"}
+	})
+	defer count.stop()
 	for attempt := 1; ; attempt++ {
 		var n int64
-		n, err = t.Entries.Purge(ctx, func(deleted int64) error {
-			keep := context.WithoutCancel(ctx)
-			if err := m.tell(keep, run, fmt.Sprintf("%s deleted", plural(int(total+deleted), "entry", "entries"))); err != nil {
-				return err
-			}
-			return m.guard(ctx)
-		})
+		n, err = m.purgeOnce(ctx, t, func(deleted int64) { count.done.Store(total + deleted) })
 		total += n
 		if err == nil || attempt == flushAttempts || ctx.Err() != nil {
 			break
@@ -64,6 +62,16 @@ func (m *Machine) purge(ctx context.Context, t *Target, run Run) (summary string
 		}
 	}
 	return fmt.Sprintf("%s that matched deleted by name", plural(int(total), "entry", "entries")), err
+}
+
+// purgeOnce is one attempt.
+func (m *Machine) purgeOnce(ctx context.Context, t *Target, progress func(deleted int64)) (int64, error) {
+	lease, release, err := NewLease(ctx, m.guard)
+	if err != nil {
+		return 0, err
+	}
+	defer release()
+	return t.Entries.Purge(ctx, lease, progress)
 }
 
 // flushRest finishes a flush by name that was cut off: old entries that are
@@ -94,14 +102,19 @@ func (m *Machine) flushRest(ctx context.Context, t *Target, run Run) (Receipt, e
 	if err != nil {
 		return r, err
 	}
+	lease, release, err := NewLease(ctx, m.guard)
+	if err != nil {
+		return r, err
+	}
+	defer release()
 	deleted := 0
-	err = t.Entries.Delete(ctx, saved, func(batch []EntryFate) error {
+	err = t.Entries.Delete(ctx, saved, lease, func(batch []EntryFate) error {
 		for _, f := range batch {
 			if f.Fate == FateDeleted {
 				deleted++
 			}
 		}
-		return m.guard(ctx)
+		return nil
 	})
 	r.Summary = plural(deleted, "old entry that was left", "old entries that were left") + " deleted by name"
 	if run.Plan.Scope == ScopeAll {

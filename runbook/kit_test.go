@@ -337,7 +337,7 @@ func (c *cacheStandIn) fate(s Saved) EntryFate {
 	return f
 }
 
-func (c *cacheStandIn) Delete(_ context.Context, saved []Saved, done func([]EntryFate) error) error {
+func (c *cacheStandIn) Delete(ctx context.Context, saved []Saved, lease *Lease, done func([]EntryFate) error) error {
 	c.mu.Lock()
 	c.asked++
 	hook := c.onDelete
@@ -347,6 +347,9 @@ func (c *cacheStandIn) Delete(_ context.Context, saved []Saved, done func([]Entr
 			if err := hook(i + 1); err != nil {
 				return err
 			}
+		}
+		if err := lease.Hold(ctx); err != nil {
+			return err
 		}
 		c.mu.Lock()
 		f := c.fate(s)
@@ -373,7 +376,10 @@ func (c *cacheStandIn) Compare(_ context.Context, saved []Saved) ([]EntryFate, e
 	return out, nil
 }
 
-func (c *cacheStandIn) Purge(_ context.Context, progress func(int64) error) (int64, error) {
+func (c *cacheStandIn) Purge(ctx context.Context, lease *Lease, progress func(int64)) (int64, error) {
+	if err := lease.Hold(ctx); err != nil {
+		return 0, err
+	}
 	c.mu.Lock()
 	c.asked++
 	hook := c.onDelete
@@ -384,19 +390,17 @@ func (c *cacheStandIn) Purge(_ context.Context, progress func(int64) error) (int
 		n++
 	}
 	c.mu.Unlock()
-	if hook != nil {
-		if err := hook(int(n)); err != nil {
-			return n, err
-		}
-	}
 	if progress != nil {
-		return n, progress(n)
+		progress(n)
+	}
+	if hook != nil {
+		return n, hook(int(n))
 	}
 	return n, nil
 }
 
 func (c *cacheStandIn) FlushAll(ctx context.Context) error {
-	_, err := c.Purge(ctx, nil)
+	_, err := c.Purge(ctx, nil, nil)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.others = 0

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -383,46 +384,60 @@ func TestFlushThatNeverEndsStopsWithWhatWasDone(t *testing.T) {
 	}
 }
 
+// Progress is told once a second, whatever the number of batches.
 func TestProgressIsShownWhileDeleting(t *testing.T) {
-	o := threeOld(t)
-	id := o.approve(t, request("U0ANN")).ID
-	o.until(t, id, StateFlush)
-	var seen []Progress
-	o.cache.onDelete = func(int) error {
-		seen = append(seen, o.run(t, id).Progress)
-		return nil
-	}
-	run, _ := o.advance(t, id)
-	if fmt.Sprint(seen) != "[{0 0 } {1 3 } {2 3 }]" || run.Progress != (Progress{}) {
-		t.Errorf("progress %v, then %v", seen, run.Progress)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		o := threeOld(t)
+		id := o.approve(t, request("U0ANN")).ID
+		o.until(t, id, StateFlush)
+		var seen []Progress
+		o.cache.onDelete = func(n int) error {
+			if n == 3 {
+				time.Sleep(progressEvery + time.Millisecond)
+			}
+			seen = append(seen, o.run(t, id).Progress)
+			return nil
+		}
+		run, _ := o.advance(t, id)
+		if fmt.Sprint(seen) != "[{0 0 } {0 0 } {2 3 }]" || run.Progress != (Progress{}) {
+			t.Errorf("progress %v, then %v", seen, run.Progress)
+		}
+	})
 }
 
 // A process that was replaced has no effect any more.
 func TestGuardStopsEveryEffect(t *testing.T) {
-	o := threeOld(t)
-	id := o.approve(t, request("U0ANN")).ID
-	o.until(t, id, StateSnapshot)
-	replaced := errors.New("this process does not execute the journal")
-	var allow int
-	o.machine.guard = func(context.Context) error {
-		if allow--; allow < 0 {
-			return replaced
+	synctest.Test(t, func(t *testing.T) {
+		o := threeOld(t)
+		id := o.approve(t, request("U0ANN")).ID
+		o.until(t, id, StateSnapshot)
+		errReplaced := errors.New("this process does not execute the journal")
+		replaced := true
+		o.machine.guard = func(context.Context) error {
+			if replaced {
+				return errReplaced
+			}
+			return nil
 		}
-		return nil
-	}
-	if _, err := o.machine.Advance(t.Context(), o.run(t, id)); !errors.Is(err, replaced) || len(o.snaps.saved) != 0 {
-		t.Errorf("error %v, snapshots %v", err, o.snaps.saved)
-	}
-	allow = 1
-	o.until(t, id, StateFlush)
-	allow = 1 // before the deletion, and no more after its first batch
-	if tr, err := o.machine.Advance(t.Context(), o.run(t, id)); !errors.Is(err, replaced) {
-		t.Errorf("went on to %q, error %v", tr.To, err)
-	}
-	if len(o.cache.deleted) != 1 {
-		t.Errorf("deleted %v", o.cache.deleted)
-	}
+		if _, err := o.machine.Advance(t.Context(), o.run(t, id)); !errors.Is(err, errReplaced) || len(o.snaps.saved) != 0 {
+			t.Errorf("error %v, snapshots %v", err, o.snaps.saved)
+		}
+		replaced = false
+		o.until(t, id, StateFlush)
+		o.cache.onDelete = func(n int) error {
+			if n == 2 { // the first batch is over
+				replaced = true
+				time.Sleep(LeaseFor)
+			}
+			return nil
+		}
+		if tr, err := o.machine.Advance(t.Context(), o.run(t, id)); !errors.Is(err, errReplaced) {
+			t.Errorf("went on to %q, error %v", tr.To, err)
+		}
+		if len(o.cache.deleted) != 1 {
+			t.Errorf("deleted %v", o.cache.deleted)
+		}
+	})
 }
 
 func TestCancelledFlushIsNoFailure(t *testing.T) {

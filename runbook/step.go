@@ -66,10 +66,12 @@ type entryStore interface {
 	List(ctx context.Context) (Listing, error)
 	Nodes(ctx context.Context) ([]string, error)
 	Snapshot(ctx context.Context, names []string) ([]Saved, error)
-	Delete(ctx context.Context, saved []Saved, done func([]EntryFate) error) error
+	// Delete deletes the entries that are as they were saved, and sends nothing
+	// without the lease.
+	Delete(ctx context.Context, saved []Saved, lease *Lease, done func([]EntryFate) error) error
 	Compare(ctx context.Context, saved []Saved) ([]EntryFate, error)
 	// Purge deletes whatever matches the target's patterns by name alone.
-	Purge(ctx context.Context, progress func(deleted int64) error) (int64, error)
+	Purge(ctx context.Context, lease *Lease, progress func(deleted int64)) (int64, error)
 	// FlushAll empties every primary, keys of other owners included.
 	FlushAll(ctx context.Context) error
 	// Restore writes saved entries back with what is left of their TTL; over a

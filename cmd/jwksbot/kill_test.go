@@ -375,7 +375,7 @@ func (l *lockedBuffer) String() string {
 }
 
 // compactJSON writes a document as an authoriser that caches it would.
-func compactJSON(t *testing.T, b []byte) []byte {
+func compactJSON(t testing.TB, b []byte) []byte {
 	var out bytes.Buffer
 	if err := json.Compact(&out, b); err != nil {
 		t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 )
 
 // fetch reads a URL as the authoriser does.
-func fetch(t *testing.T, url string) []byte {
+func fetch(t testing.TB, url string) []byte {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {

@@ -118,7 +118,7 @@ func TestMissingRightsAreNamed(t *testing.T) {
 	}
 	_, err = s.Snapshot(ctx, []string{"jwks:1"})
 	checkError(t, err, r.Addr, "EVAL", "~jwks:*", "+eval +evalsha +unlink")
-	_, err = s.Purge(ctx, nil)
+	_, err = s.Purge(ctx, nil, nil)
 	checkError(t, err, r.Addr, "UNLINK", "~jwks:*", "+unlink")
 	checkError(t, s.FlushAll(ctx), r.Addr, "FLUSHALL", "+flushall")
 
@@ -127,9 +127,9 @@ func TestMissingRightsAreNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkError(t, s.Delete(ctx, saved, nil), r.Addr, "+unlink")
+	checkError(t, s.Delete(ctx, saved, nil, nil), r.Addr, "+unlink")
 	saved[0].Name = "other:1"
-	checkError(t, s.Delete(ctx, saved, nil), r.Addr, "~jwks:*")
+	checkError(t, s.Delete(ctx, saved, nil, nil), r.Addr, "~jwks:*")
 	if n := r.CLI(t, "dbsize"); n != "2" {
 		t.Errorf("%s of 2 entries left", n)
 	}

@@ -33,7 +33,7 @@ func deleteDuringFailover(t *testing.T, before bool) {
 	fates := map[runbook.Fate]int{}
 	count := tally(t, fates)
 	batches := 0
-	err := s.Delete(testContext(t), saved, func(batch []Result) error {
+	err := s.Delete(testContext(t), saved, nil, func(batch []Result) error {
 		if batches++; batches == 1 && !before {
 			failOver(t, nodes)
 		}
@@ -133,7 +133,7 @@ func TestReshardingInProgress(t *testing.T) {
 		t.Fatalf("saved %d entries: %v", len(saved), err)
 	}
 	fates := map[runbook.Fate]int{}
-	if err := s.Delete(ctx, saved, tally(t, fates)); err != nil || fates[runbook.FateDeleted] != 3 {
+	if err := s.Delete(ctx, saved, nil, tally(t, fates)); err != nil || fates[runbook.FateDeleted] != 3 {
 		t.Errorf("fates = %v, %v", fates, err)
 	}
 	compared, err := s.Compare(ctx, saved)

@@ -69,7 +69,7 @@ func TestDeleteFollowsFailover(t *testing.T) {
 	fates := map[runbook.Fate]int{}
 	count := tally(t, fates)
 	batches := 0
-	err := s.Delete(testContext(t), saved, func(batch []Result) error {
+	err := s.Delete(testContext(t), saved, nil, func(batch []Result) error {
 		if batches++; batches == 1 {
 			follow(len(saved) - batchOf)
 			promote(t, b, a)
@@ -116,7 +116,7 @@ func TestDeleteRepeatsWhatAFailoverUndid(t *testing.T) {
 			fates := map[runbook.Fate]int{}
 			last := map[string]runbook.Fate{}
 			asked := 0
-			err := s.Delete(testContext(t), saved, func(batch []Result) error {
+			err := s.Delete(testContext(t), saved, nil, func(batch []Result) error {
 				if present.Load() == a {
 					a.CLI(t, "replicaof", "127.0.0.1", "1")
 					present.Store(b)
@@ -162,7 +162,7 @@ func TestReplicaIsRefusedForWriting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = s.Delete(testContext(t), saved, nil)
+	err = s.Delete(testContext(t), saved, nil, nil)
 	if err == nil || !strings.Contains(err.Error(), "is a replica now") || !strings.Contains(err.Error(), "point cache.url at the primary") {
 		t.Errorf("error = %v", err)
 	}
@@ -189,7 +189,7 @@ func refillDuringDeleteSurvives(t *testing.T, w world) {
 		}
 	}()
 	fates := map[runbook.Fate]int{}
-	err := w.store.Delete(ctx, saved, tally(t, fates))
+	err := w.store.Delete(ctx, saved, nil, tally(t, fates))
 	close(stop)
 	fresh := <-stopped
 	if err != nil {

@@ -211,6 +211,25 @@ func (f *fleet) of(key string) (*primary, error) {
 	return f.slots[i].primary, nil
 }
 
+// leased is the same fleet for deletions under the lease, with connections of
+// its own. Close it with closeAll.
+func (f *fleet) leased(lease *runbook.Lease) *fleet {
+	of := map[*primary]*primary{}
+	l := &fleet{topology: f.topology, cluster: f.cluster, open: func(addr string) *primary {
+		plain := f.open(addr)
+		defer plain.client.Close() // never used, so never connected
+		return plain.leased(lease)
+	}}
+	for _, p := range f.primaries {
+		of[p] = p.leased(lease)
+		l.primaries = append(l.primaries, of[p])
+	}
+	for _, r := range f.slots {
+		l.slots = append(l.slots, slotRange{r.start, r.end, of[r.primary]})
+	}
+	return l
+}
+
 // each runs fn on every primary at once; the first error ends the others.
 func (f *fleet) each(ctx context.Context, fn func(ctx context.Context, i int, p *primary) error) error {
 	g, ctx := errgroup.WithContext(ctx)

@@ -1,12 +1,16 @@
 package cache
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
 	"os"
 	"testing"
 	"time"
+
+	"jwksbot/runbook"
+	"jwksbot/runbook/cache/redistest"
 )
 
 // What was not sent in time is not sent at all, even where the runtime has not
@@ -27,7 +31,7 @@ func TestNothingIsSentTooLate(t *testing.T) {
 	}
 	defer far.Close()
 
-	conn := newPromptConn(near.(*net.TCPConn))
+	conn := newPromptConn(near.(*net.TCPConn), nil)
 	if _, err := conn.Write([]byte("a")); err != nil {
 		t.Errorf("without a deadline: %v", err)
 	}
@@ -46,8 +50,22 @@ func TestNothingIsSentTooLate(t *testing.T) {
 			t.Errorf("%s, too late: %d bytes sent, %v", name, n, err)
 		}
 	}
+	late = time.Now()
+	lease, release, err := runbook.NewLease(t.Context(), func(context.Context) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	release() // nobody asks any more, so it runs out
+	conn.lease = lease
+	if _, err := conn.Write([]byte("d")); err != nil {
+		t.Errorf("with a lease: %v", err)
+	}
+	redistest.Await(t, "the lease to run out", func() bool { return lease.Check() != nil })
+	if n, err := conn.Write([]byte("e")); n != 0 || err == nil {
+		t.Errorf("without a lease: %d bytes sent, %v", n, err)
+	}
 	conn.Close()
-	if got, err := io.ReadAll(far); err != nil || string(got) != "abb" {
+	if got, err := io.ReadAll(far); err != nil || string(got) != "abbd" {
 		t.Errorf("the other side got %q, %v", got, err)
 	}
 }

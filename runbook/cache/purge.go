@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"github.com/redis/go-redis/v9"
+
+	"jwksbot/runbook"
 )
 
 // Sizes of the purge, chosen so that no command keeps a server for long and
@@ -19,54 +21,66 @@ const (
 
 // Purge deletes everything that matches the patterns, by name alone, on every
 // primary at once: for caches above the limit of a snapshot. It cannot be
-// undone and does not compare. progress, which may be nil, gets the number of
-// entries deleted so far, one call at a time; an error from it stops the
-// purge. The count is also returned with an error.
-func (s *Store) Purge(ctx context.Context, progress func(deleted int64) error) (int64, error) {
+// undone and does not compare. No batch is sent without the lease. progress,
+// which may be nil, gets the number of entries deleted so far, one call at a
+// time. The count is also returned with an error.
+func (s *Store) Purge(ctx context.Context, lease *runbook.Lease, progress func(deleted int64)) (int64, error) {
 	var total int64
 	var mu sync.Mutex
 	err := s.with(ctx, func(ctx context.Context, f *fleet) error {
-		return f.each(ctx, func(ctx context.Context, _ int, p *primary) error {
-			return p.purge(ctx, newMatcher(s.settings.Patterns), !f.cluster, func(n int64) error {
+		l := f.leased(lease)
+		defer l.closeAll()
+		return f.each(ctx, func(ctx context.Context, i int, p *primary) error {
+			w := &purger{reads: p, deletes: l.primaries[i], match: newMatcher(s.settings.Patterns), many: !f.cluster, lease: lease}
+			return w.run(ctx, func(n int64) {
 				mu.Lock()
 				defer mu.Unlock()
 				total += n
-				if progress == nil {
-					return nil
+				if progress != nil {
+					progress(total)
 				}
-				return progress(total)
 			})
 		})
 	})
 	return total, err
 }
 
-// purge scans and deletes on one primary, overlapped.
-func (p *primary) purge(ctx context.Context, m matcher, many bool, deleted func(int64) error) error {
+// purger purges one primary.
+type purger struct {
+	reads   *primary
+	deletes *primary // the same server, under the lease
+	match   matcher
+	many    bool // it takes several keys in one command
+	lease   *runbook.Lease
+}
+
+// run scans and deletes, overlapped.
+func (w *purger) run(ctx context.Context, deleted func(int64)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	pages := make(chan []string, purgeAhead)
 	scanned := make(chan error, 1)
 	go func() {
 		defer close(pages)
-		scanned <- p.scanPages(ctx, m, pages)
+		scanned <- w.reads.scanPages(ctx, w.match, pages)
 	}()
 	for names := range pages {
-		n, err := p.unlink(ctx, names, many)
+		if err := w.lease.Hold(ctx); err != nil {
+			return err
+		}
+		n, err := w.deletes.unlink(ctx, names, w.many)
 		if redis.HasErrorPrefix(err, "CROSSSLOT") {
 			// A cluster node behind a plain endpoint.
-			many = false
-			n, err = p.unlink(ctx, names, false)
+			w.many = false
+			n, err = w.deletes.unlink(ctx, names, false)
 		}
+		deleted(n)
 		if err != nil {
-			return p.explain("UNLINK", err)
-		}
-		if err := deleted(n); err != nil {
-			return err
+			return w.deletes.explain("UNLINK", err)
 		}
 	}
 	if err := <-scanned; err != nil {
-		return p.explain("SCAN", err)
+		return w.reads.explain("SCAN", err)
 	}
 	return nil
 }

@@ -2,17 +2,20 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"runtime"
 	"runtime/metrics"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"jwksbot/runbook"
 	"jwksbot/runbook/cache/redistest"
 )
 
@@ -32,12 +35,11 @@ func purgeDeletesByNameAlone(t *testing.T, w world) {
 		t.Fatal(err)
 	}
 	var last int64
-	deleted, err := w.store.Purge(ctx, func(n int64) error {
+	deleted, err := w.store.Purge(ctx, nil, func(n int64) {
 		if n < last {
 			t.Errorf("progress went back from %d to %d", last, n)
 		}
 		last = n
-		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -51,14 +53,55 @@ func purgeDeletesByNameAlone(t *testing.T, w world) {
 	}
 }
 
-func TestPurgeStopsWhenProgressFails(t *testing.T) {
+// What this process may no longer do is not done, in the middle of a purge or
+// of a deletion.
+func TestNothingIsDeletedWithoutTheLease(t *testing.T) {
 	r := redistest.Start(t, redistest.Options{Args: []string{"--enable-debug-command", "local"}})
 	r.CLI(t, "debug", "populate", "20000", "jwks")
-	s := newStore(t, Settings{URL: "redis://" + r.Addr})
-	stop := fmt.Errorf("journal is gone")
-	deleted, err := s.Purge(testContext(t), func(int64) error { return stop })
-	if err == nil || !strings.Contains(err.Error(), "journal is gone") || deleted == 0 || deleted >= 20000 {
-		t.Errorf("deleted %d, error %v", deleted, err)
+	s := newStore(t, Settings{URL: "redis://" + r.Addr, MaxEntries: 20000})
+	ctx := testContext(t)
+	errReplaced := errors.New("another process executes")
+	lease := func() (l *runbook.Lease, takeAway func()) {
+		var taken atomic.Bool
+		l, release, err := runbook.NewLease(ctx, func(context.Context) error {
+			if taken.Load() {
+				return errReplaced
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(release)
+		return l, func() {
+			taken.Store(true)
+			redistest.Await(t, "the lease to end", func() bool { return l.Check() != nil })
+		}
+	}
+	l, takeAway := lease()
+	deleted, err := s.Purge(ctx, l, func(int64) { takeAway() })
+	if !errors.Is(err, errReplaced) || deleted == 0 || deleted > purgeScan+10 {
+		t.Errorf("purged %d, error %v", deleted, err)
+	}
+	listed, err := s.List(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := make([]string, len(listed.Entries))
+	for i, e := range listed.Entries {
+		names[i] = e.Name
+	}
+	saved, err := s.Snapshot(ctx, names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, takeAway = lease()
+	err = s.Delete(ctx, saved, l, func([]Result) error { takeAway(); return nil })
+	if left, lerr := s.List(ctx); !errors.Is(err, errReplaced) || lerr != nil || len(left.Entries) != len(saved)-batchOf {
+		t.Errorf("%d of %d left, errors %v, %v", len(left.Entries), len(saved), err, lerr)
+	}
+	if err := s.Delete(ctx, saved, l, nil); !errors.Is(err, errReplaced) {
+		t.Errorf("with a lease that is over: %v", err)
 	}
 }
 
@@ -83,7 +126,7 @@ func BenchmarkPurge(b *testing.B) {
 		peak := watchMemory()
 		b.StartTimer()
 		mine += timed(func() {
-			if deleted, err := s.Purge(context.Background(), nil); err != nil || deleted != int64(*purgeKeys) {
+			if deleted, err := s.Purge(context.Background(), nil, nil); err != nil || deleted != int64(*purgeKeys) {
 				b.Fatalf("deleted %d: %v", deleted, err)
 			}
 		})

@@ -31,7 +31,7 @@ func restoreBringsBackWhatWasDeleted(t *testing.T, w world) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.store.Delete(ctx, saved, nil); err != nil {
+	if err := w.store.Delete(ctx, saved, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.raw.Set(ctx, "jwks:long", "newer", 0).Err(); err != nil {

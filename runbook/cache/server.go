@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"jwksbot/runbook"
 )
 
 // Limits of one connection.
@@ -29,38 +31,51 @@ type primary struct {
 	addr   string // host:port
 	access string // what the user needs, for errors
 	client *redis.Client
+	// reopen makes another client of the server, whose connections send nothing
+	// without the lease.
+	reopen func(*runbook.Lease) *redis.Client
 	// master says that it was seen as the primary; see watchRole.
 	master atomic.Bool
 }
 
 // open makes the client of one server; it connects when it is first used.
 func (s *Store) open(addr, endpoint string, t Topology) *primary {
-	opts := &redis.Options{
-		Addr:                  addr,
-		Protocol:              2,
-		Dialer:                s.dialer(addr, endpoint, t.TLS),
-		DialTimeout:           dialTimeout,
-		DialerRetries:         1,
-		MaxRetries:            -1,
-		ReadTimeout:           ioTimeout,
-		WriteTimeout:          sendWithin,
-		ContextTimeoutEnabled: true,
-		PoolSize:              poolSize,
-		PipelinePoolSize:      -1,
-		ConnMaxLifetime:       connLifetime,
-		DisableIdentity:       true,
+	reopen := func(lease *runbook.Lease) *redis.Client {
+		opts := &redis.Options{
+			Addr:                  addr,
+			Protocol:              2,
+			Dialer:                s.dialer(addr, endpoint, t.TLS, lease),
+			DialTimeout:           dialTimeout,
+			DialerRetries:         1,
+			MaxRetries:            -1,
+			ReadTimeout:           ioTimeout,
+			WriteTimeout:          sendWithin,
+			ContextTimeoutEnabled: true,
+			PoolSize:              poolSize,
+			PipelinePoolSize:      -1,
+			ConnMaxLifetime:       connLifetime,
+			DisableIdentity:       true,
+		}
+		if s.settings.Auth != AuthNone {
+			opts.CredentialsProviderContext = s.credentials
+		}
+		if s.url != nil {
+			opts.DB = s.url.db
+		}
+		return redis.NewClient(opts)
 	}
-	if s.settings.Auth != AuthNone {
-		opts.CredentialsProviderContext = s.credentials
-	}
-	if s.url != nil {
-		opts.DB = s.url.db
-	}
-	return &primary{name: addr, addr: addr, access: Access(s.settings.Patterns), client: redis.NewClient(opts)}
+	return &primary{name: addr, addr: addr, access: Access(s.settings.Patterns), client: reopen(nil), reopen: reopen}
+}
+
+// leased is the same server for deletions under the lease. Close its client.
+func (p *primary) leased(lease *runbook.Lease) *primary {
+	l := &primary{name: p.name, addr: p.addr, access: p.access, client: p.reopen(lease), reopen: p.reopen}
+	l.master.Store(p.master.Load())
+	return l
 }
 
 // dialer connects within dialTimeout, handshake included.
-func (s *Store) dialer(addr, endpoint string, withTLS bool) func(context.Context, string, string) (net.Conn, error) {
+func (s *Store) dialer(addr, endpoint string, withTLS bool, lease *runbook.Lease) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, network, _ string) (net.Conn, error) {
 		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 		defer cancel()
@@ -69,7 +84,7 @@ func (s *Store) dialer(addr, endpoint string, withTLS bool) func(context.Context
 			return nil, err
 		}
 		if tcp, ok := conn.(*net.TCPConn); ok {
-			conn = newPromptConn(tcp)
+			conn = newPromptConn(tcp, lease)
 		}
 		if !withTLS {
 			return conn, nil

@@ -216,7 +216,7 @@ func deleteComparesOnTheServer(t *testing.T, w world) {
 		}
 	}
 	got := map[string]runbook.Fate{}
-	if err := w.store.Delete(ctx, saved, func(batch []Result) error {
+	if err := w.store.Delete(ctx, saved, nil, func(batch []Result) error {
 		for _, r := range batch {
 			got[r.Name] = r.Fate
 		}
@@ -231,7 +231,7 @@ func deleteComparesOnTheServer(t *testing.T, w world) {
 		t.Errorf("%d of 3 entries survived", n)
 	}
 	// Repeating it changes nothing more.
-	if err := w.store.Delete(ctx, saved, func(batch []Result) error {
+	if err := w.store.Delete(ctx, saved, nil, func(batch []Result) error {
 		for _, r := range batch {
 			if r.Fate == runbook.FateDeleted {
 				t.Errorf("%s deleted twice", r.Name)
@@ -296,7 +296,7 @@ func othersSurvive(t *testing.T, w world) {
 		t.Fatal(err)
 	}
 	deleted := 0
-	if err := w.store.Delete(ctx, saved, func(batch []Result) error {
+	if err := w.store.Delete(ctx, saved, nil, func(batch []Result) error {
 		if len(batch) > batchOf {
 			t.Errorf("batch of %d", len(batch))
 		}
