@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"testing"
 	"time"
 
@@ -144,9 +143,7 @@ func (w *whole) measure(b *testing.B) {
 		w.fill(b)
 		card := w.request(ctx, b)
 		resetPeak(b, w.bot)
-		prof(w, syscall.SIGUSR1)
 		whole += w.timed(b, &slowest, func() { w.approve(ctx, b, card) })
-		prof(w, syscall.SIGUSR2)
 		peak = max(peak, mebibytes(b, w.bot, "status", "VmHWM:"))
 	}
 	n := float64(b.N)
