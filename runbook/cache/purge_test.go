@@ -9,13 +9,11 @@ import (
 	"runtime/metrics"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
-	"jwksbot/runbook"
 	"jwksbot/runbook/cache/redistest"
 )
 
@@ -61,24 +59,7 @@ func TestNothingIsDeletedWithoutTheLease(t *testing.T) {
 	s := newStore(t, Settings{URL: "redis://" + r.Addr, MaxEntries: 20000})
 	ctx := testContext(t)
 	errReplaced := errors.New("another process executes")
-	lease := func() (l *runbook.Lease, takeAway func()) {
-		var taken atomic.Bool
-		l, release, err := runbook.NewLease(ctx, func(context.Context) error {
-			if taken.Load() {
-				return errReplaced
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(release)
-		return l, func() {
-			taken.Store(true)
-			redistest.Await(t, "the lease to end", func() bool { return l.Check() != nil })
-		}
-	}
-	l, takeAway := lease()
+	l, takeAway := leaseOf(t, errReplaced)
 	deleted, err := s.Purge(ctx, l, func(int64) { takeAway() })
 	if !errors.Is(err, errReplaced) || deleted == 0 || deleted > purgeScan+10 {
 		t.Errorf("purged %d, error %v", deleted, err)
@@ -95,7 +76,7 @@ func TestNothingIsDeletedWithoutTheLease(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, takeAway = lease()
+	l, takeAway = leaseOf(t, errReplaced)
 	err = s.Delete(ctx, saved, l, func([]Result) error { takeAway(); return nil })
 	if left, lerr := s.List(ctx); !errors.Is(err, errReplaced) || lerr != nil || len(left.Entries) != len(saved)-batchOf {
 		t.Errorf("%d of %d left, errors %v, %v", len(left.Entries), len(saved), err, lerr)
