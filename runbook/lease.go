@@ -78,7 +78,7 @@ func (l *Lease) Hold(ctx context.Context) error {
 	patience, cancel := context.WithTimeout(ctx, leasePatience)
 	defer cancel()
 	for {
-		age, refused, news := l.state()
+		age, news, refused := l.state()
 		if refused != nil || age <= leaseFresh {
 			return refused
 		}
@@ -98,7 +98,7 @@ func (l *Lease) Check() error {
 	if l == nil {
 		return nil
 	}
-	age, refused, _ := l.state()
+	age, _, refused := l.state()
 	if refused == nil && age > LeaseFor {
 		return errLeaseOver
 	}
@@ -107,11 +107,11 @@ func (l *Lease) Check() error {
 
 // state tells how old the last yes is. The monotonic clock stands still while a
 // machine is suspended, and the other one may be set: the older age counts.
-func (l *Lease) state() (age time.Duration, refused error, news <-chan struct{}) {
+func (l *Lease) state() (age time.Duration, news <-chan struct{}, refused error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
-	return max(now.Sub(l.asked), now.Round(0).Sub(l.asked.Round(0))), l.refused, l.news
+	return max(now.Sub(l.asked), now.Round(0).Sub(l.asked.Round(0))), l.news, l.refused
 }
 
 // beside calls do again and again, beside the work of the caller, until the
