@@ -21,18 +21,18 @@ func (p played) Probe(context.Context) runbook.Probe {
 	return p.Live.Probes[int(p.probes.Add(1)-1)%len(p.Live.Probes)]
 }
 
-func (p played) List(context.Context) (runbook.Listing, error) {
+func (p played) List(_ context.Context, read func(runbook.RawEntry) runbook.Entry) (runbook.Listing, error) {
 	if p.Cached == nil {
 		return runbook.Listing{}, errors.New(p.Unread[runbook.StepCachedKeys])
 	}
 	l := runbook.Listing{Shards: p.Cached.Shards, Others: p.Cached.Others, Truncated: p.Cached.Truncated}
 	for _, e := range p.Cached.Entries {
-		l.Entries = append(l.Entries, runbook.RawEntry{Name: e.Name, Shard: e.Shard, Type: e.Type, TTL: e.TTL, Bytes: e.Bytes})
+		l.Entries = append(l.Entries, read(runbook.RawEntry{Name: e.Name, Shard: e.Shard, Type: e.Type, TTL: e.TTL, Bytes: e.Bytes}))
 	}
 	return l, nil
 }
 
-func (p played) decode(raw runbook.RawEntry) runbook.Reading {
+func (p played) decode(raw runbook.RawEntry, _ *runbook.Budget) runbook.Reading {
 	for _, e := range p.Cached.Entries {
 		if e.Name == raw.Name {
 			return e.Reading

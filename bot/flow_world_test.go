@@ -94,19 +94,19 @@ func (w *flowWorld) raw() runbook.RawEntry {
 	return runbook.RawEntry{Name: entryName, Shard: "0002", Type: "string", TTL: time.Hour, Value: []byte(w.entry), Bytes: len(w.entry)}
 }
 
-func (w *flowWorld) List(context.Context) (runbook.Listing, error) {
+func (w *flowWorld) List(_ context.Context, read func(runbook.RawEntry) runbook.Entry) (runbook.Listing, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l := runbook.Listing{Shards: []runbook.Shard{{Name: "0001"}, {Name: "0002"}}, Others: 41210}
 	if w.entry != "none" {
-		l.Entries = []runbook.RawEntry{w.raw()}
+		l.Entries = []runbook.Entry{read(w.raw())}
 	}
 	return l, nil
 }
 
 func (w *flowWorld) Nodes(context.Context) ([]string, error) { return nil, nil }
 
-func (w *flowWorld) decode(e runbook.RawEntry) runbook.Reading {
+func (w *flowWorld) decode(e runbook.RawEntry, _ *runbook.Budget) runbook.Reading {
 	set := setOf(oldKey, liveKey2)
 	if string(e.Value) == "fresh" {
 		set = setOf(liveKey, liveKey2)

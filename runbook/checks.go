@@ -104,29 +104,39 @@ func (c cachedKeys) Run(ctx context.Context, _ Question) (Result, error) {
 	return Result{Status: status, Summary: summary, Evidence: Evidence{Cached: &ev}}, nil
 }
 
-// readCache lists the cache and decodes every entry.
+// readCache lists the cache and decodes every entry, as far as its budget goes.
 func (t *Target) readCache(ctx context.Context) (CacheEvidence, error) {
-	list, err := t.Entries.List(ctx)
+	budget := checkBudget(ctx)
+	list, err := t.Entries.List(ctx, func(raw RawEntry) Entry { return t.read(raw, budget) })
 	if err != nil {
 		return CacheEvidence{}, err
 	}
-	ev := CacheEvidence{Shards: list.Shards, Others: list.Others, Truncated: list.Truncated}
-	for _, raw := range list.Entries {
-		ev.Entries = append(ev.Entries, t.read(raw))
-	}
-	return ev, nil
+	return CacheEvidence{Shards: list.Shards, Others: list.Others, Truncated: list.Truncated, Entries: list.Entries}, nil
 }
 
-// read decodes one raw entry and attributes it.
-func (t *Target) read(raw RawEntry) Entry {
+// read decodes one raw entry with a share of the budget, and attributes it.
+func (t *Target) read(raw RawEntry, budget *Budget) Entry {
 	e := Entry{Name: raw.Name, Shard: raw.Shard, Type: raw.Type, TTL: raw.TTL, Bytes: raw.Bytes,
-		Reading: t.Decode(raw), Digest: raw.digest()}
+		Reading: t.decode(raw, budget), Digest: raw.digest()}
 	e.Foreign = t.foreignIssuer(e)
 	return e
 }
 
+// decode makes a reading of an entry that costs no more than its share.
+func (t *Target) decode(raw RawEntry, budget *Budget) Reading {
+	share := budget.share(raw.Size())
+	r := t.Decode(raw, share)
+	if !budget.keep(share, r.kept()) {
+		r = UnreadReading(fmt.Sprintf("not kept: the keys of all entries take more than %s of memory", byteSize(budget.limits.Kept)), r.Kid)
+	}
+	return r
+}
+
 func (ev CacheEvidence) describe() (Status, string) {
 	own, foreign := ev.own()
+	if len(own) == 0 && ev.Truncated {
+		return StatusWarn, fmt.Sprintf("not read: the entries on %s are more or larger than the limits allow%s", plural(len(ev.Shards), "shard", "shards"), foreignNote(foreign))
+	}
 	if len(own) == 0 {
 		return StatusOK, fmt.Sprintf("empty: no entry of this issuer on %s%s", plural(len(ev.Shards), "shard", "shards"), foreignNote(foreign))
 	}
@@ -149,7 +159,12 @@ func (ev CacheEvidence) describe() (Status, string) {
 // when all hold keys.
 func oddText(own []Entry) string {
 	n := map[Content]int{}
+	unread := 0
 	for _, e := range own {
+		if e.Reading.Unread != "" {
+			unread++
+			continue
+		}
 		n[e.Reading.Content]++
 	}
 	var out []string
@@ -164,6 +179,7 @@ func oddText(own []Entry) string {
 	add(n[ContentPoison]+n[ContentEmpty], "is no key set", "are no key sets")
 	add(n[ContentNegative], "is a negative marker", "are negative markers")
 	add(n[ContentUnknown], "is in an unknown format", "are in an unknown format")
+	add(unread, "was not read", "were not read")
 	return strings.Join(out, ", ")
 }
 

@@ -11,7 +11,7 @@ import (
 // entry is one cache entry, decoded as the tests write values.
 func entry(name, value string) Entry {
 	raw := RawEntry{Name: name, Shard: "s1", Type: "string", TTL: 43 * time.Minute, Value: []byte(value), Bytes: len(value)}
-	return Entry{Name: name, Shard: "s1", Type: raw.Type, TTL: raw.TTL, Bytes: raw.Bytes, Reading: decode(raw), Digest: raw.digest()}
+	return Entry{Name: name, Shard: "s1", Type: raw.Type, TTL: raw.TTL, Bytes: raw.Bytes, Reading: decode(raw, nil), Digest: raw.digest()}
 }
 
 func cached(entries ...Entry) *CacheEvidence {

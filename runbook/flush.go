@@ -19,9 +19,9 @@ func (m *Machine) snapshot(ctx context.Context, t *Target, run Run) (Transition,
 	if err != nil {
 		return Transition{}, fmt.Errorf("snapshot of %s: %w", plural(len(names), "entry", "entries"), err)
 	}
-	saved, bytes := all[:0], 0
+	saved, bytes, budget := all[:0], 0, checkBudget(ctx)
 	for _, s := range all {
-		if t.read(s.RawEntry).meaning() == meant[s.Name] {
+		if t.read(s.RawEntry, budget).meaning() == meant[s.Name] {
 			saved = append(saved, s)
 			bytes += len(s.Payload)
 		}

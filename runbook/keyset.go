@@ -86,7 +86,21 @@ type RawEntry struct {
 	TTL   time.Duration // time left; NoExpiry when it never expires
 	Value []byte        // a string's value
 	Parts []RawPart     // the fields or members of a collection
-	Bytes int           // size of the stored value, also when Value was not read because it is too large
+	Bytes int           // size of the stored value, also when it was not read
+	// Unread says why the value was not read: "too large: 262,144,000 bytes, not
+	// read"; "" when it was.
+	Unread string
+	// Elements are the fields or members of a collection that was not read.
+	Elements int64
+}
+
+// Size is how many bytes were read.
+func (e RawEntry) Size() int {
+	n := len(e.Value)
+	for _, p := range e.Parts {
+		n += len(p.Field) + len(p.Value)
+	}
+	return n
 }
 
 // RawPart is one field of a hash or one member of a set, sorted set or list.
@@ -107,4 +121,47 @@ type Reading struct {
 	Kid     string    // the kid that a per-kid key name or negative marker is about, else ""
 	Written time.Time // when it was written, if the format says so
 	Note    string    // what the bytes look like when they are no keys: "HTML page, 512 bytes"
+	// Unread says why nobody knows what the entry holds, where no decoder was to
+	// blame: it is too large, or took more than reading may cost.
+	Unread string
+}
+
+// UnreadReading is the reading of an entry that was not read, or not to its end.
+func UnreadReading(why, kid string) Reading {
+	return Reading{Format: "unknown", Content: ContentUnknown, Kid: kid, Note: why, Unread: why,
+		Set: KeySet{Shape: ShapeUnreadable, Keys: []Key{}, Problems: []string{why}}}
+}
+
+// Costs of what is kept of a key, as Go allocates it.
+const (
+	keptKey    = 192 // the struct and its place in a list
+	keptMap    = 384 // a map of up to eight members
+	keptString = 16  // the header of a string in a list
+)
+
+// kept is about how much memory a reading holds.
+func (r Reading) kept() int {
+	n := len(r.Note) + len(r.Issuer) + len(r.Kid) + texts(r.Set.Problems)
+	for _, k := range r.Set.Keys {
+		n += keptKey + len(k.Kid) + len(k.Thumbprint) + len(k.Kty) + len(k.Alg) + len(k.Use) + texts(k.Problems) + members(k.Numbers) + members(k.Metadata)
+	}
+	return n
+}
+
+func texts(list []string) (n int) {
+	for _, s := range list {
+		n += keptString + len(s)
+	}
+	return n
+}
+
+func members(m map[string]string) (n int) {
+	if m == nil {
+		return 0
+	}
+	n = keptMap * (1 + len(m)/8)
+	for name, value := range m {
+		n += len(name) + len(value)
+	}
+	return n
 }

@@ -292,7 +292,7 @@ func (c *cacheStandIn) raw(name string) RawEntry {
 	return RawEntry{Name: name, Shard: "s1", Type: "string", TTL: time.Hour, Value: []byte(v), Bytes: len(v)}
 }
 
-func (c *cacheStandIn) List(context.Context) (Listing, error) {
+func (c *cacheStandIn) List(_ context.Context, read func(RawEntry) Entry) (Listing, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.listErr != nil {
@@ -303,7 +303,7 @@ func (c *cacheStandIn) List(context.Context) (Listing, error) {
 	}
 	l := Listing{Shards: []Shard{{Name: "s1", Address: "127.0.0.1:1"}}, Others: c.others, Truncated: c.cut}
 	for name := range c.entries {
-		l.Entries = append(l.Entries, c.raw(name))
+		l.Entries = append(l.Entries, read(c.raw(name)))
 	}
 	sort.Slice(l.Entries, func(i, j int) bool { return l.Entries[i].Name < l.Entries[j].Name })
 	return l, nil
@@ -447,7 +447,7 @@ func set(words ...string) KeySet {
 
 // decode reads the values that tests put into the cache: "keys a=1 b=2" is a
 // key set, "jwk a=1" one key, "no a" a negative marker, "<…" a web page.
-func decode(e RawEntry) Reading {
+func decode(e RawEntry, _ *Budget) Reading {
 	words := strings.Fields(string(e.Value))
 	empty := KeySet{Shape: ShapeUnreadable, Keys: []Key{}, Problems: []string{}}
 	switch {

@@ -3,6 +3,7 @@ package runbook
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net/url"
 	"regexp"
 	"sort"
@@ -32,6 +33,12 @@ func (k Key) identity() string {
 func (e RawEntry) digest() string {
 	h := sha256.New()
 	h.Write([]byte(e.Type + "\x00"))
+	if e.Unread != "" { // what is known of it: a collection's size depends on how the server keeps it
+		fmt.Fprintf(h, "unread %d", e.Elements)
+		if e.Elements == 0 {
+			fmt.Fprintf(h, " %d", e.Bytes)
+		}
+	}
 	h.Write(e.Value)
 	for _, p := range e.Parts {
 		h.Write([]byte("\x00" + p.Field + "\x00"))

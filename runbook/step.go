@@ -63,7 +63,9 @@ type liveSource interface {
 
 // entryStore is the cache that the authoriser reads.
 type entryStore interface {
-	List(ctx context.Context) (Listing, error)
+	// List hands every entry that matches to read, one at a time, and forgets its
+	// value.
+	List(ctx context.Context, read func(RawEntry) Entry) (Listing, error)
 	Nodes(ctx context.Context) ([]string, error)
 	Snapshot(ctx context.Context, names []string) ([]Saved, error)
 	// Delete deletes the entries that are as they were saved, and sends nothing
@@ -106,7 +108,7 @@ type Target struct {
 
 	Live    liveSource
 	Entries entryStore
-	Decode  func(RawEntry) Reading
+	Decode  func(RawEntry, *Budget) Reading
 	Logs    logSource
 	Traffic trafficSource
 

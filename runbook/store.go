@@ -5,9 +5,9 @@ import "time"
 // Listing is what one pass over every primary of a cache found.
 type Listing struct {
 	Shards    []Shard
-	Entries   []RawEntry // entries that match the target's patterns, sorted by name
-	Others    int64      // keys that do not match
-	Truncated bool       // there are more matching entries than the limit allows to read
+	Entries   []Entry // entries that match the target's patterns, sorted by name
+	Others    int64   // keys that do not match
+	Truncated bool    // there are more matching entries than the limit allows to read
 }
 
 // Saved is one entry as it was at the moment of the snapshot: read atomically

@@ -37,8 +37,9 @@ type cachedSet struct {
 	kid string
 }
 
-func (c *cachedSet) List(context.Context) (Listing, error) {
-	return Listing{Shards: []Shard{{Name: "0001"}}, Entries: []RawEntry{{Name: "jwks:current", Type: "string", TTL: time.Hour, Value: []byte(c.kid)}}}, nil
+func (c *cachedSet) List(_ context.Context, read func(RawEntry) Entry) (Listing, error) {
+	e := read(RawEntry{Name: "jwks:current", Type: "string", TTL: time.Hour, Value: []byte(c.kid)})
+	return Listing{Shards: []Shard{{Name: "0001"}}, Entries: []Entry{e}}, nil
 }
 
 func TestTheWatcherSpeaksOncePerRotation(t *testing.T) {
@@ -52,7 +53,7 @@ func TestTheWatcherSpeaksOncePerRotation(t *testing.T) {
 			}
 			return Probe{Status: 200, Set: live}
 		}),
-		Decode: func(e RawEntry) Reading {
+		Decode: func(e RawEntry, _ *Budget) Reading {
 			return Reading{Format: "JSON key set", Content: ContentKeys, Set: keySet(string(e.Value))}
 		}}
 	clock := newClock()
@@ -126,7 +127,7 @@ func TestTheWatcherPollsConditionally(t *testing.T) {
 	source, clock := &conditional{set: keySet("old")}, newClock()
 	memory := &settler{settled: map[string]bool{}}
 	target := &Target{Name: "production", Entries: &cachedSet{kid: "old"}, Live: source,
-		Decode: func(e RawEntry) Reading {
+		Decode: func(e RawEntry, _ *Budget) Reading {
 			return Reading{Format: "JSON key set", Content: ContentKeys, Set: keySet(string(e.Value))}
 		}}
 	told := []VerdictID{}

@@ -17,7 +17,7 @@ const maxUnwrap = 6
 type decoder struct {
 	name    string
 	matches func(value []byte) bool
-	unwrap  func(value []byte) ([]byte, error)
+	unwrap  func(value []byte, b *runbook.Budget) ([]byte, error)
 }
 
 // decoders are the encodings that applications put around key sets. To read
@@ -34,28 +34,31 @@ var decoders = []decoder{
 }
 
 // Decode says what one cache entry holds. It never fails: bytes that no decoder
-// fits are described, never shown.
-func Decode(e runbook.RawEntry) runbook.Reading {
-	d, kid := newDocument(), kidOf(e.Name)
+// fits are described, never shown, and what costs more than the budget is not
+// decoded, which the reading says.
+func Decode(e runbook.RawEntry, b *runbook.Budget) runbook.Reading {
+	d, kid := newDocument(b), kidOf(e.Name)
 	var err error
 	switch {
-	case len(e.Value) == 0 && len(e.Parts) == 0 && e.Bytes > 0:
-		return runbook.Reading{Format: "unknown", Content: runbook.ContentUnknown, Set: unread("not read: too large"),
-			Kid: kid, Note: fmt.Sprintf("%d bytes, too large to be read", e.Bytes)}
+	case e.Unread != "":
+		return runbook.UnreadReading(e.Unread, kid)
 	case e.Type == "" || e.Type == "string":
 		err = d.stored(e.Value, 0, 0, kid)
 	default:
 		err = d.collection(e)
 	}
-	return d.reading(e, kid, err)
-}
-
-func unread(problem string) runbook.KeySet {
-	return runbook.KeySet{Shape: runbook.ShapeUnreadable, Keys: []runbook.Key{}, Problems: []string{problem}}
+	r := d.reading(e, kid, err)
+	if b.Spent() {
+		return runbook.UnreadReading("not decoded: "+b.Why(), kid)
+	}
+	return r
 }
 
 // stored takes off encodings until a document is left, and reads that.
 func (d *document) stored(value []byte, layers, depth int, kid string) error {
+	if !d.budget.Steps(len(value)) {
+		return errSpent
+	}
 	for _, row := range decoders {
 		if !row.matches(value) {
 			continue
@@ -64,7 +67,7 @@ func (d *document) stored(value []byte, layers, depth int, kid string) error {
 			return fmt.Errorf("encoded more than %d times", maxUnwrap)
 		}
 		d.path = append(d.path, row.name)
-		inner, err := row.unwrap(value)
+		inner, err := row.unwrap(value, d.budget)
 		if err != nil {
 			d.nature = natureBinary
 			return fmt.Errorf("%s: %w", row.name, err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"compress/zlib"
+	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
@@ -238,12 +239,12 @@ func wrappings() []wrapping {
 // TestDecodeWrappings: what is readable bare is readable in every wrapping.
 func TestDecodeWrappings(t *testing.T) {
 	doc := set(good("0SGns29+VR/52C=").with("x", nil), ecKey("b"), edKey("c").without("kid"))
-	want := Decode(stringEntry(doc))
+	want := decoded(stringEntry(doc))
 	if want.Content != runbook.ContentKeys || want.Set.Usable != 3 {
 		t.Fatalf("%+v", want)
 	}
 	for _, w := range wrappings() {
-		got := Decode(w.wrap(doc))
+		got := decoded(w.wrap(doc))
 		if got.Content != runbook.ContentKeys || !strings.HasPrefix(got.Format, w.format) || got.Set.Usable != 3 {
 			t.Errorf("%s: %q, %s, %d usable: %s %q", w.name, got.Format, got.Content, got.Set.Usable, got.Note, got.Set.Problems)
 			continue
@@ -295,17 +296,17 @@ func TestDecodeContents(t *testing.T) {
 		{"lz4", "jwks", "\x04\x22\x4d\x18\x00secret", runbook.ContentUnknown, "binary data", "lz4", ""},
 		{"damaged zstd", "jwks", zst(one)[:40], runbook.ContentUnknown, "zstd", "damaged or cut off", ""},
 		{"no zstd", "jwks", "\x28\xb5\x2f\xfd\x00secret", runbook.ContentUnknown, "zstd", "damaged or cut off", ""},
-		{"zstd bomb", "jwks", zst(strings.Repeat(" ", maxInflated+1)), runbook.ContentUnknown, "zstd", "larger than 4 MiB", ""},
-		{"zstd with a window of 1 GiB", "jwks", "\x28\xb5\x2f\xfd\x00\xa0\x01\x00\x00", runbook.ContentUnknown, "zstd", "damaged or cut off", ""},
+		{"zstd bomb", "jwks", zst(strings.Repeat(" ", maxInflated+1)), runbook.ContentUnknown, "unknown", "not decoded: took more than 4.0 MiB of memory", ""},
+		{"zstd with a window of 1 GiB", "jwks", "\x28\xb5\x2f\xfd\x00\xa0\x01\x00\x00", runbook.ContentUnknown, "zstd", "asks for more than 8 MiB", ""},
 		{"token", "jwks", strings.Repeat("secret", 20), runbook.ContentUnknown, "opaque text", "opaque text, 120 bytes", ""},
 		{"damaged gzip", "jwks", gz(one)[:40], runbook.ContentUnknown, "gzip", "damaged or cut off", ""},
-		{"bomb", "jwks", gz(strings.Repeat(" ", maxInflated+1)), runbook.ContentUnknown, "gzip", "larger than 4 MiB", ""},
+		{"bomb", "jwks", gz(strings.Repeat(" ", maxInflated+1)), runbook.ContentUnknown, "unknown", "not decoded: took more than", ""},
 		{"damaged PHP", "jwks", `a:9:{i:0;s:99:"x";}`, runbook.ContentUnknown, "PHP serialize", "damaged or cut off", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e := stringEntry(c.value)
 			e.Name = c.entry
-			got := Decode(e)
+			got := decoded(e)
 			if got.Content != c.content || !strings.HasPrefix(got.Format, c.format) || got.Kid != c.kid || !strings.Contains(got.Note, c.note) {
 				t.Errorf("content %q, format %q, kid %q, note %q; want %q, %q, %q, %q", got.Content, got.Format, got.Kid, got.Note, c.content, c.format, c.kid, c.note)
 			}
@@ -340,7 +341,7 @@ func TestDecodeCollections(t *testing.T) {
 		{"zset", runbook.RawEntry{Type: "zset", Name: "jwks", Parts: []runbook.RawPart{part(k.String(), "")}}, "zset of keys > JSON key", "a"},
 		{"list of PHP", runbook.RawEntry{Type: "list", Name: "jwks", Parts: []runbook.RawPart{part("", php(plainValue(k.String())))}}, "list of keys > PHP serialize > JSON key", "a"},
 	} {
-		got := Decode(c.entry)
+		got := decoded(c.entry)
 		var kids []string
 		for _, key := range got.Set.Keys {
 			kids = append(kids, key.Kid)
@@ -352,18 +353,18 @@ func TestDecodeCollections(t *testing.T) {
 			t.Errorf("%s: %q %q %q: %q", c.name, got.Content, got.Format, kids, got.Set.Problems)
 		}
 	}
-	beside := Decode(runbook.RawEntry{Type: "hash", Name: "jwks", Parts: []runbook.RawPart{part("jwks", set(k)), part("fetched_at", "2026-01-02T03:04:05Z"), part("issuer", "https://issuer.example")}})
+	beside := decoded(runbook.RawEntry{Type: "hash", Name: "jwks", Parts: []runbook.RawPart{part("jwks", set(k)), part("fetched_at", "2026-01-02T03:04:05Z"), part("issuer", "https://issuer.example")}})
 	if beside.Content != runbook.ContentKeys || len(beside.Set.Problems) > 0 || beside.Issuer != "https://issuer.example" || beside.Written.Year() != 2026 {
 		t.Errorf("hash with fields beside the keys: %+v", beside)
 	}
-	got := Decode(runbook.RawEntry{Type: "set", Parts: []runbook.RawPart{part("", "<html>"), part("", "x")}})
+	got := decoded(runbook.RawEntry{Type: "set", Parts: []runbook.RawPart{part("", "<html>"), part("", "x")}})
 	if got.Content != runbook.ContentPoison || !strings.Contains(got.Note, "member 1: an HTML") {
 		t.Errorf("set of rubbish: %+v", got)
 	}
-	if got = Decode(runbook.RawEntry{Type: "stream", Bytes: 10, Parts: []runbook.RawPart{part("", "x")}}); got.Content != runbook.ContentUnknown {
+	if got = decoded(runbook.RawEntry{Type: "stream", Bytes: 10, Parts: []runbook.RawPart{part("", "x")}}); got.Content != runbook.ContentUnknown {
 		t.Errorf("stream: %+v", got)
 	}
-	if got = Decode(runbook.RawEntry{Type: "string", Bytes: 9 << 20}); got.Content != runbook.ContentUnknown || !strings.Contains(got.Note, "too large") {
+	if got = decoded(runbook.RawEntry{Type: "string", Bytes: 9 << 20, Unread: "too large: 9,437,184 bytes, not read"}); got.Content != runbook.ContentUnknown || !strings.Contains(got.Note, "too large") {
 		t.Errorf("not read: %+v", got)
 	}
 }
@@ -383,7 +384,7 @@ func TestDecodeForeign(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := Decode(stringEntry(string(b)))
+		got := decoded(stringEntry(string(b)))
 		if got.Content != runbook.ContentKeys || len(got.Set.Keys) != 1 || got.Set.Keys[0].Kid != "k1" || got.Set.Keys[0].Kty != "RSA" {
 			t.Errorf("%s: %+v", name, got)
 		}
@@ -400,7 +401,7 @@ func TestPickleRunsNothing(t *testing.T) {
 		"\x80\x04cos\nsystem\nX\x04\x00\x00\x00true\x85R.",
 		"\x80\x04\x8c\x05posix\x94\x8c\x06system\x94\x93\x94\x8c\x04true\x94\x85\x94R\x94.",
 	} {
-		if got := Decode(stringEntry(evil)); got.Content != runbook.ContentPoison {
+		if got := decoded(stringEntry(evil)); got.Content != runbook.ContentPoison {
 			t.Errorf("%+v", got)
 		}
 	}
@@ -425,7 +426,7 @@ func TestSerialisedBombs(t *testing.T) {
 		"java depth":            "\xac\xed\x00\x05" + strings.Repeat("\x73\x72\x00\x01a\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x00", 1<<15),
 		"java length":           "\xac\xed\x00\x05\x7c\xff\xff\xff\xff\xff\xff\xff\xff",
 	} {
-		if got := Decode(stringEntry(bomb)); got.Content != runbook.ContentUnknown && got.Content != runbook.ContentPoison {
+		if got := decoded(stringEntry(bomb)); got.Content != runbook.ContentUnknown && got.Content != runbook.ContentPoison {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -450,7 +451,7 @@ func TestCompressedMonsters(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.GC()
 			runtime.ReadMemStats(&before)
-			got := Decode(stringEntry(value))
+			got := decoded(stringEntry(value))
 			runtime.ReadMemStats(&after)
 			if got.Content != runbook.ContentPoison && got.Content != runbook.ContentUnknown {
 				t.Errorf("%s, %s: %s", name, what, got.Content)
@@ -476,7 +477,12 @@ func TestDecodeNeverPanics(t *testing.T) {
 				damaged.Value[r.IntN(min(len(damaged.Value), 200))] = byte(r.Uint32())
 				damaged.Value = damaged.Value[:len(damaged.Value)-r.IntN(3)]
 			}
-			Decode(damaged)
+			decoded(damaged)
 		}
 	}
+}
+
+// decoded reads an entry with the budget that a check gives it.
+func decoded(e runbook.RawEntry) runbook.Reading {
+	return Decode(e, runbook.NewBudget(context.Background(), runbook.EntryLimits(e.Size())))
 }

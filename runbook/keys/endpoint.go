@@ -112,6 +112,11 @@ func (e *Endpoint) Probe(ctx context.Context) runbook.Probe {
 	return e.attempt(ctx, validators{}).probe
 }
 
+// answerLimits are for one answer: several are read at once, and kept.
+func answerLimits(size int) runbook.Limits {
+	return runbook.Limits{Bytes: 4<<20 + 8*int64(size), Steps: 1_000_000 + 128*int64(size)}
+}
+
 // attempt makes one request; with validators the server may answer that nothing
 // changed.
 func (e *Endpoint) attempt(ctx context.Context, known validators) *attempt {
@@ -146,7 +151,7 @@ func (e *Endpoint) ask(ctx context.Context, a *attempt) {
 		return
 	}
 	defer func() { _ = res.Body.Close() }() // nothing is left to learn from it
-	e.receive(a, res)
+	e.receive(ctx, a, res)
 }
 
 // transport is new for each probe: no connection is kept, no proxy of the
@@ -187,7 +192,7 @@ func hostPort(u *url.URL) string {
 }
 
 // receive reads the answer and judges it.
-func (e *Endpoint) receive(a *attempt, res *http.Response) {
+func (e *Endpoint) receive(ctx context.Context, a *attempt, res *http.Response) {
 	p := &a.probe
 	p.Status = res.StatusCode
 	p.ContentType = clip(res.Header.Get("Content-Type"), 120)
@@ -202,7 +207,7 @@ func (e *Endpoint) receive(a *attempt, res *http.Response) {
 	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxBody+1))
 	p.Size = len(body)
-	d := readDocument(body, "")
+	d := readDocument(runbook.NewBudget(ctx, answerLimits(len(body))), body)
 	switch {
 	case a.refused != "":
 		p.Problem = a.refused

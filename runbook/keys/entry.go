@@ -91,22 +91,28 @@ func negativeValue(value []byte) (said bool, kid string) {
 
 // collection reads the parts of a hash, set, sorted set or list.
 func (d *document) collection(e runbook.RawEntry) error {
-	fields := map[string][]byte{}
-	for _, part := range e.Parts {
-		fields[part.Field] = part.Value
+	field := func(name string) []byte {
+		for _, part := range e.Parts {
+			if part.Field == name {
+				return part.Value
+			}
+		}
+		return nil
 	}
 	d.set.Shape = runbook.ShapeEnvelope
 	switch {
-	case e.Type == "hash" && fields["data"] != nil && (fields["absexp"] != nil || fields["sldexp"] != nil):
+	case e.Type == "hash" && field("data") != nil && (field("absexp") != nil || field("sldexp") != nil):
 		// Microsoft.Extensions.Caching.StackExchangeRedis
 		d.path = append(d.path, ".NET cache hash")
-		return d.stored(fields["data"], 1, 1, kidOf(e.Name))
-	case e.Type == "hash" && fields["kty"] != nil:
+		return d.stored(field("data"), 1, 1, kidOf(e.Name))
+	case e.Type == "hash" && field("kty") != nil:
 		d.path = append(d.path, "hash with the members of a key")
 		d.set.Shape = runbook.ShapeJWK
 		d.single = true
-		d.add(readKey(fieldsToJSON(e.Parts), origin{index: 1, kid: kidOf(e.Name)}))
-		return nil
+		if !d.budget.Nodes(4*len(e.Parts)) || !d.budget.Bytes(fieldBytes*e.Size()) {
+			return errSpent
+		}
+		return d.key(fieldsToJSON(e.Parts), origin{index: 1, kid: kidOf(e.Name)})
 	case e.Type == "hash":
 		d.path = append(d.path, "hash from kid to key")
 	case e.Type == "set", e.Type == "zset", e.Type == "list":
@@ -125,6 +131,9 @@ func (d *document) parts(e runbook.RawEntry) error {
 	path := d.path
 	var first error
 	for i, part := range e.Parts {
+		if !d.budget.Steps(partSteps) || !d.budget.Bytes(partBytes) {
+			return errSpent
+		}
 		if e.Type == "hash" && d.aside(part) {
 			continue
 		}
@@ -154,20 +163,23 @@ func (d *document) parts(e runbook.RawEntry) error {
 
 // aside reads the fields of a hash that stand beside its keys.
 func (d *document) aside(part runbook.RawPart) bool {
-	text := string(part.Value)
 	switch {
 	case slices.Contains(writtenNames, part.Field):
-		if !json.Valid(part.Value) {
-			text = quote(text)
+		text := part.Value
+		if len(text) <= maxWritten && !json.Valid(text) {
+			text = []byte(quote(string(text)))
 		}
-		d.noteWritten([]byte(text))
+		d.noteWritten(text)
 	case part.Field == "issuer" || part.Field == "iss":
-		d.issuer = clip(strings.Trim(text, `"`), 300)
+		d.issuer = clip(string(bytes.Trim(part.Value, `"`)), 300)
 	default:
 		return false
 	}
 	return true
 }
+
+// fieldBytes is the memory for each byte of a hash that is read as one key.
+const fieldBytes = 16
 
 // fieldsToJSON writes the fields of a hash as an object of strings.
 func fieldsToJSON(parts []runbook.RawPart) []byte {

@@ -78,6 +78,9 @@ func mayHoldKeys(name string, value []byte) bool {
 
 // object reads a set, a key, a map from kid to key, or an envelope.
 func (d *document) object(raw []byte, depth int, kid string) error {
+	if !d.budget.Steps(passes*len(raw)) || !d.budget.Bytes(2*len(raw)) {
+		return errSpent
+	}
 	o := d.outline(raw)
 	if o.keys != nil {
 		return d.keysMember(o, depth)
@@ -85,18 +88,29 @@ func (d *document) object(raw []byte, depth int, kid string) error {
 	if o.isKey {
 		d.shape(runbook.ShapeJWK, depth)
 		d.path, d.single = append(d.path, "JSON key"), true
-		d.add(readKey(raw, origin{index: len(d.set.Keys) + 1, kid: kid}))
-		return nil
+		return d.key(raw, origin{index: len(d.set.Keys) + 1, kid: kid})
 	}
 	d.shape(runbook.ShapeEnvelope, depth)
 	if d.byKid(o) || d.envelope(o, depth) {
 		return nil
+	}
+	if d.budget.Spent() {
+		return errSpent
 	}
 	d.nature = natureJSON
 	if len(o.names) == 0 {
 		return errors.New("JSON, but no keys: an object without members")
 	}
 	return fmt.Errorf("JSON, but no keys: an object with the members %s", strings.Join(o.names, ", "))
+}
+
+// key reads one key by itself.
+func (d *document) key(raw []byte, from origin) error {
+	if !affordKey(d.budget, raw) {
+		return errSpent
+	}
+	d.add(readKey(d.budget, raw, from))
+	return nil
 }
 
 // keysMember reads what is under "keys".
@@ -115,8 +129,7 @@ func (d *document) keysMember(o outline, depth int) error {
 			d.shape(runbook.ShapeEnvelope, depth)
 		}
 		d.path = append(d.path, "JSON key set")
-		d.elements(o.keys)
-		return nil
+		return d.elements(o.keys)
 	case '{', '"':
 		d.shape(runbook.ShapeEnvelope, depth)
 		d.path = append(d.path, "JSON envelope (keys)")
@@ -150,8 +163,7 @@ func (d *document) byKid(o outline) bool {
 		switch {
 		case slices.Contains(wrappers, m.name):
 		case looksLikeKey(m.value):
-			found = true
-			d.add(readKey(m.value, origin{index: len(d.set.Keys) + 1, kid: m.name}))
+			found = d.key(m.value, origin{index: len(d.set.Keys) + 1, kid: m.name}) == nil || found
 		case m.value[0] == '"' && bytes.HasPrefix(m.value[1:], pemBegin):
 			found = d.pem([]byte(unquote(m.value)), m.name) == nil || found
 		}
@@ -173,6 +185,9 @@ func (d *document) envelope(o outline, depth int) bool {
 	slices.SortStableFunc(o.parts, func(a, b member) int { return rank(a.name) - rank(b.name) })
 	found := false
 	for _, m := range o.parts {
+		if !d.budget.Steps(partSteps) || !d.budget.Bytes(partBytes) {
+			return false
+		}
 		before := *d
 		d.path = append(slices.Clone(d.path), "JSON envelope ("+clip(m.name, 40)+")")
 		if d.value(m.value, depth+1, "") != nil {
@@ -196,9 +211,12 @@ func rank(name string) int {
 	return len(wrappers)
 }
 
+// maxWritten is the longest text of a time.
+const maxWritten = 64
+
 // noteWritten reads a time in seconds, milliseconds or RFC 3339.
 func (d *document) noteWritten(value []byte) {
-	if !d.written.IsZero() || len(value) > 64 {
+	if !d.written.IsZero() || len(value) > maxWritten || len(value) == 0 {
 		return
 	}
 	if value[0] == '"' {

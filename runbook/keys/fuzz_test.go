@@ -33,7 +33,8 @@ func FuzzRead(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		got := Read(b)
+		got, c := readWithin(t, b)
+		peak(t, f.Name(), c)
 		checkSet(t, got)
 		if !json.Valid(b) || got.Shape == runbook.ShapeUnreadable || got.Shape == runbook.ShapeEnvelope {
 			return
@@ -100,7 +101,7 @@ func FuzzSecret(f *testing.F) {
 		k := good(kid).with(member, json.RawMessage(value), secret, planted)
 		doc := set(shuffled(r, []object{k, ecKey("b")})...)
 		w := all[r.IntN(len(all))]
-		got := Decode(w.wrap(doc))
+		got := decoded(w.wrap(doc))
 		if strings.Contains(fmt.Sprintf("%#v", got), planted) {
 			t.Errorf("%s: member %s is kept: %#v", w.name, secret, got)
 		}
@@ -184,7 +185,8 @@ func FuzzDecode(f *testing.F) {
 		if kind != "string" && kind != "" {
 			e.Parts = []runbook.RawPart{{Field: "k1", Value: value}, {Field: "data", Value: []byte("x")}, {Field: "absexp", Value: []byte("1")}}
 		}
-		got := Decode(e)
+		got, c := within(t, e)
+		peak(t, f.Name(), c)
 		checkSet(t, got.Set)
 		if got.Format == "" || got.Content == "" || (got.Content == runbook.ContentKeys) != (len(got.Set.Keys) > 0) && got.Content != runbook.ContentPoison {
 			t.Errorf("incomplete: %#v", got)
@@ -201,7 +203,7 @@ func FuzzDecode(f *testing.F) {
 		w := keeping[(len(value)+int(value[0]))%len(keeping)]
 		wrapped := w.wrap(string(value))
 		wrapped.Name = name
-		if in := Decode(wrapped); in.Content != got.Content || in.Kid != got.Kid || in.Issuer != got.Issuer || !slices.EqualFunc(in.Set.Keys, got.Set.Keys, sameKey) {
+		if in := decoded(wrapped); in.Content != got.Content || in.Kid != got.Kid || in.Issuer != got.Issuer || !slices.EqualFunc(in.Set.Keys, got.Set.Keys, sameKey) {
 			t.Errorf("%s: %+v\nbare: %+v\n%q", w.name, in, got, value)
 		}
 	})
@@ -219,10 +221,10 @@ func FuzzWrapping(f *testing.F) {
 		}
 		r := rand.New(rand.NewPCG(seed, 3))
 		doc := set(shuffled(r, []object{good(kid).with(member, json.RawMessage(value)), ecKey("b")})...)
-		want := Decode(stringEntry(doc))
+		want := decoded(stringEntry(doc))
 		for range 3 {
 			w := all[r.IntN(len(all))]
-			got := Decode(w.wrap(doc))
+			got := decoded(w.wrap(doc))
 			if got.Content != want.Content || !slices.EqualFunc(got.Set.Keys, want.Set.Keys, sameKey) {
 				t.Errorf("%s: %+v\nbare: %+v\n%s", w.name, got, want, doc)
 			}

@@ -1,9 +1,11 @@
 package keys
 
 import (
-	"errors"
 	"math"
+	"slices"
 	"strings"
+
+	"jwksbot/runbook"
 )
 
 // isJava knows Java's object serialisation, version 5, which Spring's Redis
@@ -21,13 +23,13 @@ const (
 
 // unjava reads one serialised value as plain data: an object becomes the map of
 // its fields, a collection the list of what it wrote. No class is looked up.
-func unjava(b []byte) ([]byte, error) {
-	r := &javaReader{cursor: cursor{b: b[4:]}}
+func unjava(b []byte, budget *runbook.Budget) ([]byte, error) {
+	r := &javaReader{cursor: cursor{b: b[4:], budget: budget}}
 	v := r.content(0)
 	if r.bad {
-		return nil, errors.New("damaged, cut off or of an unknown kind")
+		return nil, r.wrong("damaged, cut off or of an unknown kind")
 	}
-	return treeText(v)
+	return treeText(v, budget)
 }
 
 // javaClass is a class description.
@@ -54,7 +56,7 @@ type javaReader struct {
 	handles []any
 }
 
-func (r *javaReader) utf() string { return string(r.take(r.big(2))) }
+func (r *javaReader) utf() string { return r.text(r.big(2)) }
 
 // hold reserves the next handle.
 func (r *javaReader) hold(v any) int {
@@ -78,7 +80,7 @@ func (r *javaReader) content(depth int) any {
 		r.hold(s)
 		return s
 	case tcLongString:
-		s := string(r.take(r.big(8)))
+		s := r.text(r.big(8))
 		r.hold(s)
 		return s
 	case tcBlockData:
@@ -117,7 +119,7 @@ func (r *javaReader) class(depth int) any {
 	r.take(8) // serialVersionUID
 	r.hold(c)
 	c.flags = r.byte()
-	for n := r.big(2); n > 0 && !r.bad; n-- {
+	for n := r.big(2); n > 0 && r.charge(1); n-- {
 		f := javaField{kind: r.byte(), name: r.utf()}
 		if f.kind == 'L' || f.kind == '[' {
 			r.content(depth + 1) // the type's name
@@ -153,12 +155,16 @@ func (r *javaReader) object(depth int) any {
 	m := &mapping{}
 	handle := r.hold(m)
 	var line []*javaClass // from the top of the hierarchy down
-	for at := c; at != nil && len(line) < maxTreeDepth; at = at.super {
-		line = append([]*javaClass{at}, line...)
+	for at := c; at != nil && len(line) < maxTreeDepth && r.charge(1); at = at.super {
+		line = append(line, at)
 	}
+	slices.Reverse(line)
 	var own []any
 	for _, at := range line {
 		for _, f := range at.fields {
+			if !r.charge(1) { // a class can be named again and again, and be its own parent
+				return nil
+			}
 			m.pairs = append(m.pairs, pair{f.name, r.field(f.kind, depth)})
 		}
 		if at.flags&(scWriteMethod|scBlockData) != 0 {
@@ -199,10 +205,9 @@ func (r *javaReader) array(depth int) any {
 	r.hold(list)
 	n := r.big(4)
 	if c.name[1] == 'B' {
-		return string(r.take(n))
+		return r.text(n)
 	}
-	for ; n > 0 && !r.bad; n-- {
-		r.count(depth)
+	for ; n > 0 && r.count(depth); n-- {
 		list.items = append(list.items, r.field(c.name[1], depth))
 	}
 	return list

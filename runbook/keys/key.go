@@ -24,6 +24,7 @@ type judged struct {
 type judge struct {
 	judged
 	raw     rawKey
+	budget  *runbook.Budget
 	refused bool // a fault that makes the key unusable
 	many    bool // one of thousands: time counts
 	notes   []string
@@ -48,8 +49,8 @@ type origin struct {
 }
 
 // readKey judges the raw text of one key.
-func readKey(raw []byte, from origin) judged {
-	j := &judge{}
+func readKey(b *runbook.Budget, raw []byte, from origin) judged {
+	j := &judge{budget: b}
 	if len(raw) == 0 || raw[0] != '{' {
 		j.refuse("%s, not an object", kind(raw))
 		return j.done(from)
@@ -59,7 +60,7 @@ func readKey(raw []byte, from origin) judged {
 	j.readNames()
 	j.readSecrets()
 	j.readNumbers()
-	j.key.Metadata = j.raw.metadata()
+	j.key.Metadata = j.raw.metadata(b)
 	j.readPurpose()
 	slices.Sort(j.raw.twice)
 	for _, name := range j.raw.twice {
@@ -167,10 +168,17 @@ func (j *judge) keep(name, text string) {
 	j.key.Numbers[name] = text
 }
 
+// numberBytes is the memory for each byte of a number that is oddly written.
+const numberBytes = 16
+
 // number reads one number member and notes what is odd about it; ok is false
 // when there is nothing to go on with.
 func (j *judge) number(name string) (n number, ok bool) {
-	n = readNumber(j.raw.get(name))
+	raw := j.raw.get(name)
+	if len(raw) <= maxNumber && !j.budget.Bytes(numberBytes*len(raw)) {
+		return n, false
+	}
+	n = readNumber(raw)
 	if n.text != "" {
 		j.keep(name, n.text)
 	}

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"jwksbot/runbook"
 )
 
 const (
@@ -119,7 +121,7 @@ func (k *rawKey) text(name string) (value, problem string) {
 
 // metadata returns the members that are neither numbers nor names, in a form
 // that can be compared and shown.
-func (k *rawKey) metadata() map[string]string {
+func (k *rawKey) metadata(b *runbook.Budget) map[string]string {
 	var out map[string]string
 	for _, m := range k.members {
 		if m.name == "kid" || m.name == "kty" || slices.Contains(numberNames, m.name) {
@@ -128,19 +130,19 @@ func (k *rawKey) metadata() map[string]string {
 		if out == nil {
 			out = make(map[string]string, 2)
 		}
-		out[clip(m.name, 60)] = compactValue(m.name, m.value)
+		out[clip(m.name, 60)] = compactValue(b, m.name, m.value)
 	}
 	return out
 }
 
 // compactValue is the canonical JSON text of a member, or its digest when it is
 // long or may hold a secret in some way that no standard names.
-func compactValue(name string, raw []byte) string {
+func compactValue(budget *runbook.Budget, name string, raw []byte) string {
 	if raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 && len(raw) <= maxMetadata && !secretive(name, raw) {
 		return string(raw)
 	}
 	text := raw
-	if len(raw) <= 64<<10 {
+	if len(raw) <= maxCompact && budget.Bytes(compactBytes*nodesOf(raw)+6*len(raw)) && budget.Steps(compactSteps*len(raw)) {
 		var v any
 		d := json.NewDecoder(bytes.NewReader(raw))
 		d.UseNumber()
@@ -155,6 +157,24 @@ func compactValue(name string, raw []byte) string {
 	}
 	sum := sha256.Sum256(text)
 	return fmt.Sprintf(`"sha256:%s (%d bytes)"`, hex.EncodeToString(sum[:8]), len(text))
+}
+
+const (
+	// maxCompact is the longest value that is brought into a canonical form.
+	maxCompact = 64 << 10
+	// compactBytes and compactSteps are what that costs for each value and byte.
+	compactBytes, compactSteps = 256, 32
+)
+
+// nodesOf is at least the number of values in a JSON text.
+func nodesOf(raw []byte) (n int) {
+	for _, c := range raw {
+		switch c {
+		case '[', '{', ',', ':':
+			n++
+		}
+	}
+	return n + 1
 }
 
 // secretive says that a member of no standard looks like a secret: by its name,
@@ -183,9 +203,12 @@ func clip(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}
-	r := []rune(s)
-	if len(r) <= n {
-		return s
+	runes := 0
+	for i := range s {
+		if runes == n {
+			return string([]rune(s[:i])) + "…"
+		}
+		runes++
 	}
-	return string(r[:n]) + "…"
+	return s
 }

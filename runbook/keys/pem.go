@@ -7,15 +7,24 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"jwksbot/runbook"
 )
 
-// maxBlocks is the number of PEM blocks that are read from one text.
-const maxBlocks = 1000
+const (
+	// maxBlocks is the number of PEM blocks that are read from one text.
+	maxBlocks = 1000
+	// pemSteps and pemBytes are what each byte of PEM text costs.
+	pemSteps, pemBytes = 32, 8
+)
 
 var pemBegin = []byte("-----BEGIN ")
 
 // pem reads public keys and certificates; an error says that there were none.
 func (d *document) pem(text []byte, kid string) error {
+	if !d.budget.Steps(pemSteps*len(text)) || !d.budget.Bytes(pemBytes*len(text)) {
+		return errSpent
+	}
 	for blocks := 0; ; blocks++ {
 		start := bytes.Index(text, pemBegin)
 		if start < 0 {
@@ -34,12 +43,15 @@ func (d *document) pem(text []byte, kid string) error {
 			d.problem("PEM block %d is damaged or cut off", blocks+1)
 			return nil
 		}
-		d.add(readBlock(block, origin{index: len(d.set.Keys) + 1, kid: kid, pem: true}))
+		if !affordKey(d.budget, block.Bytes) {
+			return errSpent
+		}
+		d.add(readBlock(d.budget, block, origin{index: len(d.set.Keys) + 1, kid: kid, pem: true}))
 		text = rest
 	}
 }
 
-func readBlock(block *pem.Block, from origin) judged {
+func readBlock(b *runbook.Budget, block *pem.Block, from origin) judged {
 	var public any
 	var err error
 	switch {
@@ -64,7 +76,7 @@ func readBlock(block *pem.Block, from origin) judged {
 	if canonical == "" {
 		return refusedPEM(from, false, "the PEM block holds a key of an unknown kind")
 	}
-	return readKey([]byte(canonical), from)
+	return readKey(b, []byte(canonical), from)
 }
 
 func refusedPEM(from origin, private bool, note string) judged {

@@ -1,9 +1,10 @@
 package keys
 
 import (
-	"errors"
 	"strconv"
 	"strings"
+
+	"jwksbot/runbook"
 )
 
 // isPHP knows the beginnings of PHP's serialize(): Laravel's Cache::remember
@@ -21,13 +22,13 @@ func isPHP(b []byte) bool {
 
 // unphp reads a value of PHP's serialize(). Objects become maps of their
 // properties; no class is looked up.
-func unphp(b []byte) ([]byte, error) {
-	p := &phpReader{cursor{b: b}}
+func unphp(b []byte, budget *runbook.Budget) ([]byte, error) {
+	p := &phpReader{cursor{b: b, budget: budget}}
 	v := p.value(0)
 	if p.bad {
-		return nil, errors.New("damaged or cut off")
+		return nil, p.wrong("damaged or cut off")
 	}
-	return treeText(v)
+	return treeText(v, budget)
 }
 
 type phpReader struct{ cursor }
@@ -58,15 +59,19 @@ func (p *phpReader) value(depth int) any {
 		return f
 	case 's':
 		p.take(1)
-		s := p.text()
+		s := p.quoted()
 		p.expect(';')
 		return s
 	case 'a':
 		p.take(1)
-		return plainMap(p.pairs(depth, plainName))
+		m := p.pairs(depth, plainName)
+		if !p.charge(len(m.pairs)) { // the list that it may be
+			return nil
+		}
+		return plainMap(m)
 	case 'O':
 		p.take(1)
-		p.text() // the class
+		p.quoted() // the class
 		p.expect(':')
 		return p.pairs(depth, propertyName)
 	}
@@ -74,11 +79,11 @@ func (p *phpReader) value(depth int) any {
 	return nil
 }
 
-// text reads a length and that many bytes in quotes.
-func (p *phpReader) text() string {
+// quoted reads a length and that many bytes in quotes.
+func (p *phpReader) quoted() string {
 	n := p.length()
 	p.expect('"')
-	s := string(p.take(n))
+	s := p.text(n)
 	p.expect('"')
 	return s
 }

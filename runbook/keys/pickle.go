@@ -1,10 +1,10 @@
 package keys
 
 import (
-	"errors"
 	"math"
-	"math/big"
 	"strconv"
+
+	"jwksbot/runbook"
 )
 
 // isPickle knows Python's pickle from protocol 2 on (Django, django-redis), and
@@ -20,17 +20,17 @@ func isPickle(b []byte) bool {
 // runs only the instructions that build values. Classes are never looked up and
 // functions never called: an object becomes the map of its state, the result
 // of a call becomes nothing.
-func unpickle(b []byte) ([]byte, error) {
+func unpickle(b []byte, budget *runbook.Budget) ([]byte, error) {
 	if b[0] == '!' {
 		b = b[1:]
 	}
-	p := &pickleReader{cursor: cursor{b: b}, memo: map[int]any{}}
+	p := &pickleReader{cursor: cursor{b: b, budget: budget}, memo: map[int]any{}}
 	for p.step() {
 	}
 	if p.bad || len(p.stack) == 0 {
-		return nil, errors.New("damaged, cut off or of an unknown kind")
+		return nil, p.wrong("damaged, cut off or of an unknown kind")
 	}
-	return treeText(p.stack[len(p.stack)-1])
+	return treeText(p.stack[len(p.stack)-1], budget)
 }
 
 // mark is what MARK leaves on the stack.
@@ -67,6 +67,9 @@ func (p *pickleReader) top() any {
 func (p *pickleReader) popMark() []any {
 	for i := len(p.stack) - 1; i >= 0; i-- {
 		if _, ok := p.stack[i].(mark); ok {
+			if !p.charge(len(p.stack) - i) {
+				return nil
+			}
 			items := append([]any(nil), p.stack[i+1:]...)
 			p.stack = p.stack[:i]
 			return items
@@ -133,11 +136,11 @@ func (p *pickleReader) scalar(op byte) bool {
 		}
 		p.push(math.Float64frombits(v))
 	case 'X', 'B', 'T': // BINUNICODE, BINBYTES, BINSTRING
-		p.push(string(p.take(p.little(4))))
+		p.push(p.text(p.little(4)))
 	case 0x8c, 'C', 'U': // SHORT_BINUNICODE, SHORT_BINBYTES, SHORT_BINSTRING
-		p.push(string(p.take(int(p.byte()))))
+		p.push(p.text(int(p.byte())))
 	case 0x8d, 0x8e, 0x96: // BINUNICODE8, BINBYTES8, BYTEARRAY8
-		p.push(string(p.take(p.little(8))))
+		p.push(p.text(p.little(8)))
 	case 'V': // UNICODE
 		p.push(p.until('\n'))
 	default:
@@ -160,20 +163,29 @@ func (p *pickleReader) line() any {
 	return n
 }
 
-// signedLittle reads a two's complement number; one that does not fit is of no
-// interest here.
+// tooLarge stands for a number that does not fit: which one is of no interest.
+const tooLarge = float64(1 << 63)
+
+// signedLittle reads a two's complement number of any length.
 func signedLittle(b []byte) any {
-	v := new(big.Int)
+	if len(b) == 0 {
+		return int64(0)
+	}
+	sign := byte(0)
+	if b[len(b)-1]&0x80 != 0 {
+		sign = 0xff
+	}
+	v := int64(int8(sign))
 	for i := len(b) - 1; i >= 0; i-- {
-		v.Lsh(v, 8).Or(v, big.NewInt(int64(b[i])))
+		if i >= 8 && b[i] != sign {
+			return tooLarge
+		}
+		v = v<<8 | int64(b[i])
 	}
-	if len(b) > 0 && b[len(b)-1]&0x80 != 0 {
-		v.Sub(v, new(big.Int).Lsh(big.NewInt(1), uint(8*len(b))))
+	if len(b) > 8 && (v < 0) != (sign != 0) {
+		return tooLarge
 	}
-	if v.IsInt64() {
-		return v.Int64()
-	}
-	return nil
+	return v
 }
 
 // container runs the instructions that build lists and dicts.
@@ -221,13 +233,13 @@ func (m *mapping) set(items []any) {
 }
 
 func (p *pickleReader) extend(items []any) {
-	if list, ok := p.top().(*sequence); ok {
+	if list, ok := p.top().(*sequence); ok && p.charge(len(items)) {
 		list.items = append(list.items, items...)
 	}
 }
 
 func (p *pickleReader) setItems(items []any) {
-	if m, ok := p.top().(*mapping); ok {
+	if m, ok := p.top().(*mapping); ok && p.charge(len(items)) {
 		m.set(items)
 	}
 }
@@ -275,7 +287,7 @@ func (p *pickleReader) opaque(op byte) bool {
 		p.push(&mapping{})
 	case 'b': // BUILD
 		state, ok := p.pop().(*mapping)
-		if m, object := p.top().(*mapping); ok && object && m != state {
+		if m, object := p.top().(*mapping); ok && object && m != state && p.charge(len(state.pairs)) {
 			m.pairs = append(m.pairs, state.pairs...)
 		}
 	default:

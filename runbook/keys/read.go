@@ -2,6 +2,7 @@ package keys
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -19,14 +20,17 @@ import (
 const (
 	maxDocument = 8 << 20
 	maxKeys     = 20_000
-	maxDepth    = 6 // wrappings around the keys: strings, envelopes
+	maxDepth    = 6   // wrappings around the keys: strings, envelopes
+	maxProblems = 100 // of the document as a whole
 )
 
 // document is a text being read.
 type document struct {
+	budget  *runbook.Budget
 	set     runbook.KeySet
 	broken  bool      // the text goes on after the document: no JSON parser takes it
 	over    bool      // there were more than maxKeys
+	untold  int       // problems beyond maxProblems
 	single  bool      // it is one bare key
 	path    []string  // the wrappings around the keys, from outside
 	issuer  string    // that an envelope names
@@ -52,31 +56,54 @@ const (
 // Read reads a document that should hold keys, key by key. What is wrong with
 // the document as a whole is in the set's problems, what is wrong with a key in
 // the key's.
-func Read(b []byte) runbook.KeySet { return readDocument(b, "").set }
+func Read(b []byte) runbook.KeySet {
+	return readDocument(runbook.NewBudget(context.Background(), fileLimits(len(b))), b).set
+}
 
-// readDocument reads a document; kid is for a single key that has none.
-func readDocument(b []byte, kid string) *document {
-	d := newDocument()
-	d.conclude(d.text(b, 0, kid))
+// fileTime is for a file of the largest size on a busy machine.
+const fileTime = 20 * time.Second
+
+// fileLimits are for a document that somebody asked for by itself.
+func fileLimits(size int) runbook.Limits {
+	return runbook.Limits{Bytes: 4<<20 + 64*int64(size), Steps: 1_000_000 + 256*int64(size), Time: fileTime}
+}
+
+// readDocument reads a document.
+func readDocument(b *runbook.Budget, text []byte) *document {
+	d := newDocument(b)
+	err := d.text(text, 0, "")
+	if d.budget.Spent() {
+		err = errors.New("not read to the end: it " + d.budget.Why())
+	}
+	d.conclude(err)
 	return d
 }
 
-func newDocument() *document {
-	return &document{set: runbook.KeySet{Keys: []runbook.Key{}, Problems: []string{}}}
+func newDocument(b *runbook.Budget) *document {
+	return &document{budget: b, set: runbook.KeySet{Keys: []runbook.Key{}, Problems: []string{}}}
 }
 
 // conclude ends the reading of a document: with the error that says why there
 // are no keys, or with what only the whole document can tell.
 func (d *document) conclude(err error) {
+	if d.untold > 0 {
+		d.set.Problems = append(d.set.Problems, fmt.Sprintf("and %d more problems", d.untold))
+	}
 	if err == nil {
 		d.finish()
 		return
 	}
 	d.set.Shape, d.set.Keys = runbook.ShapeUnreadable, []runbook.Key{}
-	d.problem("%s", err)
+	d.set.Problems = append(d.set.Problems, err.Error())
 }
 
+// problem notes what is wrong with the document as a whole. Of thousands the
+// first are told.
 func (d *document) problem(format string, args ...any) {
+	if len(d.set.Problems) >= maxProblems {
+		d.untold++
+		return
+	}
 	d.set.Problems = append(d.set.Problems, fmt.Sprintf(format, args...))
 }
 
@@ -106,7 +133,7 @@ func (d *document) add(j judged) bool {
 func (d *document) finish() {
 	d.markDuplicates()
 	if len(d.set.Keys) == 0 {
-		d.problem(runbook.ProblemEmptySet)
+		d.set.Problems = append(d.set.Problems, runbook.ProblemEmptySet)
 	}
 	for i := range d.set.Keys {
 		k := &d.set.Keys[i]
@@ -146,6 +173,9 @@ func (d *document) note(i int, format string, args ...any) {
 
 // text reads a text of unknown kind.
 func (d *document) text(b []byte, depth int, kid string) error {
+	if !d.budget.Steps(4*len(b)) || !d.budget.Bytes(len(b)) {
+		return errSpent
+	}
 	if len(b) > maxDocument {
 		return fmt.Errorf("%d bytes, larger than %d MiB: not read", len(b), maxDocument>>20)
 	}
@@ -191,7 +221,7 @@ func (d *document) notJSON(b []byte, err *jsonError) error {
 		return fmt.Errorf("%d bytes of %s, not JSON", len(b), binaryKind(b))
 	case err.cut && strings.IndexByte(`{["`, first) >= 0:
 		d.nature = natureCut
-	case len(b) > 32 && len(bytes.Fields(b)) == 1:
+	case len(b) > 32 && bytes.IndexAny(bytes.TrimSpace(b), " \t\r\n") < 0:
 		d.nature = natureOpaque // a token, base64, something encrypted
 	default:
 		d.nature = natureText
@@ -219,6 +249,9 @@ func (d *document) value(raw []byte, depth int, kid string) error {
 	case '"':
 		d.shape(runbook.ShapeString, depth)
 		d.path = append(d.path, "JSON string")
+		if !d.budget.Bytes(unquotedBytes * len(raw)) {
+			return errSpent
+		}
 		return d.inner(unquoteBytes(raw), depth, kid)
 	}
 	d.nature = natureJSON
@@ -239,6 +272,9 @@ func (d *document) inner(b []byte, depth int, kid string) error {
 // array reads keys without the wrapper of a set. Elements that are strings hold
 // a key as text.
 func (d *document) array(raw []byte, depth int) error {
+	if !d.budget.Steps(passes * len(raw)) {
+		return errSpent
+	}
 	raw = untyped(raw)
 	found, total := false, 0
 	elements(raw, func(v []byte) bool {
@@ -252,8 +288,30 @@ func (d *document) array(raw []byte, depth int) error {
 	}
 	d.shape(runbook.ShapeArray, depth)
 	d.path = append(d.path, "JSON array of keys")
-	d.elements(raw)
-	return nil
+	return d.elements(raw)
+}
+
+// Costs of reading JSON, generously measured.
+const (
+	passes        = 8      // steps for each byte of an object or array: it is looked over several times
+	unquotedBytes = 4      // memory for each byte of a string with escapes
+	keyBytes      = 1280   // memory for a key, beside its text
+	keySteps      = 30_000 // for the thumbprint, and whether the point is on the curve
+	hollowSteps   = 2_000  // for something that is too short to be a key
+	hollow        = 40     // bytes that no key is shorter than
+	keyTextSteps  = 64     // for each byte: members are compared with each other
+	keyTextBytes  = 6      // memory for each byte
+	partBytes     = 512    // memory for a part that is tried and holds nothing
+	partSteps     = 1_000  // work for it
+)
+
+// affordKey charges a key before it is read.
+func affordKey(b *runbook.Budget, raw []byte) bool {
+	steps := keySteps
+	if len(raw) < hollow {
+		steps = hollowSteps
+	}
+	return b.Steps(steps+keyTextSteps*len(raw)) && b.Bytes(keyBytes+keyTextBytes*len(raw))
 }
 
 func firstKind(raw []byte) (first string) {
@@ -261,18 +319,25 @@ func firstKind(raw []byte) (first string) {
 	return first
 }
 
-func (d *document) elements(raw []byte) {
+func (d *document) elements(raw []byte) error {
 	var list [][]byte
 	elements(raw, func(v []byte) bool {
+		if !affordKey(d.budget, v) {
+			return false
+		}
 		list = append(list, v)
 		return len(list) <= maxKeys // one more, so that add can say that there are more
 	})
+	if d.budget.Spent() {
+		return errSpent
+	}
 	d.set.Keys = slices.Grow(d.set.Keys, len(list))
-	for _, j := range judgeAll(list, len(d.set.Keys)+1) {
+	for _, j := range judgeAll(d.budget, list, len(d.set.Keys)+1) {
 		if !d.add(j) {
-			return
+			break
 		}
 	}
+	return nil
 }
 
 // manyKeys is the number of keys from which on all processors are put to work:
@@ -280,11 +345,11 @@ func (d *document) elements(raw []byte) {
 const manyKeys = 256
 
 // judgeAll reads every key on its own; first is the number of the first one.
-func judgeAll(list [][]byte, first int) []judged {
+func judgeAll(b *runbook.Budget, list [][]byte, first int) []judged {
 	out := make([]judged, len(list))
 	part := func(from, to int) {
 		for i := from; i < to; i++ {
-			out[i] = readKey(list[i], origin{index: first + i})
+			out[i] = readKey(b, list[i], origin{index: first + i})
 		}
 	}
 	workers := runtime.GOMAXPROCS(0)

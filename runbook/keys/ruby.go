@@ -1,11 +1,12 @@
 package keys
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"math"
 	"strconv"
+
+	"jwksbot/runbook"
 )
 
 // isRuby knows Ruby's Marshal 4.8, which Rails.cache writes before 7.1.
@@ -20,7 +21,7 @@ const railsHeader = 2 + 1 + 8 + 4
 // unrails takes the header off (activesupport/lib/active_support/cache/coder.rb):
 // what follows is a string or a Marshal dump, compressed when the high bit of
 // the type is set.
-func unrails(b []byte) ([]byte, error) {
+func unrails(b []byte, budget *runbook.Budget) ([]byte, error) {
 	if len(b) < railsHeader {
 		return nil, errors.New("cut off")
 	}
@@ -32,20 +33,20 @@ func unrails(b []byte) ([]byte, error) {
 		payload = payload[version:]
 	}
 	if kind&0x80 != 0 {
-		return inflate(payload)
+		return inflate(payload, budget)
 	}
 	return payload, nil
 }
 
 // unruby reads a value of Ruby's Marshal.dump as plain data: an object becomes
 // the map of its variables, and no class is looked up.
-func unruby(b []byte) ([]byte, error) {
-	r := &rubyReader{cursor: cursor{b: b[2:]}}
+func unruby(b []byte, budget *runbook.Budget) ([]byte, error) {
+	r := &rubyReader{cursor: cursor{b: b[2:], budget: budget}}
 	v := r.value(0)
 	if r.bad {
-		return nil, errors.New("damaged, cut off or of an unknown kind")
+		return nil, r.wrong("damaged, cut off or of an unknown kind")
 	}
-	return treeText(cacheEntry(v))
+	return treeText(cacheEntry(v), budget)
 }
 
 // cacheEntry takes the value out of an ActiveSupport::Cache::Entry; with the
@@ -96,7 +97,7 @@ func (r *rubyReader) long() int {
 	}
 }
 
-func (r *rubyReader) bytes() string { return string(r.take(r.long())) }
+func (r *rubyReader) bytes() string { return r.text(r.long()) }
 
 func (r *rubyReader) keep(v any) any {
 	r.objects = append(r.objects, v)
@@ -191,11 +192,18 @@ func (r *rubyReader) float() any {
 // bignum is an integer of more than 31 bits.
 func (r *rubyReader) bignum() any {
 	negative := r.byte() == '-'
-	v, ok := signedLittle(append(bytes.Clone(r.take(min(r.long(), 1<<20)*2)), 0)).(int64)
-	switch {
-	case !ok:
-		return nil
-	case negative:
+	magnitude := r.take(min(r.long(), 1<<20) * 2)
+	for len(magnitude) > 0 && magnitude[len(magnitude)-1] == 0 {
+		magnitude = magnitude[:len(magnitude)-1]
+	}
+	if len(magnitude) > 8 || len(magnitude) == 8 && magnitude[7]&0x80 != 0 {
+		return tooLarge
+	}
+	v := int64(0)
+	for i := len(magnitude) - 1; i >= 0; i-- {
+		v = v<<8 | int64(magnitude[i])
+	}
+	if negative {
 		return -v
 	}
 	return v

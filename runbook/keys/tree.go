@@ -1,17 +1,22 @@
 package keys
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
+
+	"jwksbot/runbook"
 )
 
-// Limits of a value that a language serialised.
-const (
-	maxTreeDepth = 64
-	maxTreeNodes = 1 << 18
-)
+// maxTreeDepth is how deep a value that a language serialised may be nested.
+const maxTreeDepth = 64
 
-var errTree = errors.New("too large or too deep")
+var (
+	errTree = errors.New("too large or too deep")
+	// errSpent ends a reading early; the budget says why.
+	errSpent = errors.New("not read to the end")
+)
 
 // pair is one member of an ordered map in a serialised value.
 type pair struct{ key, value any }
@@ -27,11 +32,14 @@ type sequence struct{ items []any }
 // treeText turns a serialised value into the text to be read next: a string is the
 // text itself, anything else is written as JSON. A value that contains itself
 // or multiplies through references ends at the limits.
-func treeText(v any) ([]byte, error) {
+func treeText(v any, b *runbook.Budget) ([]byte, error) {
 	if s, ok := v.(string); ok {
+		if !b.Bytes(len(s)) {
+			return nil, errSpent
+		}
 		return []byte(s), nil
 	}
-	w := &treeWriter{}
+	w := &treeWriter{budget: b}
 	if err := w.write(v, 0); err != nil {
 		return nil, err
 	}
@@ -39,13 +47,16 @@ func treeText(v any) ([]byte, error) {
 }
 
 type treeWriter struct {
-	out   []byte
-	nodes int
+	out    []byte
+	budget *runbook.Budget
 }
 
 func (w *treeWriter) write(v any, depth int) error {
-	if w.nodes++; w.nodes > maxTreeNodes || depth > maxTreeDepth || len(w.out) > maxInflated {
+	if depth > maxTreeDepth || len(w.out) > maxInflated {
 		return errTree
+	}
+	if !w.budget.Nodes(1) {
+		return errSpent
 	}
 	switch v := v.(type) {
 	case *sequence:
@@ -65,36 +76,80 @@ func (w *treeWriter) write(v any, depth int) error {
 			if i > 0 {
 				w.out = append(w.out, ',')
 			}
-			w.out = append(append(w.out, nameText(p.key)...), ':')
+			if err := w.scalar(nameOfKey(p.key)); err != nil {
+				return err
+			}
+			w.out = append(w.out, ':')
 			if err := w.write(p.value, depth+1); err != nil {
 				return err
 			}
 		}
 		w.out = append(w.out, '}')
 	case string, int64, float64, bool:
-		b, err := json.Marshal(v)
-		if err != nil {
-			b = []byte("null") // an infinite number
-		}
-		w.out = append(w.out, b...)
+		return w.scalar(v)
 	default:
 		w.out = append(w.out, "null"...)
 	}
 	return nil
 }
 
-// nameText is a map key as the name of a JSON member.
-func nameText(key any) []byte {
-	s, ok := key.(string)
-	if !ok {
-		b, err := json.Marshal(key)
-		if err != nil {
-			b = nil
+// scalar writes a simple value.
+func (w *treeWriter) scalar(v any) error {
+	if s, ok := v.(string); ok {
+		n := quotedSize(s)
+		if !w.budget.Steps(4*n) || !w.budget.Bytes(marshalBytes*n) || !w.room(n) {
+			return errSpent
 		}
-		s = string(b)
 	}
-	b, _ := json.Marshal(s) // a string always marshals
-	return b
+	b, err := json.Marshal(v)
+	if err != nil {
+		b = []byte("null") // an infinite number
+	}
+	w.out = append(w.out, b...)
+	return nil
+}
+
+// marshalBytes is the memory for each byte of a string that is written: a
+// buffer that grows, and a copy of it.
+const marshalBytes = 3
+
+// quotedSize is at least the length of a string as JSON.
+func quotedSize(s string) int {
+	n := len(s) + 2
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' || c >= 0x7f {
+			n += 5 // as in \u0001
+		}
+	}
+	return n
+}
+
+// room charges the growth of the text before it happens.
+func (w *treeWriter) room(n int) bool {
+	if len(w.out)+n <= cap(w.out) {
+		return true
+	}
+	size := 2*len(w.out) + n
+	if !w.budget.Bytes(size) {
+		return false
+	}
+	w.out = slices.Grow(w.out, size-len(w.out))
+	return true
+}
+
+// nameOfKey is a map key as the name of a JSON member; what is no scalar has
+// none.
+func nameOfKey(key any) string {
+	switch key := key.(type) {
+	case string:
+		return key
+	case int64, float64, bool, nil:
+		if b, err := json.Marshal(key); err == nil {
+			return string(b)
+		}
+		return ""
+	}
+	return "{}"
 }
 
 // plainMap turns a map whose keys are 0, 1, 2, … into a list, which is how PHP
@@ -112,11 +167,12 @@ func plainMap(m *mapping) any {
 	return list
 }
 
-// cursor reads a serialised value byte by byte; bad is set when it ends early.
+// cursor reads a serialised value byte by byte; bad is set when it ends early,
+// or when the budget does.
 type cursor struct {
-	b     []byte
-	nodes int
-	bad   bool
+	b      []byte
+	budget *runbook.Budget
+	bad    bool
 }
 
 // take returns the next n bytes.
@@ -157,24 +213,43 @@ func (c *cursor) big(n int) int {
 // limitInt keeps a claimed length from becoming negative.
 func limitInt(v uint64) int { return int(min(v, 1<<62)) }
 
-// until returns the bytes before the next end, and steps over it.
-func (c *cursor) until(end byte) string {
-	for i, b := range c.b {
-		if b == end {
-			out := string(c.b[:i])
-			c.b = c.b[i+1:]
-			return out
-		}
+// text returns a copy of the next n bytes.
+func (c *cursor) text(n int) string {
+	b := c.take(n)
+	if c.bad = c.bad || !c.budget.Bytes(len(b)) || !c.budget.Steps(len(b)); c.bad {
+		return ""
 	}
-	c.bad, c.b = true, nil
-	return ""
+	return string(b)
 }
 
-// count refuses values of too many nodes or levels.
-func (c *cursor) count(depth int) bool {
-	c.nodes++
-	if c.nodes > maxTreeNodes || depth > maxTreeDepth {
-		c.bad = true
+// until returns the bytes before the next end, and steps over it.
+func (c *cursor) until(end byte) string {
+	i := bytes.IndexByte(c.b, end)
+	if i < 0 {
+		c.bad, c.b = true, nil
+		return ""
 	}
+	out := c.text(i)
+	c.take(1)
+	return out
+}
+
+// count refuses values of too many levels, and what the budget does not bear.
+func (c *cursor) count(depth int) bool {
+	c.bad = c.bad || depth > maxTreeDepth
+	return c.charge(1)
+}
+
+// charge accounts for n values that are about to be built.
+func (c *cursor) charge(n int) bool {
+	c.bad = c.bad || !c.budget.Nodes(n)
 	return !c.bad
+}
+
+// wrong is what is wrong with a value that could not be read.
+func (c *cursor) wrong(otherwise string) error {
+	if c.budget.Spent() {
+		return errSpent
+	}
+	return errors.New(otherwise)
 }

@@ -11,8 +11,12 @@ import (
 	"strings"
 )
 
-// maxCertificate is the longest certificate text that is parsed.
-const maxCertificate = 64 << 10
+const (
+	// maxCertificate is the longest certificate text that is parsed.
+	maxCertificate = 64 << 10
+	// certSteps and certBytes are what each byte of it costs.
+	certSteps, certBytes = 64, 32
+)
 
 // leaf returns the canonical key of the first certificate in x5c, and what is
 // wrong with the member; both are "" when there is none.
@@ -31,6 +35,9 @@ func (j *judge) leaf() (canonical, problem string) {
 		return "", "its first element is " + kind(first) + ", not a string"
 	case len(first) > maxCertificate:
 		return "", "its first certificate is too long"
+	}
+	if !j.budget.Steps(certSteps*len(first)) || !j.budget.Bytes(certBytes*len(first)) {
+		return "", "its first certificate was not read"
 	}
 	// RFC 7517 section 4.7: plain base64, not base64url; white space is common.
 	der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(unquote(first)), ""))
