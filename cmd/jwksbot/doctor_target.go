@@ -61,7 +61,7 @@ func lookAtKeys(ctx context.Context, t *runbook.Target) (finding, error) {
 }
 
 func lookAtCache(ctx context.Context, t *runbook.Target) (finding, error) {
-	l, err := t.Entries.List(ctx)
+	l, err := t.Entries.List(ctx, func(e runbook.RawEntry) runbook.Entry { return runbook.Entry{Name: e.Name} })
 	if err != nil {
 		return finding{}, err
 	}

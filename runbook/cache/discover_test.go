@@ -95,7 +95,7 @@ func TestDiscoverStandaloneGroup(t *testing.T) {
 	var wait sync.WaitGroup
 	for range 8 {
 		wait.Go(func() {
-			if listed, err := s.List(testContext(t)); err != nil || len(listed.Entries) != 1 || listed.Shards[0].Name != "0001" {
+			if listed, err := listAll(testContext(t), s); err != nil || len(listed.Entries) != 1 || listed.Shards[0].Name != "0001" {
 				t.Errorf("listing = %+v, %v", listed, err)
 			}
 		})
@@ -122,7 +122,7 @@ func TestDiscoverCluster(t *testing.T) {
 		return 200, groupXML("<ClusterEnabled>true</ClusterEnabled><NodeGroups>" + groups + "</NodeGroups>" + endpointXML("ConfigurationEndpoint", nodes[0].Addr))
 	}}
 	s := newStore(t, Settings{ReplicationGroup: "oidc", AWS: e.config(t)})
-	listed, err := s.List(testContext(t))
+	listed, err := listAll(testContext(t), s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func TestDiscoveryErrorsSayWhatToDo(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			e := &elastiCache{serve: func(url.Values) (int, string) { return c.status, c.body }}
 			c.settings.ReplicationGroup, c.settings.AWS = "oidc", e.config(t)
-			_, err := newStore(t, c.settings).List(testContext(t))
+			_, err := listAll(testContext(t), newStore(t, c.settings))
 			if err == nil {
 				t.Fatal("no error")
 			}

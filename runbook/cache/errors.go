@@ -105,6 +105,8 @@ func explainNetwork(op string, err error) string {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return op + ": stopped: " + err.Error()
+	case errors.Is(err, errFlood):
+		return fmt.Sprintf("%s: its answer is longer than %d MiB and was not read: look for names or values of that size under cache.keys", op, maxAnswer>>20)
 	case errors.As(err, &dns):
 		return fmt.Sprintf("no such host (%v): does the bot run in the cache's VPC?", dns)
 	case errors.Is(err, syscall.ECONNREFUSED):

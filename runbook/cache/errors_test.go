@@ -38,7 +38,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 			defer cancel()
-			_, err := newStore(t, c.settings).List(ctx)
+			_, err := listAll(ctx, newStore(t, c.settings))
 			checkError(t, err, c.want...)
 		})
 	}
@@ -74,7 +74,7 @@ func TestUnknownCommandHidesItsArguments(t *testing.T) {
 	}
 	r := without("AUTH", "HELLO")
 	for _, user := range []string{"jwksbot:geheim", ":geheim"} {
-		_, err := newStore(t, Settings{URL: "redis://" + user + "@" + r.Addr}).List(testContext(t))
+		_, err := listAll(testContext(t), newStore(t, Settings{URL: "redis://" + user + "@" + r.Addr}))
 		checkError(t, err, r.Addr, "unknown command 'auth'", "rename-commands")
 	}
 	r = without("EVAL")
@@ -112,7 +112,7 @@ func TestMissingRightsAreNamed(t *testing.T) {
 	r.CLI(t, "set", "jwks:1", "v")
 	r.CLI(t, "set", "other:1", "v")
 	ctx := testContext(t)
-	listed, err := s.List(ctx)
+	listed, err := listAll(ctx, s)
 	if err != nil || len(listed.Entries) != 1 || listed.Others != 1 {
 		t.Fatalf("a read-only user lists %+v, %v", listed, err)
 	}
@@ -169,11 +169,11 @@ func TestSettingsAreCheckedTogether(t *testing.T) {
 func TestClosedStoreSaysSo(t *testing.T) {
 	r := redistest.Start(t, redistest.Options{})
 	s := newStore(t, Settings{URL: "redis://" + r.Addr})
-	if _, err := s.List(testContext(t)); err != nil {
+	if _, err := listAll(testContext(t), s); err != nil {
 		t.Fatal(err)
 	}
 	s.Close()
-	_, err := s.List(testContext(t))
+	_, err := listAll(testContext(t), s)
 	checkError(t, err, "cache: closed")
 	redistest.Await(t, "the connections to end", func() bool {
 		return strings.Count(r.CLI(t, "client", "list"), " addr=") == 1 // redis-cli's own

@@ -121,7 +121,7 @@ func TestReshardingInProgress(t *testing.T) {
 	host, port, _ := net.SplitHostPort(to.Addr)
 	nodes[from].CLI(t, "migrate", host, port, names[1], "0", "5000")
 
-	listed, err := s.List(ctx)
+	listed, err := listAll(ctx, s)
 	if err != nil {
 		t.Fatal(err)
 	}

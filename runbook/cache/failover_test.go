@@ -199,7 +199,7 @@ func refillDuringDeleteSurvives(t *testing.T, w world) {
 			t.Fatalf("%s = %q after it was refilled", name, v)
 		}
 	}
-	listed, err := w.store.List(ctx)
+	listed, err := listAll(ctx, w.store)
 	if err != nil || len(listed.Entries) != len(fresh) {
 		t.Errorf("%d entries left, %d were refilled: %v", len(listed.Entries), len(fresh), err)
 	}
@@ -247,13 +247,13 @@ func TestRestartedServerIsReconnected(t *testing.T) {
 	present.Store(a)
 	e := &elastiCache{serve: func(url.Values) (int, string) { return 200, standaloneXML(present.Load().Addr, false) }}
 	s := newStore(t, Settings{ReplicationGroup: "oidc", AWS: e.config(t)})
-	if _, err := s.List(testContext(t)); err != nil {
+	if _, err := listAll(testContext(t), s); err != nil {
 		t.Fatal(err)
 	}
 	a.Stop()
 	present.Store(b)
 	b.CLI(t, "set", "jwks:1", "v")
-	listed, err := s.List(testContext(t))
+	listed, err := listAll(testContext(t), s)
 	if err != nil || len(listed.Entries) != 1 {
 		t.Errorf("listing after the restart: %+v, %v", listed, err)
 	}
@@ -284,7 +284,7 @@ func TestReadingNoticesDemotion(t *testing.T) {
 	b.CLI(t, "set", "jwks:2", "v")
 	a.CLI(t, "replicaof", "no", "one")
 	demote(b, a)
-	if listed, err := s.List(ctx); err != nil || len(listed.Entries) != 1 || listed.Entries[0].Name != "jwks:1" {
+	if listed, err := listAll(ctx, s); err != nil || len(listed.Entries) != 1 || listed.Entries[0].Name != "jwks:1" {
 		t.Errorf("listing after a failover: %+v, %v", listed, err)
 	}
 }

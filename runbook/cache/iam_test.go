@@ -96,7 +96,7 @@ func TestEveryConnectionSignsItsToken(t *testing.T) {
 	ctx := testContext(t)
 	var problems []string
 	list := func() error {
-		listed, err := s.List(ctx)
+		listed, err := listAll(ctx, s)
 		if err != nil {
 			problems = append(problems, err.Error())
 		} else if len(listed.Entries) != 1 {
@@ -133,7 +133,7 @@ func TestEveryConnectionSignsItsToken(t *testing.T) {
 	var both sync.WaitGroup
 	for range 2 {
 		both.Go(func() {
-			if _, err := s.List(ctx); err != nil {
+			if _, err := listAll(ctx, s); err != nil {
 				t.Errorf("two at once: %v", err)
 			}
 		})
@@ -204,14 +204,14 @@ func TestIAMOverTheWire(t *testing.T) {
 	r := redistest.Start(t, redistest.Options{TLS: true, User: "jwksbot", Password: "other", Rules: "~jwks:* -@all +@read"})
 	e := &elastiCache{serve: func(url.Values) (int, string) { return 200, standaloneXML(r.Addr, true) }}
 	s := newStore(t, Settings{ReplicationGroup: "oidc", Auth: AuthIAM, Username: "jwksbot", AWS: e.config(t), RootCAs: r.RootCAs, Clock: fixedClock{now: now}})
-	_, err := s.List(testContext(t))
+	_, err := listAll(testContext(t), s)
 	checkError(t, err, "elasticache:Connect")
 	_, token, err := s.credentials(testContext(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.CLI(t, "acl", "setuser", "jwksbot", ">"+token)
-	if _, err := s.List(testContext(t)); err != nil {
+	if _, err := listAll(testContext(t), s); err != nil {
 		t.Error(err)
 	}
 }

@@ -2,10 +2,13 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"sort"
+	"sync"
 	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/semaphore"
 
 	"jwksbot/runbook"
 )
@@ -15,21 +18,35 @@ import (
 const (
 	scanCount = 5000
 	readBatch = 250
+	// longRead is the most that the rest of values may be in one round trip, and
+	// inFlight what all primaries together may be answering.
+	longRead = maxAnswer / 2
+	inFlight = maxAnswer
+	// freeName is the length of a name that is not counted against MaxBytes.
+	freeName = 512
 )
 
-// List reads every entry that matches the patterns, on every primary at once.
-// A server is asked for the next names and the values of the last ones in the
-// same round trip. Above MaxEntries or MaxBytes values are no longer read and
-// Truncated is set; names are still counted, so that Others stays right.
-func (s *Store) List(ctx context.Context) (runbook.Listing, error) {
+// List reads every entry that matches the patterns, on every primary at once,
+// and hands each to read, one at a time; its value is not kept. A server is asked
+// for the next names and the values of the last ones in the same round trip. What
+// is too large for a key set is not fetched: such an entry says so in Unread.
+// Above MaxEntries or MaxBytes values are no longer read and Truncated is set;
+// names are still counted, so that Others stays right.
+func (s *Store) List(ctx context.Context, read func(runbook.RawEntry) runbook.Entry) (runbook.Listing, error) {
 	var out runbook.Listing
+	var turn sync.Mutex
+	inTurn := func(e runbook.RawEntry) runbook.Entry {
+		turn.Lock()
+		defer turn.Unlock()
+		return read(e)
+	}
 	err := s.with(ctx, func(ctx context.Context, f *fleet) error {
-		budget := &budget{}
+		budget := &budget{flight: semaphore.NewWeighted(inFlight)}
 		budget.entries.Store(int64(s.settings.MaxEntries))
 		budget.bytes.Store(s.settings.MaxBytes)
 		found := make([]*lister, len(f.primaries))
 		err := f.each(ctx, func(ctx context.Context, i int, p *primary) error {
-			found[i] = &lister{fleet: f, p: p, match: newMatcher(s.settings.Patterns), budget: budget, seen: map[string]bool{}}
+			found[i] = &lister{fleet: f, p: p, match: newMatcher(s.settings.Patterns), budget: budget, read: inTurn, seen: map[string]bool{}, ahead: scanCount}
 			return found[i].run(ctx)
 		})
 		if err != nil {
@@ -65,10 +82,13 @@ func assemble(found []*lister, most int) runbook.Listing {
 }
 
 // budget is what may still be read, over all primaries.
-type budget struct{ entries, bytes atomic.Int64 }
+type budget struct {
+	entries, bytes atomic.Int64
+	flight         *semaphore.Weighted // bytes that are being answered
+}
 
-func (b *budget) takeEntry() bool      { return b.entries.Add(-1) >= 0 }
-func (b *budget) takeBytes(n int) bool { return b.bytes.Add(-int64(n)) >= 0 }
+func (b *budget) takeEntry() bool        { return b.entries.Add(-1) >= 0 }
+func (b *budget) takeBytes(n int64) bool { return b.bytes.Add(-n) >= 0 }
 
 // lister lists one primary.
 type lister struct {
@@ -76,58 +96,95 @@ type lister struct {
 	p      *primary
 	match  matcher
 	budget *budget
+	read   func(runbook.RawEntry) runbook.Entry
 
 	seen      map[string]bool // SCAN may return a key more than once
 	queue     []string        // names whose values are still to be read
-	entries   []runbook.RawEntry
+	ahead     int64           // how many names SCAN is asked to look at
+	entries   []runbook.Entry
 	keys      int64 // DBSIZE
 	matched   int64
 	truncated bool
+	full      bool // MaxBytes are read: no more values are taken
 }
 
 func (l *lister) run(ctx context.Context) error {
 	var cursor uint64
 	for first, scanning := true, true; scanning || len(l.queue) > 0; first = false {
-		pipe := l.p.client.Pipeline()
-		var page *redis.ScanCmd
-		var size *redis.IntCmd
-		var hello *redis.Cmd
-		if first {
-			hello, size = askHello(ctx, pipe), pipe.DBSize(ctx)
-		}
-		if scanning {
-			page = pipe.Scan(ctx, cursor, l.match.scan, scanCount)
-		}
 		batch := l.queue[:min(len(l.queue), readBatch)]
 		l.queue = l.queue[len(batch):]
-		reads := make([]*read, len(batch))
-		for i, name := range batch {
-			reads[i] = startRead(ctx, pipe, name, false)
-		}
-		exec(ctx, pipe)
-
-		if size != nil {
-			if size.Err() != nil {
-				return l.p.explain("DBSIZE", size.Err())
-			}
-			if err := l.p.watchRole(hello); err != nil {
-				return err
-			}
-			l.keys = size.Val()
-		}
-		if page != nil {
-			names, next, err := page.Result()
-			if err != nil {
-				return l.p.explain("SCAN", err)
-			}
-			l.add(names)
-			cursor, scanning = next, next != 0
-		}
-		if err := l.finish(ctx, reads); err != nil {
+		weight := int64(1 + firstRead*len(batch))
+		if err := l.budget.flight.Acquire(ctx, weight); err != nil {
 			return err
+		}
+		trip := l.send(ctx, first, scanning, cursor, batch)
+		next, err := l.receive(trip)
+		if errors.Is(err, errFlood) && l.ahead > 1 {
+			l.ahead, l.queue, next, err = max(1, l.ahead/50), append(batch, l.queue...), cursor, nil
+			trip.reads = nil
+		}
+		var more []*read
+		if err == nil {
+			more, err = l.finish(ctx, trip.reads)
+		}
+		l.budget.flight.Release(weight)
+		if err == nil {
+			err = l.finishLong(ctx, more)
+		}
+		if err != nil {
+			return err
+		}
+		if scanning && trip.page.Err() == nil {
+			cursor, scanning = next, next != 0
 		}
 	}
 	return nil
+}
+
+// trip is what one round trip asks for.
+type trip struct {
+	hello *redis.Cmd
+	size  *redis.IntCmd
+	page  *redis.ScanCmd
+	reads []*read
+}
+
+func (l *lister) send(ctx context.Context, first, scanning bool, cursor uint64, batch []string) trip {
+	pipe := l.p.client.Pipeline()
+	t := trip{reads: make([]*read, len(batch))}
+	if first {
+		t.hello, t.size = askHello(ctx, pipe), pipe.DBSize(ctx)
+	}
+	if scanning {
+		t.page = pipe.Scan(ctx, cursor, l.match.scan, l.ahead)
+	}
+	for i, name := range batch {
+		t.reads[i] = startRead(ctx, pipe, name, false)
+	}
+	exec(ctx, pipe)
+	return t
+}
+
+// receive takes over everything but the values, and returns the next cursor.
+func (l *lister) receive(t trip) (next uint64, err error) {
+	if t.size != nil {
+		if t.size.Err() != nil {
+			return 0, l.p.explain("DBSIZE", t.size.Err())
+		}
+		if err := l.p.watchRole(t.hello); err != nil {
+			return 0, err
+		}
+		l.keys = t.size.Val()
+	}
+	if t.page == nil {
+		return 0, nil
+	}
+	names, next, err := t.page.Result()
+	if err != nil {
+		return 0, l.p.explain("SCAN", err)
+	}
+	l.add(names)
+	return next, nil
 }
 
 // add counts new names and queues those that may still be read.
@@ -144,7 +201,7 @@ func (l *lister) add(names []string) {
 		}
 		l.seen[n] = true
 		l.matched++
-		if !l.budget.takeEntry() {
+		if !l.budget.takeEntry() || !l.budget.takeBytes(int64(max(0, len(n)-freeName))) {
 			l.truncated = true
 			continue
 		}
@@ -152,8 +209,9 @@ func (l *lister) add(names []string) {
 	}
 }
 
-// finish turns the answers of a batch into entries.
-func (l *lister) finish(ctx context.Context, reads []*read) error {
+// finish turns the answers of a batch into entries, and returns the reads that
+// need more.
+func (l *lister) finish(ctx context.Context, reads []*read) (more []*read, err error) {
 	for i, r := range reads {
 		server, asking := l.servedBy(r)
 		if !asking {
@@ -162,26 +220,83 @@ func (l *lister) finish(ctx context.Context, reads []*read) error {
 		pipe := server.client.Pipeline()
 		reads[i] = startRead(ctx, pipe, r.entry.Name, true)
 		exec(ctx, pipe)
-		if err := settleAll(ctx, server, reads[i:i+1]); err != nil {
+		more, err := settleAll(server, reads[i:i+1])
+		if err == nil {
+			err = sizeAll(ctx, server, more)
+		}
+		if err == nil {
+			err = readLong(ctx, server, more)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if more, err = settleAll(l.p, reads); err != nil {
+		return nil, err
+	}
+	for _, r := range reads {
+		if r.whole {
+			l.take(r)
+		}
+	}
+	return more, nil
+}
+
+// finishLong reads what the first round trip could not: collections, after they
+// said how large they are, and long strings.
+func (l *lister) finishLong(ctx context.Context, reads []*read) error {
+	if len(reads) == 0 {
+		return nil
+	}
+	if err := sizeAll(ctx, l.p, reads); err != nil {
+		return err
+	}
+	for len(reads) > 0 && !l.full {
+		group, weight := l.group(reads)
+		reads = reads[len(group):]
+		if err := l.budget.flight.Acquire(ctx, weight); err != nil {
+			return err
+		}
+		err := readLong(ctx, l.p, group)
+		for _, r := range group {
+			if err == nil {
+				l.take(r)
+			}
+		}
+		l.budget.flight.Release(weight)
+		if err != nil {
 			return err
 		}
 	}
-	if err := settleAll(ctx, l.p, reads); err != nil {
-		return err
-	}
-	for _, r := range reads {
-		if !r.present {
-			l.matched-- // it went away between SCAN and reading
-			continue
-		}
-		r.entry.Shard = l.p.name
-		if !l.budget.takeBytes(r.entry.Bytes) {
-			l.truncated, l.queue = true, nil
-			break
-		}
-		l.entries = append(l.entries, r.entry)
-	}
 	return nil
+}
+
+// group is as many of the reads as fit into one round trip, at least one.
+func (l *lister) group(reads []*read) ([]*read, int64) {
+	weight := int64(1)
+	for i, r := range reads {
+		if i > 0 && weight+r.weight > longRead {
+			return reads[:i], weight
+		}
+		weight += r.weight
+	}
+	return reads, weight
+}
+
+// take reads an entry whose value is there, or will not be, and forgets the
+// value.
+func (l *lister) take(r *read) {
+	switch {
+	case l.full:
+	case !r.present:
+		l.matched-- // it went away between SCAN and reading
+	case !l.budget.takeBytes(int64(r.entry.Size())):
+		l.full, l.truncated, l.queue = true, true, nil
+	default:
+		r.entry.Shard = l.p.name
+		l.entries = append(l.entries, l.read(r.entry))
+		r.entry, r.value = runbook.RawEntry{Name: r.entry.Name}, nil
+	}
 }
 
 // servedBy says where a key has to be asked for while a resharding moves its
@@ -195,30 +310,73 @@ func (l *lister) servedBy(r *read) (server *primary, asking bool) {
 	return l.p, moved
 }
 
-// settleAll takes over the answers of one server, with a second round trip for
-// what the first could not read: collections and long strings.
-func settleAll(ctx context.Context, p *primary, reads []*read) error {
-	var more []*read
-	pipe := p.client.Pipeline()
+// settleAll takes over the first answers of one server, and returns the reads
+// that need more.
+func settleAll(p *primary, reads []*read) (more []*read, err error) {
 	for _, r := range reads {
 		if r.settled {
 			continue
 		}
-		r.settled = true
 		if err := r.settle(); err != nil {
-			return p.explain("read entry", err)
+			return nil, p.explain("read entry", err)
 		}
-		if r.present && !r.whole && r.startMore(ctx, pipe) {
+		if !r.whole {
 			more = append(more, r)
 		}
 	}
-	if len(more) == 0 {
+	return more, nil
+}
+
+// sizeAll asks how large the collections among the reads are.
+func sizeAll(ctx context.Context, p *primary, reads []*read) error {
+	pipe := p.client.Pipeline()
+	var asked []*read
+	for _, r := range reads {
+		if r.startSize(ctx, pipe) {
+			asked = append(asked, r)
+		}
+	}
+	if len(asked) == 0 {
 		return nil
 	}
 	exec(ctx, pipe)
-	for _, r := range more {
-		if err := r.settleMore(); err != nil {
+	for _, r := range asked {
+		if err := r.settleSize(); err != nil {
 			return p.explain("read entry", err)
+		}
+	}
+	return nil
+}
+
+// readLong reads the rest of values in one round trip, and in another one what
+// came after a value that turned out to be longer than its server had said.
+func readLong(ctx context.Context, p *primary, reads []*read) error {
+	for len(reads) > 0 {
+		pipe := p.client.Pipeline()
+		var asked []*read
+		for _, r := range reads {
+			if !r.whole && r.startMore(ctx, pipe) {
+				asked = append(asked, r)
+			}
+		}
+		if len(asked) == 0 {
+			return nil
+		}
+		exec(ctx, pipe)
+		reads = nil
+		for i, r := range asked {
+			err := r.settleMore()
+			if errors.Is(err, errFlood) {
+				r.leave("too large: more than %d MiB, not read", maxAnswer>>20)
+				reads = asked[i+1:]
+				break
+			}
+			if err != nil {
+				return p.explain("read entry", err)
+			}
+		}
+		for _, r := range reads {
+			r.whole = false
 		}
 	}
 	return nil

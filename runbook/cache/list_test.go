@@ -29,7 +29,7 @@ func TestListStopsAtItsLimits(t *testing.T) {
 		truncated bool
 	}{{30, 30_000, 30, false}, {29, 0, 29, true}, {0, 10_500, 10, true}, {0, 0, 30, false}} {
 		s := newStore(t, Settings{URL: "redis://" + r.Addr, MaxEntries: c.entries, MaxBytes: c.bytes})
-		listed, err := s.List(ctx)
+		listed, err := listAll(ctx, s)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +55,7 @@ func TestListOfLargeEntries(t *testing.T) {
 	if _, err := pipe.Exec(ctx); err != nil {
 		t.Fatal(err)
 	}
-	listed, err := newStore(t, Settings{URL: "redis://" + r.Addr}).List(ctx)
+	listed, err := listAll(ctx, newStore(t, Settings{URL: "redis://" + r.Addr}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func listWithSeveralPatterns(t *testing.T, w world) {
 		w.raw.Set(ctx, n, "v", 0)
 	}
 	w.store.settings.Patterns = []string{"jwks:*", "jw[kt]s?-old:*", "jwks-old:*", "jwt:[a-c]"}
-	listed, err := w.store.List(ctx)
+	listed, err := listAll(ctx, w.store)
 	var names []string
 	for _, e := range listed.Entries {
 		names = append(names, e.Name)
@@ -108,7 +108,7 @@ func TestListNeedsFewRoundTrips(t *testing.T) {
 		r.CLI(t, "set", fmt.Sprintf("jwks:%d", i), "v")
 	}
 	addr, trips := countTrips(t, r.Addr)
-	if listed, err := newStore(t, Settings{URL: "redis://" + addr}).List(testContext(t)); err != nil || len(listed.Entries) != 20 {
+	if listed, err := listAll(testContext(t), newStore(t, Settings{URL: "redis://" + addr})); err != nil || len(listed.Entries) != 20 {
 		t.Fatalf("listed %d: %v", len(listed.Entries), err)
 	}
 	if n := trips.Load(); n != 4 {

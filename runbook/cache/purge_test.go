@@ -42,7 +42,7 @@ func purgeDeletesByNameAlone(t *testing.T, w world) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listed, err := w.store.List(ctx)
+	listed, err := listAll(ctx, w.store)
 	if err != nil {
 		t.Fatal(err)
 	}

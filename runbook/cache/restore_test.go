@@ -85,7 +85,7 @@ func flushAllEmptiesEveryPrimary(t *testing.T, w world) {
 	if err := w.store.FlushAll(testContext(t)); err != nil {
 		t.Fatal(err)
 	}
-	listed, err := w.store.List(testContext(t))
+	listed, err := listAll(testContext(t), w.store)
 	if err != nil || len(listed.Entries) != 0 || listed.Others != 0 {
 		t.Errorf("left %+v, %v", listed, err)
 	}

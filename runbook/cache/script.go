@@ -32,11 +32,28 @@ local function members(key, t)
   return {}
 end
 local function size(key, t)
+  if t == 'string' then return redis.call('STRLEN', key) end
   if t == 'hash' then return redis.call('HLEN', key) end
   if t == 'set' then return redis.call('SCARD', key) end
   if t == 'zset' then return redis.call('ZCARD', key) end
   if t == 'list' then return redis.call('LLEN', key) end
-  return 1
+  return 0
+end
+`
+	// luaWeight defines weight(key, type, size): about how many bytes a value is,
+	// 0 where the server does not say (a serverless cache does not). ARGV[1] is
+	// the number of members up to which all of them are looked at.
+	luaWeight = `
+local function weight(key, t, n)
+  if t == 'string' then return n end
+  local m
+  if n <= tonumber(ARGV[1]) then
+    m = redis.pcall('MEMORY', 'USAGE', key, 'SAMPLES', '0')
+  else
+    m = redis.pcall('MEMORY', 'USAGE', key)
+  end
+  if type(m) == 'number' then return m end
+  return 0
 end
 `
 	luaDump = `
@@ -49,33 +66,51 @@ local function dump(key, t)
   return d
 end
 `
-	// saveScript answers {type, pttl, payload, number of members, members};
-	// without members when there are more than ARGV[1].
-	saveScript = luaContent + luaDump + `
+	// weighScript answers {type, size, weight}.
+	weighScript = luaContent + luaWeight + `
 local key = KEYS[1]
 local t = redis.call('TYPE', key).ok
 if t == 'none' then return {} end
+local n = size(key, t)
+return {t, n, weight(key, t, n)}
+`
+	// saveScript answers {type, pttl, payload, size, weight, members}. ARGV: the
+	// most members, the longest string and the largest collection that are sent
+	// beside the payload, and the most bytes that have a payload at all: a value
+	// that has grown meanwhile is answered without.
+	saveScript = luaContent + luaWeight + luaDump + `
+local key = KEYS[1]
+local t = redis.call('TYPE', key).ok
+if t == 'none' then return {} end
+local n = size(key, t)
+local w = weight(key, t, n)
+local pttl = redis.call('PTTL', key)
+if w > tonumber(ARGV[4]) then return {t, pttl, false, n, w, {}} end
 local d = dump(key, t)
 if type(d) == 'table' then return d end
-local n = size(key, t)
 local m = {}
-if n <= tonumber(ARGV[1]) then m = members(key, t) end
-return {t, redis.call('PTTL', key), d, n, m}
+if t == 'string' and n <= tonumber(ARGV[2]) or t ~= 'string' and n <= tonumber(ARGV[1]) and w <= tonumber(ARGV[3]) then
+  m = members(key, t)
+end
+return {t, pttl, d, n, w, m}
 `
 	// judgeScript answers the fate of an entry. ARGV: SHA-1 of the payload or
-	// "", digest of the content or "", type or "", "delete" or "keep".
+	// "", digest of the content or "", type or "", "delete" or "keep", the most
+	// members that are compared, the size or "". A value of another size is not
+	// looked at.
 	judgeScript = luaContent + luaDump + `
 local key = KEYS[1]
 local t = redis.call('TYPE', key).ok
 if t == 'none' then return 'gone' end
 if ARGV[3] ~= '' and t ~= ARGV[3] then return 'rewritten' end
+if ARGV[6] ~= '' and size(key, t) ~= tonumber(ARGV[6]) then return 'rewritten' end
 local same = false
 if ARGV[1] ~= '' then
   local d = dump(key, t)
   if type(d) == 'table' then return d end
   same = d ~= '' and redis.sha1hex(d) == ARGV[1]
 end
-if not same and ARGV[2] ~= '' and size(key, t) <= tonumber(ARGV[5]) then
+if not same and ARGV[2] ~= '' and (t == 'string' or size(key, t) <= tonumber(ARGV[5])) then
   local m = members(key, t)
   local step = 1
   if t == 'hash' then step = 2 end
@@ -101,6 +136,7 @@ type script struct{ text, sha string }
 func newScript(text string) script { return script{text, sha1hex([]byte(text))} }
 
 var (
+	weigh = newScript(weighScript)
 	save  = newScript(saveScript)
 	judge = newScript(judgeScript)
 )
@@ -232,7 +268,19 @@ func judgeArgs(e runbook.Saved, action string) ([]any, error) {
 	if payload == "" && content == "" {
 		return nil, fmt.Errorf("cache: entry %q: its snapshot holds neither payload nor value, so that nothing can be compared: take a new snapshot", e.Name)
 	}
-	return []any{payload, content, e.Type, action, strconv.Itoa(maxParts)}, nil
+	return []any{payload, content, e.Type, action, strconv.Itoa(maxParts), sizeOf(e.RawEntry)}, nil
+}
+
+// sizeOf is what the server says is the size of a value, "" when it is not
+// known.
+func sizeOf(e runbook.RawEntry) string {
+	switch {
+	case e.Type == "string" && len(e.Value) == e.Bytes:
+		return strconv.Itoa(e.Bytes)
+	case len(e.Parts) > 0:
+		return strconv.Itoa(len(e.Parts))
+	}
+	return ""
 }
 
 // contentDigest identifies the members of a value, independent of the order

@@ -36,15 +36,19 @@ type primary struct {
 	reopen func(*runbook.Lease) *redis.Client
 	// master says that it was seen as the primary; see watchRole.
 	master atomic.Bool
+	// extra is what its answers may be longer than maxAnswer.
+	extra atomic.Int64
 }
 
 // open makes the client of one server; it connects when it is first used.
 func (s *Store) open(addr, endpoint string, t Topology) *primary {
-	reopen := func(lease *runbook.Lease) *redis.Client {
+	p := &primary{name: addr, addr: addr, access: Access(s.settings.Patterns)}
+	most := func() int64 { return maxAnswer + p.extra.Load() }
+	p.reopen = func(lease *runbook.Lease) *redis.Client {
 		opts := &redis.Options{
 			Addr:                  addr,
 			Protocol:              2,
-			Dialer:                s.dialer(addr, endpoint, t.TLS, lease),
+			Dialer:                s.dialer(addr, endpoint, t.TLS, lease, most),
 			DialTimeout:           dialTimeout,
 			DialerRetries:         1,
 			MaxRetries:            -1,
@@ -64,7 +68,8 @@ func (s *Store) open(addr, endpoint string, t Topology) *primary {
 		}
 		return redis.NewClient(opts)
 	}
-	return &primary{name: addr, addr: addr, access: Access(s.settings.Patterns), client: reopen(nil), reopen: reopen}
+	p.client = p.reopen(nil)
+	return p
 }
 
 // leased is the same server for deletions under the lease. Close its client.
@@ -75,7 +80,7 @@ func (p *primary) leased(lease *runbook.Lease) *primary {
 }
 
 // dialer connects within dialTimeout, handshake included.
-func (s *Store) dialer(addr, endpoint string, withTLS bool, lease *runbook.Lease) func(context.Context, string, string) (net.Conn, error) {
+func (s *Store) dialer(addr, endpoint string, withTLS bool, lease *runbook.Lease, most func() int64) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, network, _ string) (net.Conn, error) {
 		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 		defer cancel()
@@ -84,7 +89,7 @@ func (s *Store) dialer(addr, endpoint string, withTLS bool, lease *runbook.Lease
 			return nil, err
 		}
 		if tcp, ok := conn.(*net.TCPConn); ok {
-			conn = newPromptConn(tcp, lease)
+			conn = &boundedConn{Conn: newPromptConn(tcp, lease), most: most}
 		}
 		if !withTLS {
 			return conn, nil

@@ -16,35 +16,19 @@ var ErrTooLarge = errors.New("too large for a snapshot")
 
 // Snapshot reads the named entries for a deletion that can be undone. Payload,
 // value and TTL of an entry are of the same moment. Entries that do not exist
-// are absent from the result, which is in the order of names.
+// are absent from the result, which is in the order of names. How large they are
+// is asked before anything is fetched: above MaxBytes nothing is.
 func (s *Store) Snapshot(ctx context.Context, names []string) ([]runbook.Saved, error) {
-	calls := make([]call, len(names))
-	for i, n := range names {
-		calls[i] = call{index: i, key: n, args: []any{maxParts}}
-	}
 	var out []runbook.Saved
 	err := s.with(ctx, func(ctx context.Context, f *fleet) error {
-		saved := make([]*runbook.Saved, len(names))
-		var total int64
-		err := f.eachBatch(ctx, save, calls, nil, func(p *primary, calls []call, answers []*redis.Cmd) error {
-			for i, a := range answers {
-				e, err := parseSaved(a)
-				if err != nil {
-					return p.explain("snapshot", err)
-				}
-				if e == nil {
-					continue
-				}
-				e.Name, e.Shard, e.At = calls[i].key, p.name, s.settings.Clock.Now()
-				if total += int64(len(e.Payload)); total > s.settings.MaxBytes {
-					return fmt.Errorf("cache %q: entries hold more than %d bytes: %w", f.topology.Name, s.settings.MaxBytes, ErrTooLarge)
-				}
-				saved[calls[i].index] = e
-			}
-			return nil
-		})
+		take := &taking{store: s, fleet: f, names: names, saved: make([]*runbook.Saved, len(names))}
+		weights, err := take.weigh(ctx)
+		if err != nil {
+			return err
+		}
+		err = take.fetch(ctx, weights)
 		out = out[:0]
-		for _, e := range saved {
+		for _, e := range take.saved {
 			if e != nil {
 				out = append(out, *e)
 			}
@@ -57,6 +41,129 @@ func (s *Store) Snapshot(ctx context.Context, names []string) ([]runbook.Saved, 
 	return out, nil
 }
 
+// taking is a snapshot being taken.
+type taking struct {
+	store *Store
+	fleet *fleet
+	names []string
+	saved []*runbook.Saved // by the index of the name
+	total int64            // bytes of payloads
+}
+
+func (k *taking) tooLarge(what string) error {
+	return fmt.Errorf("cache %q: %s more than %s bytes: %w", k.fleet.topology.Name, what, runbook.Thousands(k.store.settings.MaxBytes), ErrTooLarge)
+}
+
+// weigh asks how large the entries are; one that does not exist is left out.
+func (k *taking) weigh(ctx context.Context) (map[int]int64, error) {
+	calls := make([]call, len(k.names))
+	for i, n := range k.names {
+		calls[i] = call{index: i, key: n, args: []any{maxParts}}
+	}
+	weights := make(map[int]int64, len(calls))
+	strings := int64(0) // a collection weighs more than its payload
+	err := k.fleet.eachBatch(ctx, weigh, calls, nil, func(p *primary, calls []call, answers []*redis.Cmd) error {
+		for i, a := range answers {
+			answer, err := a.Slice()
+			if err != nil {
+				return p.explain("snapshot", err)
+			}
+			if len(answer) == 0 {
+				continue
+			}
+			kind, _, weight, err := parseWeight(answer)
+			if err != nil {
+				return p.explain("snapshot", err)
+			}
+			if weight > k.store.settings.MaxBytes {
+				return k.tooLarge(fmt.Sprintf("entry %q holds", calls[i].key))
+			}
+			if kind == "string" {
+				strings += weight
+			}
+			weights[calls[i].index] = weight
+		}
+		return nil
+	})
+	if err == nil && strings > k.store.settings.MaxBytes {
+		err = k.tooLarge("entries hold")
+	}
+	return weights, err
+}
+
+// parseWeight reads type, size and weight, with which an answer ends or begins.
+func parseWeight(answer []any) (kind string, size, weight int64, err error) {
+	if len(answer) != 3 {
+		return "", 0, 0, errAnswer
+	}
+	kind, ok1 := answer[0].(string)
+	size, ok2 := answer[1].(int64)
+	weight, ok3 := answer[2].(int64)
+	if !ok1 || !ok2 || !ok3 {
+		return "", 0, 0, errAnswer
+	}
+	return kind, size, weight, nil
+}
+
+// perEntry is what an answer holds beside payload and members.
+const perEntry = 256
+
+// fetch reads the entries in groups that are answered within what a connection
+// takes in: payload and members are twice the weight.
+func (k *taking) fetch(ctx context.Context, weights map[int]int64) error {
+	var group []call
+	var sum int64
+	flush := func() error {
+		defer func() { group, sum = nil, 0 }()
+		if sum > longRead {
+			for _, p := range k.fleet.primaries {
+				p.extra.Add(sum)
+				defer p.extra.Add(-sum)
+			}
+		}
+		return k.fleet.eachBatch(ctx, save, group, nil, k.take)
+	}
+	for i, n := range k.names {
+		weight, present := weights[i]
+		if !present {
+			continue
+		}
+		if weight = 2*weight + perEntry; len(group) > 0 && sum+weight > longRead {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		sum += weight
+		group = append(group, call{index: i, key: n, args: []any{maxParts, maxValue, maxCollection, k.store.settings.MaxBytes}})
+	}
+	if len(group) == 0 {
+		return nil
+	}
+	return flush()
+}
+
+// take keeps the answers of a batch.
+func (k *taking) take(p *primary, calls []call, answers []*redis.Cmd) error {
+	for i, a := range answers {
+		e, err := parseSaved(a)
+		if errors.Is(err, ErrTooLarge) {
+			return k.tooLarge(fmt.Sprintf("entry %q holds", calls[i].key))
+		}
+		if err != nil {
+			return p.explain("snapshot", err)
+		}
+		if e == nil {
+			continue
+		}
+		e.Name, e.Shard, e.At = calls[i].key, p.name, k.store.settings.Clock.Now()
+		if k.total += int64(len(e.Payload)); k.total > k.store.settings.MaxBytes {
+			return k.tooLarge("entries hold")
+		}
+		k.saved[calls[i].index] = e
+	}
+	return nil
+}
+
 // parseSaved reads saveScript's answer; nil when the entry does not exist.
 func parseSaved(cmd *redis.Cmd) (*runbook.Saved, error) {
 	answer, err := cmd.Slice()
@@ -66,15 +173,19 @@ func parseSaved(cmd *redis.Cmd) (*runbook.Saved, error) {
 	if len(answer) == 0 {
 		return nil, nil
 	}
-	if len(answer) != 5 {
+	if len(answer) != 6 {
 		return nil, errAnswer
 	}
 	kind, ok1 := answer[0].(string)
 	ttl, ok2 := answer[1].(int64)
-	payload, ok3 := answer[2].(string)
-	list, ok4 := answer[4].([]any)
-	if !ok1 || !ok2 || !ok3 || !ok4 {
+	_, size, weight, err := parseWeight([]any{kind, answer[3], answer[4]})
+	list, ok3 := answer[5].([]any)
+	if !ok1 || !ok2 || err != nil || !ok3 {
 		return nil, errAnswer
+	}
+	payload, ok := answer[2].(string)
+	if !ok {
+		return nil, ErrTooLarge // it has grown since it was weighed
 	}
 	texts := make([]string, len(list))
 	for i, v := range list {
@@ -87,7 +198,9 @@ func parseSaved(cmd *redis.Cmd) (*runbook.Saved, error) {
 		e.Value, e.Bytes = []byte(texts[0]), len(texts[0])
 	case len(texts) > 0:
 		e.Parts = toParts(kind, texts)
-		e.Bytes = partsSize(e.Parts)
+		e.Bytes = e.Size()
+	case size > 0:
+		e.RawEntry = unreadEntry(e.RawEntry, size, weight)
 	default:
 		e.Bytes = len(payload)
 	}

@@ -135,7 +135,7 @@ func plant(t testing.TB, raw redis.UniversalClient) []string {
 
 func listReadsEveryType(t *testing.T, w world) {
 	want := plant(t, w.raw)
-	got, err := w.store.List(testContext(t))
+	got, err := listAll(testContext(t), w.store)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,7 +246,7 @@ func deleteComparesOnTheServer(t *testing.T, w world) {
 func snapshotHoldsValueAndPayload(t *testing.T, w world) {
 	ctx := testContext(t)
 	names := plant(t, w.raw)
-	listed, err := w.store.List(ctx)
+	listed, err := listAll(ctx, w.store)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,7 +284,7 @@ func othersSurvive(t *testing.T, w world) {
 	if _, err := pipe.Exec(ctx); err != nil {
 		t.Fatal(err)
 	}
-	listed, err := w.store.List(ctx)
+	listed, err := listAll(ctx, w.store)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,7 +309,7 @@ func othersSurvive(t *testing.T, w world) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	listed, err = w.store.List(ctx)
+	listed, err = listAll(ctx, w.store)
 	if err != nil {
 		t.Fatal(err)
 	}
