@@ -111,7 +111,9 @@ func (t *Target) readCache(ctx context.Context) (CacheEvidence, error) {
 	if err != nil {
 		return CacheEvidence{}, err
 	}
-	return CacheEvidence{Shards: list.Shards, Others: list.Others, Truncated: list.Truncated, Entries: list.Entries}, nil
+	ev := CacheEvidence{Shards: list.Shards, Others: list.Others, Truncated: list.Truncated}
+	ev.Entries = list.Entries
+	return ev, nil
 }
 
 // read decodes one raw entry with a share of the budget, and attributes it.

@@ -221,7 +221,7 @@ func (d *document) notJSON(b []byte, err *jsonError) error {
 		return fmt.Errorf("%d bytes of %s, not JSON", len(b), binaryKind(b))
 	case err.cut && strings.IndexByte(`{["`, first) >= 0:
 		d.nature = natureCut
-	case len(b) > 32 && bytes.IndexAny(bytes.TrimSpace(b), " \t\r\n") < 0:
+	case len(b) > 32 && !bytes.ContainsAny(bytes.TrimSpace(b), " \t\r\n"):
 		d.nature = natureOpaque // a token, base64, something encrypted
 	default:
 		d.nature = natureText
