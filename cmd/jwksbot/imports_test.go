@@ -20,6 +20,7 @@ var arrows = map[string][]string{
 	"bot/slacksim":                 {"github.com/gorilla/websocket"},
 	"runbook":                      {},
 	"runbook/keys":                 {"jwksbot/runbook", "github.com/lestrrat-go/jwx/v2", "github.com/klauspost/compress"},
+	"runbook/keys/hostiletest":     {"jwksbot/runbook"},
 	"runbook/cache":                {"jwksbot/runbook", "github.com/redis/go-redis/v9", "github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/elasticache", "github.com/aws/smithy-go", "golang.org/x/sync"},
 	"runbook/cache/redistest":      {},
 	"runbook/telemetry":            {"jwksbot/runbook", "github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/cloudwatch", "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs", "github.com/aws/smithy-go", "golang.org/x/time/rate"},
@@ -39,7 +40,7 @@ var arrows = map[string][]string{
 var exact = map[string]bool{"jwksbot/runbook": true}
 
 // demoOnly are packages that only the demo and tests may import.
-var demoOnly = map[string]bool{"jwksbot/bot/slacksim": true, "jwksbot/runbook/drill": true, "jwksbot/runbook/cache/redistest": true, "jwksbot/runbook/journal/postgrestest": true}
+var demoOnly = map[string]bool{"jwksbot/bot/slacksim": true, "jwksbot/runbook/drill": true, "jwksbot/runbook/cache/redistest": true, "jwksbot/runbook/keys/hostiletest": true, "jwksbot/runbook/journal/postgrestest": true}
 
 func TestImportsFollowTheArrows(t *testing.T) {
 	root := filepath.Join("..", "..")
