@@ -64,7 +64,7 @@ func TestNothingIsDeletedWithoutTheLease(t *testing.T) {
 	if !errors.Is(err, errReplaced) || deleted == 0 || deleted > purgeScan+10 {
 		t.Errorf("purged %d, error %v", deleted, err)
 	}
-	listed, err := s.List(ctx)
+	listed, err := listAll(ctx, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestNothingIsDeletedWithoutTheLease(t *testing.T) {
 	}
 	l, takeAway = leaseOf(t, errReplaced)
 	err = s.Delete(ctx, saved, l, func([]Result) error { takeAway(); return nil })
-	if left, lerr := s.List(ctx); !errors.Is(err, errReplaced) || lerr != nil || len(left.Entries) != len(saved)-batchOf {
+	if left, lerr := listAll(ctx, s); !errors.Is(err, errReplaced) || lerr != nil || len(left.Entries) != len(saved)-batchOf {
 		t.Errorf("%d of %d left, errors %v, %v", len(left.Entries), len(saved), err, lerr)
 	}
 	if err := s.Delete(ctx, saved, l, nil); !errors.Is(err, errReplaced) {
