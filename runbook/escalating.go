@@ -85,11 +85,19 @@ func (m *Machine) page(ctx context.Context, t *Target, run Run) error {
 	}
 	return m.called(ctx, run, "page", failed, func(e *Escalation) {
 		if failed != nil {
-			e.Notes = append(e.Notes, fmt.Sprintf("the paging service could not be reached, call the on-call team yourself: %v", failed))
+			e.Notes = append(e.Notes, fmt.Sprintf("the paging service %s, call the on-call team yourself: %v", unheard(failed), failed))
 			return
 		}
 		e.Paged = m.clock.Now()
 	})
+}
+
+// unheard is why a call did not get through, in half a sentence.
+func unheard(failed error) string {
+	if IsDenied(failed) {
+		return "refused the call"
+	}
+	return "could not be reached"
 }
 
 // publish announces the call once.
@@ -164,14 +172,14 @@ func (m *Machine) resolve(ctx context.Context, t *Target, run *Run, o outlook) e
 	return err
 }
 
-// tried calls the paging service a few times if need be. failed is what it
-// answered last; err says that this process may not go on.
+// tried calls the paging service a few times if need be and if that can help.
+// failed is what it answered last; err says that this process may not go on.
 func (m *Machine) tried(ctx context.Context, call func() error) (failed, err error) {
 	for attempt := 1; ; attempt++ {
 		if err := m.guard(ctx); err != nil {
 			return nil, err
 		}
-		if failed = call(); failed == nil || attempt == pageAttempts {
+		if failed = call(); failed == nil || IsDenied(failed) || attempt == pageAttempts {
 			return failed, ctx.Err()
 		}
 		if err := m.clock.Wait(ctx, time.Duration(attempt)*2*time.Second); err != nil {

@@ -16,6 +16,9 @@ func (m *Machine) snapshot(ctx context.Context, t *Target, run Run) (Transition,
 		names[i], meant[e.Name] = e.Name, e.Meaning
 	}
 	all, err := t.Entries.Snapshot(ctx, names)
+	if IsDenied(err) {
+		return m.fail(run, nil, "Not flushed: nothing was deleted. %s", sentence(capital(err.Error()))), nil
+	}
 	if err != nil {
 		return Transition{}, fmt.Errorf("snapshot of %s: %w", plural(len(names), "entry", "entries"), err)
 	}
@@ -80,7 +83,7 @@ func (m *Machine) flush(ctx context.Context, t *Target, run Run) (Transition, er
 		}
 		err = m.deleteAll(ctx, t, run, saved, lease)
 		release()
-		if err == nil || attempt == flushAttempts || ctx.Err() != nil {
+		if err == nil || IsDenied(err) || attempt == flushAttempts || ctx.Err() != nil {
 			break
 		}
 		if werr := m.clock.Wait(ctx, time.Duration(attempt)*time.Second); werr != nil {
@@ -94,6 +97,9 @@ func (m *Machine) flush(ctx context.Context, t *Target, run Run) (Transition, er
 	receipt, rerr := m.flushReceipt(ctx, run, saved, begin)
 	if rerr != nil {
 		return Transition{}, rerr
+	}
+	if IsDenied(err) {
+		return m.flushRefused(run, m.standing(ctx, t, receipt, saved), err), nil
 	}
 	return m.flushed(run, receipt, err), nil
 }

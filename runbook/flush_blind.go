@@ -35,6 +35,10 @@ func (m *Machine) flushByName(ctx context.Context, t *Target, run Run) (Transiti
 	}
 	receipt.Step, receipt.Status, receipt.StartedAt, receipt.EndedAt = string(FlushCache), StatusOK, begin, m.clock.Now()
 	receipt.Proof = list(receipt.Proof)
+	if IsDenied(err) && !already {
+		receipt.Summary = nothingDeleted
+		return m.flushRefused(run, receipt, err), nil
+	}
 	if err != nil && receipt.Summary == "" || err != nil && run.Plan.Scope == ScopeAll {
 		receipt.Summary = "how much was deleted is not known"
 	}
@@ -53,7 +57,7 @@ func (m *Machine) purge(ctx context.Context, t *Target, run Run) (summary string
 		var n int64
 		n, err = m.purgeOnce(ctx, t, func(deleted int64) { count.done.Store(total + deleted) })
 		total += n
-		if err == nil || attempt == flushAttempts || ctx.Err() != nil {
+		if err == nil || IsDenied(err) || attempt == flushAttempts || ctx.Err() != nil {
 			break
 		}
 		if werr := m.clock.Wait(ctx, time.Duration(attempt)*time.Second); werr != nil {

@@ -112,6 +112,9 @@ func (m *Machine) tell(ctx context.Context, run Run, text string) error {
 func (r Run) effectAt() time.Time {
 	var at time.Time
 	for _, rec := range r.Receipts {
+		if rec.Finding == FoundRefused {
+			continue
+		}
 		switch Mitigation(rec.Step) {
 		case FlushCache, RestartAuthoriser, FlushGateway, RestoreCache:
 			at = rec.EndedAt

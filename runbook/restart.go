@@ -29,6 +29,9 @@ func (m *Machine) restart(ctx context.Context, t *Target, run Run) (Transition, 
 	if refusal := asRefusal(err); refusal != nil {
 		return m.notDone(t, run, RestartAuthoriser, begin, refusal.Text), nil
 	}
+	if IsDenied(err) { // how far it came is in the text
+		return m.stopped(t, run, RestartAuthoriser, begin, Receipt{Summary: err.Error()}), nil
+	}
 	if err != nil {
 		return Transition{}, fmt.Errorf("restart of %s: %w", run.Plan.Restart.invoked(), err)
 	}
@@ -94,12 +97,21 @@ func (m *Machine) proveRestart(ctx context.Context, t *Target, run Run, result R
 // notDone records a step that was refused without any write. The first step of
 // a run ends it; after others the run goes on, and ends as failed.
 func (m *Machine) notDone(t *Target, run Run, step Mitigation, begin time.Time, why string) Transition {
-	receipt := Receipt{Step: string(step), Status: StatusFail, Summary: "not done: " + why, Proof: []string{}, StartedAt: begin, EndedAt: m.clock.Now()}
-	if run.effectAt().IsZero() {
-		return m.fail(run, &receipt, "Not done: %s Nothing was touched.", sentence(why))
+	return m.stopped(t, run, step, begin, Receipt{Summary: why, Finding: FoundRefused})
+}
+
+// stopped records a step that could not be carried out, and why.
+func (m *Machine) stopped(t *Target, run Run, step Mitigation, begin time.Time, receipt Receipt) Transition {
+	why := sentence(receipt.Summary)
+	receipt.Summary = "not done: " + receipt.Summary
+	receipt.Step, receipt.Status, receipt.Proof, receipt.StartedAt, receipt.EndedAt = string(step), StatusFail, []string{}, begin, m.clock.Now()
+	switch {
+	case !run.effectAt().IsZero():
+		return m.onward(t, run, run.State, receipt, fmt.Sprintf("The step %s was not done: %s", step, why))
+	case receipt.Finding == FoundRefused:
+		return m.fail(run, &receipt, "Not done: %s Nothing was touched.", why)
 	}
-	tr := m.onward(t, run, run.State, receipt, fmt.Sprintf("The step %s was not done: %s", step, sentence(why)))
-	return tr
+	return m.fail(run, &receipt, "Not done: %s", why)
 }
 
 // sentence ends a text with a full stop.
@@ -123,6 +135,9 @@ func (m *Machine) gateway(ctx context.Context, t *Target, run Run) (Transition, 
 	err := t.API.FlushResults(ctx)
 	if refusal := asRefusal(err); refusal != nil {
 		return m.notDone(t, run, FlushGateway, begin, refusal.Text), nil
+	}
+	if IsDenied(err) {
+		return m.notDone(t, run, FlushGateway, begin, err.Error()), nil
 	}
 	if err != nil {
 		return Transition{}, fmt.Errorf("empty the %s: %w", run.Plan.Gateway.resource(), err)

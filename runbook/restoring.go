@@ -78,7 +78,8 @@ func (m *Machine) writeBack(ctx context.Context, t *Target, run Run, saved []Sav
 		}
 		force = left == 0
 	}
-	if _, err := t.Entries.Restore(ctx, saved, force, m.clock.Now()); err != nil {
+	_, refused := t.Entries.Restore(ctx, saved, force, m.clock.Now())
+	if err := refused; err != nil && !IsDenied(err) {
 		return fmt.Errorf("write %s back: %w", plural(len(saved), "entry", "entries"), err)
 	}
 	m.changed(run.Target)
@@ -105,6 +106,10 @@ func (m *Machine) writeBack(ctx context.Context, t *Target, run Run, saved []Sav
 		receipt.Status = StatusFail
 		note(FateGone, "entry is not there", "entries are not there")
 	}
+	if refused != nil {
+		receipt.Status = StatusFail
+		receipt.add(refused.Error())
+	}
 	return nil
 }
 
@@ -119,6 +124,8 @@ func (m *Machine) moveBack(ctx context.Context, t *Target, of Run, receipt *Rece
 		switch refusal := asRefusal(err); {
 		case refusal != nil:
 			receipt.Status, text = StatusFail, "the alias was not moved back: "+refusal.Text
+		case IsDenied(err):
+			receipt.Status, text = StatusFail, "the alias was not moved back: "+err.Error()
 		case err != nil:
 			return fmt.Errorf("move %s back: %w", of.Plan.Restart.invoked(), err)
 		default:

@@ -80,7 +80,7 @@ func (r Run) inVain() bool {
 // FlushedAt is when the run's flush ended, if it deleted anything.
 func (r Run) FlushedAt() (time.Time, bool) {
 	for _, rec := range r.Receipts {
-		if rec.Step == string(FlushCache) {
+		if rec.Step == string(FlushCache) && rec.Finding != FoundRefused {
 			return rec.EndedAt, true
 		}
 	}

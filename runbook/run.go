@@ -176,6 +176,7 @@ const (
 	FoundBrokeOff ReceiptFinding = "broke_off"
 	FoundUnproven ReceiptFinding = "unproven" // a restart without a new execution environment
 	FoundRejected ReceiptFinding = "rejected" // a sign-in that was tried
+	FoundRefused  ReceiptFinding = "refused"  // for certain, so that nothing was changed
 )
 
 // opened is when the present plan was put before the approvers.

@@ -30,14 +30,15 @@ func (d *doctor) targetExams(i int) []exam {
 		at("live keys", func(ctx context.Context) (finding, error) { return lookAtKeys(ctx, t) }),
 		at("cache", func(ctx context.Context) (finding, error) { return lookAtCache(ctx, t) }),
 		at("cache writable", func(ctx context.Context) (finding, error) {
-			n, err := d.stores[i].Writable(ctx)
-			if err == nil && n == 0 {
-				return notSet("not tried: every pattern of cache.keys is a whole name")
-			}
+			may, err := d.stores[i].Writable(ctx)
 			if err != nil {
 				return finding{}, err
 			}
-			return well("%s would take a flush", count(n, "primary", "primaries"))
+			untested := ""
+			if len(may.Untested) > 0 {
+				untested = "; not tested, since it cannot be tried without doing it: needs +" + strings.Join(may.Untested, " +")
+			}
+			return well("%s would take a flush%s", count(may.Primaries, "primary", "primaries"), untested)
 		}),
 		at("cache traffic", func(ctx context.Context) (finding, error) { return lookAtTraffic(ctx, t) }),
 		at("log group", func(ctx context.Context) (finding, error) { return lookAtLogs(ctx, t, c) }),

@@ -3,13 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
-
-	"jwksbot/runbook/cache"
 )
 
 func iamPolicyCommand(w *world) *cobra.Command {
@@ -40,10 +37,11 @@ func (c *iamPolicyCmd) run(_ context.Context, w *world) error {
 		}
 	}
 	p := cfg.policy(cmp.Or(w.getenv("AWS_REGION"), w.getenv("AWS_DEFAULT_REGION")), !c.Act, !c.Read)
-	if len(p.Statement) == 0 {
-		return errors.New("nothing in this configuration needs AWS for that, so that there is no policy")
-	}
 	w.redisRights(cfg)
+	if len(p.Statement) == 0 {
+		fmt.Fprintln(w.stderr, "Nothing in this configuration needs AWS for that, so that there is no policy.")
+		return nil
+	}
 	return w.json(p)
 }
 
@@ -52,8 +50,8 @@ func (c *iamPolicyCmd) run(_ context.Context, w *world) error {
 func (w *world) redisRights(cfg *config) {
 	told := map[string]bool{}
 	for _, t := range cfg.Targets {
-		line := fmt.Sprintf("Besides the policy, user %s of %s needs in Redis: %s", cmp.Or(t.Cache.Username, "default"), t.Cache.resource(), cache.Access(t.Cache.Keys))
-		if t.Cache.Auth != "none" && !told[line] {
+		line := fmt.Sprintf("In Redis, user %s of %s needs: %s", cmp.Or(t.Cache.user(), "default"), t.Cache.resource(), t.Cache.settings().Access())
+		if !told[line] {
 			told[line] = true
 			fmt.Fprintln(w.stderr, clean(line))
 		}

@@ -128,7 +128,11 @@ func restart(ctx context.Context, target *runbook.Target) error {
 		plan := runbook.RestartPlan{Function: ev.Function, Qualifier: ev.Qualifier, Version: ev.Version, Mode: ev.Mode, Revision: ev.Revision,
 			AliasRevision: ev.AliasRevision, CodeSHA: ev.CodeSHA, Provisioned: ev.Provisioned}
 		_, err = target.Function.Restart(ctx, plan, fmt.Sprint("run-", time.Now().UnixNano()), nil)
-		if err != nil && !errors.As(err, new(*runbook.Refusal)) {
+		var refusal *runbook.Refusal
+		if errors.As(err, &refusal) && !strings.Contains(refusal.Text, "not permitted") {
+			continue // as it stands it cannot be renewed
+		}
+		if err != nil {
 			return err
 		}
 	}

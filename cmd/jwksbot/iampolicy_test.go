@@ -123,21 +123,33 @@ func TestThePolicyIsTheSmallest(t *testing.T) {
 }
 
 // What no policy of IAM can give is told beside it, where no redirection takes
-// it for JSON.
+// it for JSON: for each cache what its configuration allows, also where nothing
+// needs AWS.
 func TestRightsInRedisAreTold(t *testing.T) {
 	w, out, errs := worldIn(t, `
 targets:
   - {name: production, issuer: "https://idp.example.com", region: eu-west-2, cache: {replication_group: oidc, username: jwksbot, keys: ["jwks:*"]}}
-  - {name: open, issuer: "https://idp.example.com", region: eu-west-2, cache: {replication_group: open, auth: none}}
+  - {name: whole, issuer: "https://idp.example.com", region: eu-west-2, cache: {url: "redis://h/2", auth: none, allow_flush_all: true}}
 `, nil)
 	if code := run(t.Context(), []string{"iam-policy"}, w); code != exitOK {
 		t.Fatalf("exit %d: %s", code, errs)
 	}
-	if want := "Besides the policy, user jwksbot of replication group oidc needs in Redis: " + cache.Access([]string{"jwks:*"}) + "\n"; errs.String() != want {
+	usual := cache.Settings{Patterns: []string{"jwks:*"}}
+	whole := cache.Settings{Patterns: []string{"jwks:*"}, URL: "redis://h/2", FlushAll: true}
+	want := "In Redis, user jwksbot of replication group oidc needs: " + usual.Access() + "\n" +
+		"In Redis, user default of cache h needs: " + whole.Access() + "\n"
+	if errs.String() != want {
 		t.Errorf("told is\n%swant\n%s", errs, want)
 	}
 	if !json.Valid(out.Bytes()) {
 		t.Errorf("no JSON: %s", out)
+	}
+	w, out, errs = worldIn(t, `
+targets:
+  - {name: production, issuer: "https://idp.example.com", cache: {url: "rediss://bot:geheim@h"}}
+`, nil)
+	if code := run(t.Context(), []string{"iam-policy"}, w); code != exitOK || out.Len() > 0 || !strings.Contains(errs.String(), "user bot of cache h needs: "+usual.Access()+"\nNothing in this configuration needs AWS") {
+		t.Errorf("exit %d: %s%s", code, out, errs)
 	}
 }
 
@@ -154,7 +166,7 @@ targets:
 		t.Error(diff)
 	}
 	w, _, errs := worldIn(t, reportYAML, nil)
-	if code := run(t.Context(), []string{"iam-policy"}, w); code != exitFailed || !strings.Contains(errs.String(), "no policy") {
+	if code := run(t.Context(), []string{"iam-policy"}, w); code != exitOK || !strings.Contains(errs.String(), "no policy") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 	if code := run(t.Context(), []string{"iam-policy", "--read", "--act"}, w); code != exitFailed || !strings.Contains(errs.String(), "role of its own") {

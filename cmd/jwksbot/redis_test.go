@@ -23,13 +23,13 @@ import (
 )
 
 // TestStoryOnTLSAndACL tells the main job on a real Redis with encryption in
-// transit, whose user may do what [cache.Access] says and nothing else: a right
+// transit, whose user may do what [cache.Settings.Access] says and nothing else: a right
 // that is missing there is missed here.
 func TestStoryOnTLSAndACL(t *testing.T) {
 	t.Parallel()
 	patterns := []string{"jwks:*"}
 	server := redistest.Start(t, redistest.Options{TLS: true, User: "jwksbot", Password: "correct-horse",
-		Rules: strings.TrimPrefix(cache.Access(patterns), "on ")})
+		Rules: strings.TrimPrefix(cache.Settings{Patterns: patterns}.Access(), "on ")})
 	user, password := server.Admin()
 	admin := redis.NewClient(&redis.Options{Addr: server.Addr, Username: user, Password: password, TLSConfig: server.TLSConfig()})
 	s := newRealStory(t, admin)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"encoding/base64"
@@ -98,11 +99,10 @@ func (p *parts) addTarget(i int, base aws.Config) error {
 		return err
 	}
 	t.Live = endpoint
-	store, err := cache.New(cache.Settings{
-		ReplicationGroup: c.Cache.ReplicationGroup, Serverless: c.Cache.Serverless, URL: c.Cache.URL.Reveal(),
-		Auth: c.Cache.Auth, Username: c.Cache.Username, Password: c.Cache.Password, Patterns: c.Cache.Keys,
-		MaxEntries: p.cfg.Snapshot.MaxEntries, MaxBytes: p.cfg.Snapshot.MaxBytes, AWS: region, RootCAs: p.roots, Clock: p.clock,
-	})
+	settings := c.Cache.settings()
+	settings.MaxEntries, settings.MaxBytes = p.cfg.Snapshot.MaxEntries, p.cfg.Snapshot.MaxBytes
+	settings.AWS, settings.RootCAs, settings.Clock = region, p.roots, p.clock
+	store, err := cache.New(settings)
 	if err != nil {
 		return err
 	}
@@ -117,6 +117,15 @@ func (p *parts) addTarget(i int, base aws.Config) error {
 	p.targets = append(p.targets, t)
 	return nil
 }
+
+// settings are what the file says of a cache.
+func (c cacheConfig) settings() cache.Settings {
+	return cache.Settings{ReplicationGroup: c.ReplicationGroup, Serverless: c.Serverless, URL: c.URL.Reveal(),
+		Auth: c.Auth, Username: c.Username, Password: c.Password, Patterns: c.Keys, FlushAll: c.AllowFlushAll}
+}
+
+// user is who the bot is in Redis; "": whoever needs no name.
+func (c cacheConfig) user() string { return cmp.Or(c.Username, cache.URLUser(c.URL.Reveal())) }
 
 func under(pre string, keys ...string) []string {
 	for i := range keys {

@@ -58,7 +58,7 @@ func (c call) explain(err error) error {
 	code := codeOf(err)
 	switch {
 	case denied(code):
-		return fmt.Errorf("%s is not permitted: allow %s on %s: %w", c.doing, c.action, c.resource, err)
+		return &runbook.Denied{Err: fmt.Errorf("%s is not permitted: allow %s on %s: %w", c.doing, c.action, c.resource, err)}
 	case throttled(code):
 		return fmt.Errorf("%s: throttled by AWS: try again in a minute: %w", c.doing, err)
 	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled):

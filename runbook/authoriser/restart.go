@@ -145,7 +145,11 @@ func (r *restart) mark(ctx context.Context, c *lambda.GetFunctionConfigurationOu
 	}
 	code := codeOf(err)
 	if code != "PreconditionFailedException" && code != "ResourceConflictException" {
-		return r.call(fmt.Sprintf("updating the description of function %q", r.name), "UpdateFunctionConfiguration", "").explain(err)
+		c := r.call(fmt.Sprintf("updating the description of function %q", r.name), "UpdateFunctionConfiguration", "")
+		if denied(code) { // the first write
+			return refuse(runbook.RefusedRestart, "Updating the description of function %q is not permitted: allow %s on %s.", r.name, c.action, c.resource)
+		}
+		return c.explain(err)
 	}
 	// An answer may have been lost, and the SDK asked again: then this is about
 	// this run's own update.

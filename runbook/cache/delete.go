@@ -25,17 +25,20 @@ func (s *Store) Delete(ctx context.Context, saved []runbook.Saved, lease *runboo
 	if err != nil {
 		return err
 	}
-	return s.with(ctx, func(ctx context.Context, f *fleet) error {
+	err = s.with(ctx, func(ctx context.Context, f *fleet) error {
 		f = f.leased(lease)
 		defer f.closeAll()
 		return f.judge(ctx, calls, "delete", func() error { return lease.Hold(ctx) }, d.tell)
 	})
+	return partly(err, d.deleted)
 }
 
 // deletion is what the caller of a Delete was told.
 type deletion struct {
 	done func(batch []Result) error
 	told map[string]runbook.Fate
+	// deleted says that something was.
+	deleted bool
 }
 
 // tell passes answers on, each entry's once, but for one that is deleted only
@@ -46,6 +49,7 @@ func (d *deletion) tell(batch []Result) error {
 		before, known := d.told[r.Name]
 		if !known || r.Fate == runbook.FateDeleted && before != runbook.FateDeleted {
 			d.told[r.Name] = r.Fate
+			d.deleted = d.deleted || r.Fate == runbook.FateDeleted
 			fresh = append(fresh, r)
 		}
 	}

@@ -13,17 +13,9 @@ import (
 	"syscall"
 
 	"github.com/redis/go-redis/v9"
-)
 
-// Access is the ElastiCache access string (and Redis ACL rule) that a user of
-// the bot needs for keys of the given patterns.
-func Access(patterns []string) string {
-	keys := make([]string, len(patterns))
-	for i, p := range patterns {
-		keys[i] = "~" + p
-	}
-	return "on " + strings.Join(keys, " ") + " -@all +@read +eval +evalsha +unlink +restore +cluster|slots"
-}
+	"jwksbot/runbook"
+)
 
 // serverError is a failure of one server: text for operators, cause inside.
 type serverError struct {
@@ -41,24 +33,42 @@ type handshakeError struct{ err error }
 func (e *handshakeError) Error() string { return "TLS handshake: " + e.err.Error() }
 func (e *handshakeError) Unwrap() error { return e.err }
 
-// explain says what happened to op on the server, and what to do next.
+// explain says what happened to op on the server, and what to do next. What no
+// repetition can change is a [runbook.Denied].
 func (p *primary) explain(op string, err error) error {
 	var known *serverError
 	if err == nil || errors.As(err, &known) {
 		return err
 	}
-	text := explainReply(op, p.access, err)
+	text := explainReply(op, err)
 	if text == "" {
 		text = explainNetwork(op, err)
 	}
-	return &serverError{p.addr, text, err}
+	failed := &serverError{p.addr, text, err}
+	if isDenied(err) || redis.IsReadOnlyError(err) && !p.wasMaster() {
+		return &runbook.Denied{Err: failed}
+	}
+	return failed
+}
+
+// isDenied says that the user may not, or that the command is switched off.
+func isDenied(err error) bool {
+	var reply redis.Error
+	return redis.IsPermissionError(err) ||
+		errors.As(err, &reply) && (strings.Contains(reply.Error(), unknownCommand) || deniesScript(reply.Error()))
+}
+
+// deniesScript says that a command within a script is not permitted to the user
+// who runs it.
+func deniesScript(text string) bool {
+	return strings.Contains(text, "can't run this command") || strings.Contains(text, "can't access at least one of the keys")
 }
 
 // unknownCommand is what servers of every make answer to one.
 const unknownCommand = "unknown command"
 
 // explainReply covers what a server answers; "" for anything else.
-func explainReply(op, access string, err error) string {
+func explainReply(op string, err error) string {
 	var made *authError
 	if errors.As(err, &made) {
 		return made.Error()
@@ -79,8 +89,8 @@ func explainReply(op, access string, err error) string {
 		return "user name, password or token refused: check cache.username and cache.auth; IAM needs elasticache:Connect on the cache and on the user, whose name must equal its id"
 	case strings.Contains(text, "NOAUTH"), strings.Contains(text, "without any password configured"):
 		return "authentication does not fit: check cache.auth, cache.username and the password: " + text
-	case redis.IsPermissionError(err), strings.Contains(text, "can't run this command"), strings.Contains(text, "can't access at least one of the keys"):
-		return fmt.Sprintf("%s: the user may not do this (%s): give it the access string %q", op, text, access)
+	case redis.IsPermissionError(err), deniesScript(text):
+		return fmt.Sprintf("%s: the user may not do this (%s): give it the rule that is printed by: jwksbot iam-policy", op, text)
 	case redis.IsReadOnlyError(err):
 		return op + ": it is a replica now (READONLY): nothing was changed on it; if this persists, point cache.url at the primary"
 	case moved, ask:
@@ -138,7 +148,7 @@ func isTimeout(err error) bool {
 func isMoved(err error) bool {
 	_, moved := redis.IsMovedError(err)
 	_, ask := redis.IsAskError(err)
-	return moved || ask || errors.Is(err, errDemoted) || redis.IsReadOnlyError(err) || redis.IsMasterDownError(err)
+	return moved || ask || errors.Is(err, errDemoted) || errors.Is(err, errReplicaNow) || redis.IsReadOnlyError(err) || redis.IsMasterDownError(err)
 }
 
 // isUnreachable says that a connection broke or could not be made, for other

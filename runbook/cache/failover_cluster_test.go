@@ -101,11 +101,14 @@ func flushAllAfterFailover(t *testing.T, nodes []*redistest.Server, s *Store, ra
 }
 
 // While a resharding moves a slot, its keys lie on two servers. All are
-// listed once, saved, and deleted.
+// listed once, saved, and deleted, by a user with the printed rule.
 func TestReshardingInProgress(t *testing.T) {
 	nodes := redistest.StartCluster(t, 3, 0)
+	for _, n := range nodes {
+		n.CLI(t, append([]string{"acl", "setuser", "jwksbot", "on", ">geheim"}, strings.Fields(ruleOf(Settings{}))...)...)
+	}
 	ctx := testContext(t)
-	s := newStore(t, Settings{URL: "redis://" + nodes[0].Addr})
+	s := newStore(t, Settings{URL: "redis://" + nodes[0].Addr, Username: "jwksbot", Password: "geheim"})
 	raw := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{nodes[0].Addr}})
 	names := []string{"jwks:{move}:gone", "jwks:{move}:moved", "jwks:{move}:staying", "jwks:elsewhere"}
 	for _, n := range names[1:] {

@@ -149,24 +149,6 @@ func promote(t testing.TB, replica, old *redistest.Server) {
 	old.CLI(t, "replicaof", host, port)
 }
 
-// A URL that points at a replica: reading works, a deletion says what is
-// wrong and changes nothing.
-func TestReplicaIsRefusedForWriting(t *testing.T) {
-	a := redistest.Start(t, redistest.Options{})
-	a.CLI(t, "set", "jwks:1", "old")
-	b := redistest.Start(t, redistest.Options{ReplicaOf: a})
-	redistest.Await(t, "the replica to catch up", func() bool { return b.CLI(t, "dbsize") == "1" })
-	s := newStore(t, Settings{URL: "redis://" + b.Addr})
-	saved, err := s.Snapshot(testContext(t), []string{"jwks:1"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = s.Delete(testContext(t), saved, nil, nil)
-	if err == nil || !strings.Contains(err.Error(), "is a replica now") || !strings.Contains(err.Error(), "point cache.url at the primary") {
-		t.Errorf("error = %v", err)
-	}
-}
-
 // Authorisers refill the cache while it is being emptied: nothing that they
 // write after the snapshot is ever deleted.
 func refillDuringDeleteSurvives(t *testing.T, w world) {

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -104,6 +105,9 @@ func (s *Store) connect(ctx context.Context, t Topology) (*fleet, error) {
 		seed := s.open(addr, addr, t)
 		slots, clustered, err := askSlots(ctx, seed)
 		switch {
+		case runbook.IsDenied(err):
+			seed.client.Close()
+			return nil, err
 		case err != nil:
 			seed.client.Close()
 			problems = append(problems, err)
@@ -144,6 +148,9 @@ func askSlots(ctx context.Context, seed *primary) (slots []redis.ClusterSlot, cl
 	}
 	var reply redis.Error
 	if errors.As(err, &reply) && helloSays(hello, "mode") != "cluster" && !redis.IsAuthError(err) && !redis.IsLoadingError(err) {
+		if err := seed.watchRole(hello); runbook.IsDenied(err) {
+			return nil, false, err
+		}
 		return nil, false, nil
 	}
 	return nil, false, seed.explain("CLUSTER SLOTS", err)
@@ -237,6 +244,33 @@ func (f *fleet) each(ctx context.Context, fn func(ctx context.Context, i int, p 
 		g.Go(func() error { return fn(ctx, i, p) })
 	}
 	return g.Wait()
+}
+
+// effect runs fn, which changes something, on every primary at once. Another
+// error ends the rest; a refusal does not, so that it is known what the others
+// did.
+func (f *fleet) effect(ctx context.Context, fn func(ctx context.Context, i int, p *primary) error) error {
+	denied := make([]error, len(f.primaries))
+	if err := f.each(ctx, func(ctx context.Context, i int, p *primary) error {
+		err := fn(ctx, i, p)
+		if runbook.IsDenied(err) {
+			denied[i], err = err, nil
+		}
+		return err
+	}); err != nil {
+		return err
+	}
+	return cmp.Or(denied...)
+}
+
+// partly takes the promise that nothing was changed off an error, where something
+// was.
+func partly(err error, changed bool) error {
+	var d *runbook.Denied
+	if changed && errors.As(err, &d) {
+		return fmt.Errorf("refused on a part of what was to be deleted: %w", d.Err)
+	}
+	return err
 }
 
 // at returns the server with the address that a redirection named.

@@ -30,7 +30,7 @@ func (s *Store) Purge(ctx context.Context, lease *runbook.Lease, progress func(d
 	err := s.with(ctx, func(ctx context.Context, f *fleet) error {
 		l := f.leased(lease)
 		defer l.closeAll()
-		return f.each(ctx, func(ctx context.Context, i int, p *primary) error {
+		return f.effect(ctx, func(ctx context.Context, i int, p *primary) error {
 			w := &purger{reads: p, deletes: l.primaries[i], match: newMatcher(s.settings.Patterns), many: !f.cluster, lease: lease}
 			return w.run(ctx, func(n int64) {
 				mu.Lock()
@@ -42,7 +42,7 @@ func (s *Store) Purge(ctx context.Context, lease *runbook.Lease, progress func(d
 			})
 		})
 	})
-	return total, err
+	return total, partly(err, total > 0)
 }
 
 // purger purges one primary.
@@ -136,8 +136,9 @@ func (p *primary) unlink(ctx context.Context, names []string, many bool) (int64,
 // elsewhere new keys may have come meanwhile.
 func (s *Store) FlushAll(ctx context.Context) error {
 	var emptied sync.Map // names of primaries
-	return s.with(ctx, func(ctx context.Context, f *fleet) error {
-		return f.each(ctx, func(ctx context.Context, _ int, p *primary) error {
+	some := false
+	err := s.with(ctx, func(ctx context.Context, f *fleet) error {
+		return f.effect(ctx, func(ctx context.Context, _ int, p *primary) error {
 			if _, done := emptied.Load(p.name); done {
 				return nil
 			}
@@ -148,16 +149,18 @@ func (s *Store) FlushAll(ctx context.Context) error {
 			return nil
 		})
 	})
+	emptied.Range(func(any, any) bool { some = true; return false })
+	return partly(err, some)
 }
 
 func (p *primary) flushAll(ctx context.Context) error {
 	err := p.client.FlushAllAsync(ctx).Err()
 	var reply redis.Error
 	if errors.As(err, &reply) && strings.Contains(reply.Error(), unknownCommand) {
-		return &serverError{p.addr, "FLUSHALL: the command is switched off or renamed here (parameter group rename-commands): flush the matching keys instead", err}
+		return &runbook.Denied{Err: &serverError{p.addr, "FLUSHALL: the command is switched off or renamed here (parameter group rename-commands): flush the matching keys instead", err}}
 	}
 	if redis.IsPermissionError(err) {
-		return &serverError{p.addr, "FLUSHALL: the user may not do this: add +flushall to its access string, or flush the matching keys instead", err}
+		return &runbook.Denied{Err: &serverError{p.addr, "FLUSHALL: the user may not do this: add +flushall to its rule, or flush the matching keys instead", err}}
 	}
 	return p.explain("FLUSHALL", err)
 }

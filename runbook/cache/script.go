@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
@@ -217,29 +218,45 @@ func (f *fleet) eachBatch(ctx context.Context, sc script, calls []call, before f
 		return fn()
 	}
 	g, ctx := errgroup.WithContext(ctx)
+	denied := make([]error, len(routed)) // see fleet.effect
+	place := 0
 	for p, calls := range routed {
+		at := place
+		place++
 		g.Go(func() error {
-			for len(calls) > 0 {
-				batch := calls[:min(len(calls), batchOf)]
-				calls = calls[len(batch):]
-				if before != nil {
-					if err := inTurn(before); err != nil {
-						return err
-					}
-				}
-				answers, failed := runScript(ctx, f, p, sc, batch)
-				if failed != nil {
-					batch, answers = effects(batch, answers)
-				}
-				told := inTurn(func() error { return done(p, batch, answers) })
-				if err := errors.Join(failed, told); err != nil {
-					return err
-				}
+			err := f.batches(ctx, p, sc, calls, inTurn, before, done)
+			if runbook.IsDenied(err) {
+				denied[at], err = err, nil
 			}
-			return nil
+			return err
 		})
 	}
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return cmp.Or(denied...)
+}
+
+// batches runs the calls of one primary.
+func (f *fleet) batches(ctx context.Context, p *primary, sc script, calls []call, inTurn func(func() error) error, before func() error, done func(p *primary, calls []call, answers []*redis.Cmd) error) error {
+	for len(calls) > 0 {
+		batch := calls[:min(len(calls), batchOf)]
+		calls = calls[len(batch):]
+		if before != nil {
+			if err := inTurn(before); err != nil {
+				return err
+			}
+		}
+		answers, failed := runScript(ctx, f, p, sc, batch)
+		if failed != nil {
+			batch, answers = effects(batch, answers)
+		}
+		told := inTurn(func() error { return done(p, batch, answers) })
+		if err := errors.Join(failed, told); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // effects keeps the answers that report a deletion. When a batch fails in the

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,20 +30,27 @@ const (
 type primary struct {
 	name   string // for people: the node group id, or host:port
 	addr   string // host:port
-	access string // what the user needs, for errors
 	client *redis.Client
 	// reopen makes another client of the server, whose connections send nothing
 	// without the lease.
 	reopen func(*runbook.Lease) *redis.Client
-	// master says that it was seen as the primary; see watchRole.
-	master atomic.Bool
+	// masters are the addresses that the store saw as primaries; see watchRole.
+	masters *sync.Map
+	// fixed says that the configuration names the server itself.
+	fixed bool
 	// extra is what its answers may be longer than maxAnswer.
 	extra atomic.Int64
 }
 
+// wasMaster says that the server was seen as a primary.
+func (p *primary) wasMaster() bool {
+	_, seen := p.masters.Load(p.addr)
+	return seen
+}
+
 // open makes the client of one server; it connects when it is first used.
 func (s *Store) open(addr, endpoint string, t Topology) *primary {
-	p := &primary{name: addr, addr: addr, access: Access(s.settings.Patterns)}
+	p := &primary{name: addr, addr: addr, masters: &s.masters, fixed: s.url != nil && !t.Cluster}
 	most := func() int64 { return maxAnswer + p.extra.Load() }
 	p.reopen = func(lease *runbook.Lease) *redis.Client {
 		opts := &redis.Options{
@@ -74,9 +82,7 @@ func (s *Store) open(addr, endpoint string, t Topology) *primary {
 
 // leased is the same server for deletions under the lease. Close its client.
 func (p *primary) leased(lease *runbook.Lease) *primary {
-	l := &primary{name: p.name, addr: p.addr, access: p.access, client: p.reopen(lease), reopen: p.reopen}
-	l.master.Store(p.master.Load())
-	return l
+	return &primary{name: p.name, addr: p.addr, client: p.reopen(lease), reopen: p.reopen, masters: p.masters, fixed: p.fixed}
 }
 
 // dialer connects within dialTimeout, handshake included.
@@ -138,20 +144,29 @@ func helloSays(cmd *redis.Cmd, property string) string {
 	return ""
 }
 
-// errDemoted says that a primary has become a replica.
-var errDemoted = errors.New("it was the primary and is a replica now")
+var (
+	// errDemoted says that a primary has become a replica.
+	errDemoted = errors.New("it was the primary and is a replica now")
+	// errReplicaNow says that what was discovered as a primary is a replica.
+	errReplicaNow = errors.New("it is a replica")
+)
 
-// watchRole notices a failover where only reads are sent: a replica answers
-// them, from data that may stand still. A server that was a replica from the
-// start, as a URL may name one, is read all the same.
+// watchRole refuses to work on a replica: it takes no deletions, and answers
+// reads from data that may stand still. One that was a primary before, or that
+// was discovered as one, shows a failover, which ends; one that a URL names was
+// named by mistake.
 func (p *primary) watchRole(hello *redis.Cmd) error {
 	switch helloSays(hello, "role") {
 	case "master":
-		p.master.Store(true)
+		p.masters.Store(p.addr, true)
 	case "replica", "slave":
-		if p.master.Load() {
+		switch {
+		case p.wasMaster():
 			return &serverError{p.addr, errDemoted.Error() + ": a failover is going on, try again", errDemoted}
+		case !p.fixed:
+			return &serverError{p.addr, "it is a replica where the primary should be: a failover may be going on, try again", errReplicaNow}
 		}
+		return &runbook.Denied{Err: &serverError{p.addr, "it is a replica: it takes no deletions, and what it holds may be old: point cache.url at the primary", errors.New("READONLY")}}
 	}
 	return nil
 }

@@ -45,6 +45,7 @@ type Settings struct {
 	Password runbook.Secret
 
 	Patterns   []string // Redis glob patterns of the entries that hold keys; at least one
+	FlushAll   bool     // flushes of everything may be asked for
 	MaxEntries int      // most entries that List reads; 0 is DefaultMaxEntries
 	MaxBytes   int64    // most bytes of values that List and Snapshot read; 0 is DefaultMaxBytes
 
@@ -60,6 +61,7 @@ type Store struct {
 	client   *elasticache.Client
 
 	group    singleflight.Group
+	masters  sync.Map // addresses that were seen as primaries
 	mu       sync.Mutex
 	topology kept[Topology]
 	fleet    kept[*fleet]
@@ -230,6 +232,14 @@ func parseURL(text string) (*address, error) {
 		return nil, errors.New("a cluster has database 0 only")
 	}
 	return a, nil
+}
+
+// URLUser is the user that the URL of a cache names; "" where it names none.
+func URLUser(text string) string {
+	if a, err := parseURL(text); err == nil {
+		return a.username
+	}
+	return ""
 }
 
 // hostPort checks "host" or "host:port" and adds Redis' default port.

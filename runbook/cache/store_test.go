@@ -50,8 +50,8 @@ const (
 )
 
 // TestOnEveryKindOfCache runs every operation on every kind of cache: the
-// demo's in-process server, a standalone server, one with TLS and a user with
-// no more than the documented rights, and a cluster of three primaries.
+// demo's in-process server, a standalone server, one with TLS, and a cluster of
+// three primaries; the latter two as a user with no more than the printed rule.
 func TestOnEveryKindOfCache(t *testing.T) {
 	kinds := map[string]func(t *testing.T) (Settings, redis.UniversalClient){
 		miniRedis: func(t *testing.T) (Settings, redis.UniversalClient) {
@@ -63,12 +63,15 @@ func TestOnEveryKindOfCache(t *testing.T) {
 			return Settings{URL: "redis://" + r.Addr}, redis.NewClient(&redis.Options{Addr: r.Addr})
 		},
 		encrypted: func(t *testing.T) (Settings, redis.UniversalClient) {
-			r := redistest.Start(t, redistest.Options{TLS: true, User: "jwksbot", Password: "geheim", Rules: strings.TrimPrefix(Access([]string{"jwks:*"}), "on ")})
+			r := redistest.Start(t, redistest.Options{TLS: true, User: "jwksbot", Password: "geheim", Rules: ruleOf(Settings{Patterns: severalPatterns, FlushAll: true})})
 			return Settings{URL: "rediss://" + r.Addr, Username: "jwksbot", Password: "geheim", RootCAs: r.RootCAs}, adminClient(r)
 		},
 		cluster: func(t *testing.T) (Settings, redis.UniversalClient) {
 			nodes := redistest.StartCluster(t, 3, 0)
-			return Settings{URL: "redis://" + nodes[0].Addr}, redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{nodes[0].Addr}})
+			for _, n := range nodes {
+				n.CLI(t, append([]string{"acl", "setuser", "jwksbot", "on", ">geheim"}, strings.Fields(ruleOf(Settings{Patterns: severalPatterns, FlushAll: true}))...)...)
+			}
+			return Settings{URL: "redis://" + nodes[0].Addr, Username: "jwksbot", Password: "geheim"}, redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{nodes[0].Addr}})
 		},
 	}
 	for kind, start := range kinds {

@@ -90,7 +90,7 @@ func eventsURL(raw string) (string, error) {
 
 // Trigger opens the incident of the alarm's key, or adds to it when it is open.
 // It is repeated, with growing pauses, while PagerDuty is busy or out of order
-// and ctx lasts.
+// and ctx lasts. An answer that no repetition changes is a [runbook.Denied].
 func (p *PagerDuty) Trigger(ctx context.Context, a runbook.Alarm) error {
 	return p.send(ctx, "trigger", a)
 }
@@ -129,7 +129,10 @@ func (p *PagerDuty) send(ctx context.Context, action string, a runbook.Alarm) er
 		if err == nil {
 			return nil
 		}
-		if !x.temporary() || n == attempts || ctx.Err() != nil {
+		if !x.temporary() {
+			return &runbook.Denied{Err: p.explain(action, x, n, err)}
+		}
+		if n == attempts || ctx.Err() != nil {
 			return p.explain(action, x, n, err)
 		}
 		if p.clock.Wait(ctx, max(pause, min(x.retryAfter, longestPause))) != nil {

@@ -167,6 +167,27 @@ func TestEveryAnswerIsRetriedOrExplained(t *testing.T) {
 	}
 }
 
+// Over every status: what another try may change is tried again, what none
+// changes is sent once and told as such.
+func TestEveryStatusSaysWhetherARetryCanHelp(t *testing.T) {
+	for status := 200; status < 600; status++ {
+		if status == http.StatusAccepted {
+			continue
+		}
+		e := newEvents(t, repeat(answer{status: status}, attempts)...)
+		p, _ := pager(t, e.URL)
+		err := p.Trigger(t.Context(), alarm)
+		again := status == 408 || status == 429 || status >= 500
+		want := 1
+		if again {
+			want = attempts
+		}
+		if err == nil || runbook.IsDenied(err) == again || len(e.got) != want {
+			t.Errorf("%d: sent %d times, want %d; denied %v: %v", status, len(e.got), want, runbook.IsDenied(err), err)
+		}
+	}
+}
+
 func repeat(a answer, n int) []answer {
 	out := make([]answer, n)
 	for i := range out {

@@ -55,7 +55,8 @@ func answered(o *retry.StandardOptions) {
 	}
 }
 
-// Publish announces the alarm and returns the id of the message.
+// Publish announces the alarm and returns the id of the message. An answer that
+// no repetition changes is a [runbook.Denied].
 func (s *SNS) Publish(ctx context.Context, a runbook.Alarm) (id string, err error) {
 	in := &sns.PublishInput{
 		TopicArn: aws.String(s.topic.String()), Subject: aws.String(subject(a)), Message: aws.String(message(a)),
@@ -65,10 +66,27 @@ func (s *SNS) Publish(ctx context.Context, a runbook.Alarm) (id string, err erro
 		in.MessageGroupId, in.MessageDeduplicationId = aws.String(a.Target), aws.String(a.Key)
 	}
 	out, err := s.api.Publish(ctx, in)
-	if err != nil {
-		return "", s.explain(err)
+	switch {
+	case err == nil:
+		return aws.ToString(out.MessageId), nil
+	case final(err):
+		return "", &runbook.Denied{Err: s.explain(err)}
 	}
-	return aws.ToString(out.MessageId), nil
+	return "", s.explain(err)
+}
+
+// final says that SNS answered, and would answer the same again.
+func final(err error) bool {
+	var resp *smithyhttp.ResponseError
+	var api smithy.APIError
+	if !errors.As(err, &resp) || !errors.As(err, &api) {
+		return false
+	}
+	if _, busy := retry.DefaultThrottleErrorCodes[api.ErrorCode()]; busy {
+		return false
+	}
+	x := exchange{status: resp.HTTPStatusCode()}
+	return !x.temporary()
 }
 
 // attributes are what subscribers filter by; an empty value is not allowed.

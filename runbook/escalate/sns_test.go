@@ -127,6 +127,26 @@ func TestOnlyAnAnsweredFailureIsRepeated(t *testing.T) {
 	}
 }
 
+// Over every status, as for PagerDuty; only an answer of these codes or statuses
+// is repeated.
+func TestEveryStatusOfATopicSaysWhetherARetryCanHelp(t *testing.T) {
+	for status := 400; status < 600; status++ {
+		s, got := topics(t, topic, fails(status, "InvalidParameter"))
+		_, err := s.Publish(t.Context(), alarm)
+		repeated := status == 500 || status == 503
+		if (err == nil) != repeated || repeated != (len(got()) == 2) {
+			t.Errorf("%d: sent %d times: %v", status, len(got()), err)
+		}
+		if again := status == 408 || status == 429 || status >= 500; err != nil && runbook.IsDenied(err) == again {
+			t.Errorf("%d: denied %v: %v", status, runbook.IsDenied(err), err)
+		}
+	}
+	s, _ := topics(t, topic, hangsUp)
+	if _, err := s.Publish(t.Context(), alarm); runbook.IsDenied(err) {
+		t.Errorf("a lost answer: %v", err)
+	}
+}
+
 func TestASubjectIsShortPlainASCII(t *testing.T) {
 	for _, a := range []runbook.Alarm{alarm, {Target: "pröduction\n\x00", Ticket: strings.Repeat("INC-é", 100)}, {}} {
 		s := subject(a)
