@@ -60,6 +60,7 @@ type times struct {
 	open    time.Duration // openWithin
 	update  time.Duration // updateEvery
 	present time.Duration // presentEvery
+	interim time.Duration // interimAfter
 }
 
 // New checks the settings and returns a bot that Run runs.
@@ -78,7 +79,7 @@ func New(s Settings) (*Bot, error) {
 		return nil, err
 	}
 	return &Bot{Settings: s, socket: socket, send: newSender(s.API), places: newPlaces(s.API), homes: newHomes(),
-		times: times{openWithin, updateEvery, presentEvery}, http: &http.Client{Timeout: wayWithin}}, nil
+		times: times{openWithin, updateEvery, presentEvery, interimAfter}, http: &http.Client{Timeout: wayWithin}}, nil
 }
 
 // Run connects and works until the context ends or an error comes that time
@@ -175,6 +176,26 @@ func (b *Bot) Respond(env Envelope) any {
 	return nil
 }
 
+// Lane separates checks and records, which take as long as other systems do,
+// from what must have an answer within three seconds.
+func (b *Bot) Lane(env Envelope) (Lane, string) {
+	switch env.Type {
+	case EnvelopeCommand:
+		if cmd, err := decodeCommand(env); err == nil {
+			return laneOfCommand(cmd), cmd.UserID
+		}
+	case EnvelopeInteraction:
+		if call, err := decodeInteraction(env); err == nil {
+			return laneOfCall(call), call.User.ID
+		}
+	case EnvelopeEvent:
+		if e, err := decodeEvent(env); err == nil {
+			return LaneAnswers, e.User
+		}
+	}
+	return LaneAnswers, ""
+}
+
 // Handle does the work of an envelope that was acknowledged.
 func (b *Bot) Handle(ctx context.Context, env Envelope) {
 	switch env.Type {
@@ -184,17 +205,19 @@ func (b *Bot) Handle(ctx context.Context, env Envelope) {
 			b.Log.Warn("a command could not be read", "error", err)
 			return
 		}
-		from := placeOfCommand(cmd)
-		b.guarded(ctx, from, func() error { return b.command(ctx, from, cmd) })
+		b.attended(ctx, placeOfCommand(cmd), func(from place) error { return b.command(ctx, from, cmd) })
 	case EnvelopeInteraction:
 		call, err := decodeInteraction(env)
 		if err != nil {
 			b.Log.Warn("an interaction could not be read", "error", err)
 			return
 		}
-		from := placeOfCall(call)
-		b.guarded(ctx, from, func() error { return b.interaction(ctx, from, call) })
-		b.guarded(ctx, place{}, func() error { return b.retireCopy(ctx, call) })
+		b.attended(ctx, placeOfCall(call), func(from place) error { return b.interaction(ctx, from, call) })
+		b.guarded(ctx, place{}, func() error {
+			ctx, cancel := context.WithTimeout(ctx, retireWithin)
+			defer cancel()
+			return b.retireCopy(ctx, call)
+		})
 	case EnvelopeEvent:
 		b.guarded(ctx, place{}, func() error { return b.event(ctx, env) })
 	}

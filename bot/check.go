@@ -19,11 +19,12 @@ const updateEvery = 3 * time.Second
 // check runs the checks of a target and shows them where the command was
 // typed, or privately where the bot may not post.
 func (b *Bot) check(ctx context.Context, from place, a asked) error {
-	t, err := b.Desk.View(ctx, a.target, from.user)
+	ask := runbook.Ask{Window: a.since, Kid: a.kid}
+	t, err := b.Desk.MayCheck(ctx, a.target, from.user, ask)
 	if err != nil {
 		return err
 	}
-	ask := runbook.Ask{Window: a.since, Kid: a.kid}
+	from.meanwhile(fmt.Sprintf("The checks of %s are under way; the result comes by itself.", code(t.Name)))
 	err = b.places.postable(ctx, from.channel)
 	var here *notHere
 	switch {
@@ -69,6 +70,7 @@ func (b *Bot) checkInChannel(ctx context.Context, from place, target string, ste
 	if err != nil {
 		return err
 	}
+	from.heard()
 	following, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { live.follow(ctx, following, ts) })

@@ -23,6 +23,23 @@ func (b *Bot) interaction(ctx context.Context, from place, call slack.Interactio
 	return nil // closing a modal asks for nothing
 }
 
+// laneOfCall is the lane of a click, a shortcut or a submitted view.
+func laneOfCall(call slack.InteractionCallback) Lane {
+	switch call.Type {
+	case slack.InteractionTypeBlockActions:
+		if all := call.ActionCallback.BlockActions; len(all) > 0 && all[0].ActionID == actionCheckAgain {
+			return LaneChecks
+		}
+	case slack.InteractionTypeViewSubmission:
+		if call.View.CallbackID == callbackPick {
+			return LaneChecks
+		}
+	case slack.InteractionTypeMessageAction:
+		return LaneChecks
+	}
+	return LaneAnswers
+}
+
 // opaqueID is the only form of a run's id in a button; anything else was
 // forged or edited.
 var opaqueID = regexp.MustCompile(`^[0-9]{4}-[a-z0-9]{8}$`)
@@ -114,6 +131,9 @@ func (b *Bot) clickOnRun(ctx context.Context, from place, call slack.Interaction
 // decide hands a decision to the desk and tells the person what came of it.
 func (b *Bot) decide(ctx context.Context, from place, c runbook.Click) error {
 	start := time.Now()
+	if c.Kind == runbook.DecideApprove {
+		from.meanwhile("This does not count yet: your rights, the live keys and the cache are read again first. The answer comes here.")
+	}
 	answer, err := b.Desk.Decide(ctx, c)
 	if err != nil {
 		return err

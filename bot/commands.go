@@ -24,6 +24,15 @@ func firstAnswer(cmd slack.SlashCommand) string {
 	return ""
 }
 
+// laneOfCommand is the lane of what was typed.
+func laneOfCommand(cmd slack.SlashCommand) Lane {
+	a, err := parseLine(cmd.Command, cmd.Text)
+	if err == nil && (a.verb == "report" || a.verb == "" && cmd.Command == commandCheck) {
+		return LaneChecks
+	}
+	return LaneAnswers
+}
+
 // command does the work of a slash command.
 func (b *Bot) command(ctx context.Context, from place, cmd slack.SlashCommand) error {
 	if firstAnswer(cmd) != "" {

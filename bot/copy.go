@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/slack-go/slack"
 
@@ -44,6 +45,10 @@ func (b *Bot) adoptCopy(ctx context.Context, call slack.InteractionCallback, id 
 	b.Log.Info("a run's message was found again", "run", id, "channel", post.Channel)
 	return b.Ledger.MarkShown(ctx, id, run.Shown, post)
 }
+
+// retireWithin is what may be spent on that: the button stays where Slack takes
+// no update for longer, and the next press tries again.
+const retireWithin = 10 * time.Second
 
 // retireCopy takes the buttons off a message that is not the run's present one
 // and shows the way there.

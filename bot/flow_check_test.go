@@ -240,7 +240,7 @@ func TestHomeAndLists(t *testing.T) {
 func TestShutdownInTheMiddleOfACheck(t *testing.T) {
 	t.Parallel()
 	f := newFlow(t, flowOptions{later: true})
-	f.bot.socket.set.Drain = 100 * time.Millisecond
+	f.bot.socket.set.Checks.Drain = 100 * time.Millisecond
 	gate := make(chan struct{})
 	t.Cleanup(func() { close(gate) })
 	f.world.set(func(w *flowWorld) { w.gate = gate })

@@ -60,7 +60,7 @@ type flowOptions struct {
 // flow is the whole bot on an emulated workspace: real client, real socket,
 // real journal, and a small world behind it.
 type flow struct {
-	t       *testing.T
+	t       testing.TB
 	sim     *slacksim.Sim
 	api     *slack.Client
 	bot     *Bot
@@ -88,7 +88,7 @@ const (
 	checkLine = "/jwks-check production"
 )
 
-func newFlow(t *testing.T, opt flowOptions) *flow {
+func newFlow(t testing.TB, opt flowOptions) *flow {
 	t.Helper()
 	f := &flow{t: t, clock: &movedClock{}, log: &lockedLog{}, ends: make(chan error, 1),
 		world: &flowWorld{entry: "old", live: probeOf(liveKey, liveKey2), logs: *failuresOn(liveKey.Kid, 412)}}
@@ -112,7 +112,7 @@ func newFlow(t *testing.T, opt flowOptions) *flow {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.bot.times = times{open: patience, update: 300 * time.Millisecond, present: 100 * time.Millisecond}
+	f.bot.times = times{open: patience, update: 300 * time.Millisecond, present: 100 * time.Millisecond, interim: patience}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("%s\n%s", f.sim.Transcript(), f.log.String())

@@ -17,6 +17,7 @@ type flowWorld struct {
 	live    runbook.Probe
 	logs    runbook.LogEvidence
 	gate    chan struct{} // the live keys answer when it is closed; nil: at once
+	slow    chan struct{} // the logs do, which only checks read
 	hold    chan struct{} // a deletion begins when it is closed; nil: at once
 	deleted int
 	failing int // of the 100 requests a minute, for a watch
@@ -48,6 +49,12 @@ func (w *flowWorld) Probe(ctx context.Context) runbook.Probe {
 }
 
 func (w *flowWorld) Failures(context.Context, time.Time, time.Time, string) (runbook.LogEvidence, error) {
+	w.mu.Lock()
+	slow := w.slow
+	w.mu.Unlock()
+	if slow != nil {
+		<-slow
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.logs, nil

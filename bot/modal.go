@@ -96,6 +96,7 @@ func (b *Bot) openView(ctx context.Context, from place, view slack.ModalViewRequ
 	case err != nil:
 		return fmt.Errorf("views.open: %w", err)
 	}
+	from.heard()
 	return nil
 }
 
@@ -143,7 +144,7 @@ func (b *Bot) submittedAt(ctx context.Context, from *place, v slack.View) error 
 		if len(wrong) > 0 {
 			return nil // answered with the acknowledgement
 		}
-		from.channel = req.Channel
+		from.moveTo(req.Channel)
 		return b.request(ctx, *from, req)
 	case callbackDeny:
 		id, reason := parseDenyModal(v)
@@ -170,7 +171,7 @@ func (b *Bot) runOf(ctx context.Context, from *place, id string) (runbook.Run, e
 		return run, nil
 	}
 	if err == nil {
-		from.channel = run.Post.Channel
+		from.moveTo(run.Post.Channel)
 	}
 	return run, err
 }

@@ -46,8 +46,9 @@ func TestNamesAreForMembersOnly(t *testing.T) {
 	lines := []string{"/jwks-check help", "/jwks-flush help", "/jwks-check", "/jwks-check nowhere", "/jwks-flush", "/jwks-flush nowhere", "/jwks-flush INC-1 because",
 		"/jwks-check status", "/jwks-flush history", "/jwks-check status nowhere", "/jwks-check report", "/jwks-check report nowhere"}
 	for user, no := range map[string]string{kitID: "Guests cannot use jwksbot", joID: "People of other workspaces"} {
-		for _, line := range lines {
+		for i, line := range lines {
 			f.says(user, "mixed", line)
+			f.wait("an answer to "+line, func(s *slacksim.Sim) bool { return len(s.Ephemerals(user, "mixed")) == i+1 })
 		}
 		if d := f.sim.Shortcut(user, "mixed", ts, callbackShortcut); d.Err != nil {
 			t.Fatal(d.Err)

@@ -16,6 +16,7 @@ import (
 type place struct {
 	user, channel, thread string
 	responseURL, trigger  string
+	*attention            // nil: nobody waits for a word
 }
 
 func placeOfCommand(c slack.SlashCommand) place {

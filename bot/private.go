@@ -28,6 +28,7 @@ func (b *Bot) privateMessage(ctx context.Context, from place, m message) {
 	if from.user == "" && from.responseURL == "" {
 		return // nobody to answer, such as for an event
 	}
+	from.heard()
 	var err error
 	for _, wait := range answerWaits {
 		if (runbook.SystemClock{}).Wait(ctx, wait) != nil && wait > 0 {

@@ -42,7 +42,9 @@ func pickModal(targets []string, from place) slack.ModalViewRequest {
 }
 
 func (b *Bot) picked(ctx context.Context, from place, v slack.View) error {
-	from.channel, from.thread, _ = strings.Cut(v.PrivateMetadata, " ")
+	channel, thread, _ := strings.Cut(v.PrivateMetadata, " ")
+	from.moveTo(channel)
+	from.thread = thread
 	target := inputOf(v, blockTarget).SelectedOption.Value
 	return b.check(ctx, from, asked{target: target, since: runbook.DefaultWindow})
 }

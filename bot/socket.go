@@ -21,10 +21,14 @@ type Receiver interface {
 	// accepts a payload, so it computes and does no I/O; after
 	// SocketSettings.RespondWithin the envelope is acknowledged without it.
 	Respond(Envelope) any
-	// Handle does the work. It starts after the acknowledgement was written,
-	// in one of SocketSettings.Workers goroutines, in no particular order and
-	// at most once per delivery. ctx outlives the context of Run by
-	// SocketSettings.Drain, so that work under way can end.
+	// Lane says whose work an envelope leads to, and in which lane. It is called
+	// before the acknowledgement, too, so it computes and does no I/O. A person
+	// of "" is bounded by the lane alone.
+	Lane(Envelope) (lane Lane, person string)
+	// Handle does the work. It starts after the acknowledgement was written, in
+	// a goroutine of its own, in no particular order and at most once per
+	// delivery. ctx outlives the context of Run by the lane's Limits.Drain, so
+	// that work under way can end.
 	Handle(ctx context.Context, env Envelope)
 }
 
@@ -44,12 +48,11 @@ type SocketSettings struct {
 	Silence       time.Duration // without any frame before an own ping: 30 s
 	PongWithin    time.Duration // from the own ping to the end of the connection: 10 s
 	Grace         time.Duration // an old connection is read after its successor is there: 60 s
-	Drain         time.Duration // work under way may take at the end: 10 s
 	BackoffBase   time.Duration // first wait after a refused connection: 500 ms
 	BackoffMax    time.Duration // longest wait, unless Slack asks for more: 30 s
 
-	Workers int // envelopes handled at a time: 32
-	Queue   int // envelopes waiting for a worker before users are told "busy": 256
+	Answers Limits // of LaneAnswers: 256, 16 for each person; 25 s at the end, more than a decision takes
+	Checks  Limits // of LaneChecks: 256, 3 for each person; 10 s at the end
 }
 
 // Socket is the Socket Mode connection of the bot.
@@ -100,18 +103,20 @@ func NewSocket(set SocketSettings) (*Socket, error) {
 	}{
 		{&set.OpenWithin, 10 * time.Second}, {&set.RespondWithin, time.Second},
 		{&set.Silence, 30 * time.Second}, {&set.PongWithin, 10 * time.Second},
-		{&set.Grace, time.Minute}, {&set.Drain, 10 * time.Second},
+		{&set.Grace, time.Minute}, {&set.Answers.Drain, 25 * time.Second}, {&set.Checks.Drain, 10 * time.Second},
 		{&set.BackoffBase, 500 * time.Millisecond}, {&set.BackoffMax, 30 * time.Second},
 	} {
 		if *d.field <= 0 {
 			*d.field = d.value
 		}
 	}
-	if set.Workers <= 0 {
-		set.Workers = 32
-	}
-	if set.Queue <= 0 {
-		set.Queue = 256
+	for _, n := range []struct {
+		field *int
+		value int
+	}{{&set.Answers.All, 256}, {&set.Answers.Each, 16}, {&set.Checks.All, 256}, {&set.Checks.Each, 3}} {
+		if *n.field <= 0 {
+			*n.field = n.value
+		}
 	}
 	return &Socket{
 		set: set, log: set.Log, seen: newRecent(recentIDs), ready: make(chan struct{}),
@@ -123,7 +128,7 @@ func NewSocket(set SocketSettings) (*Socket, error) {
 type session struct {
 	*Socket
 	to      Receiver
-	work    *workers
+	work    *work
 	readers sync.WaitGroup
 	fail    context.CancelCauseFunc
 }
@@ -131,13 +136,13 @@ type session struct {
 // Run keeps the socket connected and delivers to the receiver until ctx ends
 // (it then returns nil) or Slack answers with an error that only the operator
 // can mend (a [*PermanentError]). Before it returns, acknowledgements are
-// written, work under way has ended or SocketSettings.Drain is over, and the
+// written, work under way has ended or the Drain of its lane is over, and the
 // connections are closed. One Run at a time.
 func (s *Socket) Run(ctx context.Context, to Receiver) error {
 	live, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	se := &session{Socket: s, to: to, fail: fail}
-	se.work = s.startWorkers(context.WithoutCancel(ctx), to)
+	se.work = s.newWork(context.WithoutCancel(ctx))
 	err := se.keepConnected(live)
 	se.shutdown()
 	var permanent *PermanentError
@@ -237,7 +242,7 @@ func (s *session) dial(ctx context.Context) (*websocket.Conn, error) {
 
 // shutdown ends the session: first the readers, which have written every
 // acknowledgement when they are done, within lastOrders and farewellWithin;
-// then the work, within Drain and unwindWithin.
+// then the work, within the Drain of each lane and unwindWithin.
 func (s *session) shutdown() {
 	for _, l := range s.openLinks() {
 		l.leave("the bot is stopping")
@@ -252,7 +257,7 @@ func (s *session) shutdown() {
 			l.kill("the bot is stopping")
 		}
 	}
-	if left := s.work.drain(s.set.Drain); left > 0 {
-		s.log.Warn("stopped with work unfinished", "envelopes", left, "limit_ms", s.set.Drain.Milliseconds())
+	if left := s.work.drain(); left > 0 {
+		s.log.Warn("stopped with work unfinished", "envelopes", left)
 	}
 }

@@ -239,7 +239,7 @@ func TestStuckWriteEndsTheConnection(t *testing.T) {
 		}
 	}
 	rec := &recorder{respond: func(Envelope) any { return strings.Repeat("x", maxAck-1000) }}
-	sock := runSocket(t, srv.http.URL, rec, SocketSettings{Silence: 50 * time.Millisecond, PongWithin: 500 * time.Millisecond, Queue: 1 << 20})
+	sock := runSocket(t, srv.http.URL, rec, SocketSettings{Silence: 50 * time.Millisecond, PongWithin: 500 * time.Millisecond, Answers: Limits{All: 1 << 20}})
 	for srv.nextConn().number != 2 {
 	}
 	if n := sock.Status().Silent; n < 1 {

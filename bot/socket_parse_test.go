@@ -122,7 +122,7 @@ func FuzzDecode(f *testing.F) {
 			if call, err := decodeInteraction(env); err == nil && call.User.ID == "" {
 				t.Error("an interaction without a user passed")
 			}
-			if _, err := ackText("E1", busyReply(env)); err != nil {
+			if _, err := ackText("E1", refusalReply(env, busyText)); err != nil {
 				t.Error(err)
 			}
 			deliveryID(env)

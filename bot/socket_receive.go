@@ -67,18 +67,18 @@ func (s *session) reject(l *link, f frame, cause error) error {
 }
 
 // accept acknowledges an envelope and then, when it is the first delivery,
-// starts the work. A place among the workers is taken first, so that the
-// reader never blocks and the acknowledgement can say that none is free.
+// starts the work. Room for it is taken first, so that the acknowledgement can
+// say that there is none.
 func (s *session) accept(l *link, env Envelope) error {
 	if !s.seen.claim("envelope " + env.ID) {
 		s.count.duplicates.Add(1)
 		return s.ack(l, env.ID, nil)
 	}
-	placed := s.work.reserve()
+	j, refused := s.work.take(s.to, env)
 	var err error
 	switch {
-	case !placed:
-		err = s.ack(l, env.ID, busyReply(env))
+	case refused != "":
+		err = s.ack(l, env.ID, refusalReply(env, refused))
 	case env.AcceptsResponse:
 		err = s.respond(l, env)
 	default:
@@ -86,23 +86,23 @@ func (s *session) accept(l *link, env Envelope) error {
 	}
 	if err != nil {
 		s.seen.forget("envelope " + env.ID)
-		if placed {
-			s.work.release()
+		if refused == "" {
+			j.drop()
 		}
 		return err
 	}
-	if !placed {
+	if refused != "" {
 		s.count.busy.Add(1)
-		s.log.Warn("no worker is free, the user is told to try again", "envelope", env.ID, "type", env.Type)
-		s.work.sayBusy(env)
+		s.log.Log(context.Background(), refusalLevel(refused), "not taken on, the user is told so", "envelope", env.ID, "type", env.Type, "user", j.person)
+		s.work.tell(env, refused)
 		return nil
 	}
 	if id := deliveryID(env); id != "" && !s.seen.claim(id) {
 		s.count.duplicates.Add(1)
-		s.work.release()
+		j.drop()
 		return nil
 	}
-	s.work.start(env)
+	s.work.start(s.to, j)
 	return nil
 }
 

@@ -202,6 +202,7 @@ func eventually(t testing.TB, what string, cond func() bool) {
 // recorder is the bot's side: it notes what it is given to handle.
 type recorder struct {
 	respond func(Envelope) any
+	lane    func(Envelope) (Lane, string)
 	handle  func(context.Context, Envelope)
 
 	mu  sync.Mutex
@@ -213,6 +214,13 @@ func (r *recorder) Respond(env Envelope) any {
 		return nil
 	}
 	return r.respond(env)
+}
+
+func (r *recorder) Lane(env Envelope) (Lane, string) {
+	if r.lane == nil {
+		return LaneAnswers, ""
+	}
+	return r.lane(env)
 }
 
 func (r *recorder) Handle(ctx context.Context, env Envelope) {

@@ -27,7 +27,7 @@ func workspace(t *testing.T, to Receiver, opt slacksim.Options, set SocketSettin
 	return sim, sock
 }
 
-func waitFor(t *testing.T, sim *slacksim.Sim, what string, cond func(*slacksim.Sim) bool) {
+func waitFor(t testing.TB, sim *slacksim.Sim, what string, cond func(*slacksim.Sim) bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

@@ -18,7 +18,7 @@ type SocketStatus struct {
 	Acked      uint64 // acknowledgements written
 	AckErrors  uint64 // acknowledgements that could not be written
 	Duplicates uint64 // deliveries acknowledged again but not handled again
-	Busy       uint64 // deliveries refused because all workers and the queue were full
+	Busy       uint64 // deliveries refused because a lane was full, or a person's share of it
 	Malformed  uint64 // frames that could not be read, or of an unknown type
 	Panics     uint64 // panics recovered in the receiver
 	Silent     uint64 // connections given up because nothing came

@@ -103,6 +103,16 @@ func (d *Desk) view(ctx context.Context, target, by string) (*Target, error) {
 	return t, d.allowed(ctx, p, t.Policy.Viewers, false, "see the checks of "+t.Name)
 }
 
+// MayCheck is View for somebody who wants a check: where too many others of the
+// target wait, the refusal says so before anything is shown.
+func (d *Desk) MayCheck(ctx context.Context, target, by string, ask Ask) (*Target, error) {
+	t, err := d.View(ctx, target, by)
+	if err != nil {
+		return nil, err
+	}
+	return t, d.runner.room(t.Name, ask)
+}
+
 // Check runs the checks of a target for somebody who may see them.
 func (d *Desk) Check(ctx context.Context, target, by string, ask Ask, rep Reporter) (Report, error) {
 	t, err := d.View(ctx, target, by)

@@ -59,7 +59,7 @@ func (d *Desk) open(ctx context.Context, req Request, rep Reporter) (Run, Report
 			return Run{}, Report{}, err
 		}
 	}
-	report, err := d.runner.check(ctx, t, Ask{}, rep, planFreshFor)
+	report, err := d.runner.first(ctx, t, rep)
 	if err != nil {
 		return Run{}, Report{}, err
 	}

@@ -17,7 +17,7 @@ const (
 	stepDeadline  = 20 * time.Second
 	freshFor      = 30 * time.Second // a second request within it is shown the first one's result
 	planFreshFor  = 2 * time.Minute  // a request for a mitigation uses a report that is no older
-	maxRemembered = 64               // reports remembered, over all targets and questions
+	maxRemembered = 64               // reports remembered, over all targets and questions, beside those being made
 )
 
 // Runner runs the checks of a target: all at once, each with its own deadline,
@@ -32,12 +32,13 @@ type Runner struct {
 
 	mu      sync.Mutex
 	reports map[string]*pending
-	turns   map[string]chan struct{} // one check at a time per target, whatever the question
+	lines   map[string]*line // target → who waits to check it
 }
 
 // pending is a report that is being made, or was made not long ago.
 type pending struct {
 	done   chan struct{}
+	turn   chan struct{} // closed when it may be made
 	report Report
 	at     time.Time // when it was finished
 }
@@ -46,7 +47,7 @@ type pending struct {
 // a step that panicked; the check goes on without it.
 func NewRunner(clock Clock, onPanic func(step string, value any, stack []byte)) *Runner {
 	return &Runner{clock: clock, onPanic: onPanic, deadline: stepDeadline, grace: time.Second,
-		reports: map[string]*pending{}, turns: map[string]chan struct{}{}}
+		reports: map[string]*pending{}, lines: map[string]*line{}}
 }
 
 // Remember makes the runner keep the live keys of every check, and use what
@@ -66,9 +67,16 @@ type Ask struct {
 
 // Check runs the target's checks and returns the report. It answers with a
 // report that is at most 30 seconds old, or joins one that is being made,
-// unless the ask says anew. The report is complete even when steps failed.
+// unless the ask says anew. The report is complete even when steps failed. Where
+// too many other checks of the target wait, it is a *Refusal.
 func (r *Runner) Check(ctx context.Context, t *Target, ask Ask, rep Reporter) (Report, error) {
 	return r.check(ctx, t, ask, rep, freshFor)
+}
+
+// first is check for a request of a mitigation: it goes before all checks that
+// wait, and is content with an older report.
+func (r *Runner) first(ctx context.Context, t *Target, rep Reporter) (Report, error) {
+	return r.check(ctx, t, Ask{}, rep, planFreshFor)
 }
 
 func (r *Runner) check(ctx context.Context, t *Target, ask Ask, rep Reporter, maxAge time.Duration) (Report, error) {
@@ -78,14 +86,15 @@ func (r *Runner) check(ctx context.Context, t *Target, ask Ask, rep Reporter, ma
 	if ask.Anew {
 		return r.run(ctx, t, ask, rep), ctx.Err()
 	}
-	p, mine := r.claim(t.Name, ask, maxAge)
+	p, mine, err := r.claim(t.Name, ask, maxAge)
+	if err != nil {
+		return Report{}, err
+	}
 	if mine {
 		// Others may wait for this report: it must not die with its first caller.
 		report := Report{Target: t.Name}
 		defer func() { r.finish(p, report) }() // also when the reporter panics
-		turn := r.turn(t.Name)
-		turn <- struct{}{}
-		defer func() { <-turn }()
+		<-p.turn
 		report = r.run(context.WithoutCancel(ctx), t, ask, rep)
 		return report, nil
 	}
@@ -99,51 +108,86 @@ func (r *Runner) check(ctx context.Context, t *Target, ask Ask, rep Reporter, ma
 	}
 }
 
-// turn lets one check of a target run at a time, so that different questions
-// together cannot drain the account's log quota either.
-func (r *Runner) turn(target string) chan struct{} {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.turns[target] == nil {
-		r.turns[target] = make(chan struct{}, 1)
-	}
-	return r.turns[target]
-}
-
+// finish hands a report to those who wait for it, and the turn to the next.
 func (r *Runner) finish(p *pending, report Report) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p.report, p.at = report, r.clock.Now()
 	close(p.done)
+	r.lines[report.Target].next()
 }
 
-// claim returns the report to wait for, and whether the caller has to make it.
-func (r *Runner) claim(target string, ask Ask, maxAge time.Duration) (*pending, bool) {
-	key := fmt.Sprintf("%q %s %q", target, ask.Window, ask.Kid)
-	now := r.clock.Now()
+// claim returns the report to wait for, and whether the caller has to make it
+// when its turn comes.
+func (r *Runner) claim(target string, ask Ask, maxAge time.Duration) (p *pending, mine bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if p := r.reports[key]; p != nil && (p.at.IsZero() || now.Sub(p.at) < maxAge) {
-		return p, false
+	l, first := r.lines[target], maxAge > freshFor // who is content with an older one plans a mitigation
+	if l == nil {
+		l = &line{}
+		r.lines[target] = l
 	}
-	if len(r.reports) >= maxRemembered {
-		r.forget(now)
+	if p := r.known(target, ask, maxAge); p != nil {
+		if first {
+			l.hurry(p.turn)
+		}
+		return p, false, nil
 	}
-	p := &pending{done: make(chan struct{})}
-	r.reports[key] = p
-	return p, true
+	if err := l.full(target); err != nil && !first {
+		return nil, false, err
+	}
+	r.forget()
+	p = &pending{done: make(chan struct{}), turn: l.join(first)}
+	r.reports[questionOf(target, ask)] = p
+	return p, true, nil
 }
 
-// forget drops finished reports that are too old to be shown again.
-func (r *Runner) forget(now time.Time) {
-	for key, p := range r.reports {
-		select {
-		case <-p.done:
-			if now.Sub(p.at) >= planFreshFor {
+// room says whether a check could be taken on now; a *Refusal says why not.
+func (r *Runner) room(target string, ask Ask) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if ask.Window <= 0 {
+		ask.Window = DefaultWindow
+	}
+	if r.known(target, ask, freshFor) != nil || r.lines[target] == nil {
+		return nil
+	}
+	return r.lines[target].full(target)
+}
+
+// questionOf names what is asked of a target.
+func questionOf(target string, ask Ask) string {
+	return fmt.Sprintf("%q %s %q", target, ask.Window, ask.Kid)
+}
+
+// known is the report that answers a question, made or being made; nil for none.
+func (r *Runner) known(target string, ask Ask, maxAge time.Duration) *pending {
+	p := r.reports[questionOf(target, ask)]
+	if p != nil && (p.at.IsZero() || r.clock.Now().Sub(p.at) < maxAge) {
+		return p
+	}
+	return nil
+}
+
+// forget drops what is of no more use, and the oldest of the rest while there
+// are too many: how many questions people think of must not matter.
+func (r *Runner) forget() {
+	now := r.clock.Now()
+	for len(r.reports) >= maxRemembered {
+		oldest := ""
+		for key, p := range r.reports {
+			switch {
+			case p.at.IsZero(): // being made
+			case now.Sub(p.at) >= planFreshFor:
 				delete(r.reports, key)
+			case oldest == "" || p.at.Before(r.reports[oldest].at):
+				oldest = key
 			}
-		default:
 		}
+		if len(r.reports) < maxRemembered || oldest == "" {
+			return
+		}
+		delete(r.reports, oldest)
 	}
 }
 

@@ -141,6 +141,9 @@ func (d *doctor) hello(ctx context.Context) (finding, error) {
 // bystander answers what comes in the moment of the doctor's connection.
 type bystander struct{}
 
+// Lane is that of all answers.
+func (bystander) Lane(bot.Envelope) (bot.Lane, string) { return bot.LaneAnswers, "" }
+
 // Respond tells a command to be typed again.
 func (bystander) Respond(bot.Envelope) any {
 	return map[string]string{"text": "Somebody runs jwksbot doctor, which caught this. Please send it once more."}

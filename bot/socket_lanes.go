@@ -1,0 +1,127 @@
+package bot
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Lane separates work that people can wait for from work that must not wait.
+// In each lane an envelope's work begins at once, or it is refused at once: no
+// envelope ever waits for the work of another.
+type Lane int
+
+// The lanes.
+const (
+	// LaneAnswers is for what has an answer within three seconds: decisions,
+	// forms, help, lists.
+	LaneAnswers Lane = iota
+	// LaneChecks is for what takes as long as other systems do: checks and records.
+	LaneChecks
+	lanes
+)
+
+// Limits bound a lane. What is above them is refused, and its sender is told.
+type Limits struct {
+	All   int           // envelopes worked on at a time
+	Each  int           // of these, of one person
+	Drain time.Duration // work under way may take at the end
+}
+
+// unwindWithin is how long work may take to end after its context ended.
+const unwindWithin = time.Second
+
+// lane counts the work of one lane.
+type lane struct {
+	Limits
+	name   Lane
+	ctx    context.Context // of the work
+	cancel context.CancelFunc
+
+	mu      sync.Mutex
+	all     int
+	each    map[string]int // person → envelopes; only those who have any
+	ended   bool           // nothing is taken on any more
+	running sync.WaitGroup
+}
+
+func newLane(ctx context.Context, name Lane, limits Limits) *lane {
+	l := &lane{Limits: limits, name: name, each: map[string]int{}}
+	l.ctx, l.cancel = context.WithCancel(ctx)
+	return l
+}
+
+// What a sender reads whose envelope was not taken on.
+const (
+	busyText       = "The bot is busy and did not take this on. Nothing was done; please try again in a minute."
+	restartingText = "jwksbot is being restarted and did not take this on. Nothing was done; try again in a few seconds."
+)
+
+// take makes room for the work of an envelope. Where there is none it returns
+// why, as a finished sentence for the person.
+func (l *lane) take(person string) (refused string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.ended:
+		return restartingText
+	case person != "" && l.each[person] >= l.Each && l.name == LaneChecks:
+		return fmt.Sprintf("You have %s under way, so this one was not started. Wait for a result, then ask again.", plural(l.Each, "check", "checks"))
+	case person != "" && l.each[person] >= l.Each:
+		return fmt.Sprintf("jwksbot is still at %s of yours, so it did not take this on. Nothing was done; try again in a few seconds.", plural(l.Each, "request", "requests"))
+	case l.all >= l.All:
+		return busyText
+	}
+	l.all++
+	if person != "" {
+		l.each[person]++
+	}
+	l.running.Add(1)
+	return ""
+}
+
+// also runs something short beside the work, which the end waits for too.
+func (l *lane) also(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.ended {
+		l.running.Go(f)
+	}
+}
+
+// leave gives the room back.
+func (l *lane) leave(person string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all--
+	if l.each[person]--; l.each[person] <= 0 {
+		delete(l.each, person)
+	}
+	l.running.Done()
+}
+
+// drain waits for the work under way, up to the limit, then ends its context
+// and gives it a last moment. It returns how many envelopes were left.
+func (l *lane) drain() int {
+	l.mu.Lock()
+	l.ended = true
+	l.mu.Unlock()
+	idle := make(chan struct{})
+	go func() {
+		l.running.Wait()
+		close(idle)
+	}()
+	defer l.cancel()
+	for _, wait := range []time.Duration{l.Drain, unwindWithin} {
+		select {
+		case <-idle:
+			return 0
+		case <-time.After(wait):
+			l.cancel()
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all
+}
