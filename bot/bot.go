@@ -237,7 +237,7 @@ func (b *Bot) guarded(ctx context.Context, from place, work func() error) {
 		return
 	}
 	var refusal *runbook.Refusal
-	if !errors.As(err, &refusal) {
+	if !errors.As(err, &refusal) || refusal.Code == runbook.RefusedUnheard || refusal.Code == runbook.RefusedLimited {
 		b.Log.Error("work for a user failed", "error", err, "user", from.user, "channel", from.channel)
 	}
 	var placed *placedError

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"math"
 	"time"
 
 	"github.com/slack-go/slack"
@@ -13,76 +13,68 @@ import (
 )
 
 // How long answers of the directory are believed, in real time, as Slack's
-// limits are. What decides whether a click counts is asked anew, except within
-// a burst of clicks: usergroups.users.list allows about 20 calls a minute
-// (docs.slack.dev, Tier 2), users.info about 100 (Tier 4).
+// limits are. What decides is never older than freshFor: usergroups.users.list
+// allows about 20 calls a minute (docs.slack.dev, Tier 2), users.info about 100
+// (Tier 4), so that a burst of clicks costs one call.
 const (
-	personFor = 5 * time.Second
-	groupFor  = 10 * time.Minute
-	freshFor  = 5 * time.Second
+	freshFor = 5 * time.Second
+	groupFor = 10 * time.Minute // where a group decides nothing
 )
 
 // Directory is the runbook's directory of people, by Slack's word.
 type Directory struct {
-	api *slack.Client
-
-	mu     sync.Mutex
-	team   string // of the bot
-	org    string // enterprise of the bot, if any
-	people map[string]known[runbook.Person]
-	groups map[string]known[[]string]
-	busy   map[string]*sync.Mutex // one look-up at a time for the same group
+	api    *slack.Client
+	people *inquiry[runbook.Person]
+	groups *inquiry[runbook.Group]
+	own    *inquiry[ownTeam]
 }
 
-type known[T any] struct {
-	at    time.Time
-	value T
+// ownTeam is where the bot belongs to.
+type ownTeam struct {
+	team string
+	org  string // enterprise, if any
 }
 
 // NewDirectory returns a directory over the Web API.
 func NewDirectory(api *slack.Client) *Directory {
-	return &Directory{api: api, people: map[string]known[runbook.Person]{}, groups: map[string]known[[]string]{}, busy: map[string]*sync.Mutex{}}
+	return &Directory{api: api, people: newInquiry[runbook.Person]("users.info"), groups: newInquiry[runbook.Group]("usergroups.users.list"),
+		own: newInquiry[ownTeam]("auth.test")}
 }
 
 // Person says who an id is. An id that Slack does not know is no error.
 func (d *Directory) Person(ctx context.Context, id string) (runbook.Person, error) {
-	d.mu.Lock()
-	k, ok := d.people[id]
-	d.mu.Unlock()
-	if ok && time.Since(k.at) < personFor {
-		return k.value, nil
-	}
-	if err := d.learnTeam(ctx); err != nil {
+	// The bot's own workspace never changes.
+	own, err := d.own.ask(ctx, "", math.MaxInt64, func(ctx context.Context) (ownTeam, error) {
+		me, err := d.api.AuthTestContext(ctx)
+		if err != nil {
+			return ownTeam{}, err
+		}
+		return ownTeam{me.TeamID, me.EnterpriseID}, nil
+	})
+	if err != nil {
 		return runbook.Person{}, err
 	}
-	u, err := d.api.GetUserInfoContext(ctx, id)
-	if code := slackCode(err); code == "user_not_found" || code == "user_not_visible" {
-		return runbook.Person{PersonRef: runbook.PersonRef{ID: id}, Kind: runbook.KindUnknown}, nil
-	}
-	if err != nil {
-		return runbook.Person{}, scoped("users.info", err)
-	}
-	p := runbook.Person{PersonRef: runbook.PersonRef{ID: id, Name: displayName(u)}, Kind: d.kind(u)}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.people) > 5000 {
-		clear(d.people)
-	}
-	d.people[id] = known[runbook.Person]{time.Now(), p}
-	return p, nil
+	return d.people.ask(ctx, id, freshFor, func(ctx context.Context) (runbook.Person, error) {
+		u, err := d.api.GetUserInfoContext(ctx, id)
+		if code := slackCode(err); code == "user_not_found" || code == "user_not_visible" {
+			return runbook.Person{PersonRef: runbook.PersonRef{ID: id}, Kind: runbook.KindUnknown}, nil
+		}
+		if err != nil {
+			return runbook.Person{}, err
+		}
+		return runbook.Person{PersonRef: runbook.PersonRef{ID: id, Name: displayName(u)}, Kind: own.kind(u)}, nil
+	})
 }
 
 // kind goes by what Slack says of the account, never by its name.
-func (d *Directory) kind(u *slack.User) runbook.Kind {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	sameOrg := d.org != "" && u.Enterprise.EnterpriseID == d.org
+func (w ownTeam) kind(u *slack.User) runbook.Kind {
+	sameOrg := w.org != "" && u.Enterprise.EnterpriseID == w.org
 	switch {
 	case u.Deleted:
 		return runbook.KindGone
 	case u.IsBot || u.IsAppUser || u.IsWorkflowBot || u.ID == "USLACKBOT":
 		return runbook.KindBot
-	case u.IsStranger || u.TeamID != "" && u.TeamID != d.team && !sameOrg:
+	case u.IsStranger || u.TeamID != "" && u.TeamID != w.team && !sameOrg:
 		return runbook.KindStranger
 	case u.IsRestricted || u.IsUltraRestricted:
 		return runbook.KindGuest
@@ -99,57 +91,20 @@ func displayName(u *slack.User) string {
 	return u.ID
 }
 
-// learnTeam asks once which workspace the bot belongs to.
-func (d *Directory) learnTeam(ctx context.Context) error {
-	d.mu.Lock()
-	team := d.team
-	d.mu.Unlock()
-	if team != "" {
-		return nil
-	}
-	me, err := d.api.AuthTestContext(ctx)
-	if err != nil {
-		return scoped("auth.test", err)
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.team, d.org = me.TeamID, me.EnterpriseID
-	return nil
-}
-
 // Members lists the people of a user group; fresh believes nothing that is
-// older than a few seconds.
-func (d *Directory) Members(ctx context.Context, group string, fresh bool) ([]string, error) {
-	one := d.only(group)
-	one.Lock()
-	defer one.Unlock()
-	d.mu.Lock()
-	k, ok := d.groups[group]
-	d.mu.Unlock()
-	age := time.Since(k.at)
-	if ok && (age < freshFor || !fresh && age < groupFor) {
-		return k.value, nil
+// older than a few seconds. A group that does not exist has nobody in it.
+func (d *Directory) Members(ctx context.Context, group string, fresh bool) (runbook.Group, error) {
+	notOlder := groupFor
+	if fresh {
+		notOlder = freshFor
 	}
-	members, err := d.api.GetUserGroupMembersContext(ctx, group)
-	switch code := slackCode(err); {
-	case code == "no_such_subteam" || code == "subteam_not_found":
-		members, err = nil, nil // a group that does not exist has nobody in it
-	case err != nil:
-		return nil, scoped("usergroups.users.list", err)
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.groups[group] = known[[]string]{time.Now(), members}
-	return members, nil
-}
-
-func (d *Directory) only(group string) *sync.Mutex {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.busy[group] == nil {
-		d.busy[group] = &sync.Mutex{}
-	}
-	return d.busy[group]
+	return d.groups.ask(ctx, group, notOlder, func(ctx context.Context) (runbook.Group, error) {
+		members, err := d.api.GetUserGroupMembersContext(ctx, group)
+		if code := slackCode(err); code == "no_such_subteam" || code == "subteam_not_found" {
+			return runbook.Group{}, nil
+		}
+		return runbook.Group{Members: members}, err
+	})
 }
 
 // scoped names the scope that is missing, where that is what is wrong.

@@ -2,9 +2,7 @@ package bot
 
 import (
 	"net/http"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/slack-go/slack"
@@ -50,7 +48,7 @@ func TestWhoSomebodyIs(t *testing.T) {
 }
 
 func TestKindsThatTheWorkspaceCannotShow(t *testing.T) {
-	d := &Directory{team: "T1", org: "E1"}
+	own := ownTeam{team: "T1", org: "E1"}
 	for name, c := range map[string]struct {
 		user slack.User
 		want runbook.Kind
@@ -61,41 +59,9 @@ func TestKindsThatTheWorkspaceCannotShow(t *testing.T) {
 		"an app's user":                         {slack.User{ID: "U1", TeamID: "T1", IsAppUser: true}, runbook.KindBot},
 		"a deactivated bot":                     {slack.User{ID: "U1", TeamID: "T1", IsBot: true, Deleted: true}, runbook.KindGone},
 	} {
-		if got := d.kind(&c.user); got != c.want {
+		if got := own.kind(&c.user); got != c.want {
 			t.Errorf("%s is %s, want %s", name, got, c.want)
 		}
-	}
-}
-
-func TestGroupsAreAskedOncePerBurst(t *testing.T) {
-	d, sim := directoryOf(t, slacksim.Options{})
-	var all sync.WaitGroup
-	for range 20 {
-		all.Go(func() {
-			if m, err := d.Members(t.Context(), "S0LEADS", true); err != nil || !slices.Contains(m, samID) {
-				t.Errorf("%v, %v", m, err)
-			}
-		})
-	}
-	all.Wait()
-	if n := len(sim.Calls("usergroups.users.list")); n != 1 {
-		t.Errorf("the group was asked for %d times in one burst", n)
-	}
-	// What is older than a burst is not believed where it decides.
-	d.mu.Lock()
-	k := d.groups["S0LEADS"]
-	k.at = k.at.Add(-2 * freshFor)
-	d.groups["S0LEADS"] = k
-	d.mu.Unlock()
-	sim.SetGroup("S0LEADS", noorID)
-	if m, err := d.Members(t.Context(), "S0LEADS", false); err != nil || !slices.Contains(m, samID) {
-		t.Errorf("a list for display: %v, %v", m, err)
-	}
-	if m, err := d.Members(t.Context(), "S0LEADS", true); err != nil || slices.Contains(m, samID) {
-		t.Errorf("a list that decides: %v, %v", m, err)
-	}
-	if m, err := d.Members(t.Context(), "S0NONE", true); err != nil || len(m) != 0 {
-		t.Errorf("a group that does not exist: %v, %v", m, err)
 	}
 }
 

@@ -152,7 +152,7 @@ func (f *flow) office(opt flowOptions) {
 			t.Watch = runbook.WatchPolicy{For: runbook.DefaultWatch, Ratio: runbook.DefaultRatio, Over: runbook.DefaultOver, MinRequests: runbook.DefaultMinRequests, UserGroup: "S0IDENTITY"}
 		}
 	}
-	people := NewDirectory(f.api)
+	people := &runbook.LastWord{Directory: NewDirectory(f.api), Memory: j, Clock: f.clock, Within: patience}
 	runner := runbook.NewRunner(f.clock, nil)
 	f.desk, err = runbook.NewDesk(runbook.DeskSettings{Targets: targets, Runner: runner, Ledger: j, Snapshots: j, People: people, Clock: f.clock})
 	if err != nil {

@@ -72,7 +72,7 @@ func (d *Desk) decide(ctx context.Context, c Click) (Answer, string, error) {
 	case DriftChanged:
 		return d.proposeAnew(ctx, run, c, now, why)
 	}
-	return d.approve(ctx, t, run, c, person)
+	return d.approve(ctx, t, run, c)
 }
 
 // known finds a run by what a button carries.
@@ -89,26 +89,15 @@ var endText = map[DecisionKind]string{
 	DecideWithdraw: "Withdrawn. Nothing was touched.",
 }
 
-// mayDecide checks the person against the run and the target's policy.
+// mayDecide checks the person, and everybody else on whom the run depends,
+// against the run and the target's policy.
 func (d *Desk) mayDecide(ctx context.Context, run Run, c Click) (*Target, Person, error) {
-	p, err := d.person(ctx, c.By)
-	if err != nil {
-		return nil, p, err
-	}
 	t, err := d.Target(run.Target)
 	if err != nil {
-		return nil, p, err
+		return nil, Person{}, err
 	}
-	if c.Kind == DecideWithdraw {
-		if run.Requester.ID != c.By {
-			return t, p, refuse(RefusedRight, "Only the requester can withdraw this request. To stop it, deny it.")
-		}
-		return t, p, open(run, d.clock.Now())
-	}
-	if c.Kind == DecideApprove && run.Requester.ID == c.By && !t.Policy.SelfApproval {
-		return t, p, refuse(RefusedOwn, "This is your own request: somebody else has to approve it.")
-	}
-	if err := d.allowed(ctx, p, t.Policy.Approvers, true, string(c.Kind)+" a mitigation of "+t.Name); err != nil {
+	p, _, _, err := d.deciders(ctx, t, run, c)
+	if err != nil {
 		return t, p, err
 	}
 	return t, p, open(run, d.clock.Now())
@@ -143,7 +132,7 @@ func (d *Desk) end(ctx context.Context, run Run, c Click, p Person) (Run, error)
 		if err := r.move(to, now); err != nil {
 			return nil, err
 		}
-		r.decide(c, p, now)
+		r.decide(c, p, d.verified, now)
 		r.Outcome = fmt.Sprintf("%s %s.", p.Label(), past[c.Kind])
 		if c.Reason != "" {
 			r.Outcome = fmt.Sprintf("%s %s: %s", p.Label(), past[c.Kind], c.Reason)
@@ -152,13 +141,17 @@ func (d *Desk) end(ctx context.Context, run Run, c Click, p Person) (Run, error)
 	})
 }
 
-func (r *Run) decide(c Click, p Person, now time.Time) {
-	r.Decisions = append(r.Decisions, Decision{By: p.PersonRef, Kind: c.Kind, Reason: c.Reason, Generation: r.Generation, At: now, Via: c.Via})
+func (r *Run) decide(c Click, p Person, verified string, now time.Time) {
+	r.Decisions = append(r.Decisions, Decision{By: p.PersonRef, Kind: c.Kind, Reason: c.Reason, Generation: r.Generation, At: now, Via: c.Via, Verified: verified})
 }
 
 // approve counts an approval, and with the last one that is needed hands the
 // run over for execution.
-func (d *Desk) approve(ctx context.Context, t *Target, run Run, c Click, p Person) (Answer, string, error) {
+func (d *Desk) approve(ctx context.Context, t *Target, run Run, c Click) (Answer, string, error) {
+	p, lost, heard, err := d.deciders(ctx, t, run, c) // once more: reading the world took its time
+	if err != nil {
+		return Answer{Run: run}, run.Target, err
+	}
 	changed, err := d.ledger.Change(ctx, run.ID, func(r *Run) ([]AuditEntry, error) {
 		now := d.clock.Now()
 		if err := open(*r, now); err != nil {
@@ -172,15 +165,20 @@ func (d *Desk) approve(ctx context.Context, t *Target, run Run, c Click, p Perso
 				return nil, refuse(RefusedTwice, "You approved this already, at %s. It needs %s by different people.", a.At.Format("15:04:05 MST"), plural(r.Required, "approval", "approvals"))
 			}
 		}
-		r.decide(c, p, now)
+		var trail []AuditEntry
+		if len(lost) > 0 {
+			r.reopen(lost.ids(), lost.text(), now)
+			trail = append(trail, r.audit(now, AuditSelf, "reopen", lost.text()))
+		}
+		r.decide(c, p, d.verified, now)
 		if len(r.Approvals()) >= r.Required {
 			if err := r.move(StateApproved, now); err != nil {
 				return nil, err
 			}
 			r.ApprovedAt, r.StartBy = now, now.Add(startWithin)
 		}
-		detail := fmt.Sprintf("%d of %d", len(r.Approvals()), r.Required)
-		return []AuditEntry{r.audit(now, c.By, string(c.Kind), detail)}, nil
+		detail := fmt.Sprintf("%d of %d", len(r.Approvals()), r.Required) + heard
+		return append(trail, r.audit(now, c.By, string(c.Kind), detail)), nil
 	})
 	var busy *BusyError
 	if errors.As(err, &busy) {
@@ -190,7 +188,11 @@ func (d *Desk) approve(ctx context.Context, t *Target, run Run, c Click, p Perso
 		return Answer{Run: run}, run.Target, err
 	}
 	if changed.State == StatePending {
-		return Answer{Run: changed, Text: fmt.Sprintf("Counted: %d of %d approvals.", len(changed.Approvals()), changed.Required)}, run.Target, nil
+		text := fmt.Sprintf("Counted: %d of %d approvals.", len(changed.Approvals()), changed.Required)
+		for _, f := range lost {
+			text += " An earlier one does not count any more: " + f.text() + "."
+		}
+		return Answer{Run: changed, Text: text}, run.Target, nil
 	}
 	return Answer{Run: changed, Text: fmt.Sprintf("Approved. %s starts now.", capital(changed.Plan.begins()))}, run.Target, nil
 }

@@ -20,6 +20,8 @@ type Desk struct {
 	snaps   snapshots
 	people  Directory
 	clock   Clock
+
+	verified string
 }
 
 // DeskSettings are what a Desk needs.
@@ -32,11 +34,14 @@ type DeskSettings struct {
 	Snapshots snapshots
 	People    Directory
 	Clock     Clock
+	// Verified is where it is found out who asks, if not by serve: "verified on
+	// the requester's machine".
+	Verified string
 }
 
 // NewDesk returns a desk for the targets.
 func NewDesk(s DeskSettings) (*Desk, error) {
-	d := &Desk{targets: map[string]*Target{}, runner: s.Runner, ledger: s.Ledger, snaps: s.Snapshots, people: s.People, clock: s.Clock}
+	d := &Desk{targets: map[string]*Target{}, runner: s.Runner, ledger: s.Ledger, snaps: s.Snapshots, people: s.People, clock: s.Clock, verified: s.Verified}
 	for _, t := range s.Targets {
 		if d.targets[t.Name] != nil {
 			return nil, fmt.Errorf("target %q is configured twice", t.Name)
@@ -96,11 +101,16 @@ func (d *Desk) View(ctx context.Context, target, by string) (*Target, error) {
 }
 
 func (d *Desk) view(ctx context.Context, target, by string) (*Target, error) {
-	t, p, err := d.both(ctx, target, by)
+	t, err := d.meant(ctx, target, by)
+	if err != nil {
+		return nil, err
+	}
+	h := hear(ctx, d.people, false, []string{by}, groupsFor(by, t.Policy.Viewers))
+	p, err := h.person(by)
 	if err != nil || len(t.Policy.Viewers) == 0 {
 		return t, err
 	}
-	return t, d.allowed(ctx, p, t.Policy.Viewers, false, "see the checks of "+t.Name)
+	return t, h.allowed(p, t.Policy.Viewers, "see the checks of "+t.Name)
 }
 
 // MayCheck is View for somebody who wants a check: where too many others of the
@@ -135,59 +145,34 @@ func (d *Desk) Last(ctx context.Context, target, by string) (*Report, error) {
 // MayRequest says whether somebody may ask for a mitigation of the target. A
 // refusal is on record.
 func (d *Desk) MayRequest(ctx context.Context, target, by string) (*Target, error) {
-	t, err := d.mayRequest(ctx, target, by)
+	t, err := d.mayRequest(ctx, Request{Target: target, By: by, Via: ViaSlack})
 	if err != nil {
 		return t, d.noteRefusal(ctx, "request", by, target, err)
 	}
 	return t, nil
 }
 
-func (d *Desk) mayRequest(ctx context.Context, target, by string) (*Target, error) {
-	t, p, err := d.both(ctx, target, by)
+func (d *Desk) mayRequest(ctx context.Context, req Request) (*Target, error) {
+	t, err := d.meant(ctx, req.Target, req.By)
 	if err != nil {
 		return nil, err
 	}
-	return t, d.allowed(ctx, p, t.Policy.Requesters, true, "request a mitigation of "+t.Name)
+	_, _, err = d.requester(ctx, t, req)
+	return t, err
 }
 
-// both are the person and the target of a question, in this order: somebody
-// who is refused learns nothing of targets.
-func (d *Desk) both(ctx context.Context, target, by string) (*Target, Person, error) {
-	p, err := d.person(ctx, by)
+// meant is the target of a question. Somebody who is refused learns nothing of
+// targets.
+func (d *Desk) meant(ctx context.Context, target, by string) (*Target, error) {
+	t, err := d.Target(target)
+	if err == nil {
+		return t, nil
+	}
+	p, err := hear(ctx, d.people, false, []string{by}, nil).person(by)
 	if err != nil {
-		return nil, Person{}, err
+		return nil, err
 	}
-	t, err := d.named(ctx, target, p)
-	if err != nil {
-		return nil, Person{}, err
-	}
-	return t, p, nil
-}
-
-func (d *Desk) person(ctx context.Context, id string) (Person, error) {
-	p, err := d.people.Person(ctx, id)
-	if err != nil {
-		return Person{}, fmt.Errorf("who is %q: %w", id, err)
-	}
-	return p, admit(p)
-}
-
-func (d *Desk) allowed(ctx context.Context, p Person, list []string, fresh bool, what string) error {
-	ok, err := listed(ctx, d.people, p.ID, list, fresh)
-	switch {
-	case err != nil:
-		return err
-	case ok:
-		return nil
-	case len(list) == 0:
-		return refuse(RefusedRight, "Nobody may %s: its list in the configuration is empty.", what)
-	}
-	if n, err := possible(ctx, d.people, list, ""); err == nil && n == 0 {
-		return refuse(RefusedRight, "Nobody may %s now: user group %s is empty. Add people to it, or name some in the configuration.", what, strings.Join(list, ", "))
-	}
-	no := refuse(RefusedRight, "You may not %s.", what)
-	no.People = list
-	return no
+	return d.named(ctx, target, p)
 }
 
 // audit makes a row of the trail about this run.
@@ -206,14 +191,19 @@ func newRunID(now time.Time) string {
 	return now.Format("0102") + "-" + string(b)
 }
 
-// noteRefusal puts a refusal into the audit trail and returns it.
+// noteRefusal puts a refusal into the audit trail and returns it. The same one
+// again is counted.
 func (d *Desk) noteRefusal(ctx context.Context, kind, by, target string, err error) error {
-	var refusal *Refusal
-	if d.ledger == nil || !errors.As(err, &refusal) {
+	refusal := asRefusal(err)
+	if d.ledger == nil || refusal == nil {
 		return err
 	}
 	note := AuditEntry{At: d.clock.Now(), Actor: by, Kind: "refused", Target: clip(Redact(target), maxTicket), Detail: kind + ": " + refusal.Text}
-	if auditErr := d.ledger.Note(ctx, note); auditErr != nil {
+	if d.targets[target] == nil {
+		kind, _, _ = strings.Cut(kind, " of run ") // made-up names are one and the same
+		target = ""
+	}
+	if auditErr := d.ledger.NoteFolded(ctx, strings.Join([]string{by, kind, target, refusal.Code}, "\n"), note); auditErr != nil {
 		return errors.Join(err, auditErr)
 	}
 	return err

@@ -3,6 +3,7 @@ package runbook
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -57,7 +58,7 @@ func (d *Desk) acknowledge(ctx context.Context, id, by string) (Run, error) {
 	if _, err := d.view(ctx, run.Target, by); err != nil {
 		return run, err
 	}
-	p, err := d.person(ctx, by)
+	p, err := hear(ctx, d.people, false, []string{by}, nil).person(by)
 	if err != nil {
 		return run, err
 	}
@@ -117,17 +118,24 @@ func (d *Desk) mayTouch(ctx context.Context, id, by, what string) (Run, Person, 
 	if err != nil {
 		return run, Person{}, err
 	}
-	t, p, err := d.both(ctx, run.Target, by)
+	t, err := d.Target(run.Target)
+	if err != nil {
+		return run, Person{}, err
+	}
+	list := slices.Concat(t.Policy.Requesters, t.Policy.Approvers)
+	h := hear(ctx, d.people, true, []string{by}, groupsFor(by, list))
+	p, err := h.person(by)
 	if err != nil {
 		return run, p, err
 	}
-	return run, p, d.allowed(ctx, p, append(append([]string(nil), t.Policy.Requesters...), t.Policy.Approvers...), true, what+t.Name)
+	return run, p, h.allowed(p, list, what+t.Name)
 }
 
 // Posted is what a presenter put into the thread of a run.
 type Posted struct {
 	Ping      string // the message that called the on-call team
 	GlassPing string // the message that told the approvers of a broken glass
+	GlassTold string // the one that did in the target's own channel
 	Chart     string // the file with the chart of the watch
 }
 
@@ -140,6 +148,9 @@ func (d *Desk) Record(ctx context.Context, id string, p Posted) (Run, error) {
 		}
 		if p.GlassPing != "" {
 			r.GlassPing = p.GlassPing
+		}
+		if p.GlassTold != "" {
+			r.GlassTold = p.GlassTold
 		}
 		if p.Chart != "" {
 			r.Chart = p.Chart

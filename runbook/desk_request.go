@@ -33,7 +33,7 @@ func (d *Desk) Open(ctx context.Context, req Request, rep Reporter) (Run, Report
 }
 
 func (d *Desk) open(ctx context.Context, req Request, rep Reporter) (Run, Report, error) {
-	t, err := d.mayRequest(ctx, req.Target, req.By)
+	t, err := d.mayRequest(ctx, req)
 	if err != nil {
 		return Run{}, Report{}, err
 	}
@@ -168,7 +168,7 @@ func (d *Desk) satisfiable(ctx context.Context, t *Target, requester string) err
 	if t.Policy.SelfApproval {
 		without = ""
 	}
-	n, err := possible(ctx, d.people, t.Policy.Approvers, without)
+	n, err := hear(ctx, d.people, true, nil, groupsOf(t.Policy.Approvers)).possible(t.Policy.Approvers, without)
 	if err != nil {
 		return err
 	}
@@ -240,9 +240,9 @@ func verb(n int, one, many string) string {
 }
 
 func (d *Desk) create(ctx context.Context, t *Target, req Request, plan Plan, rotated time.Time) (Run, error) {
-	requester, err := d.people.Person(ctx, req.By)
+	requester, heard, err := d.requester(ctx, t, req) // once more: the checks took their time
 	if err != nil {
-		return Run{}, fmt.Errorf("who is %q: %w", req.By, err)
+		return Run{}, err
 	}
 	now := d.clock.Now()
 	channel := req.Channel
@@ -251,12 +251,12 @@ func (d *Desk) create(ctx context.Context, t *Target, req Request, plan Plan, ro
 	}
 	run := Run{
 		ID: newRunID(now), Target: t.Name, Resource: plan.Resource, Locks: plan.locks(), State: StatePending, Generation: 1, Version: 1,
-		Plan: plan, Requester: requester.PersonRef, Via: req.Via, Ticket: req.Ticket, Reason: req.Reason, Override: req.Override,
+		Plan: plan, Requester: requester.PersonRef, Via: req.Via, Verified: d.verified, Ticket: req.Ticket, Reason: req.Reason, Override: req.Override,
 		BreakGlass: req.BreakGlass, Rotated: rotated, OnCall: t.Watch.UserGroup,
 		Required: t.Policy.Required, CreatedAt: now, ExpiresAt: now.Add(t.Policy.Expires), RemindAt: now.Add(t.Policy.Expires / 2),
 		Post: Post{Channel: channel},
 	}
-	trail := []AuditEntry{run.audit(now, req.By, "request", plan.detail())}
+	trail := []AuditEntry{run.audit(now, req.By, "request", plan.detail()+heard)}
 	if run.BreakGlass != "" {
 		busy, err := rival(ctx, d.ledger, run)
 		if err != nil {
@@ -265,7 +265,7 @@ func (d *Desk) create(ctx context.Context, t *Target, req Request, plan Plan, ro
 		if busy != nil {
 			return Run{}, refuse(RefusedBusy, "Not now: %s.", busy.Error())
 		}
-		trail = append(trail, run.breakGlass(requester, req.Via, now))
+		trail = append(trail, run.breakGlass(requester, heard, now))
 	}
 	err = d.ledger.Create(ctx, run, trail...)
 	var busy *BusyError
@@ -276,10 +276,10 @@ func (d *Desk) create(ctx context.Context, t *Target, req Request, plan Plan, ro
 }
 
 // breakGlass approves the run without anybody.
-func (r *Run) breakGlass(p Person, via Via, now time.Time) AuditEntry {
-	r.Decisions = append(r.Decisions, Decision{By: p.PersonRef, Kind: DecideBreakGlass, Reason: r.BreakGlass, Generation: r.Generation, At: now, Via: via})
+func (r *Run) breakGlass(p Person, heard string, now time.Time) AuditEntry {
+	r.Decisions = append(r.Decisions, Decision{By: p.PersonRef, Kind: DecideBreakGlass, Reason: r.BreakGlass, Generation: r.Generation, At: now, Via: r.Via, Verified: r.Verified})
 	r.State, r.ApprovedAt, r.StartBy, r.RemindAt = StateApproved, now, now.Add(startWithin), time.Time{}
-	return r.audit(now, p.ID, "break_glass", "BREAK-GLASS, approved by nobody: "+r.BreakGlass)
+	return r.audit(now, p.ID, "break_glass", "BREAK-GLASS, approved by nobody: "+r.BreakGlass+heard)
 }
 
 // begins names what starts with the first step.

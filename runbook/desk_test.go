@@ -64,7 +64,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"a guest, listed by id", func(o *office, r *Request) { r.By = "U0LEA"; o.people.make(KindGuest, "U0LEA") }, RefusedKind, "Guests"},
 		{"a stranger, listed by id", func(o *office, r *Request) { r.By = "U0LEA"; o.people.make(KindStranger, "U0LEA") }, RefusedKind, "other workspaces"},
 		{"a bot, listed by id", func(o *office, r *Request) { r.By = "U0LEA"; o.people.make(KindBot, "U0LEA") }, RefusedKind, "Bots"},
-		{"a former member, in the group", func(o *office, r *Request) { o.people.make(KindGone, "U0ANN") }, RefusedKind, "does not know"},
+		{"a former member, in the group", func(o *office, r *Request) { o.people.make(KindGone, "U0ANN") }, RefusedKind, "deactivated"},
 		{"nobody whom the directory knows, listed by id", func(o *office, r *Request) {
 			r.By = "U0XXX"
 			o.target.Policy.Requesters = []string{"U0XXX"}

@@ -139,8 +139,7 @@ func TestApprovalOfAReplacedPlanDoesNotCount(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	person := Person{PersonRef: PersonRef{ID: "U0LIZ"}, Kind: KindMember}
-	_, _, err = o.desk.approve(t.Context(), d, run, Click{Run: run.ID, By: "U0LIZ", Kind: DecideApprove}, person)
+	_, _, err = o.desk.approve(t.Context(), d, run, Click{Run: run.ID, By: "U0LIZ", Kind: DecideApprove})
 	refused(t, err, RefusedChanged, "Look at the new one")
 	if now := o.run(t, run.ID); now.State != StatePending || len(now.Decisions) != 0 {
 		t.Errorf("%s, decisions %+v", now.State, now.Decisions)

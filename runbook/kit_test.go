@@ -58,6 +58,7 @@ type ledgerStandIn struct {
 	runs  map[string]Run
 	order []string
 	audit []AuditEntry
+	folds []string
 }
 
 func newLedger() *ledgerStandIn { return &ledgerStandIn{runs: map[string]Run{}} }
@@ -162,6 +163,15 @@ func (l *ledgerStandIn) Note(_ context.Context, entries ...AuditEntry) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.audit = append(l.audit, entries...)
+	return nil
+}
+
+// NoteFolded writes every entry, and its fold.
+func (l *ledgerStandIn) NoteFolded(_ context.Context, fold string, entry AuditEntry) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.audit = append(l.audit, entry)
+	l.folds = append(l.folds, fold)
 	return nil
 }
 
@@ -516,16 +526,16 @@ func (d *directoryStandIn) Person(_ context.Context, id string) (Person, error) 
 	return Person{PersonRef: PersonRef{ID: id, Name: strings.ToLower(id)}, Kind: kind}, d.err
 }
 
-func (d *directoryStandIn) Members(_ context.Context, group string, fresh bool) ([]string, error) {
+func (d *directoryStandIn) Members(_ context.Context, group string, fresh bool) (Group, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if fresh {
 		d.fresh++
 	}
 	if d.err != nil {
-		return nil, d.err
+		return Group{}, d.err
 	}
-	return d.groups[group], nil
+	return Group{Members: d.groups[group]}, nil
 }
 
 func (d *directoryStandIn) make(kind Kind, ids ...string) {

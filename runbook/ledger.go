@@ -44,6 +44,9 @@ type ledger interface {
 	Runs(ctx context.Context, f Filter) ([]Run, error)
 	Change(ctx context.Context, id string, change func(*Run) ([]AuditEntry, error)) (Run, error)
 	Note(ctx context.Context, entries ...AuditEntry) error
+	// NoteFolded is Note for what may come any number of times: of equal entries,
+	// by their fold, the first is written, and later how many more there were.
+	NoteFolded(ctx context.Context, fold string, entry AuditEntry) error
 }
 
 // LedgerError says that the ledger could not be read or written, for a reason

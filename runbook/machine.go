@@ -20,6 +20,8 @@ type Machine struct {
 	clock   Clock
 	guard   func(context.Context) error
 	changed func(target string)
+
+	verified string
 }
 
 // MachineSettings are what a Machine needs.
@@ -34,11 +36,13 @@ type MachineSettings struct {
 	Guard func(context.Context) error
 	// Changed is told of a target that was changed; may be nil.
 	Changed func(target string)
+	// Verified is where rights are looked at, if not by serve.
+	Verified string
 }
 
 // NewMachine returns a machine for the targets.
 func NewMachine(s MachineSettings) *Machine {
-	m := &Machine{targets: map[string]*Target{}, ledger: s.Ledger, snaps: s.Snapshots, people: s.People, clock: s.Clock, guard: s.Guard, changed: s.Changed}
+	m := &Machine{targets: map[string]*Target{}, ledger: s.Ledger, snaps: s.Snapshots, people: s.People, clock: s.Clock, guard: s.Guard, changed: s.Changed, verified: s.Verified}
 	for _, t := range s.Targets {
 		m.targets[t.Name] = t
 	}
@@ -67,6 +71,9 @@ func (m *Machine) Advance(ctx context.Context, run Run) (Transition, error) {
 	if work == nil {
 		return Transition{}, fmt.Errorf("run %s: nothing to execute in state %q", run.ID, run.State)
 	}
+	if instead, ok, err := m.clear(ctx, t, run); !ok || err != nil {
+		return instead, err
+	}
 	return work(ctx, t, run)
 }
 
@@ -79,9 +86,6 @@ func (m *Machine) fail(run Run, receipt *Receipt, format string, args ...any) Tr
 func (m *Machine) start(ctx context.Context, t *Target, run Run) (Transition, error) {
 	if now := m.clock.Now(); !run.StartBy.IsZero() && now.After(run.StartBy) {
 		return Transition{From: run.State, To: StateExpired, Outcome: fmt.Sprintf("It was approved %s ago and had not started. Nothing was touched; check again before you request it anew.", Duration(now.Sub(run.ApprovedAt)))}, nil
-	}
-	if err := m.stillAllowed(ctx, t, run); err != nil {
-		return m.refused(run, err)
 	}
 	if busy, err := rival(ctx, m.ledger, run); err != nil {
 		return Transition{}, err
@@ -107,6 +111,9 @@ func (m *Machine) start(ctx context.Context, t *Target, run Run) (Transition, er
 		audit := run.audit(m.clock.Now(), AuditSelf, "replan", why)
 		return Transition{From: run.State, To: StatePending, Plan: &plan, Audit: []AuditEntry{audit}}, nil
 	}
+	if instead, ok, err := m.allowed(ctx, t, run); !ok || err != nil {
+		return instead, err
+	}
 	return Transition{From: run.State, To: t.next(run, StateApproved)}, nil
 }
 
@@ -121,40 +128,4 @@ func (m *Machine) refused(run Run, err error) (Transition, error) {
 		return Transition{}, err // perhaps the next attempt can read
 	}
 	return m.fail(run, nil, "Not started: %s Nothing was touched.", refusal.Text), nil
-}
-
-// stillAllowed asks whether the approvers still may approve. A run never
-// depends on the directory to go on: what it cannot answer stands as decided.
-func (m *Machine) stillAllowed(ctx context.Context, t *Target, run Run) error {
-	if m.people == nil {
-		return nil
-	}
-	if run.BreakGlass != "" {
-		return m.glassAllowed(ctx, t, run)
-	}
-	for _, a := range run.Approvals() {
-		if p, err := m.people.Person(ctx, a.By.ID); err == nil && p.Kind != KindUnknown && admit(p) != nil {
-			return refuse(RefusedKind, "%s, who approved it, is no full member of this workspace any more.", a.By.Label())
-		}
-		ok, err := listed(ctx, m.people, a.By.ID, t.Policy.Approvers, false)
-		if err == nil && !ok {
-			return refuse(RefusedRight, "%s, who approved it, may not approve mitigations of %s any more.", a.By.Label(), t.Name)
-		}
-	}
-	return nil
-}
-
-// glassAllowed asks the same about somebody who acted alone.
-func (m *Machine) glassAllowed(ctx context.Context, t *Target, run Run) error {
-	by := run.Requester
-	if !t.Policy.BreakGlass {
-		return refuse(RefusedBreakGlass, "Target %s does not allow acting without an approval any more.", t.Name)
-	}
-	if p, err := m.people.Person(ctx, by.ID); err == nil && p.Kind != KindUnknown && admit(p) != nil {
-		return refuse(RefusedKind, "%s, who broke the glass, is no full member of this workspace any more.", by.Label())
-	}
-	if ok, err := listed(ctx, m.people, by.ID, t.Policy.Requesters, false); err == nil && !ok {
-		return refuse(RefusedRight, "%s, who broke the glass, may not request mitigations of %s any more.", by.Label(), t.Name)
-	}
-	return nil
 }

@@ -206,9 +206,7 @@ func TestStartHoldsTheRulesOnceMore(t *testing.T) {
 		{"edges disagree", func(o *office) { o.live.become(disagreeing) }, StateFailed, "disagree"},
 		{"everything that is left was judged before", func(o *office) { o.clock.advance(time.Minute) }, StateSnapshot, ""},
 		{"the verdict turned", func(o *office) { o.cache.set("jwks:current", "keys a=1 b=2") }, StateFailed, "retired key cached"},
-		{"the approver left the group", func(o *office) { o.people.groups["S0LEADS"] = nil }, StateFailed, "may not approve mitigations of production any more"},
-		{"the approver is a guest now", func(o *office) { o.people.make(KindGuest, "U0LIZ") }, StateFailed, "no full member"},
-		{"the approver was deactivated", func(o *office) { o.people.make(KindGone, "U0LIZ") }, StateFailed, "no full member"},
+		{"nobody may approve any more", func(o *office) { o.people.groups["S0LEADS"] = nil }, StateFailed, "may not approve mitigations of production any more"},
 		{"flushed meanwhile", func(o *office) {
 			o.ledger.put(Run{ID: "other", Resource: resource, State: StateDone, Receipts: []Receipt{{Step: "flush-cache", EndedAt: t0}}})
 		}, StateFailed, "was flushed"},
@@ -264,16 +262,6 @@ func TestStartOnTheLastMoment(t *testing.T) {
 	o := newOffice(t)
 	id := o.approve(t, request("U0ANN")).ID
 	o.clock.advance(10 * time.Minute)
-	if run, _ := o.advance(t, id); run.State != StateSnapshot {
-		t.Errorf("%s: %s", run.State, run.Outcome)
-	}
-}
-
-// A directory that does not answer must not stop what people decided.
-func TestStartWithoutADirectory(t *testing.T) {
-	o := newOffice(t)
-	id := o.approve(t, request("U0ANN")).ID
-	o.people.err = errors.New("slack is down")
 	if run, _ := o.advance(t, id); run.State != StateSnapshot {
 		t.Errorf("%s: %s", run.State, run.Outcome)
 	}

@@ -40,7 +40,13 @@ func (d *Desk) Requestable(ctx context.Context, by string) ([]*Target, error) {
 // openTo lists the targets on whose list somebody is. list returns that list, and
 // whether it stands for every full member.
 func (d *Desk) openTo(ctx context.Context, by, what string, list func(Policy) (ids []string, all bool)) ([]*Target, error) {
-	p, err := d.person(ctx, by)
+	var groups []string
+	for _, name := range d.order {
+		ids, _ := list(d.targets[name].Policy)
+		groups = append(groups, groupsFor(by, ids)...)
+	}
+	h := hear(ctx, d.people, false, []string{by}, groups)
+	p, err := h.person(by)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +55,7 @@ func (d *Desk) openTo(ctx context.Context, by, what string, list func(Policy) (i
 		t := d.targets[name]
 		ids, ok := list(t.Policy)
 		if !ok {
-			if ok, err = listed(ctx, d.people, p.ID, ids, false); err != nil {
+			if ok, err = h.listed(p.ID, ids); err != nil {
 				return nil, err
 			}
 		}
@@ -60,7 +66,7 @@ func (d *Desk) openTo(ctx context.Context, by, what string, list func(Policy) (i
 	if len(out) == 0 && len(d.order) == 1 {
 		only := d.targets[d.order[0]]
 		ids, _ := list(only.Policy)
-		return nil, d.allowed(ctx, p, ids, false, what+" "+only.Name)
+		return nil, h.allowed(p, ids, what+" "+only.Name)
 	}
 	if len(out) == 0 {
 		return nil, refuse(RefusedRight, "You may not %s any target.", what)

@@ -1,7 +1,6 @@
 package runbook
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -12,26 +11,13 @@ type Kind string
 
 // Kinds of people. Only members may do anything.
 const (
-	KindMember   Kind = "member"   // a full member of the bot's own workspace, or a mapped identity
+	KindMember   Kind = "member"   // a full member of the bot's own workspace
 	KindGuest    Kind = "guest"    // restricted to some channels
 	KindStranger Kind = "stranger" // of another workspace, through a shared channel
 	KindBot      Kind = "bot"      // an app or workflow
 	KindGone     Kind = "gone"     // deactivated
 	KindUnknown  Kind = "unknown"  // the directory does not know the id
 )
-
-// Person is somebody who acts, as the directory knows them.
-type Person struct {
-	PersonRef
-	Kind Kind
-}
-
-// Directory knows people and groups. Groups may be cached, except when fresh
-// is asked for.
-type Directory interface {
-	Person(ctx context.Context, id string) (Person, error)
-	Members(ctx context.Context, group string, fresh bool) ([]string, error)
-}
 
 // Policy says who may do what on a target, and under which rules. An empty
 // list means nobody, except Viewers, where it means every full member.
@@ -44,6 +30,9 @@ type Policy struct {
 	Expires      time.Duration // how long a request waits for decisions
 	Cooldown     time.Duration // after a flush of the same resource
 	BreakGlass   bool          // a requester may act alone with a reason, loudly recorded
+	// ServeOnly says that nobody but `jwksbot serve` may find out who asks and
+	// who approves: not the process of a terminal.
+	ServeOnly bool
 }
 
 // Limits of the approval rules.
@@ -96,7 +85,10 @@ const (
 	RefusedManaged     = "managed_authoriser" // the gateway validates tokens itself: nothing can be flushed
 	RefusedRestart     = "no_restart"         // the function cannot be restarted as it stands
 	RefusedGone        = "snapshot_gone"
-	RefusedSteps       = "bad_steps" // the mitigations that were asked for do not go together
+	RefusedSteps       = "bad_steps"         // the mitigations that were asked for do not go together
+	RefusedLimited     = "slack_limits"      // Slack was asked about rights and asks for patience
+	RefusedUnheard     = "slack_silent"      // Slack cannot be asked about rights
+	RefusedLocal       = "not_on_a_terminal" // only serve may find out who somebody is
 )
 
 // admit refuses everybody who is no full member.
@@ -110,52 +102,8 @@ func admit(p Person) error {
 		return refuse(RefusedKind, "People of other workspaces cannot use jwksbot here. Ask a member of the workspace that owns it.")
 	case KindBot:
 		return refuse(RefusedKind, "Bots and workflows cannot use jwksbot: a person has to.")
+	case KindGone:
+		return refuse(RefusedKind, "This Slack account is deactivated, so jwksbot does not act for it.")
 	}
 	return refuse(RefusedKind, "jwksbot does not know this account, so it cannot act for it.")
-}
-
-// listed says whether the person is on a list, by id or as a member of a
-// listed group.
-func listed(ctx context.Context, dir Directory, id string, list []string, fresh bool) (bool, error) {
-	for _, entry := range list {
-		if entry == id {
-			return true, nil
-		}
-	}
-	for _, entry := range list {
-		if !IsGroup(entry) {
-			continue
-		}
-		members, err := dir.Members(ctx, entry, fresh)
-		if err != nil {
-			return false, fmt.Errorf("members of user group %q: %w", entry, err)
-		}
-		for _, m := range members {
-			if m == id {
-				return true, nil
-			}
-		}
-	}
-	return false, nil
-}
-
-// possible counts the different people on a list who could be members, without
-// the one who is left out.
-func possible(ctx context.Context, dir Directory, list []string, without string) (int, error) {
-	people := map[string]bool{}
-	for _, entry := range list {
-		if !IsGroup(entry) {
-			people[entry] = true
-			continue
-		}
-		members, err := dir.Members(ctx, entry, false)
-		if err != nil {
-			return 0, fmt.Errorf("members of user group %q: %w", entry, err)
-		}
-		for _, m := range members {
-			people[m] = true
-		}
-	}
-	delete(people, without)
-	return len(people), nil
 }

@@ -37,16 +37,25 @@ type Run struct {
 	// Version is raised by every change of the row.
 	Version int64 `json:"version"`
 
+	// Changes is why the present plan is before the approvers anew; "" at first.
+	Changes string `json:"changes,omitempty"`
+
 	Plan      Plan      `json:"plan"`
 	Requester PersonRef `json:"requester"`
 	Via       Via       `json:"via"`
-	Ticket    string    `json:"ticket"`
-	Reason    string    `json:"reason"`
-	Override  string    `json:"override,omitempty"` // why it is done against the verdict's advice
+	// Verified is where it was found out who asked, if not by serve: "verified on
+	// the requester's machine".
+	Verified string `json:"verified,omitempty"`
+	Ticket   string `json:"ticket"`
+	Reason   string `json:"reason"`
+	Override string `json:"override,omitempty"` // why it is done against the verdict's advice
 	// BreakGlass is why nobody was asked; "" when people decided. The approvers
 	// are told afterwards: GlassPing is the message that did.
+	// GlassTold is the one in the target's own channel, where the glass was not
+	// broken there.
 	BreakGlass string `json:"break_glass,omitempty"`
 	GlassPing  string `json:"glass_ping,omitempty"`
+	GlassTold  string `json:"glass_told,omitempty"`
 
 	Required  int        `json:"required"`
 	Decisions []Decision `json:"decisions"`
@@ -58,7 +67,10 @@ type Run struct {
 	ApprovedAt time.Time `json:"approved_at,omitzero"`
 	StartBy    time.Time `json:"start_by,omitzero"` // an approved run that has not started by then expires
 	StartedAt  time.Time `json:"started_at,omitzero"`
-	EndedAt    time.Time `json:"ended_at,omitzero"`
+	// Cleared is when the rights of everybody were looked at for the last time,
+	// right before the first effect. From there on the run depends on nobody.
+	Cleared time.Time `json:"cleared,omitzero"`
+	EndedAt time.Time `json:"ended_at,omitzero"`
 
 	Post     Post      `json:"post"`     // the message that shows the run
 	Shown    int64     `json:"shown"`    // the version that the message shows
@@ -118,6 +130,7 @@ type Decision struct {
 	Generation int          `json:"generation"`
 	At         time.Time    `json:"at"`
 	Via        Via          `json:"via"`
+	Verified   string       `json:"verified,omitempty"` // as of a Run
 }
 
 // Steps of a run that are no mitigations, as receipts name them.
@@ -246,6 +259,8 @@ type Transition struct {
 	Receipt  *Receipt    // what the state did, if it did something
 	Outcome  string      // for an end
 	Plan     *Plan       // a new plan that needs a new decision (To is pending)
+	Fallen   []string    // ids of people whose approvals do not count any more (To is pending)
+	Changes  string      // why it waits for decisions again
 	Watch    *Watch      // the watch as it stands now
 	Alarm    *Escalation // a new escalation (To is escalate)
 	Restart  *RestartResult
@@ -299,6 +314,9 @@ func (r *Run) Apply(t Transition, now time.Time) error {
 	}
 	if t.Plan != nil {
 		r.propose(*t.Plan, now)
+	}
+	if len(t.Fallen) > 0 {
+		r.reopen(t.Fallen, t.Changes, now)
 	}
 	if t.Watch != nil {
 		r.Watch = t.Watch

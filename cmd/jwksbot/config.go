@@ -111,6 +111,7 @@ type approvalConfig struct {
 	Expires      time.Duration `yaml:"expires"`
 	Cooldown     time.Duration `yaml:"cooldown"`
 	BreakGlass   bool          `yaml:"break_glass"`
+	Local        bool          `yaml:"local"`
 }
 
 type watchConfig struct {
@@ -148,7 +149,7 @@ func defaults() config {
 func targetDefaults() targetConfig {
 	return targetConfig{
 		Cache:      cacheConfig{Keys: []string{"jwks:*"}, Via: "direct"},
-		Approval:   approvalConfig{Required: 1, Expires: runbook.DefaultExpiry, Cooldown: runbook.DefaultCooldown},
+		Approval:   approvalConfig{Required: 1, Expires: runbook.DefaultExpiry, Cooldown: runbook.DefaultCooldown, Local: true},
 		Watch:      watchConfig{For: 15 * time.Minute},
 		Escalation: escalationConfig{Ratio: 0.10, For: 10 * time.Minute, MinRequests: 20},
 	}
@@ -200,6 +201,7 @@ targets:
       expires: 15m
       cooldown: 5m
       break_glass: false               # true: a requester may act alone, loudly recorded
+      local: true                      # false: only jwksbot serve finds out who asks and approves, never the machine of a terminal
     watch:
       for: 15m                         # observation after a mitigation
       rotation_every: 0s               # 1m: tell the channel when a new key is live and the cache still has the old ones

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -128,10 +129,10 @@ func (o *office) grant(ctx context.Context, p journal.Petition) (reply, error) {
 	errand := o.journal.Tenure().Errand(p.ID)
 	who, err := o.whoAsks(ctx, p)
 	if err != nil {
-		return reply{}, noteRefused(ctx, errand, want, who, err)
+		return reply{}, o.noteRefused(ctx, errand, want, who, err)
 	}
-	settings := o.terminal
-	settings.Ledger = errand
+	settings := o.counterDesk
+	settings.Ledger, settings.Verified = errand, o.verified(p.ID, want)
 	desk, err := runbook.NewDesk(settings)
 	if err != nil {
 		return reply{}, err
@@ -141,6 +142,9 @@ func (o *office) grant(ctx context.Context, p journal.Petition) (reply, error) {
 		req := *want.Request
 		req.By, req.Via = who.ID, runbook.ViaTerminal
 		run, _, err := desk.Open(ctx, req, runbook.Silent{})
+		if _, mine := o.mine.Load(p.ID); mine {
+			o.mine.Store(run.ID, true)
+		}
 		return reply{Run: run.ID}, err
 	case want.Click != nil:
 		click := *want.Click
@@ -168,18 +172,22 @@ func (o *office) whoAsks(ctx context.Context, p journal.Petition) (runbook.Perso
 	return terminalPeople{people: o.cfg.People}.person(arn)
 }
 
-// noteRefused puts into the trail that somebody without a name tried.
-func noteRefused(ctx context.Context, errand journal.Errand, want petition, who runbook.PersonRef, err error) error {
+// noteRefused puts into the trail that somebody without a name tried. The same
+// again is counted.
+func (o *office) noteRefused(ctx context.Context, errand journal.Errand, want petition, who runbook.PersonRef, err error) error {
 	var refusal *runbook.Refusal
 	if !errors.As(err, &refusal) {
 		return err
 	}
 	note := runbook.AuditEntry{Actor: who.Label(), Kind: "refused", Detail: refusal.Text}
+	what := ""
 	switch {
 	case want.Click != nil:
+		what = string(want.Click.Kind)
 		note.Detail = fmt.Sprintf("%s of run %s: %s", want.Click.Kind, runbook.Redact(want.Click.Run), refusal.Text)
 	case want.Request != nil:
+		what = "request"
 		note.Detail = fmt.Sprintf("request for %s: %s", runbook.Redact(want.Request.Target), refusal.Text)
 	}
-	return errors.Join(err, errand.Note(ctx, note))
+	return errors.Join(err, errand.NoteFolded(ctx, strings.Join([]string{note.Actor, what, refusal.Code}, "\n"), note))
 }

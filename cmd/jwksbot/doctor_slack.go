@@ -247,10 +247,11 @@ func (d *doctor) members(ctx context.Context, list []string) (out, unknown []str
 	for _, id := range list {
 		ids := []string{id}
 		if runbook.IsGroup(id) {
-			if ids, err = d.dir.Members(ctx, id, true); err != nil {
+			group, err := d.dir.Members(ctx, id, true)
+			if err != nil {
 				return nil, nil, slackOr(err)
 			}
-			if len(ids) == 0 {
+			if ids = group.Members; len(ids) == 0 {
 				return nil, nil, &remedy{fmt.Errorf("user group %s is empty or does not exist", id), "check the id (S…) in Slack, and put people into the group"}
 			}
 		}

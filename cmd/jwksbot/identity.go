@@ -2,17 +2,19 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"jwksbot/runbook"
 )
 
-// terminalPeople is the directory of the terminal: the AWS caller identity is
-// mapped by the configuration to the Slack account of the same person, so that
-// one human counts once. User groups are asked of Slack, if there is a token.
+// terminalPeople is the directory of the terminal: the configuration maps AWS
+// identities to the Slack accounts of the same people, so that one human counts
+// once. What they are and may is Slack's to say, as for everybody.
 type terminalPeople struct {
 	people []personConfig
-	slack  runbook.Directory // nil without a Slack token
+	slack  runbook.Directory
 }
 
 // person maps an ARN that was proven to the person behind it.
@@ -26,33 +28,81 @@ func (t terminalPeople) person(arn string) (runbook.PersonRef, error) {
 		Text: fmt.Sprintf("%s is mapped to nobody: add {slack: U…, aws: %s} to people in the configuration of the process that executes runs.", arn, arn)}
 }
 
-// Person knows the people of the configuration, and asks Slack about the rest.
+// Person asks Slack, and names the people of the configuration by their AWS
+// identity.
 func (t terminalPeople) Person(ctx context.Context, id string) (runbook.Person, error) {
-	for _, p := range t.people {
-		if p.Slack == id {
-			return runbook.Person{PersonRef: runbook.PersonRef{ID: id, Name: p.AWS}, Kind: runbook.KindMember}, nil
+	p, err := t.slack.Person(ctx, id)
+	for _, known := range t.people {
+		if known.Slack == id {
+			p.ID, p.Name = id, known.AWS
+			break
 		}
 	}
-	if t.slack != nil {
-		return t.slack.Person(ctx, id)
-	}
-	return runbook.Person{PersonRef: runbook.PersonRef{ID: id}, Kind: runbook.KindUnknown}, nil
+	return p, err
 }
 
-// Members asks Slack who is in a user group. While Slack is down the terminal
-// has to work all the same: then what Slack said last counts.
-func (t terminalPeople) Members(ctx context.Context, group string, fresh bool) ([]string, error) {
-	if t.slack == nil {
-		return nil, fmt.Errorf("user group %s is known to Slack only: set SLACK_BOT_TOKEN, or list user ids in the policy", group)
-	}
-	members, err := t.slack.Members(ctx, group, fresh)
-	if err != nil && fresh {
-		if known, kerr := t.slack.Members(ctx, group, false); kerr == nil {
-			return known, nil
+// Members asks Slack who is in a user group.
+func (t terminalPeople) Members(ctx context.Context, group string, fresh bool) (runbook.Group, error) {
+	return t.slack.Members(ctx, group, fresh)
+}
+
+// noSlack is the directory of a terminal without a token.
+type noSlack struct{}
+
+// noToken is its only answer.
+func noToken() error {
+	return &runbook.Unanswered{Err: errors.New("this terminal has no token for Slack"),
+		Advice: "Start `jwksbot serve` on this journal, or set SLACK_BOT_TOKEN here."}
+}
+
+// Person knows nobody.
+func (noSlack) Person(context.Context, string) (runbook.Person, error) {
+	return runbook.Person{}, noToken()
+}
+
+// Members knows no groups.
+func (noSlack) Members(context.Context, string, bool) (runbook.Group, error) {
+	return runbook.Group{}, noToken()
+}
+
+// How long Slack has to say what somebody may: a click is answered within three
+// seconds, everything else can wait a little.
+const (
+	clickWithin = 2 * time.Second
+	calmWithin  = 10 * time.Second
+)
+
+// lastWord is a directory whose answers are kept in the journal, for when Slack
+// cannot be asked.
+func (o *office) lastWord(w *world, slack runbook.Directory, within time.Duration) *runbook.LastWord {
+	return &runbook.LastWord{Directory: slack, Memory: o.journal, Clock: o.clock, Within: within,
+		Failed: func(err error) { w.background("what Slack said of people", err) }}
+}
+
+// Where it was found out who asks, when that was not serve.
+const (
+	byRequester = "verified on the requester's machine"
+	byApprover  = "verified on the approver's machine"
+	byAnother   = "verified on the machine of another terminal"
+	byTerminal  = "verified on the machine of the terminal that carries it out"
+)
+
+// verified says where a petition is looked at.
+func (o *office) verified(petitionID string, want petition) string {
+	_, mine := o.mine.Load(petitionID)
+	switch {
+	case !o.terminal:
+		return ""
+	case mine && want.Request != nil:
+		return byRequester
+	case want.Click != nil:
+		if _, ours := o.mine.Load(want.Click.Run); ours {
+			return byRequester
 		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%w; while Slack does not answer, only people that the policy lists by their own ids can act", err)
+	switch {
+	case mine:
+		return byApprover
 	}
-	return members, nil
+	return byAnother
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/slack-go/slack"
@@ -19,12 +20,13 @@ type office struct {
 	*parts
 	journal *journal.Journal
 	desk    *runbook.Desk
-	// terminal is the desk that takes what comes from terminals, without a ledger:
-	// the same one, whose people are those of the configuration first, so that it
-	// works while Slack is down.
-	terminal runbook.DeskSettings
-	machine  *runbook.Machine
-	keeper   *runbook.Keeper
+	// counterDesk is the desk that takes what comes from terminals, without a
+	// ledger: people go by the names that the configuration gives them.
+	counterDesk runbook.DeskSettings
+	machine     *runbook.Machine
+	keeper      *runbook.Keeper
+	// mine are the petitions that this process has handed in, and their runs.
+	mine sync.Map
 }
 
 // openOffice opens the journal and puts the domain around it.
@@ -35,14 +37,19 @@ func (w *world) openOffice(ctx context.Context, p *parts, people runbook.Directo
 	}
 	p.runner.Remember(j)
 	o := &office{parts: p, journal: j, keeper: runbook.NewKeeper(j, p.clock)}
-	settings := runbook.DeskSettings{Targets: p.targets, Runner: p.runner, Ledger: j, Snapshots: j, People: people, Clock: p.clock}
+	settings := runbook.DeskSettings{Targets: p.targets, Runner: p.runner, Ledger: j, Snapshots: j, People: o.lastWord(w, people, clickWithin), Clock: p.clock}
 	if o.desk, err = runbook.NewDesk(settings); err != nil {
 		return nil, errors.Join(err, j.Close(ctx))
 	}
-	o.terminal = settings
-	o.terminal.Ledger, o.terminal.People = nil, terminalPeople{people: p.cfg.People, slack: people}
-	o.machine = runbook.NewMachine(runbook.MachineSettings{Targets: p.targets, Ledger: j.Tenure(), Snapshots: j.Tenure(), People: people, Clock: p.clock,
-		Guard: j.Guard, Changed: p.runner.Forget})
+	calm := o.lastWord(w, people, calmWithin)
+	o.counterDesk = settings
+	o.counterDesk.Ledger, o.counterDesk.People = nil, terminalPeople{people: p.cfg.People, slack: calm}
+	verified := ""
+	if p.terminal {
+		verified = byTerminal
+	}
+	o.machine = runbook.NewMachine(runbook.MachineSettings{Targets: p.targets, Ledger: j.Tenure(), Snapshots: j.Tenure(), People: calm, Clock: p.clock,
+		Guard: j.Guard, Changed: p.runner.Forget, Verified: verified})
 	return o, nil
 }
 
@@ -83,11 +90,12 @@ func (w *world) terminalOffice(ctx context.Context) (*office, terminalPeople, er
 	if err != nil {
 		return nil, terminalPeople{}, err
 	}
-	people := terminalPeople{people: cfg.People}
+	p.terminal = true
+	people := terminalPeople{people: cfg.People, slack: noSlack{}}
 	if cfg.Slack.BotToken != "" {
 		people.slack = bot.NewDirectory(slackAPI(cfg, w.getenv("SLACK_API_URL")))
 	}
-	o, err := w.openOffice(ctx, p, people)
+	o, err := w.openOffice(ctx, p, people.slack)
 	if err != nil {
 		p.close()
 		return nil, terminalPeople{}, err

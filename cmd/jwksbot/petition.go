@@ -55,6 +55,7 @@ func (o *office) ask(ctx context.Context, p petition) (reply, error) {
 		return reply{}, err
 	}
 	id := rand.Text()
+	o.mine.Store(id, true)
 	proof, err := identity.Prove(ctx, cfg, purpose(id, body))
 	if err != nil {
 		return reply{}, err

@@ -28,6 +28,8 @@ type parts struct {
 	metrics *metrics                   // nil: nobody reads them
 	roots   *x509.CertPool             // nil: the system's
 	paces   map[string]*telemetry.Pace // of reading logs, by Region
+
+	terminal bool // they are those of a command, not of serve
 }
 
 func (w *world) readConfig() (*config, error) { return readConfig(w.config, w.getenv) }
@@ -182,7 +184,7 @@ func (c targetConfig) issuer() (issuer, jwksURL string) {
 
 func (a approvalConfig) policy() runbook.Policy {
 	return runbook.Policy{Viewers: a.Viewers, Requesters: a.Requesters, Approvers: a.Approvers,
-		Required: a.Required, SelfApproval: a.SelfApproval, Expires: a.Expires, Cooldown: a.Cooldown, BreakGlass: a.BreakGlass}
+		Required: a.Required, SelfApproval: a.SelfApproval, Expires: a.Expires, Cooldown: a.Cooldown, BreakGlass: a.BreakGlass, ServeOnly: !a.Local}
 }
 
 // openJournal opens the journal of the configuration.

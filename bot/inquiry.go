@@ -1,0 +1,122 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"jwksbot/runbook"
+)
+
+// inquiry asks one method of Slack, once for all who want to know the same at
+// the same time, and keeps off it for as long as Slack asks.
+type inquiry[T any] struct {
+	method string
+
+	mu    sync.Mutex
+	calls map[string]*inquired[T]
+	hold  time.Time // not before, as Slack asked
+}
+
+// inquired is one call; its answer is as old as its beginning.
+type inquired[T any] struct {
+	begun time.Time
+	done  chan struct{} // closed when value and err are there
+	value T
+	err   error
+}
+
+// inquiries bounds how many answers are remembered.
+const inquiries = 5000
+
+// callWithin is how long Slack has for an answer. Whoever waits for it may give
+// up sooner.
+const callWithin = 15 * time.Second
+
+func newInquiry[T any](method string) *inquiry[T] {
+	return &inquiry[T]{method: method, calls: map[string]*inquired[T]{}}
+}
+
+// ask returns an answer about something that is not older than notOlder: that
+// of a call that is over or under way, or of a new one. When Slack does not
+// answer the error is a *runbook.Unanswered.
+func (q *inquiry[T]) ask(ctx context.Context, about string, notOlder time.Duration, call func(context.Context) (T, error)) (T, error) {
+	for {
+		c, err := q.join(ctx, about, notOlder, call)
+		if err != nil {
+			var none T
+			return none, err
+		}
+		select {
+		case <-ctx.Done():
+			var none T
+			return none, fmt.Errorf("%s: %w", q.method, ctx.Err())
+		case <-c.done:
+		}
+		if c.err != nil || time.Since(c.begun) < notOlder {
+			return c.value, c.err
+		}
+		// It took too long to be true now.
+	}
+}
+
+// join returns the call to wait for.
+func (q *inquiry[T]) join(ctx context.Context, about string, notOlder time.Duration, call func(context.Context) (T, error)) (*inquired[T], error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if c := q.calls[about]; c != nil && time.Since(c.begun) < notOlder {
+		return c, nil
+	}
+	if left := time.Until(q.hold); left > 0 {
+		return nil, &runbook.Unanswered{Limited: true, After: left, Err: fmt.Errorf("%s: on hold for %s, as Slack asked", q.method, left.Round(time.Second))}
+	}
+	if len(q.calls) >= inquiries {
+		clear(q.calls)
+	}
+	c := &inquired[T]{begun: time.Now(), done: make(chan struct{})}
+	q.calls[about] = c
+	go q.carryOut(context.WithoutCancel(ctx), about, c, call)
+	return c, nil
+}
+
+// carryOut makes a call, whoever still waits for it. A failure is not
+// remembered.
+func (q *inquiry[T]) carryOut(ctx context.Context, about string, c *inquired[T], call func(context.Context) (T, error)) {
+	ctx, cancel := context.WithTimeout(ctx, callWithin)
+	defer cancel()
+	defer close(c.done)
+	value, err := call(ctx)
+	c.value, c.err = value, unanswered(q.method, err)
+	if err == nil {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.calls[about] == c {
+		delete(q.calls, about)
+	}
+	var why *runbook.Unanswered
+	if errors.As(c.err, &why) && why.Limited {
+		q.hold = time.Now().Add(why.After)
+	}
+}
+
+// unanswered tells what Slack did not answer from what it refused.
+func unanswered(method string, err error) error {
+	if err == nil {
+		return nil
+	}
+	named := scoped(method, err)
+	var limited *slack.RateLimitedError
+	if errors.As(err, &limited) {
+		return &runbook.Unanswered{Limited: true, After: min(limited.RetryAfter, maxHold), Err: named}
+	}
+	if again := (*retryError)(nil); errors.As(judge(err), &again) {
+		return &runbook.Unanswered{Err: named}
+	}
+	return named
+}
