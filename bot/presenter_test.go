@@ -85,6 +85,9 @@ func TestAnOutageOnlyDelays(t *testing.T) {
 	f := newFlow(t, flowOptions{})
 	f.asks()
 	id := f.only().ID
+	if _, err := f.desk.MayRequest(t.Context(), "production", samID); err != nil { // so that Slack's last word on sam is known
+		t.Fatal(err)
+	}
 	f.sim.Outage(true)
 	f.approvedElsewhere(id)
 	eventually(t, "the run ends without Slack", func() bool { return f.run(id).State == runbook.StateDone })

@@ -154,6 +154,15 @@ func (s *Sim) Join(channel, user string) error {
 	return nil
 }
 
+// SetUser replaces what the workspace knows of somebody, or adds them.
+func (s *Sim) SetUser(u User) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.users = slices.DeleteFunc(s.users, func(known User) bool { return known.ID == u.ID })
+	s.users = append(s.users, u)
+	s.touch()
+}
+
 // SetGroup replaces the members of a user group.
 func (s *Sim) SetGroup(id string, users ...string) {
 	s.mu.Lock()

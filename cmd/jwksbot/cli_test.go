@@ -48,6 +48,29 @@ func newDesk(t *testing.T, scenario string, edit ...string) *desk {
 	return d
 }
 
+// newTeam is a desk whose people have accounts in an emulated workspace, and
+// whose terminals may ask it.
+func newTeam(t *testing.T, scenario string, edit ...string) (*desk, *slacksim.Sim) {
+	t.Helper()
+	d := newDesk(t, scenario, edit...)
+	sim := slacksim.New(slacksim.Options{Limits: slacksim.LimitsOff})
+	for _, name := range []string{"robin", "lee", "kim"} {
+		sim.SetUser(account(name))
+	}
+	address, err := sim.Start("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sim.Close() })
+	d.env = append(d.env, "SLACK_BOT_TOKEN=xoxb-demo-bot", "SLACK_APP_TOKEN=xapp-demo-app", "SLACK_API_URL="+address+"/api/")
+	return d, sim
+}
+
+// account is the Slack account of somebody whom the configuration maps.
+func account(name string) slacksim.User {
+	return slacksim.User{ID: "U0" + strings.ToUpper(name), Name: name, RealName: name}
+}
+
 func (d *desk) write(t *testing.T, edit ...string) {
 	t.Helper()
 	text := fmt.Sprintf(`journal: journal.db
@@ -55,6 +78,7 @@ listen: ""
 people:
   - {slack: U0ROBIN, aws: "arn:aws:iam::123456789012:user/robin"}
   - {slack: U0LEE, aws: "arn:aws:iam::123456789012:user/lee"}
+  - {slack: U0KIM, aws: "arn:aws:iam::123456789012:user/kim"}
 targets:
   - name: production
     region: %s
@@ -365,7 +389,7 @@ func TestCheckCouldNotTell(t *testing.T) {
 // process that requested carries it out and proves it.
 func TestFlushOnTheTerminal(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t, "stale")
+	d, _ := newTeam(t, "stale")
 	request := []string{"flush", "production", "--ticket", "INC-2026-0214-001", "--reason", "keys rotated at 02:40"}
 
 	before := d.drill.State().CachedKids
@@ -409,7 +433,7 @@ func TestFlushOnTheTerminal(t *testing.T) {
 
 func TestDenyOnTheTerminal(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t, "stale")
+	d, _ := newTeam(t, "stale")
 	flush := d.start(t, "robin", "production\n", "flush", "production", "--ticket", "INC-1", "--reason", "rotated")
 	id := flush.says(`run (\S+) waits for 1 approval`)[1]
 	said, _ := d.run(t, exitOK, "lee", "", "deny", id, "--reason", "not in the\x1b[31m freeze")

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"jwksbot/bot/slacksim"
 	"jwksbot/runbook"
 	"jwksbot/runbook/cache/redistest"
 	"jwksbot/runbook/drill"
@@ -51,7 +52,16 @@ func crowdApproves(t *testing.T, journalURL string) {
 	if err := os.WriteFile(file, []byte(crowdConfig(journalURL, world, c)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	replicas := []*office{crowdOffice(t, file), crowdOffice(t, file)}
+	sim := slacksim.New(slacksim.Options{Limits: slacksim.LimitsOff})
+	for n := range crowdSize {
+		sim.SetUser(slacksim.User{ID: crowdID(n), Name: crowdID(n)})
+	}
+	slack, err := sim.Start("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sim.Close() })
+	replicas := []*office{crowdOffice(t, file, slack), crowdOffice(t, file, slack)}
 	run, _, err := replicas[0].desk.Open(t.Context(), runbook.Request{Target: "production", Ticket: "INC-1", Reason: "rotated", By: "U0ONCALL", Via: runbook.ViaSlack}, runbook.Silent{})
 	if err != nil {
 		t.Fatal(err)
@@ -137,10 +147,13 @@ people:
 }
 
 // crowdOffice is one replica without its connection to Slack.
-func crowdOffice(t *testing.T, file string) *office {
+func crowdOffice(t *testing.T, file, slack string) *office {
 	t.Helper()
 	w := quietWorld()
 	w.config = file
+	w.getenv = func(name string) string {
+		return map[string]string{"SLACK_BOT_TOKEN": "xoxb-demo-bot", "SLACK_API_URL": slack + "/api/"}[name]
+	}
 	o, _, err := w.terminalOffice(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -87,7 +87,7 @@ func TestDocumentedConfiguration(t *testing.T) {
 		Cache:       cacheConfig{ReplicationGroup: "production-scotaccount-oidc-cache", Auth: "iam", Username: "jwksbot", Keys: []string{"jwks:*"}, Via: "direct"},
 		Authoriser:  authoriserConfig{Function: "commandbridge-dev-actions", LogGroup: "/aws/lambda/commandbridge-dev-actions", Patterns: []patternConfig{}},
 		CommandBrdg: commandBridge{Target: "scotaccount-oidc-cache", Environment: "production"},
-		Approval:    approvalConfig{Viewers: []string{}, Requesters: []string{"S0ONCALL"}, Approvers: []string{"S0LEADS", "U012AB3CD"}, Required: 1, Expires: 15 * time.Minute, Cooldown: 5 * time.Minute},
+		Approval:    approvalConfig{Viewers: []string{}, Requesters: []string{"S0ONCALL"}, Approvers: []string{"S0LEADS", "U012AB3CD"}, Required: 1, Expires: 15 * time.Minute, Cooldown: 5 * time.Minute, Local: true},
 		Watch:       watchConfig{For: 15 * time.Minute},
 		Escalation:  escalationConfig{UserGroup: "S0IDENTITY", PagerDutyKey: "pd-1", Ratio: 0.10, For: 10 * time.Minute, MinRequests: 20},
 	}

@@ -14,7 +14,7 @@ import (
 // attempt is in the trail, and the server was asked nothing by it.
 func TestForgedIdentity(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t, "stale")
+	d, _ := newTeam(t, "stale")
 	flush := d.start(t, "robin", "production\n", "flush", "production", "--ticket", "INC-1", "--reason", "rotated")
 	id := flush.says(`run (\S+) waits for 1 approval`)[1]
 
@@ -45,7 +45,7 @@ func TestForgedIdentity(t *testing.T) {
 // does, and stays until the run has ended.
 func TestApproveExecutes(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t, "stale")
+	d, _ := newTeam(t, "stale")
 	flush := d.start(t, "robin", "production\n", "flush", "production", "--ticket", "INC-1", "--reason", "rotated")
 	id := flush.says(`run (\S+) waits for 1 approval`)[1]
 	flush.cmd.Process.Kill()

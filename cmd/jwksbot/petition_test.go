@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"jwksbot/bot/slacksim"
 	"jwksbot/runbook"
 	"jwksbot/runbook/journal"
 	"jwksbot/runbook/journal/postgrestest"
@@ -36,20 +35,12 @@ func TestARequestOutlivesItsExecutor(t *testing.T) {
 }
 
 func requestOutlives(t *testing.T, journalURL string, replicas int) {
-	d := newDesk(t, "stale", "journal: journal.db", "journal: "+journalURL, "U0ROBIN", "U0ONCALL", "U0LEE", "U0LEAD")
+	d, _ := newTeam(t, "stale", "journal: journal.db", "journal: "+journalURL, "U0ROBIN", "U0ONCALL", "U0LEE", "U0LEAD")
 	held := d.holdSTS(t)
-	sim := slacksim.New(slacksim.Options{Limits: slacksim.LimitsOff})
-	address, err := sim.Start("127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { sim.Close() })
-	bot := *d
-	bot.env = append(bot.env, "SLACK_BOT_TOKEN=xoxb-demo-bot", "SLACK_APP_TOKEN=xapp-demo-app", "SLACK_API_URL="+address+"/api/")
-	first := bot.start(t, "bot", "", "serve")
+	first := d.start(t, "bot", "", "serve")
 	first.says("executing runs")
 	if replicas > 1 {
-		bot.start(t, "bot", "", "serve").says("another process executes runs")
+		d.start(t, "bot", "", "serve").says("another process executes runs")
 	}
 	flush := d.start(t, "robin", "production\n", "flush", "production", "--ticket", "INC-1", "--reason", "rotated")
 	await(t, "the bot to ask who it is", held)

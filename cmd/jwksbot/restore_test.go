@@ -9,7 +9,7 @@ import (
 // reason from there. One that is refused shows no plan, which there is none of.
 func TestAnUndoTakesTicketAndReasonOfItsRun(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t, "stale")
+	d, _ := newTeam(t, "stale")
 	flush := d.start(t, "robin", "production\n", "flush", "production", "--ticket", "INC-2026-0214-001", "--reason", "keys rotated at 02:40")
 	id := flush.says(`run (\S+) waits for 1 approval`)[1]
 	stdout, stderr := d.run(t, exitFinding, "robin", "production\n", "restore", id)
