@@ -89,7 +89,7 @@ func (h *hearing) used(said time.Time) {
 func (h *hearing) person(id string) (Person, error) {
 	p := h.people[id]
 	if p.err != nil {
-		return p.value, unheard(fmt.Errorf("who is %q: %w", id, p.err))
+		return p.value, asUnheard(fmt.Errorf("who is %q: %w", id, p.err))
 	}
 	h.used(p.value.Said)
 	return p.value, admit(p.value)
@@ -113,7 +113,7 @@ func (h *hearing) listed(id string, list []string) (bool, error) {
 			h.used(g.value.Said)
 		}
 	}
-	return false, unheard(unread)
+	return false, asUnheard(unread)
 }
 
 // possible counts the different people on a list, without those who are left
@@ -127,7 +127,7 @@ func (h *hearing) possible(list []string, without ...string) (int, error) {
 		}
 		g := h.groups[entry]
 		if g.err != nil {
-			return 0, unheard(fmt.Errorf("members of user group %q: %w", entry, g.err))
+			return 0, asUnheard(fmt.Errorf("members of user group %q: %w", entry, g.err))
 		}
 		h.used(g.value.Said)
 		for _, m := range g.value.Members {
@@ -170,9 +170,9 @@ func (h *hearing) note() string {
 	return "; rights as Slack said them at " + h.said.UTC().Format("15:04 MST") + ", Slack could not be asked"
 }
 
-// unheard turns an error of a directory that did not answer into the refusal
+// asUnheard turns an error of a directory that did not answer into the refusal
 // that a person gets; any other error stays.
-func unheard(err error) error {
+func asUnheard(err error) error {
 	var quiet *silent
 	var why *Unanswered
 	switch {
