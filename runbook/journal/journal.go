@@ -93,6 +93,7 @@ type Journal struct {
 	// holds it waits for anything but the database.
 	writer chan struct{}
 
+	plans    planMemory
 	outage   *outage         // nil on SQLite
 	life     context.Context // until Close
 	end      context.CancelFunc

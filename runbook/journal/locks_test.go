@@ -61,7 +61,7 @@ func TestUpgradeOfHeldRuns(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, q := range []string{ // as schema 1 left it
-			`DROP TABLE locks`, `DROP TABLE audit_stream`, `DROP TABLE petitions`, `DROP TABLE arrivals`, `DROP TABLE directory`, `DROP TABLE refusals`,
+			`DROP TABLE locks`, `DROP TABLE audit_stream`, `DROP TABLE petitions`, `DROP TABLE arrivals`, `DROP TABLE directory`, `DROP TABLE refusals`, `DROP TABLE plans`,
 			`CREATE UNIQUE INDEX runs_one_holder ON runs (resource) WHERE holds = 1`, `UPDATE journal_schema SET version = 1`,
 		} {
 			mustExec(t, j.db, q)

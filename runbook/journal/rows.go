@@ -10,30 +10,51 @@ import (
 	"jwksbot/runbook"
 )
 
-const selectRun = `SELECT id, version, shown, channel, ts, reminder, evidence, body FROM runs `
+const selectRun = `SELECT id, version, shown, channel, ts, reminder, evidence, body,
+	(SELECT count(*) FROM plans WHERE plans.run_id = runs.id AND plans.generation = runs.generation) FROM runs `
+
+// row is a row of selectRun.
+type row struct {
+	runbook.Run
+	apart bool // the lists of its plan are not in it; see attach
+}
+
+// oneRun reads a row of selectRun and what is kept apart from it.
+func (j *Journal) oneRun(ctx context.Context, from reader, where string, args ...any) (row, error) {
+	run, err := scanRun(from.QueryRowContext(ctx, j.rebind(selectRun+where), args...))
+	if err != nil {
+		return run, err
+	}
+	return run, j.attach(ctx, from, &run)
+}
 
 // scanRun reads a row of selectRun.
-func scanRun(row interface{ Scan(...any) error }) (runbook.Run, error) {
+func scanRun(from interface{ Scan(...any) error }) (row, error) {
 	var (
-		run            runbook.Run
+		run            row
 		id             string
 		version, shown int64
 		post           runbook.Post
 		body           []byte
+		apart          int
 	)
-	if err := row.Scan(&id, &version, &shown, &post.Channel, &post.TS, &post.Reminder, &post.Evidence, &body); err != nil {
+	if err := from.Scan(&id, &version, &shown, &post.Channel, &post.TS, &post.Reminder, &post.Evidence, &body, &apart); err != nil {
 		return run, err
 	}
-	if err := json.Unmarshal(body, &run); err != nil {
+	if err := json.Unmarshal(body, &run.Run); err != nil {
 		return run, fmt.Errorf("run %q cannot be read back: %w", id, err)
 	}
-	run.ID, run.Version, run.Shown, run.Post = id, version, shown, post
+	run.ID, run.Version, run.Shown, run.Post, run.apart = id, version, shown, post, apart > 0
 	return run, nil
 }
 
 // columns are the values of a run in the order of insert and update.
 func (j *Journal) columns(run runbook.Run) ([]any, error) {
-	body, err := json.Marshal(run)
+	kept := run
+	if isApart(run.Plan) {
+		kept = bare(run)
+	}
+	body, err := json.Marshal(kept)
 	if err != nil {
 		return nil, fmt.Errorf("run %q: %w", run.ID, err)
 	}
@@ -67,6 +88,11 @@ func (t *tx) insert(ctx context.Context, run runbook.Run) error {
 	if err != nil {
 		return err
 	}
+	if isApart(run.Plan) {
+		if err := t.savePlan(ctx, run); err != nil {
+			return err
+		}
+	}
 	return t.lock(ctx, run)
 }
 
@@ -99,8 +125,8 @@ func resources(run runbook.Run) []string {
 	return slices.Compact(all)
 }
 
-// update writes a run over the version before its own.
-func (t *tx) update(ctx context.Context, run runbook.Run) error {
+// update writes a run over the version before its own, which was read as before.
+func (t *tx) update(ctx context.Context, run runbook.Run, before row) error {
 	args, err := t.j.columns(run)
 	if err != nil {
 		return err
@@ -114,6 +140,9 @@ func (t *tx) update(ctx context.Context, run runbook.Run) error {
 	n, err := res.RowsAffected()
 	if err == nil && n == 0 {
 		return errMissed
+	}
+	if err == nil && (run.Generation != before.Generation || before.apart != isApart(run.Plan) || !sameLists(run.Plan, before.Plan)) {
+		err = t.savePlan(ctx, run)
 	}
 	if err != nil {
 		return err

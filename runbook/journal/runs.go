@@ -102,55 +102,51 @@ func (j *Journal) retry(ctx context.Context, id string, try func() (runbook.Run,
 // none has any more.
 func (j *Journal) holder(ctx context.Context, run runbook.Run) error {
 	for _, resource := range resources(run) {
-		holder, err := scanRun(j.db.QueryRowContext(ctx, j.rebind(selectRun+`WHERE id IN (SELECT run_id FROM locks WHERE resource = ?)`), resource))
+		holder, err := j.oneRun(ctx, j.db, `WHERE id IN (SELECT run_id FROM locks WHERE resource = ?)`, resource)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			continue
 		case err != nil:
 			return j.explain("read", err)
 		case holder.ID != run.ID:
-			return &runbook.BusyError{Resource: resource, Holder: holder}
+			return &runbook.BusyError{Resource: resource, Holder: holder.Run}
 		}
 	}
 	return nil
 }
 
 func (t *tx) change(ctx context.Context, id string, change func(*runbook.Run) ([]runbook.AuditEntry, error)) (runbook.Run, error) {
-	before, err := scanRun(t.row(ctx, selectRun+`WHERE id = ?`+t.j.forUpdate(), id))
+	before, err := t.j.oneRun(ctx, t.Tx, `WHERE id = ?`+t.j.forUpdate(), id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return runbook.Run{}, fmt.Errorf("run %q: %w", id, runbook.ErrUnknownRun)
 	}
 	if err != nil {
 		return runbook.Run{}, err
 	}
-	old, err := json.Marshal(before)
+	after, old, err := copyOf(before.Run)
 	if err != nil {
-		return runbook.Run{}, fmt.Errorf("run %q: %w", id, err)
-	}
-	after := before
-	if err := json.Unmarshal(old, &after); err != nil { // shares nothing with before
 		return runbook.Run{}, fmt.Errorf("run %q: %w", id, err)
 	}
 	audit, err := change(&after)
 	if err != nil {
-		return before, err
+		return before.Run, err
 	}
 	after.ID, after.Version = before.ID, before.Version
-	same, err := json.Marshal(after)
+	now, err := json.Marshal(bare(after))
 	if err != nil {
 		return runbook.Run{}, fmt.Errorf("run %q: %w", id, err)
 	}
-	if bytes.Equal(old, same) {
+	if bytes.Equal(old, now) && sameLists(before.Plan, after.Plan) {
 		if len(audit) == 0 {
-			return before, errUnchanged
+			return before.Run, errUnchanged
 		}
-		return before, t.appendAudit(ctx, before, audit)
+		return before.Run, t.appendAudit(ctx, before.Run, audit)
 	}
 	after.Version++
-	if err := t.update(ctx, after); err != nil {
+	if err := t.update(ctx, after, before); err != nil {
 		return after, err
 	}
-	return after, t.record(ctx, after, before, audit)
+	return after, t.record(ctx, after, before.Run, audit)
 }
 
 // record writes what goes with a run that was written: its new decisions, the
@@ -197,14 +193,14 @@ func (j *Journal) MarkShown(ctx context.Context, id string, version int64, post 
 
 // Run reads one run.
 func (j *Journal) Run(ctx context.Context, id string) (runbook.Run, error) {
-	run, err := scanRun(j.db.QueryRowContext(ctx, j.rebind(selectRun+`WHERE id = ?`), id))
+	run, err := j.oneRun(ctx, j.db, `WHERE id = ?`, id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return runbook.Run{}, fmt.Errorf("run %q: %w", id, runbook.ErrUnknownRun)
 	}
 	if err != nil {
 		return runbook.Run{}, j.explain("read", err)
 	}
-	return run, nil
+	return run.Run, nil
 }
 
 // defaultLimit is the number of runs that Runs returns without a limit.
@@ -248,16 +244,24 @@ func (j *Journal) Runs(ctx context.Context, f runbook.Filter) ([]runbook.Run, er
 		return nil, j.explain("read", err)
 	}
 	defer rows.Close()
-	var out []runbook.Run
+	var found []row
 	for rows.Next() {
 		run, err := scanRun(rows)
 		if err != nil {
 			return nil, j.explain("read", err)
 		}
-		out = append(out, run)
+		found = append(found, run)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, j.explain("read", err)
+	}
+	rows.Close() // before others are asked for, which need a connection too
+	out := make([]runbook.Run, len(found))
+	for i := range found {
+		if err := j.attach(ctx, j.db, &found[i]); err != nil {
+			return nil, j.explain("read", err)
+		}
+		out[i] = found[i].Run
 	}
 	return out, nil
 }

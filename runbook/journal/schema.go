@@ -9,14 +9,16 @@ import (
 )
 
 // schemaVersion is the number of the last element of schema.
-const schemaVersion = 4
+const schemaVersion = 5
 
 // schema holds the statements that lead from one version to the next. BLOB,
 // TIME and JSON stand for the engine's own types. On SQLite times are text in
 // UTC with six decimals, so that they sort.
 //
 // runs.body is the whole run as JSON; the columns beside it are copies for
-// queries, except version, shown, channel and ts, which are the truth.
+// queries, except version, shown, channel and ts, which are the truth. A plan
+// that lists many entries has its lists in plans, once for each generation, and
+// none in the body.
 var schema = [schemaVersion]string{`
 CREATE TABLE runs (
 	id         TEXT PRIMARY KEY,
@@ -141,6 +143,13 @@ CREATE TABLE refusals (
 	since   TIME,
 	last_at TIME,
 	more    BIGINT NOT NULL -- that have no row
+);
+`, `
+CREATE TABLE plans (
+	run_id     TEXT NOT NULL REFERENCES runs (id),
+	generation INTEGER NOT NULL,
+	body       JSON NOT NULL, -- the lists of a plan of many entries
+	PRIMARY KEY (run_id, generation)
 );
 `}
 
