@@ -23,11 +23,7 @@ func canonical(e Evidence) Evidence {
 	}
 	if e.Cached != nil {
 		cached := *e.Cached
-		cached.Entries = slices.Clone(cached.Entries)
-		for i := range cached.Entries {
-			cached.Entries[i].Reading.Set = cached.Entries[i].Reading.Set.inOrder()
-		}
-		sortBy(cached.Entries, func(e Entry) string { return e.Name + "\x00" + e.Shard })
+		cached.Entries = entriesInOrder(cached.Entries)
 		e.Cached = &cached
 	}
 	if e.Logged != nil {
@@ -60,11 +56,44 @@ func canonical(e Evidence) Evidence {
 
 func byMinute(a, b MinuteCount) int { return a.At.Compare(b.At) }
 
+// entriesInOrder returns the entries sorted by name, each with its keys in order.
+// A cache may hold ten thousand, which mostly are so already: those are returned
+// as they are.
+func entriesInOrder(entries []Entry) []Entry {
+	copied := false
+	for i := range entries {
+		if keys := entries[i].Reading.Set.Keys; !slices.IsSortedFunc(keys, byKey) {
+			if !copied {
+				entries, copied = slices.Clone(entries), true
+			}
+			entries[i].Reading.Set = entries[i].Reading.Set.inOrder()
+		}
+	}
+	if slices.IsSortedFunc(entries, byEntry) {
+		return entries
+	}
+	return slices.SortedStableFunc(slices.Values(entries), byEntry)
+}
+
+func byEntry(a, b Entry) int {
+	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Shard, b.Shard))
+}
+
 // inOrder returns the set with its keys sorted by kid and thumbprint.
 func (s KeySet) inOrder() KeySet {
-	s.Keys = slices.Clone(s.Keys)
-	sortBy(s.Keys, func(k Key) string { return fmt.Sprintf("%q %q %v", k.Kid, k.identity(), k) })
+	if !slices.IsSortedFunc(s.Keys, byKey) {
+		s.Keys = slices.SortedStableFunc(slices.Values(s.Keys), byKey)
+	}
 	return s
+}
+
+// byKey orders keys by everything that is known of them, so that only equal keys
+// are equal.
+func byKey(a, b Key) int {
+	if c := cmp.Or(cmp.Compare(a.Kid, b.Kid), cmp.Compare(a.identity(), b.identity())); c != 0 {
+		return c
+	}
+	return cmp.Compare(fmt.Sprint(a), fmt.Sprint(b))
 }
 
 // sortBy sorts by a key that is made once for each element.

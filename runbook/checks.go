@@ -3,6 +3,7 @@ package runbook
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -194,6 +195,9 @@ func foreignNote(foreign []Entry) string {
 
 // own separates the entries of this target from those of other issuers.
 func (ev CacheEvidence) own() (own, foreign []Entry) {
+	if !slices.ContainsFunc(ev.Entries, func(e Entry) bool { return e.Foreign != "" }) {
+		return slices.Clip(ev.Entries), nil
+	}
 	for _, e := range ev.Entries {
 		if e.Foreign != "" {
 			foreign = append(foreign, e)

@@ -67,6 +67,7 @@ func gather(e Evidence) *facts {
 		return f
 	}
 	pool := KeySet{}
+	f.sets = make([]comparison, 0, len(f.own))
 	for _, entry := range f.own {
 		if entry.Reading.Content != ContentKeys {
 			continue

@@ -125,6 +125,7 @@ func (t *Target) planFlush(r Report, scope Scope, all bool) Plan {
 	p.Others, p.Shards = f.Cached.Others, len(f.Cached.Shards)
 	p.Truncated = f.Cached.Truncated
 	p.NoUndo = p.Truncated || scope == ScopeAll
+	p.Entries = make([]PlanEntry, 0, len(f.Cached.Entries))
 	for _, e := range f.Cached.Entries {
 		switch {
 		case e.Foreign != "":
