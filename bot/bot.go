@@ -17,11 +17,12 @@ import (
 )
 
 // ledger is what the bot needs of the journal: to read runs, to know when one
-// changed, and to remember what is shown.
+// changed, to remember what is shown, and to know whether it can be used at all.
 type ledger interface {
 	Run(ctx context.Context, id string) (runbook.Run, error)
 	Runs(ctx context.Context, f runbook.Filter) ([]runbook.Run, error)
 	MarkShown(ctx context.Context, id string, version int64, post runbook.Post) error
+	Usable() error
 	Subscribe() (<-chan struct{}, func())
 }
 
@@ -32,9 +33,9 @@ type Settings struct {
 	Ledger ledger
 	Clock  runbook.Clock
 	Log    *slog.Logger // discards
-	// Present says whether this process keeps messages up to date: only the
-	// one that executes runs does, so that two replicas never post twice. Nil
-	// means it does.
+	// Present says whether this process keeps messages up to date: only one
+	// replica does, so that nothing is posted twice. It is asked before each
+	// message. Nil means it does.
 	Present func() bool
 	// Chart draws a series as a PNG; nil: no charts are posted.
 	Chart func(runbook.Series) ([]byte, error)

@@ -126,6 +126,9 @@ func (b *Bot) newest(ctx context.Context, targets []string) ([]runbook.Run, erro
 // request takes a request for a flush: it answers at once that it is at work,
 // and afterwards where the card stands. The card itself is the presenter's.
 func (b *Bot) request(ctx context.Context, from place, req runbook.Request) error {
+	if err := b.Ledger.Usable(); err != nil {
+		return err // before anybody is told that a card will come
+	}
 	t, err := b.Desk.MayRequest(ctx, req.Target, from.user)
 	if err != nil {
 		return err

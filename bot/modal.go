@@ -19,6 +19,9 @@ const openWithin = 1500 * time.Millisecond
 // so instead, unless that takes too long to find out; the desk asks again when
 // the form is submitted. advised ticks what the last verdict recommends.
 func (b *Bot) openFlushModal(ctx context.Context, from place, req runbook.Request, advised bool) error {
+	if err := b.Ledger.Usable(); err != nil {
+		return err // before anybody fills it in
+	}
 	quick, cancel := context.WithTimeout(ctx, b.times.open)
 	defer cancel()
 	in := modalInput{Request: req}

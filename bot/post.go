@@ -17,15 +17,26 @@ import (
 // method for as long as Slack asked, and posts no faster than Slack likes.
 type sender struct {
 	api *slack.Client
+	may func() bool // asked right before a message is sent; nil: it always may
+	*paces
+}
 
+// paces are how fast Slack may be asked. All senders of a process share them.
+type paces struct {
 	mu   sync.Mutex
 	hold map[string]time.Time // method → not before
 	free map[string]time.Time // channel → when it has taken every post at one a second
 }
 
 func newSender(api *slack.Client) *sender {
-	return &sender{api: api, hold: map[string]time.Time{}, free: map[string]time.Time{}}
+	return &sender{api: api, paces: &paces{hold: map[string]time.Time{}, free: map[string]time.Time{}}}
 }
+
+// while is the sender that sends only while may says so.
+func (s *sender) while(may func() bool) *sender { return &sender{s.api, may, s.paces} }
+
+// errNotMine says that another process sends the messages of runs.
+var errNotMine = errors.New("another process posts the messages of runs now")
 
 const (
 	methodPost   = "chat.postMessage"
@@ -110,6 +121,14 @@ func (s *sender) attempt(method string, call func() error) error {
 	return err
 }
 
+// allowed is asked right before a message of a run is sent.
+func (s *sender) allowed() error {
+	if s.may != nil && !s.may() {
+		return errNotMine
+	}
+	return nil
+}
+
 // insist repeats a call until it succeeds, a retry cannot help, or it was
 // tried often enough.
 func (s *sender) insist(ctx context.Context, method string, call func() error) error {
@@ -159,7 +178,7 @@ func (s *sender) post(ctx context.Context, channel, thread string, broadcast boo
 		}
 	}
 	err = s.attempt(methodPost, func() error {
-		if err := s.pace(ctx, channel); err != nil {
+		if err := errors.Join(s.pace(ctx, channel), s.allowed()); err != nil {
 			return err
 		}
 		_, ts, err = s.api.PostMessageContext(ctx, channel, opts...)
@@ -188,6 +207,9 @@ func (s *sender) postSurely(ctx context.Context, channel, thread string, m messa
 // update replaces a message once.
 func (s *sender) update(ctx context.Context, channel, ts string, m message) error {
 	return s.attempt(methodUpdate, func() error {
+		if err := s.allowed(); err != nil {
+			return err
+		}
 		_, _, _, err := s.api.UpdateMessageContext(ctx, channel, ts, m.options()...)
 		return err
 	})

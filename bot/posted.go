@@ -16,7 +16,7 @@ func (p *presenter) escalated(ctx context.Context, run *runbook.Run, post runboo
 	if e == nil || e.Pinged != "" {
 		return nil
 	}
-	ts, err := p.bot.send.post(ctx, post.Channel, post.TS, true, pingMessage(*run, *e))
+	ts, err := p.send.post(ctx, post.Channel, post.TS, true, pingMessage(*run, *e))
 	if err != nil {
 		return err
 	}
@@ -28,7 +28,7 @@ func (p *presenter) brokeGlass(ctx context.Context, run *runbook.Run, post runbo
 	if run.BreakGlass == "" || run.GlassPing != "" {
 		return nil
 	}
-	ts, err := p.bot.send.post(ctx, post.Channel, post.TS, true, glassMessage(*run, p.approvers(*run)))
+	ts, err := p.send.post(ctx, post.Channel, post.TS, true, glassMessage(*run, p.approvers(*run)))
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (p *presenter) chart(ctx context.Context, run *runbook.Run, post runbook.Po
 	}
 	id := noChart
 	if f, ok := p.bot.chartFile(run.Series(), ChartName(run.ID)); ok {
-		posted, err := p.bot.send.upload(ctx, post.Channel, post.TS, f)
+		posted, err := p.send.upload(ctx, post.Channel, post.TS, f)
 		if err != nil {
 			p.bot.Log.Warn("the chart of a watch could not be posted", "run", run.ID, "error", err)
 		} else {

@@ -21,6 +21,7 @@ const presentEvery = time.Second
 // updates of one message ever race.
 type presenter struct {
 	bot  *Bot
+	send *sender                  // sends while it is this process that presents
 	next map[string]time.Time     // run → not before, after an update or a failure
 	slow map[string]time.Duration // run → present backoff
 	seen map[string]runbook.State // run → state that was shown last
@@ -29,7 +30,7 @@ type presenter struct {
 // present reconciles until the context ends, and once more after that, so that
 // an end that came with the shutdown is shown.
 func (b *Bot) present(ctx context.Context) {
-	p := &presenter{bot: b, next: map[string]time.Time{}, slow: map[string]time.Duration{}, seen: map[string]runbook.State{}}
+	p := &presenter{bot: b, send: b.send.while(b.Present), next: map[string]time.Time{}, slow: map[string]time.Duration{}, seen: map[string]runbook.State{}}
 	woken, unsubscribe := b.Ledger.Subscribe()
 	defer unsubscribe()
 	tick := time.NewTicker(b.times.present)
@@ -108,7 +109,7 @@ func (p *presenter) guarded(ctx context.Context, run runbook.Run) {
 		p.bot.homes.touch()
 		return
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || errors.Is(err, errNotMine) {
 		return
 	}
 	wait := min(max(2*p.slow[run.ID], time.Second), time.Minute)
@@ -207,7 +208,7 @@ func (p *presenter) message(ctx context.Context, run runbook.Run) (runbook.Post,
 // put updates the message; one that was deleted, or is not ours, is posted anew.
 func (p *presenter) put(ctx context.Context, post runbook.Post, m message) (runbook.Post, error) {
 	if post.TS != "" {
-		err := p.bot.send.update(ctx, post.Channel, post.TS, m)
+		err := p.send.update(ctx, post.Channel, post.TS, m)
 		switch slackCode(err) {
 		case "message_not_found", "cant_update_message", "edit_window_closed":
 			post = runbook.Post{Channel: post.Channel}
@@ -215,7 +216,7 @@ func (p *presenter) put(ctx context.Context, post runbook.Post, m message) (runb
 			return post, err
 		}
 	}
-	ts, err := p.bot.send.post(ctx, post.Channel, "", false, m)
+	ts, err := p.send.post(ctx, post.Channel, "", false, m)
 	post.TS = ts
 	return post, err
 }
@@ -268,7 +269,7 @@ func (p *presenter) remind(ctx context.Context, run runbook.Run, post *runbook.P
 	if run.State != runbook.StatePending || !run.RemindAt.IsZero() || post.Reminder != "" {
 		return nil
 	}
-	ts, err := b.send.post(ctx, post.Channel, post.TS, true, reminderMessage(run, p.approvers(run), b.Clock.Now()))
+	ts, err := p.send.post(ctx, post.Channel, post.TS, true, reminderMessage(run, p.approvers(run), b.Clock.Now()))
 	if err != nil {
 		return err
 	}
@@ -285,7 +286,7 @@ func (p *presenter) evidence(ctx context.Context, run runbook.Run, post *runbook
 	}
 	messages := runThreadMessages(run)
 	for _, m := range messages[min(there, len(messages)):] {
-		ts, err := p.bot.send.post(ctx, post.Channel, post.TS, false, m)
+		ts, err := p.send.post(ctx, post.Channel, post.TS, false, m)
 		if err != nil {
 			return err
 		}

@@ -27,6 +27,8 @@ func refusalText(err error) string {
 		return "This button belongs to no run that jwksbot knows. Start again with `/jwks-flush`."
 	case errors.Is(err, runbook.ErrMoved):
 		return "Somebody was faster: the run has moved on. Its message shows where it stands."
+	case errors.As(err, &ledger) && ledger.Away && !ledger.Lost:
+		return "The journal is away; nothing is lost; try again in a minute."
 	case errors.As(err, &ledger):
 		return "The journal of jwksbot does not work: " + prose(ledger.Advice, limitSentence) + ". Nothing was decided by this. Try again when that is mended."
 	case errors.Is(err, context.DeadlineExceeded):

@@ -33,6 +33,9 @@ func (s *sender) upload(ctx context.Context, channel, thread string, f file) (id
 	ctx, cancel := context.WithTimeout(ctx, uploadWithin)
 	defer cancel()
 	err = s.attempt(methodUpload, func() error {
+		if err := s.allowed(); err != nil {
+			return err
+		}
 		done, err := s.api.UploadFileContext(ctx, slack.UploadFileParameters{
 			Filename: f.Name, Title: clip(f.Title, limitName), AltTxt: clip(f.Alt, limitAlt), InitialComment: f.Comment,
 			Reader: bytes.NewReader(f.Content), FileSize: len(f.Content), Channel: channel, ThreadTimestamp: thread,

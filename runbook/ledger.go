@@ -53,7 +53,8 @@ type ledger interface {
 // that people outside of the program can mend.
 type LedgerError struct {
 	Advice string // what is wrong and what to do; names no place
-	Away   bool   // it cannot be reached: it tells the log itself when that begins and ends
+	Away   bool   // it cannot be used for now: it tells the log itself when that begins and ends
+	Lost   bool   // its file was deleted or replaced, perhaps with what was decided last
 	Err    error  // everything, for the log
 }
 

@@ -69,20 +69,22 @@ func whyNotReady(resp *http.Response) string {
 	return answer.Why
 }
 
-// healthServer answers /healthz (the process works), /readyz (Slack is
-// connected and the journal answers) and /metrics.
+// healthServer answers /healthz (the process works), /readyz (it can do its job)
+// and /metrics.
 type healthServer struct {
-	ready   func(context.Context) error
+	ready   func(context.Context) readiness
 	metrics http.Handler
 }
 
 // ServeHTTP answers in JSON.
 func (h healthServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var err error
+	answer, code := readiness{Status: "ok"}, http.StatusOK
 	switch r.URL.Path {
 	case "/healthz":
 	case "/readyz":
-		err = h.ready(r.Context())
+		if answer = h.ready(r.Context()); answer.Why != "" {
+			code = http.StatusServiceUnavailable
+		}
 	case "/metrics":
 		h.metrics.ServeHTTP(w, r)
 		return
@@ -90,15 +92,16 @@ func (h healthServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	answer := map[string]string{"status": "ok"}
-	code := http.StatusOK
-	if err != nil {
-		answer, code = map[string]string{"status": "not ready", "why": err.Error()}, http.StatusServiceUnavailable
-	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(answer) // the asker is gone: nobody to tell
 }
+
+// Limits of the health port. Whoever asks again after healthIdle connects anew.
+const (
+	healthReads = 5 * time.Second
+	healthIdle  = 20 * time.Second
+)
 
 // serveHealth listens until the context ends.
 func serveHealth(ctx context.Context, address string, h http.Handler) error {
@@ -110,7 +113,7 @@ func serveHealth(ctx context.Context, address string, h http.Handler) error {
 	if err != nil {
 		return fmt.Errorf("health checks: %w; set listen in the configuration to a free address, or to \"\"", err)
 	}
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: healthReads, ReadTimeout: healthReads, WriteTimeout: 2 * healthReads, IdleTimeout: healthIdle}
 	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
 	defer stop()
 	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {

@@ -26,6 +26,7 @@ func (o *office) meter(b *bot.Bot) *metrics {
 	m.socket(b.Status)
 	m.yes("jwksbot_slack_connected", "1 while Slack can reach this process over Socket Mode.", func(ctx context.Context) bool { return b.Ready(ctx) == nil })
 	m.yes("jwksbot_executor", "1 in the one process that executes runs.", func(context.Context) bool { return o.journal.Executing() })
+	m.yes("jwksbot_presenter", "1 in the one process that posts the messages of runs.", func(context.Context) bool { return o.journal.Presenting() })
 	m.yes("jwksbot_journal_up", "1 while the journal answers.", func(ctx context.Context) bool {
 		_, err := o.journal.AuditHead(ctx)
 		return err == nil

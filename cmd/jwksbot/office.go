@@ -29,9 +29,15 @@ type office struct {
 	mine sync.Map
 }
 
-// openOffice opens the journal and puts the domain around it.
+// openOffice opens the journal and puts the domain around it. A bot waits for a
+// journal that is away, a terminal does not.
 func (w *world) openOffice(ctx context.Context, p *parts, people runbook.Directory) (*office, error) {
-	j, err := w.openJournal(ctx, p.cfg, p.clock)
+	s, err := w.journalSettings(p.cfg, p.clock)
+	if err != nil {
+		return nil, err
+	}
+	s.Patient = !p.terminal
+	j, err := journal.Open(ctx, s)
 	if err != nil {
 		return nil, err
 	}

@@ -75,14 +75,20 @@ func (w *world) serve(ctx context.Context, p *parts, api *slack.Client) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, o.close()) }()
-	b, err := bot.New(bot.Settings{API: api, Desk: o.desk, Ledger: o.journal, Clock: p.clock, Log: w.log, Present: o.journal.Executing,
+	b, err := bot.New(bot.Settings{API: api, Desk: o.desk, Ledger: o.journal, Clock: p.clock, Log: w.log, Present: o.journal.Presenting,
 		Chart: chart.Draw, Report: o.record})
 	if err != nil {
 		return err
 	}
 	m := o.meter(b)
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return b.Run(ctx) })
+	// Who presents goes on until the last message is sent.
+	presenting, presented := context.WithCancel(context.WithoutCancel(ctx))
+	group.Go(func() error {
+		defer presented()
+		return b.Run(ctx)
+	})
+	group.Go(func() error { return o.journal.Present(presenting) })
 	group.Go(func() error { return o.journal.Execute(ctx, o.machine.Advance) })
 	group.Go(func() error {
 		return o.keeper.Keep(ctx, func(err error) {
@@ -102,7 +108,7 @@ func (w *world) serve(ctx context.Context, p *parts, api *slack.Client) (err err
 	if p.cfg.Listen != "" {
 		group.Go(func() error { return m.follow(ctx, o.journal) })
 	}
-	group.Go(func() error { return serveHealth(ctx, p.cfg.Listen, healthServer{b.Ready, m}) })
+	group.Go(func() error { return serveHealth(ctx, p.cfg.Listen, healthServer{o.readiness(b.Ready), m}) })
 	err = group.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil // asked to end, and ended in order
@@ -121,7 +127,7 @@ func (w *world) watchRotations(ctx context.Context, group *errgroup.Group, o *of
 			continue
 		}
 		watcher := runbook.NewWatcher(runbook.WatcherSettings{Target: t, Runner: o.runner, Memory: o.journal, Clock: o.clock,
-			Every: every, Active: o.journal.Executing, Announce: b.Announce})
+			Every: every, Active: o.journal.Presenting, Announce: b.Announce})
 		group.Go(func() error {
 			return watcher.Watch(ctx, func(err error) {
 				if !runbook.LedgerAway(err) {

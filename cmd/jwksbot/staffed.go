@@ -6,17 +6,14 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-
-	"jwksbot/runbook"
-	"jwksbot/runbook/journal"
 )
 
 // staffed runs fn while this process executes the journal, or another one does:
-// if that one ends, this one takes over.
+// if that one ends and no bot is running, this one takes over.
 func (o *office) staffed(ctx context.Context, w *world, fn func(context.Context) error) error {
 	around, stop := context.WithCancel(ctx)
 	group, around := errgroup.WithContext(around)
-	group.Go(func() error { return o.execute(around) })
+	group.Go(func() error { return o.journal.StandIn(around, o.machine.Advance) })
 	group.Go(func() error {
 		return o.keeper.Keep(around, func(err error) { w.background("due runs", err) })
 	})
@@ -42,17 +39,4 @@ func (o *office) staffed(ctx context.Context, w *world, fn func(context.Context)
 		err = errors.Join(err, gerr)
 	}
 	return err
-}
-
-// execute carries out runs whenever no other process does.
-func (o *office) execute(ctx context.Context) error {
-	for {
-		err := o.journal.TryExecute(ctx, o.machine.Advance)
-		if !errors.Is(err, journal.ErrExecutorElsewhere) {
-			return err
-		}
-		if err := (runbook.SystemClock{}).Wait(ctx, time.Second); err != nil {
-			return err
-		}
-	}
 }

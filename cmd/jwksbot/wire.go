@@ -189,11 +189,19 @@ func (a approvalConfig) policy() runbook.Policy {
 
 // openJournal opens the journal of the configuration.
 func (w *world) openJournal(ctx context.Context, cfg *config, clock runbook.Clock) (*journal.Journal, error) {
-	if err := cfg.need("journal", "snapshot.key", "audit_key"); err != nil {
+	s, err := w.journalSettings(cfg, clock)
+	if err != nil {
 		return nil, err
 	}
-	return journal.Open(ctx, journal.Settings{URL: cfg.Journal.Reveal(), Clock: clock, Log: w.log, AuditLog: w.auditLog,
-		SnapshotKey: decodeKey(cfg.Snapshot.Key), AuditKey: decodeKey(cfg.AuditKey), SnapshotKeep: cfg.Snapshot.Keep})
+	return journal.Open(ctx, s)
+}
+
+func (w *world) journalSettings(cfg *config, clock runbook.Clock) (journal.Settings, error) {
+	if err := cfg.need("journal", "snapshot.key", "audit_key"); err != nil {
+		return journal.Settings{}, err
+	}
+	return journal.Settings{URL: cfg.Journal.Reveal(), Clock: clock, Log: w.log, AuditLog: w.auditLog,
+		SnapshotKey: decodeKey(cfg.Snapshot.Key), AuditKey: decodeKey(cfg.AuditKey), SnapshotKeep: cfg.Snapshot.Keep}, nil
 }
 
 // decodeKey decodes a key whose form was validated when it was read.

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
+	"modernc.org/sqlite"
 )
 
 // busyTimeout is how long a statement waits for another writer: another
@@ -32,10 +33,11 @@ func (j *Journal) connect(ctx context.Context, url string) error {
 		return fmt.Errorf("open journal %q: %w", url, err)
 	}
 	j.path, j.name, j.writer = path, path, make(chan struct{}, 1)
-	if err := prepareFile(path); err != nil {
+	j.standing.name = path
+	if err := createFile(path); err != nil {
 		return fmt.Errorf("open journal %q: %w", path, err)
 	}
-	j.db, err = openSQLite(path, 4)
+	j.db, err = openSQLite(path, 4, j.gate)
 	return err
 }
 
@@ -57,9 +59,9 @@ func sqlitePath(url string) (string, error) {
 	return path, nil
 }
 
-// prepareFile creates the file, readable by its owner alone. An existing file
+// createFile creates the file, readable by its owner alone. An existing file
 // is not opened here: closing it again would drop SQLite's locks on it.
-func prepareFile(path string) error {
+func createFile(path string) error {
 	switch info, err := os.Stat(path); {
 	case err == nil && info.IsDir():
 		return errors.New("it is a directory; give the path of a file")
@@ -84,8 +86,8 @@ func prepareFile(path string) error {
 
 // openSQLite returns a handle whose transactions take the write lock at their
 // begin (so that no transaction fails halfway for it) and whose commits are on
-// the disk when they return.
-func openSQLite(path string, conns int) (*sql.DB, error) {
+// the disk when they return. gate is asked before everything; nil: it is open.
+func openSQLite(path string, conns int, gate func() error) (*sql.DB, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("open journal %q: %w", path, err)
@@ -95,24 +97,28 @@ func openSQLite(path string, conns int) (*sql.DB, error) {
 		"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)", "cache_size(-1000)",
 	}}
 	dsn := url.URL{Scheme: "file", Path: abs, RawQuery: q.Encode()}
-	db, err := sql.Open("sqlite", dsn.String())
+	connector, err := sqlite.NewConnector(dsn.String())
 	if err != nil {
 		return nil, fmt.Errorf("open journal %q: %w", path, err)
 	}
+	if gate != nil {
+		connector = fileConnector{connector, gate}
+	}
+	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(conns)
 	db.SetMaxIdleConns(2)
 	return db, nil
 }
 
 func (j *Journal) connectPostgres(ctx context.Context, raw string) error {
-	j.outage = &outage{log: j.log}
-	pool, err := openPool(ctx, raw, j.outage)
+	pool, err := j.openPool(ctx, raw)
 	if err != nil {
 		return fmt.Errorf("open journal: %w", err) // pgx hides the password
 	}
 	j.pool, j.name = pool, postgresName(pool.Config().ConnConfig)
-	j.outage.name = j.name
-	j.db, j.writer = stdlib.OpenDBFromPool(pool), make(chan struct{}, poolSize/2)
+	j.standing.name = j.name
+	j.db, j.writer = sql.OpenDB(gatedConnector{stdlib.GetPoolConnector(pool), j.gate}), make(chan struct{}, poolSize/2)
+	j.db.SetMaxIdleConns(0) // the pool keeps them
 	return nil
 }
 
@@ -120,21 +126,35 @@ func (j *Journal) connectPostgres(ctx context.Context, raw string) error {
 // executor once more for the engine.
 const poolSize = 10
 
-// openPool makes a pool of few connections; it connects when it is used. tracer
-// sees every attempt to connect, also of those who copy the pool's settings.
-func openPool(ctx context.Context, raw string, tracer pgx.QueryTracer) (*pgxpool.Pool, error) {
+// openPool makes a pool of few connections; it connects when it is used. The
+// standing sees every attempt to connect, also of those who copy the pool's
+// settings.
+//
+// What a session needs is set when it is there: a pooler in between refuses
+// parameters at the start that it does not know.
+func (j *Journal) openPool(ctx context.Context, raw string) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(raw)
 	if err != nil {
 		return nil, err
 	}
 	config.MaxConns = poolSize
 	config.ConnConfig.ConnectTimeout = 5 * time.Second
-	config.ConnConfig.Tracer = tracer
+	config.ConnConfig.Tracer = j.standing
 	config.ConnConfig.RuntimeParams["application_name"] = "jwksbot"
-	// A process that is stopped inside of a transaction must not keep the row of
-	// the holder from the one that takes over.
-	config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = fmt.Sprint(sessionTimeout.Milliseconds())
+	j.links = &links{plain: config.ConnConfig.DialFunc, open: map[*link]struct{}{}}
+	config.ConnConfig.DialFunc = j.links.dial
+	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		// A process that is stopped inside of a transaction must not keep the row of
+		// the holder from the one that takes over.
+		return setTimeout(ctx, conn, "idle_in_transaction_session_timeout", sessionTimeout)
+	}
 	return pgxpool.NewWithConfig(ctx, config)
+}
+
+// setTimeout sets a limit of Postgres for one session.
+func setTimeout(ctx context.Context, conn *pgx.Conn, name string, limit time.Duration) error {
+	_, err := conn.Exec(ctx, fmt.Sprintf("SET %s = %d", name, limit.Milliseconds()))
+	return err
 }
 
 // postgresName is the place without the credentials.
@@ -144,6 +164,9 @@ func postgresName(c *pgx.ConnConfig) string {
 
 func (j *Journal) disconnect() error {
 	err := j.db.Close()
+	if g := j.ground.Load(); g != nil {
+		err = errors.Join(err, g.leave())
+	}
 	if j.pool != nil {
 		j.pool.Close()
 	}

@@ -133,7 +133,7 @@ func (j *Journal) launch(carry func(gone <-chan struct{}, w work) (runbook.State
 	var poll time.Duration
 	var done func()
 	if j.pool == nil {
-		db, err := openSQLite(j.path, 8)
+		db, err := openSQLite(j.path, 8, j.gate)
 		if err != nil {
 			return nil, err
 		}

@@ -18,6 +18,10 @@ var (
 	ErrNotExecutor = errors.New("this process does not execute the journal")
 )
 
+// errLost ends a tenure that was lost: this process may execute again when it
+// is its turn.
+var errLost = errors.New("it does not execute any more")
+
 // Times of executing, in real time.
 const (
 	lockPoll   = 500 * time.Millisecond // how soon a free lock is noticed
@@ -25,8 +29,13 @@ const (
 	sweepEvery = time.Minute            // how often lost workflows are looked for
 	drainLimit = 10 * time.Second       // for steps that run when Execute is ended
 	stopLimit  = 5 * time.Second        // for steps that were told to stop, and for the engine
+	lostLimit  = 30 * time.Second       // for steps that were told to stop while the journal is away
 	engineKeep = 7 * 24 * time.Hour     // how long ended workflows are kept
 )
+
+// returnWithin is how long a process that presents may be away, such as over an
+// upgrade, before one that stands in takes its place.
+const returnWithin = 15 * time.Second
 
 // Advance carries out the state that the run is in and says what came of it.
 // It may be called more than once for a state. An error is tried again a few
@@ -35,18 +44,48 @@ type Advance = func(context.Context, runbook.Run) (runbook.Transition, error)
 
 // Execute makes this process the executor: it waits until no other process is,
 // then carries out approved runs with advance, those first that were cut off.
-// It returns nil after ctx has ended: steps that run may finish within 10
-// seconds, later ones are told to stop; every run goes on with the next
-// executor. It returns an error when the lock is lost or the journal cannot be
-// executed; the process should end then and start anew.
+// When the lock is lost, because the journal went away or this process was
+// stopped for a while, its steps are told to stop, and once they have, it waits
+// for its next turn. It returns nil after ctx has ended: steps that run may
+// finish within 10 seconds, later ones are told to stop; every run goes on with
+// the next executor. It returns an error when the journal can never be
+// executed, or a step does not stop; the process should end then.
 func (j *Journal) Execute(ctx context.Context, advance Advance) error {
-	return j.execute(ctx, advance, true)
+	told := false
+	return j.execute(ctx, advance, func() (executorLock, error) {
+		lock, err := j.tryLock(ctx, lockKey)
+		if errors.Is(err, errLocked) && !told {
+			told = true
+			j.log.Info("another process executes runs, waiting", "journal", j.name, "executor", j.elsewhere(ctx).Error())
+		}
+		return lock, err
+	}, nil)
 }
 
-// TryExecute is Execute for a process that need not execute: it returns
-// ErrExecutorElsewhere at once if another process does.
-func (j *Journal) TryExecute(ctx context.Context, advance Advance) error {
-	return j.execute(ctx, advance, false)
+// StandIn is Execute for a process that has something else to do: it executes
+// only while no process presents (Present) and none has lately, and gives the
+// lock back, between two effects, when one does.
+func (j *Journal) StandIn(ctx context.Context, advance Advance) error {
+	var seen time.Time
+	presented := func() bool {
+		there, err := j.Presented(ctx)
+		if there || err != nil { // who cannot look does not take
+			seen = time.Now()
+		}
+		return there || time.Since(seen) < returnWithin
+	}
+	return j.execute(ctx, advance, func() (executorLock, error) {
+		if presented() {
+			return nil, errLocked
+		}
+		return j.tryLock(ctx, lockKey)
+	}, func() bool {
+		there, err := j.Presented(ctx)
+		if there {
+			seen = time.Now()
+		}
+		return err == nil && there
+	})
 }
 
 // Executing says whether this process carries out runs.
@@ -56,11 +95,11 @@ func (j *Journal) Executing() bool {
 }
 
 // Guard returns nil while this process is the executor by the journal's own
-// account, and ErrNotExecutor otherwise. Call it right before an effect: a
+// account, and ErrNotExecutor otherwise, also when it gives the lock to another. Call it right before an effect: a
 // process that was stopped for a while may have been replaced.
 func (j *Journal) Guard(ctx context.Context) error {
 	x := j.executor.Load()
-	if x == nil || x.ctx.Err() != nil {
+	if x == nil || x.ctx.Err() != nil || x.yields.Load() {
 		return ErrNotExecutor
 	}
 	epoch, _, err := j.epoch(ctx)
@@ -73,14 +112,34 @@ func (j *Journal) Guard(ctx context.Context) error {
 	return nil
 }
 
-func (j *Journal) execute(ctx context.Context, advance Advance, wait bool) error {
-	lock, err := j.acquire(ctx, wait)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil
+// execute has one tenure after the other. take takes the lock, or says why not;
+// yield says that another process should have it, nil: none ever.
+func (j *Journal) execute(ctx context.Context, advance Advance, take func() (executorLock, error), yield func() bool) error {
+	for ctx.Err() == nil {
+		lock, err := take()
+		if err == nil {
+			err = j.tenure(ctx, lock, advance, yield)
 		}
-		return err
+		switch {
+		case errors.Is(err, errStuck):
+			return err
+		case err == nil, errors.Is(err, errLocked), ctx.Err() != nil:
+		case errors.Is(err, errLost):
+			j.log.Warn("this process does not execute runs any more, until it is its turn again", "journal", j.name, "error", err)
+		case runbook.LedgerAway(err), broken(err), j.standing.state() != nil: // the log knows
+		default:
+			return err
+		}
+		if err := j.hopelessOrWait(ctx, lockPoll); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// tenure executes until ctx ends, or another process should have the lock, or
+// the lock is lost, which is errLost.
+func (j *Journal) tenure(ctx context.Context, lock executorLock, advance Advance, yield func() bool) error {
 	epoch, err := j.takeOver(ctx)
 	if err != nil {
 		lock.release()
@@ -96,7 +155,7 @@ func (j *Journal) execute(ctx context.Context, advance Advance, wait bool) error
 		return err
 	}
 	j.log.Info("executing runs", "journal", j.name, "epoch", epoch)
-	err = x.watch(ctx, lock, eng)
+	err = x.watch(ctx, lock, eng, yield)
 	if stopped := x.stop(eng, err); stopped != nil {
 		// A step that does not stop may still act: the lock is kept until this
 		// process ends, so that no other one acts beside it.
@@ -104,33 +163,6 @@ func (j *Journal) execute(ctx context.Context, advance Advance, wait bool) error
 	}
 	lock.release()
 	return err
-}
-
-// acquire takes the lock; with wait it asks until it gets it or ctx ends.
-func (j *Journal) acquire(ctx context.Context, wait bool) (executorLock, error) {
-	told := false
-	for {
-		lock, err := j.tryLock(ctx)
-		if err == nil {
-			return lock, nil
-		}
-		if !errors.Is(err, errLocked) {
-			if !wait || j.pool == nil {
-				return nil, err
-			}
-			if !runbook.LedgerAway(err) {
-				j.log.Warn("the executor's lock cannot be asked for, trying on", "journal", j.name, "error", err)
-			}
-		} else if !wait {
-			return nil, j.elsewhere(ctx)
-		} else if !told {
-			told = true
-			j.log.Info("another process executes runs, waiting", "journal", j.name, "executor", j.elsewhere(ctx).Error())
-		}
-		if err := (runbook.SystemClock{}).Wait(ctx, lockPoll); err != nil {
-			return nil, err
-		}
-	}
 }
 
 // elsewhere is ErrExecutorElsewhere with the holder's name.

@@ -39,8 +39,11 @@ func TestExecuteApprovedRun(t *testing.T) {
 		if err := other.Guard(context.Background()); !errors.Is(err, ErrNotExecutor) {
 			t.Errorf("guard of the other: %v", err)
 		}
-		if err := other.TryExecute(context.Background(), forward); !errors.Is(err, ErrExecutorElsewhere) {
+		if _, err := other.tryLock(context.Background(), lockKey); !errors.Is(err, errLocked) {
 			t.Errorf("a second executor: %v", err)
+		}
+		if name, err := other.Executor(context.Background()); err != nil || !strings.Contains(name, fmt.Sprint(os.Getpid())) {
+			t.Errorf("the other knows the executor as %q, %v", name, err)
 		}
 		if err := stop(); err != nil || j.Executing() {
 			t.Errorf("after the end: %v, executing %t", err, j.Executing())
@@ -158,7 +161,8 @@ func TestDrain(t *testing.T) {
 	eventually(t, "the run is done", func() bool { return state(t, j, "r1") == runbook.StateDone })
 }
 
-// TestInterruptedStep: a step that gives up at the context's end is no failure.
+// TestInterruptedStep: a step that gives up because the lock is lost is no
+// failure: it is done again when this process has its turn.
 func TestInterruptedStep(t *testing.T) {
 	j := open(t, sqliteURL(t))
 	entered := make(chan struct{})
@@ -167,26 +171,31 @@ func TestInterruptedStep(t *testing.T) {
 		t.Fatal(err)
 	}
 	lock := filepath.Join(filepath.Dir(j.path), "jwksbot.db.lock")
-	done := make(chan error, 1)
-	go func() {
-		done <- j.Execute(context.Background(), func(ctx context.Context, r runbook.Run) (runbook.Transition, error) {
-			close(entered)
-			<-ctx.Done()
-			return runbook.Transition{}, ctx.Err()
-		})
-	}()
+	interrupted, first := make(chan struct{}), true
+	var fenced error
+	execute(t, j, func(ctx context.Context, r runbook.Run) (runbook.Transition, error) {
+		if !first {
+			return forward(ctx, r)
+		}
+		first = false
+		close(entered)
+		<-ctx.Done()
+		fenced = j.Guard(context.Background())
+		close(interrupted)
+		return runbook.Transition{}, ctx.Err()
+	})
 	<-entered
 	if err := os.Remove(lock); err != nil { // as a careless person would
 		t.Fatal(err)
 	}
-	if err := <-done; err == nil || !strings.Contains(err.Error(), "the lock is lost") {
-		t.Errorf("execute ended with %v", err)
+	<-interrupted
+	if !errors.Is(fenced, ErrNotExecutor) {
+		t.Errorf("the guard of the interrupted step said %v", fenced)
 	}
-	if s := state(t, j, "r1"); s != runbook.StateApproved {
-		t.Errorf("the run is %s", s)
-	}
-	execute(t, j, forward)
 	eventually(t, "the run is done", func() bool { return state(t, j, "r1") == runbook.StateDone })
+	if run, err := j.Run(context.Background(), "r1"); err != nil || len(run.Receipts) != 4 {
+		t.Errorf("%d receipts, %v", len(run.Receipts), err)
+	}
 }
 
 // TestZombie: an executor that was replaced while it was in a step records
@@ -194,36 +203,36 @@ func TestInterruptedStep(t *testing.T) {
 func TestZombie(t *testing.T) {
 	eachEngine(t, func(t *testing.T, url string) {
 		j := open(t, url)
-		ctx := context.Background()
 		var guarded error
-		checked := make(chan struct{})
-		done := make(chan error, 1)
-		go func() {
-			done <- j.Execute(ctx, func(ctx context.Context, r runbook.Run) (runbook.Transition, error) {
-				if _, err := j.takeOver(ctx); err != nil { // somebody else came
-					return runbook.Transition{}, err
+		checked, again := make(chan struct{}), make(chan runbook.State, 1)
+		replaced := false
+		execute(t, j, func(ctx context.Context, r runbook.Run) (runbook.Transition, error) {
+			if replaced {
+				select {
+				case again <- r.State:
+				default:
 				}
-				guarded = j.Guard(ctx)
-				close(checked)
 				return forward(ctx, r)
-			})
-		}()
+			}
+			replaced = true
+			if _, err := j.takeOver(ctx); err != nil { // somebody else came
+				return runbook.Transition{}, err
+			}
+			guarded = j.Guard(ctx)
+			close(checked)
+			return forward(ctx, r)
+		})
 		create(t, j, pending("r1", "a"))
 		if _, err := approve(j, "r1", "U2"); err != nil {
 			t.Fatal(err)
 		}
 		<-checked
-		// Either the step or the regular check of the epoch is first to find out.
-		if err := <-done; !errors.Is(err, ErrExecutorElsewhere) && !errors.Is(err, ErrNotExecutor) {
-			t.Errorf("execute ended with %v", err)
-		}
 		if !errors.Is(guarded, ErrNotExecutor) {
 			t.Errorf("guard said %v", guarded)
 		}
-		if s := state(t, j, "r1"); s != runbook.StateApproved {
+		if s := <-again; s != runbook.StateApproved {
 			t.Errorf("the zombie moved the run to %s", s)
 		}
-		execute(t, j, forward)
 		eventually(t, "the run is done", func() bool { return state(t, j, "r1") == runbook.StateDone })
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"jwksbot/runbook"
@@ -19,6 +20,8 @@ type executor struct {
 	cancel  context.CancelCauseFunc
 	waits   context.Context // of pauses between attempts: ends when the draining begins
 	hurry   context.CancelFunc
+
+	yields atomic.Bool // another process should execute: no effect begins any more
 
 	mu      sync.Mutex
 	closing bool
@@ -71,9 +74,10 @@ func (x *executor) closes() bool {
 	return x.closing
 }
 
-// watch returns nil when ctx ends, and an error when the lock or the epoch is
-// lost. Between, it looks for lost workflows and tells the log of the trail.
-func (x *executor) watch(ctx context.Context, lock executorLock, eng *engine) error {
+// watch returns nil when ctx ends or the lock is to be given up, and errLost
+// when the lock, the epoch or the journal itself is lost. Between, it looks for
+// lost workflows and tells the log of the trail.
+func (x *executor) watch(ctx context.Context, lock executorLock, eng *engine, yield func() bool) error {
 	beat := time.NewTicker(lockBeat)
 	defer beat.Stop()
 	var swept time.Time
@@ -89,17 +93,35 @@ func (x *executor) watch(ctx context.Context, lock executorLock, eng *engine) er
 		case <-ctx.Done():
 			return nil
 		case <-x.ctx.Done(): // a step found out
-			return fmt.Errorf("execute journal %q: %w", x.j.name, context.Cause(x.ctx))
+			return fmt.Errorf("%w: %w", errLost, context.Cause(x.ctx))
 		case <-beat.C:
 		}
-		if err := lock.check(ctx); err != nil && ctx.Err() == nil {
-			return fmt.Errorf("execute journal %q: the lock is lost, and another process may execute now; start this one again, as a supervisor does: %w", x.j.name, err)
+		if err := x.holds(ctx, lock); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("%w: %w", errLost, err)
 		}
-		// An epoch that cannot be read is no proof; the fence checks it again.
-		if epoch, name, err := x.j.epoch(ctx); err == nil && epoch != x.epoch {
-			return fmt.Errorf("execute journal %q: %w: %s", x.j.name, ErrExecutorElsewhere, name)
+		if yield != nil && yield() {
+			x.j.log.Info("a bot is running: it executes runs from now on", "journal", x.j.name)
+			x.yields.Store(true)
+			return nil
 		}
 	}
+}
+
+// holds checks that the tenure goes on.
+func (x *executor) holds(ctx context.Context, lock executorLock) error {
+	if g := x.j.ground.Load(); g != nil {
+		if err := g.check(); err != nil {
+			return err
+		}
+	}
+	if err := lock.check(ctx); err != nil {
+		return fmt.Errorf("the lock is lost, and another process may execute now: %w", err)
+	}
+	// An epoch that cannot be read is no proof; the fence checks it again.
+	if epoch, name, err := x.j.epoch(ctx); err == nil && epoch != x.epoch {
+		return fmt.Errorf("%w: %s", ErrExecutorElsewhere, name)
+	}
+	return nil
 }
 
 // complain logs what went wrong in work that is soon done again, unless it is
@@ -114,20 +136,26 @@ func (x *executor) complain(ctx context.Context, what string, err error) {
 func (x *executor) stop(eng *engine, lost error) error {
 	x.close()
 	x.hurry()
+	limit := stopLimit
 	if lost == nil {
 		waitFor(x.idle, drainLimit)
+	} else {
+		limit = lostLimit // a step may be waiting for the journal
 	}
 	x.cancel(errors.Join(ErrNotExecutor, lost))
-	idle := waitFor(x.idle, stopLimit)
+	idle := waitFor(x.idle, limit)
 	err := eng.stop(stopLimit)
 	if !idle {
-		return fmt.Errorf("execute journal %q: a step does not stop; end the process", x.j.name)
+		return fmt.Errorf("execute journal %q: %w; end the process", x.j.name, errStuck)
 	}
 	if err != nil {
 		x.j.log.Warn("stopping the engine", "error", err)
 	}
 	return nil
 }
+
+// errStuck says that this process may still be acting for a tenure that is over.
+var errStuck = errors.New("a step does not stop")
 
 func waitFor(c <-chan struct{}, limit time.Duration) bool {
 	t := time.NewTimer(limit)

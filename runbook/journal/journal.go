@@ -21,6 +21,8 @@
 //     the record of it); its result is recorded once.
 //   - An executor that lost its lock records nothing more: its epoch is checked
 //     inside every transaction that moves a run.
+//   - A journal that goes away is waited for, by an executor and by whoever
+//     presents; nothing is written to a file that was deleted or replaced.
 //   - What somebody at a terminal asks of the executor (a petition) is carried
 //     out once, and answered by the next executor when this one ends over it;
 //     taken back, it is never carried out.
@@ -41,6 +43,7 @@ import (
 	"context"
 	"crypto/cipher"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -48,6 +51,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
 
 	"jwksbot/runbook"
 )
@@ -70,6 +74,10 @@ type Settings struct {
 	HeadEvery int
 	// SnapshotKeep is how long snapshots are kept; 0 means 24 hours.
 	SnapshotKeep time.Duration
+	// Patient opens also a journal that is away at the moment: until it is there,
+	// everything is refused with a *runbook.LedgerError that is Away. What time
+	// does not heal ends Execute and Present.
+	Patient bool
 }
 
 // Journal is an open journal. It is safe for concurrent use.
@@ -93,8 +101,13 @@ type Journal struct {
 	// holds it waits for anything but the database.
 	writer chan struct{}
 
-	plans    planMemory
-	outage   *outage         // nil on SQLite
+	plans     planMemory
+	standing  *standing
+	ground    atomic.Pointer[ground] // nil on Postgres, and before the file was opened
+	links     *links                 // nil on SQLite
+	presenter presenter
+	attending sync.WaitGroup
+
 	life     context.Context // until Close
 	end      context.CancelFunc
 	enqueuer enqueuer
@@ -114,6 +127,7 @@ func Open(ctx context.Context, s Settings) (*Journal, error) {
 		auditLog: s.AuditLog, headEvery: int64(cmp.Or(s.HeadEvery, headRows)),
 		subs: map[chan struct{}]struct{}{},
 	}
+	j.life, j.end = context.WithCancel(context.Background())
 	if j.clock == nil {
 		j.clock = runbook.SystemClock{}
 	}
@@ -130,25 +144,79 @@ func Open(ctx context.Context, s Settings) (*Journal, error) {
 	if j.sealer, err = newSealer(s.SnapshotKey); err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
+	j.standing = newStanding(j.log, j.explain)
 	if err := j.connect(ctx, s.URL); err != nil {
 		return nil, err
 	}
-	if err := j.migrate(ctx); err != nil {
-		j.disconnect()
-		return nil, err
+	err = j.prepare(ctx)
+	if err != nil && !(s.Patient && heals(err)) {
+		return nil, errors.Join(err, j.disconnect())
 	}
-	j.life, j.end = context.WithCancel(context.Background())
-	if j.outage != nil {
-		j.outage.watch() // so far the caller gets every error
+	j.standing.watch(s.Patient)
+	if err != nil {
+		j.standing.away(err)
+	}
+	if s.Patient {
+		j.attending.Go(func() { j.attend(j.life, err == nil) })
 	}
 	return j, nil
 }
 
-// Close closes the journal. End Execute first (by its context); Close does not
-// wait for it.
+// prepare does what there is to do before the journal is used: it looks for a
+// pooler that would lose the locks, and brings the tables up to date.
+func (j *Journal) prepare(ctx context.Context) error {
+	if j.pool == nil {
+		return j.prepareFile(ctx)
+	}
+	if err := apart(ctx, j.pool.Config().ConnConfig); err != nil {
+		return j.explain("open", err)
+	}
+	db := stdlib.OpenDBFromPool(j.pool) // the gate is not open yet
+	return errors.Join(j.migrate(ctx, db), db.Close())
+}
+
+func (j *Journal) prepareFile(ctx context.Context) error {
+	pin, err := openSQLite(j.path, 1, nil)
+	if err != nil {
+		return err
+	}
+	g, err := takeGround(j.path, pin, func() error { return j.migrate(ctx, pin) })
+	if err != nil {
+		return errors.Join(j.explain("open", err), pin.Close())
+	}
+	j.ground.Store(g)
+	return nil
+}
+
+// gate is asked before everything that is done with the journal.
+func (j *Journal) gate() error {
+	g := j.ground.Load()
+	if g == nil {
+		return j.standing.refuse()
+	}
+	if err := g.check(); err != nil {
+		j.standing.away(err)
+		return err
+	}
+	j.standing.back()
+	return nil
+}
+
+// Close closes the journal. End Execute and Present first (by their context);
+// Close does not wait for them.
 func (j *Journal) Close(context.Context) error {
 	j.end()
+	j.attending.Wait()
 	return j.disconnect()
+}
+
+// Usable returns nil while the journal can be used, as far as this process
+// knows, and otherwise a *runbook.LedgerError. It asks nobody.
+func (j *Journal) Usable() error {
+	if err := j.gate(); err != nil {
+		return err
+	}
+	return j.standing.state()
 }
 
 // Subscribe returns a channel that gets a value after changes that this process

@@ -13,7 +13,8 @@ import (
 )
 
 // lockKey is the advisory lock of the executor on Postgres; the next two
-// numbers guard our tables and the engine's while they are brought up to date.
+// numbers guard our tables and the engine's while they are brought up to date,
+// and the one after them is presentKey.
 const lockKey int64 = 0x6a776b73626f74 // "jwksbot"
 
 // sessionTimeout is after how much silence Postgres ends the session of the
@@ -29,11 +30,22 @@ type executorLock interface {
 // errLocked says that another process holds the lock.
 var errLocked = errors.New("another process holds the lock")
 
-func (j *Journal) tryLock(ctx context.Context) (executorLock, error) {
-	if j.pool != nil {
-		return j.lockSession(ctx, lockKey, sessionTimeout)
+func (j *Journal) tryLock(ctx context.Context, key int64) (executorLock, error) {
+	if err := j.gate(); err != nil {
+		return nil, err
 	}
-	return lockFile(j.path + ".lock")
+	if j.pool != nil {
+		return j.lockSession(ctx, key, sessionTimeout)
+	}
+	return lockFile(j.lockPath(key))
+}
+
+// lockPath is the file that stands for a lock beside an SQLite journal.
+func (j *Journal) lockPath(key int64) string {
+	if key == presentKey {
+		return j.path + ".posting"
+	}
+	return j.path + ".lock"
 }
 
 // heldFiles keeps locked files reachable: a file that nobody refers to closes
@@ -100,10 +112,14 @@ type sessionLock struct{ conn *pgx.Conn }
 // server ends when it is silent for as long as limit (Postgres 14 and later).
 func (j *Journal) lockSession(ctx context.Context, key int64, limit time.Duration) (executorLock, error) {
 	config := j.pool.Config().ConnConfig.Copy()
+	config.DialFunc = j.links.plain // it notices by itself when the server is silent
 	config.RuntimeParams["application_name"] = "jwksbot lock"
-	config.RuntimeParams["idle_session_timeout"] = fmt.Sprint(limit.Milliseconds())
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
+		return nil, j.explain("lock", err)
+	}
+	if err := setTimeout(ctx, conn, "idle_session_timeout", limit); err != nil {
+		closeConn(conn)
 		return nil, j.explain("lock", err)
 	}
 	var got bool

@@ -50,7 +50,7 @@ func TestOutage(t *testing.T) {
 		if err == nil || n > 2 && !runbook.LedgerAway(err) { // connections from before break in their own ways
 			t.Errorf("read while the server was away: %v", err)
 		}
-		if _, err := waiting.tryLock(context.Background()); !runbook.LedgerAway(err) {
+		if _, err := waiting.tryLock(context.Background(), lockKey); !runbook.LedgerAway(err) {
 			t.Errorf("locked while the server was away: %v", err)
 		}
 	}
@@ -60,8 +60,8 @@ func TestOutage(t *testing.T) {
 	eventually(t, "taking over", waiting.Executing)
 	said := out.String()
 	for what, want := range map[string]int{
-		"the journal cannot be reached: until it can, nothing is requested, approved or carried out": 1,
-		"the journal can be reached again": 1, "level=ERROR": 1, "level=WARN": 0,
+		"the journal cannot be used: until it can, nothing is requested, approved or carried out": 1,
+		"the journal can be used again": 1, "level=ERROR": 1, "level=WARN": 0,
 	} {
 		if n := strings.Count(said, what); n != want {
 			t.Errorf("%q is said %d times, not %d:\n%s", what, n, want, said)
@@ -72,14 +72,15 @@ func TestOutage(t *testing.T) {
 // TestOutageReminds: a long outage is in the log once a minute.
 func TestOutageReminds(t *testing.T) {
 	var out safeBuffer
-	o := &outage{log: slog.New(slog.NewTextHandler(&out, nil))}
+	o := newStanding(slog.New(slog.NewTextHandler(&out, nil)), func(_ string, err error) error { return err })
+	o.watch(false)
 	begin := time.Unix(0, 0)
 	for s := range 150 {
 		o.lasts(begin.Add(time.Duration(s)*time.Second), context.DeadlineExceeded)
 	}
 	o.over(begin.Add(150 * time.Second))
 	o.over(begin.Add(151 * time.Second))
-	if said := out.String(); strings.Count(said, "cannot be reached") != 3 || strings.Count(said, "for=1m0s") != 1 || strings.Count(said, "after=2m30s") != 1 {
+	if said := out.String(); strings.Count(said, "cannot be used") != 3 || strings.Count(said, "for=1m0s") != 1 || strings.Count(said, "after=2m30s") != 1 {
 		t.Errorf("%s", said)
 	}
 }

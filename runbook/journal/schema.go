@@ -155,8 +155,8 @@ CREATE TABLE plans (
 
 // migrate brings the tables to schemaVersion. It begins a writing transaction
 // in any case, so that a journal that cannot be written is noticed at once.
-func (j *Journal) migrate(ctx context.Context) error {
-	err := j.write(ctx, "open", func(t *tx) error {
+func (j *Journal) migrate(ctx context.Context, db *sql.DB) error {
+	err := j.writeTo(ctx, db, "open", func(t *tx) error {
 		if j.pool != nil { // two replicas may start on an empty database together
 			if _, err := t.exec(ctx, `SELECT pg_advisory_xact_lock(?)`, lockKey+1); err != nil {
 				return err

@@ -113,7 +113,9 @@ func (x *executor) pause(op, id string, err error) error {
 	if x.ctx.Err() != nil {
 		return context.Cause(x.ctx)
 	}
-	x.j.log.Error("the journal cannot be used, trying on", "op", op, "run", id, "error", err)
+	if !runbook.LedgerAway(err) {
+		x.j.log.Error("the journal cannot be used, trying on", "op", op, "run", id, "error", err)
+	}
 	if err := (runbook.SystemClock{}).Wait(x.ctx, time.Second); err != nil {
 		return context.Cause(x.ctx)
 	}
@@ -128,11 +130,19 @@ func (x *executor) attempt(run runbook.Run) (runbook.Transition, error) {
 		if err == nil {
 			return t, nil
 		}
-		if errors.Is(err, ErrNotExecutor) { // from Guard
+		refused := errors.Is(err, ErrNotExecutor) // by Guard
+		if refused && !x.yields.Load() {
 			x.cancel(err)
 		}
-		if x.ctx.Err() != nil || x.waits.Err() != nil && errors.Is(err, context.Canceled) {
+		if refused || x.ctx.Err() != nil || x.waits.Err() != nil && errors.Is(err, context.Canceled) {
 			return runbook.Transition{}, ErrNotExecutor
+		}
+		if runbook.LedgerAway(err) { // no fault of the step
+			if err := x.pause("use", run.ID, err); err != nil {
+				return runbook.Transition{}, err
+			}
+			n--
+			continue
 		}
 		log := x.j.log.With("run", run.ID, "state", run.State, "attempt", n+1)
 		if n == len(retryDelays) || errors.Is(err, errPanic) {

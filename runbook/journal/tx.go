@@ -26,16 +26,21 @@ type tx struct {
 }
 
 // reachWithin is how long a write goes on asking for a server that takes no
-// connection: a restart of Postgres is no reason to lose somebody's click.
-const reachWithin = 5 * time.Second
+// connection: a restart of Postgres is no reason to lose somebody's click, who
+// has to have an answer after three seconds.
+const reachWithin = 2 * time.Second
 
 // write runs fn in a transaction that is committed if fn returns nil. On
 // Postgres a transaction that lost against another one is run again, and so is
 // one that never began.
 func (j *Journal) write(ctx context.Context, op string, fn func(*tx) error) error {
+	return j.writeTo(ctx, j.db, op, fn)
+}
+
+func (j *Journal) writeTo(ctx context.Context, db *sql.DB, op string, fn func(*tx) error) error {
 	begun := time.Now()
 	for attempt := 1; ; attempt++ {
-		err := j.writeOnce(ctx, fn)
+		err := j.writeOnce(ctx, db, fn)
 		switch {
 		case err == nil:
 			return nil
@@ -50,18 +55,26 @@ func (j *Journal) write(ctx context.Context, op string, fn func(*tx) error) erro
 	}
 }
 
-// unreached says that no connection came about, so that nothing was begun.
-func unreached(err error) bool { return errors.As(err, new(*pgconn.ConnectError)) }
+// unreached says that nothing was begun, since the server could not be reached.
+func unreached(err error) bool { return errors.As(err, new(*unbegun)) }
 
-func (j *Journal) writeOnce(ctx context.Context, fn func(*tx) error) error {
+// unbegun is an error that came before a transaction.
+type unbegun struct{ error }
+
+func (u *unbegun) Unwrap() error { return u.error }
+
+func (j *Journal) writeOnce(ctx context.Context, db *sql.DB, fn func(*tx) error) error {
 	select {
 	case j.writer <- struct{}{}:
 		defer func() { <-j.writer }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	t, err := j.db.BeginTx(ctx, nil)
-	if err != nil {
+	t, err := db.BeginTx(ctx, nil)
+	switch {
+	case err != nil && j.pool != nil && (runbook.LedgerAway(err) || errors.As(err, new(*pgconn.ConnectError)) || broken(err) && ctx.Err() == nil):
+		return &unbegun{err}
+	case err != nil:
 		return err
 	}
 	defer t.Rollback() // nothing after a commit
@@ -182,11 +195,13 @@ func (j *Journal) explain(op string, err error) error {
 	var c *pgconn.ConnectError
 	advice, away := "", false
 	switch {
+	case errors.As(err, new(*runbook.LedgerError)):
+		return err
 	case errors.As(err, &s):
 		advice = sqliteAdvice[s.Code()&0xff]
 	case errors.As(err, &p):
 		advice, away = postgresAdvice[p.Code], errors.As(err, &c) || p.Code == "57P01"
-	case errors.As(err, &c):
+	case errors.As(err, &c), j.pool != nil && lostLine(err):
 		advice, away = unreachable, true
 	case op != "open":
 		return err
@@ -197,6 +212,11 @@ func (j *Journal) explain(op string, err error) error {
 		return fmt.Errorf("%s journal %q: %w", op, j.name, err)
 	}
 	return &runbook.LedgerError{Advice: advice, Away: away, Err: fmt.Errorf("%s journal %q: %s: %w", op, j.name, advice, err)}
+}
+
+// lostLine says that a connection broke while it was used.
+func lostLine(err error) bool {
+	return broken(err) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled)
 }
 
 // unreachable is the advice where no connection came about.

@@ -1,0 +1,173 @@
+package journal
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"jwksbot/runbook"
+)
+
+// Times of looking whether the journal can be used. Together they are less than
+// the three seconds in which people are answered.
+const (
+	lookEvery  = 500 * time.Millisecond
+	lookWithin = 2 * time.Second
+)
+
+// attend opens the journal as soon as it can be opened, and looks again and
+// again whether it can be reached, until ctx ends.
+func (j *Journal) attend(ctx context.Context, opened bool) {
+	look := &lookout{j: j}
+	defer look.leave()
+	for {
+		switch {
+		case opened:
+			look.once(ctx)
+		default:
+			switch err := j.prepare(ctx); {
+			case err == nil:
+				opened = true
+				j.standing.back()
+			case ctx.Err() != nil:
+			case heals(err):
+				j.standing.away(err)
+			default:
+				j.standing.fail(err)
+				return
+			}
+		}
+		if opened && j.pool == nil {
+			return // files are looked at whenever they are used
+		}
+		if err := (runbook.SystemClock{}).Wait(ctx, lookEvery); err != nil {
+			return
+		}
+	}
+}
+
+// lookout asks the server for an answer, on a connection of its own: those of
+// the pool may all be busy.
+type lookout struct {
+	j    *Journal
+	conn *pgx.Conn
+}
+
+func (l *lookout) once(ctx context.Context) {
+	limited, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	err := l.ask(limited)
+	if ctx.Err() != nil {
+		return
+	}
+	if err == nil {
+		l.j.standing.back()
+		return
+	}
+	l.leave()
+	l.j.standing.away(err)
+	if limited.Err() != nil {
+		l.j.links.sever() // whoever waits for an answer waits in vain
+	}
+}
+
+func (l *lookout) ask(ctx context.Context) (err error) {
+	if l.conn == nil {
+		config := l.j.pool.Config().ConnConfig.Copy()
+		config.DialFunc = l.j.links.plain
+		config.RuntimeParams["application_name"] = "jwksbot lookout"
+		if l.conn, err = pgx.ConnectConfig(ctx, config); err != nil {
+			return err
+		}
+	}
+	return l.conn.Ping(ctx)
+}
+
+func (l *lookout) leave() {
+	if l.conn != nil {
+		closeConn(l.conn)
+		l.conn = nil
+	}
+}
+
+// links are the open connections of the pools, so that all can be cut when the
+// server has stopped to answer: a query has no deadline of its own.
+type links struct {
+	plain pgconn.DialFunc
+	mu    sync.Mutex
+	open  map[*link]struct{}
+}
+
+type link struct {
+	net.Conn
+	of *links
+}
+
+func (l *links) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := l.plain(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	one := &link{conn, l}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open[one] = struct{}{}
+	return one, nil
+}
+
+// Close closes the connection and forgets it.
+func (l *link) Close() error {
+	l.of.mu.Lock()
+	delete(l.of.open, l)
+	l.of.mu.Unlock()
+	return l.Conn.Close()
+}
+
+func (l *links) sever() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for one := range l.open {
+		_ = one.Conn.Close() // whoever uses it notices
+	}
+	clear(l.open)
+}
+
+// heals says that time may mend what keeps the journal from being opened: a
+// server that is away, starting or full, or a file that somebody has locked.
+// What is wrong in the configuration stays wrong.
+func heals(err error) bool {
+	var s *sqlite.Error
+	var p *pgconn.PgError
+	switch {
+	case errors.As(err, &s):
+		return s.Code()&0xff == sqlite3.SQLITE_BUSY
+	case errors.As(err, &p):
+		switch p.Code[:2] {
+		case "08", "53", "57", "58": // connection, resources, operators, system; 08 is also all that PgBouncer says
+			return true
+		}
+		return p.Code == "25006" // a standby that may become the primary
+	}
+	return broken(err)
+}
+
+// broken says that the network failed, or the time was up, and nothing else.
+func broken(err error) bool {
+	switch {
+	case errors.As(err, new(tls.AlertError)), errors.As(err, new(*tls.CertificateVerificationError)), errors.As(err, new(tls.RecordHeaderError)):
+		return false
+	case errors.As(err, new(net.Error)), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
+		return true
+	}
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || pgconn.Timeout(err)
+}
