@@ -121,3 +121,6 @@ func (p *process) end() error {
 		return errors.New("the executor does not end")
 	}
 }
+
+// stop stops the process, which keeps its connections.
+func (p *process) stop() { p.cmd.Process.Signal(syscall.SIGSTOP) }

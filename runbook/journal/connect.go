@@ -37,7 +37,7 @@ func (j *Journal) connect(ctx context.Context, url string) error {
 	if err := createFile(path); err != nil {
 		return fmt.Errorf("open journal %q: %w", path, err)
 	}
-	j.db, err = openSQLite(path, 4, j.gate)
+	j.db, err = openSQLite(path, 4, busyTimeout, j.gate)
 	return err
 }
 
@@ -86,14 +86,15 @@ func createFile(path string) error {
 
 // openSQLite returns a handle whose transactions take the write lock at their
 // begin (so that no transaction fails halfway for it) and whose commits are on
-// the disk when they return. gate is asked before everything; nil: it is open.
-func openSQLite(path string, conns int, gate func() error) (*sql.DB, error) {
+// the disk when they return. A statement waits for another writer as long as
+// busy. gate is asked before everything; nil: it is open.
+func openSQLite(path string, conns int, busy time.Duration, gate func() error) (*sql.DB, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("open journal %q: %w", path, err)
 	}
 	q := url.Values{"_txlock": {"immediate"}, "_pragma": {
-		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
+		fmt.Sprintf("busy_timeout(%d)", busy.Milliseconds()),
 		"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)", "cache_size(-1000)",
 	}}
 	dsn := url.URL{Scheme: "file", Path: abs, RawQuery: q.Encode()}
@@ -122,6 +123,9 @@ func (j *Journal) connectPostgres(ctx context.Context, raw string) error {
 	return nil
 }
 
+// connectWithin is how long a server may take to begin a session.
+const connectWithin = 5 * time.Second
+
 // poolSize is the number of connections that a process opens at most, and the
 // executor once more for the engine.
 const poolSize = 10
@@ -138,7 +142,7 @@ func (j *Journal) openPool(ctx context.Context, raw string) (*pgxpool.Pool, erro
 		return nil, err
 	}
 	config.MaxConns = poolSize
-	config.ConnConfig.ConnectTimeout = 5 * time.Second
+	config.ConnConfig.ConnectTimeout = connectWithin
 	config.ConnConfig.Tracer = j.standing
 	config.ConnConfig.RuntimeParams["application_name"] = "jwksbot"
 	j.links = &links{plain: config.ConnConfig.DialFunc, open: map[*link]struct{}{}}
@@ -153,6 +157,8 @@ func (j *Journal) openPool(ctx context.Context, raw string) (*pgxpool.Pool, erro
 
 // setTimeout sets a limit of Postgres for one session.
 func setTimeout(ctx context.Context, conn *pgx.Conn, name string, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, connectWithin)
+	defer cancel()
 	_, err := conn.Exec(ctx, fmt.Sprintf("SET %s = %d", name, limit.Milliseconds()))
 	return err
 }

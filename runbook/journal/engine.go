@@ -62,7 +62,7 @@ func (e *enqueuer) start(j *Journal) error {
 	if e.open.Load() {
 		return nil
 	}
-	config := engineConfig(j.log)
+	config := j.engineConfig()
 	if j.pool != nil {
 		config.SystemDBPool = j.pool
 	} else {
@@ -113,10 +113,10 @@ func (j *Journal) openEngine(config dbos.Config) (dbos.Context, error) {
 	return dbos.NewContext(j.life, config)
 }
 
-func engineConfig(log *slog.Logger) dbos.Config {
+func (j *Journal) engineConfig() dbos.Config {
 	return dbos.Config{
 		AppName: engineApp, ExecutorID: engineExecutor, ApplicationVersion: engineVersion,
-		Logger: slog.New(quiet{log.Handler()}), SystemDBStartupTimeout: 30 * time.Second,
+		Logger: slog.New(quiet{j.log.Handler(), j.Usable}), SystemDBStartupTimeout: 30 * time.Second,
 	}
 }
 
@@ -129,11 +129,11 @@ type engine struct {
 // are taken from the queue. carry does one state and returns the next; it
 // returns an error only after gone is closed.
 func (j *Journal) launch(carry func(gone <-chan struct{}, w work) (runbook.State, error)) (*engine, error) {
-	config := engineConfig(j.log)
+	config := j.engineConfig()
 	var poll time.Duration
 	var done func()
 	if j.pool == nil {
-		db, err := openSQLite(j.path, 8, j.gate)
+		db, err := openSQLite(j.path, 8, busyTimeout, j.gate)
 		if err != nil {
 			return nil, err
 		}
@@ -235,8 +235,12 @@ func (e *engine) prune(t time.Time) error {
 func (e *engine) stop(limit time.Duration) error { return dbos.Shutdown(e.ctx, limit) }
 
 // quiet lowers what the engine tells of itself: its news are our details, and
-// what it could not do because it is being stopped is no error.
-type quiet struct{ slog.Handler }
+// what it could not do because it is being stopped, or the journal is away, is
+// no error.
+type quiet struct {
+	slog.Handler
+	usable func() error
+}
 
 func (q quiet) Enabled(ctx context.Context, l slog.Level) bool {
 	return q.Handler.Enabled(ctx, lower(l))
@@ -244,6 +248,9 @@ func (q quiet) Enabled(ctx context.Context, l slog.Level) bool {
 
 func (q quiet) Handle(ctx context.Context, r slog.Record) error {
 	r.Level = lower(r.Level)
+	if r.Level >= slog.LevelWarn && q.usable() != nil {
+		r.Level = slog.LevelDebug
+	}
 	r.Attrs(func(a slog.Attr) bool {
 		if err, ok := a.Value.Any().(error); ok && errors.Is(err, context.Canceled) {
 			r.Level = slog.LevelDebug
@@ -256,8 +263,8 @@ func (q quiet) Handle(ctx context.Context, r slog.Record) error {
 	return q.Handler.Handle(ctx, r)
 }
 
-func (q quiet) WithAttrs(a []slog.Attr) slog.Handler { return quiet{q.Handler.WithAttrs(a)} }
-func (q quiet) WithGroup(name string) slog.Handler   { return quiet{q.Handler.WithGroup(name)} }
+func (q quiet) WithAttrs(a []slog.Attr) slog.Handler { return quiet{q.Handler.WithAttrs(a), q.usable} }
+func (q quiet) WithGroup(name string) slog.Handler   { return quiet{q.Handler.WithGroup(name), q.usable} }
 
 func lower(l slog.Level) slog.Level {
 	if l < slog.LevelWarn {

@@ -33,6 +33,9 @@ const (
 	engineKeep = 7 * 24 * time.Hour     // how long ended workflows are kept
 )
 
+// startAttempts is how often executing is begun before its failure is believed.
+const startAttempts = 5
+
 // returnWithin is how long a process that presents may be away, such as over an
 // upgrade, before one that stands in takes its place.
 const returnWithin = 15 * time.Second
@@ -115,7 +118,7 @@ func (j *Journal) Guard(ctx context.Context) error {
 // execute has one tenure after the other. take takes the lock, or says why not;
 // yield says that another process should have it, nil: none ever.
 func (j *Journal) execute(ctx context.Context, advance Advance, take func() (executorLock, error), yield func() bool) error {
-	for ctx.Err() == nil {
+	for failures := 0; ctx.Err() == nil; {
 		lock, err := take()
 		if err == nil {
 			err = j.tenure(ctx, lock, advance, yield)
@@ -124,11 +127,16 @@ func (j *Journal) execute(ctx context.Context, advance Advance, take func() (exe
 		case errors.Is(err, errStuck):
 			return err
 		case err == nil, errors.Is(err, errLocked), ctx.Err() != nil:
+			failures = 0
 		case errors.Is(err, errLost):
+			failures = 0
 			j.log.Warn("this process does not execute runs any more, until it is its turn again", "journal", j.name, "error", err)
-		case runbook.LedgerAway(err), broken(err), j.standing.state() != nil: // the log knows
-		default:
-			return err
+		case runbook.LedgerAway(err), j.standing.state() != nil: // the log knows
+		default: // the engine does not tell whether the journal went away under it
+			if failures++; failures == startAttempts {
+				return err
+			}
+			j.log.Warn("executing could not be begun, trying again", "journal", j.name, "attempt", failures, "error", err)
 		}
 		if err := j.hopelessOrWait(ctx, lockPoll); err != nil {
 			return err

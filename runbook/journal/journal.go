@@ -94,6 +94,7 @@ type Journal struct {
 	headEvery int64
 	sealer    cipher.AEAD // nil: snapshots are not encrypted
 	keep      time.Duration
+	patient   bool
 
 	// writer bounds the transactions that write. On SQLite it lets one through
 	// at a time, so that only processes compete for the file's lock; on Postgres
@@ -123,7 +124,7 @@ const defaultSnapshotKeep = 24 * time.Hour
 // operator. Nothing is executed before Execute.
 func Open(ctx context.Context, s Settings) (*Journal, error) {
 	j := &Journal{
-		clock: s.Clock, log: s.Log, auditKey: s.AuditKey, keep: s.SnapshotKeep,
+		clock: s.Clock, log: s.Log, auditKey: s.AuditKey, keep: s.SnapshotKeep, patient: s.Patient,
 		auditLog: s.AuditLog, headEvery: int64(cmp.Or(s.HeadEvery, headRows)),
 		subs: map[chan struct{}]struct{}{},
 	}
@@ -176,7 +177,11 @@ func (j *Journal) prepare(ctx context.Context) error {
 }
 
 func (j *Journal) prepareFile(ctx context.Context) error {
-	pin, err := openSQLite(j.path, 1, nil)
+	busy := busyTimeout
+	if j.patient {
+		busy = lookWithin // it is tried again
+	}
+	pin, err := openSQLite(j.path, 1, busy, nil)
 	if err != nil {
 		return err
 	}

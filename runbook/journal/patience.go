@@ -66,17 +66,23 @@ type lookout struct {
 func (l *lookout) once(ctx context.Context) {
 	limited, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
+	known := l.conn != nil
 	err := l.ask(limited)
+	if err != nil && known { // the session may have ended, and the server be there
+		l.leave()
+		err = l.ask(limited)
+	}
 	if ctx.Err() != nil {
 		return
 	}
 	if err == nil {
+		l.j.links.mend()
 		l.j.standing.back()
 		return
 	}
 	l.leave()
 	l.j.standing.away(err)
-	if limited.Err() != nil {
+	if p := (*pgconn.PgError)(nil); !errors.As(err, &p) || p.Code[:2] != "53" { // full is not away
 		l.j.links.sever() // whoever waits for an answer waits in vain
 	}
 }
@@ -104,9 +110,14 @@ func (l *lookout) leave() {
 // server has stopped to answer: a query has no deadline of its own.
 type links struct {
 	plain pgconn.DialFunc
-	mu    sync.Mutex
-	open  map[*link]struct{}
+
+	mu   sync.Mutex
+	open map[*link]struct{}
+	cut  bool // nobody needs to try until the server answers again
 }
+
+// errSilent is why a connection is not even tried.
+var errSilent = errors.New("the server does not answer")
 
 type link struct {
 	net.Conn
@@ -114,6 +125,12 @@ type link struct {
 }
 
 func (l *links) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	l.mu.Lock()
+	cut := l.cut
+	l.mu.Unlock()
+	if cut {
+		return nil, errSilent
+	}
 	conn, err := l.plain(ctx, network, addr)
 	if err != nil {
 		return nil, err
@@ -136,10 +153,17 @@ func (l *link) Close() error {
 func (l *links) sever() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.cut = true
 	for one := range l.open {
 		_ = one.Conn.Close() // whoever uses it notices
 	}
 	clear(l.open)
+}
+
+func (l *links) mend() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cut = false
 }
 
 // heals says that time may mend what keeps the journal from being opened: a

@@ -91,7 +91,7 @@ func (s *standing) lasts(now time.Time, err error) {
 	}
 	s.told = now
 	s.log.Error("the journal cannot be used: until it can, nothing is requested, approved or carried out, and open runs wait",
-		"journal", s.name, "for", now.Sub(s.since).Round(time.Second).String(), "fix", known.Advice, "error", err)
+		"journal", s.name, "for", now.Sub(s.since).Round(time.Second).String(), "error", known.Err)
 }
 
 // back notes that the journal can be used.

@@ -72,7 +72,7 @@ func (j *Journal) writeOnce(ctx context.Context, db *sql.DB, fn func(*tx) error)
 	}
 	t, err := db.BeginTx(ctx, nil)
 	switch {
-	case err != nil && j.pool != nil && (runbook.LedgerAway(err) || errors.As(err, new(*pgconn.ConnectError)) || broken(err) && ctx.Err() == nil):
+	case err != nil && j.pool != nil && ctx.Err() == nil && (runbook.LedgerAway(err) || heals(err)):
 		return &unbegun{err}
 	case err != nil:
 		return err
