@@ -194,7 +194,10 @@ func (p *printer) doctorSum(lines []doctorLine) error {
 func (d *doctor) journalExam() exam {
 	return exam{"journal", "open", func(ctx context.Context) (finding, error) {
 		j, err := d.w.openJournal(ctx, d.cfg, d.clock)
-		if err != nil {
+		switch {
+		case errors.Is(err, journal.ErrPooler):
+			return finding{}, err // says what to do
+		case err != nil:
 			return finding{}, &remedy{err, "the journal holds requests and approvals: set journal to a file on a disk that lasts, or to postgres://…"}
 		}
 		defer func() { d.w.logIf("journal", j.Close(ctx)) }()

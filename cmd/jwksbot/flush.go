@@ -94,9 +94,6 @@ func (c *flushCmd) run(ctx context.Context, w *world) (err error) {
 			p.line("run %s waits for %s until %s, from another identity or on the card in Slack:", p.bold(run.ID), count(run.Required, "approval", "approvals"), run.ExpiresAt.UTC().Format("15:04 UTC"))
 			p.whole("  jwksbot approve %s", run.ID)
 		}
-		if o.journal.Executing() {
-			fmt.Fprintln(w.stderr, "no bot is running: this terminal carries the run out, so leave it open")
-		}
 		return o.watch(ctx, w, run.ID)
 	})
 }
@@ -187,14 +184,21 @@ func (o *office) watch(ctx context.Context, w *world, id string) error {
 	aside.out = w.stderr
 	var last string
 	escalated := 0
+	var duty carrier
 	for {
 		run, err := o.journal.Run(ctx, id)
 		switch {
 		case ctx.Err() != nil:
 			return interrupted(id)
+		case waitable(err):
+			if err := o.awaitJournal(ctx, w, id); err != nil {
+				return err
+			}
+			continue
 		case err != nil:
 			return err
 		}
+		duty.tell(w, o.journal.Executing())
 		if now := standing(run); now != last {
 			last = now
 			fmt.Fprintf(w.stderr, "%s  %s\n", o.clock.Now().Format(time.TimeOnly), clean(now))

@@ -100,7 +100,7 @@ func (h healthServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Limits of the health port. Whoever asks again after healthIdle connects anew.
 const (
 	healthReads = 5 * time.Second
-	healthIdle  = 20 * time.Second
+	healthIdle  = 10 * time.Second
 )
 
 // serveHealth listens until the context ends.

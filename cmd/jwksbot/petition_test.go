@@ -22,8 +22,9 @@ import (
 )
 
 // TestARequestOutlivesItsExecutor kills the bot while it deals with a request
-// from a terminal. On SQLite the terminal itself takes over, on Postgres the
-// other replica: the request is answered within seconds, and there is one run.
+// from a terminal. On SQLite the terminal itself takes over, once the bot had
+// the time to come back, on Postgres the other replica: the request is answered
+// soon, and there is one run.
 func TestARequestOutlivesItsExecutor(t *testing.T) {
 	t.Parallel()
 	t.Run("sqlite", func(t *testing.T) { requestOutlives(t, "journal.db", 1) })
@@ -50,7 +51,7 @@ func requestOutlives(t *testing.T, journalURL string, replicas int) {
 	id := flush.says(`run (\S+) waits for 1 approval`)[1]
 	took := time.Since(killed)
 	t.Logf("answered %v after the executor was killed", took.Round(10*time.Millisecond))
-	if took > 45*time.Second { // 1 to 3 s on an idle machine; without a take-over it is 2 minutes
+	if took > 45*time.Second { // 1 to 17 s on an idle machine; without a take-over it is 2 minutes
 		t.Errorf("the request was answered after %v", took)
 	}
 	listed, _ := d.run(t, exitOK, "lee", "", "runs", "--json")

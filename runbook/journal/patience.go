@@ -30,7 +30,7 @@ const (
 func (j *Journal) attend(ctx context.Context, opened bool) {
 	look := &lookout{j: j}
 	defer look.leave()
-	for {
+	for !opened || j.pool != nil { // files are looked at whenever they are used
 		switch {
 		case opened:
 			look.once(ctx)
@@ -46,9 +46,6 @@ func (j *Journal) attend(ctx context.Context, opened bool) {
 				j.standing.fail(err)
 				return
 			}
-		}
-		if opened && j.pool == nil {
-			return // files are looked at whenever they are used
 		}
 		if err := (runbook.SystemClock{}).Wait(ctx, lookEvery); err != nil {
 			return
