@@ -321,4 +321,3 @@ func TestHealthPortLetsGo(t *testing.T) {
 		t.Error("an idle connection is never closed")
 	}
 }
-

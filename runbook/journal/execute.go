@@ -57,7 +57,9 @@ func (j *Journal) Execute(ctx context.Context, advance Advance) error {
 	told := false
 	return j.execute(ctx, advance, func() (executorLock, error) {
 		lock, err := j.tryLock(ctx, lockKey)
-		if errors.Is(err, errLocked) && !told {
+		if err == nil {
+			told = false
+		} else if errors.Is(err, errLocked) && !told {
 			told = true
 			j.log.Info("another process executes runs, waiting", "journal", j.name, "executor", j.elsewhere(ctx).Error())
 		}
