@@ -135,10 +135,13 @@ func (j *Journal) execute(ctx context.Context, advance Advance, take func() (exe
 			j.log.Warn("this process does not execute runs any more, until it is its turn again", "journal", j.name, "error", err)
 		case runbook.LedgerAway(err), j.standing.state() != nil: // the log knows
 		default: // the engine does not tell whether the journal went away under it
-			if failures++; failures == startAttempts {
+			if !heals(err) {
+				failures++
+			}
+			if failures == startAttempts {
 				return err
 			}
-			j.log.Warn("executing could not be begun, trying again", "journal", j.name, "attempt", failures, "error", err)
+			j.log.Warn("executing could not be begun, trying again", "journal", j.name, "error", err)
 		}
 		if err := j.hopelessOrWait(ctx, lockPoll); err != nil {
 			return err

@@ -200,7 +200,10 @@ func (j *Journal) explain(op string, err error) error {
 	case errors.As(err, &s):
 		advice = sqliteAdvice[s.Code()&0xff]
 	case errors.As(err, &p):
-		advice, away = postgresAdvice[p.Code], errors.As(err, &c) || p.Code == "57P01"
+		advice, away = postgresAdvice[p.Code], errors.As(err, &c) || strings.HasPrefix(p.Code, "57P")
+		if p.Code[:2] == "08" { // of a pooler that does not reach the server
+			advice, away = unreachable, true
+		}
 	case errors.As(err, &c), j.pool != nil && lostLine(err):
 		advice, away = unreachable, true
 	case op != "open":
