@@ -120,7 +120,7 @@ targets:
 	if err != nil {
 		b.Fatal(err)
 	}
-	if w.office, err = quiet.openOffice(b.Context(), p, bot.NewDirectory(slackAPI(cfg, slackURL+"/api/")), false); err != nil {
+	if w.office, err = quiet.openOffice(b.Context(), p, bot.NewDirectory(slackAPI(cfg, slackURL+"/api/"))); err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { w.office.close() })
