@@ -37,16 +37,14 @@ func newDuo(t *testing.T, journalURL string) *duo {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.sim.Close() })
-	d.env = append(d.env, "SLACK_API_URL="+slack+"/api/")
+	d.env = append(d.env, "SLACK_API_URL="+slack+"/api/", "SLACK_BOT_TOKEN=xoxb-demo-bot", "SLACK_APP_TOKEN=xapp-demo-app")
 	return d
 }
 
-// serve starts the bot; the terminal has no tokens of Slack.
+// serve starts the bot.
 func (d *duo) serve(t *testing.T) *process {
 	t.Helper()
-	bot := *d.desk
-	bot.env = append(append([]string{}, d.env...), "SLACK_BOT_TOKEN=xoxb-demo-bot", "SLACK_APP_TOKEN=xapp-demo-app")
-	return bot.start(t, "bot", "", "serve")
+	return d.start(t, "bot", "", "serve")
 }
 
 func (d *duo) journal(t *testing.T) *journal.Journal {
