@@ -2,7 +2,6 @@ package bot
 
 import (
 	"context"
-	"regexp"
 	"time"
 
 	"github.com/slack-go/slack"
@@ -40,10 +39,6 @@ func laneOfCall(call slack.InteractionCallback) Lane {
 	return LaneAnswers
 }
 
-// opaqueID is the only form of a run's id in a button; anything else was
-// forged or edited.
-var opaqueID = regexp.MustCompile(`^[0-9]{4}-[a-z0-9]{8}$`)
-
 // click answers a pressed button. Its value says what it is about and never
 // what may be done.
 func (b *Bot) click(ctx context.Context, from place, call slack.InteractionCallback) error {
@@ -52,13 +47,14 @@ func (b *Bot) click(ctx context.Context, from place, call slack.InteractionCallb
 	}
 	action := call.ActionCallback.BlockActions[0]
 	if onRun(action.ActionID) {
-		if !opaqueID.MatchString(action.Value) {
+		ref, ok := parsePlanRef(action.Value)
+		if !ok {
 			return &runbook.Refusal{Code: runbook.RefusedUnknownRun, Text: "This button belongs to no run that jwksbot knows. Start again with `/jwks-flush`."}
 		}
-		if err := b.adoptCopy(ctx, call, action.Value); err != nil {
+		if err := b.adoptCopy(ctx, call, ref.run); err != nil {
 			return err
 		}
-		return b.clickOnRun(ctx, from, call, action.ActionID, action.Value)
+		return b.clickOnRun(ctx, from, call, action.ActionID, ref)
 	}
 	if req, ok := requestOf(action.ActionID, action.Value); ok {
 		return b.openFlushModal(ctx, from, req, false)
@@ -97,7 +93,7 @@ func inThread(from place, call slack.InteractionCallback) place {
 
 var kindOfAction = map[string]runbook.DecisionKind{actionApprove: runbook.DecideApprove, actionDeny: runbook.DecideDeny, actionWithdraw: runbook.DecideWithdraw}
 
-// onRun says that a button is about a run: its value is the run's id.
+// onRun says that a button is about a run, which its value names.
 func onRun(action string) bool {
 	switch action {
 	case actionApprove, actionDeny, actionWithdraw, actionDenyReason, actionRequestAgain, actionStopWatch, actionGotIt:
@@ -107,25 +103,28 @@ func onRun(action string) bool {
 	return next
 }
 
-func (b *Bot) clickOnRun(ctx context.Context, from place, call slack.InteractionCallback, action, id string) error {
+func (b *Bot) clickOnRun(ctx context.Context, from place, call slack.InteractionCallback, action string, ref planRef) error {
 	switch action {
 	case actionDenyReason:
-		return b.openView(ctx, from, denyModal(id))
+		if ref.generation == 0 {
+			return b.decision(ctx, from, ref, runbook.DecideDeny, "")
+		}
+		return b.openView(ctx, from, denyModal(ref))
 	case actionStopWatch:
-		return b.openView(ctx, from, stopModal(id))
+		return b.openView(ctx, from, stopModal(ref.run))
 	case actionGotIt:
-		return b.gotIt(ctx, from, call, id)
+		return b.gotIt(ctx, from, call, ref.run)
 	case actionRequestAgain:
 		action = actionOfNext[runbook.NextRetry]
 	}
 	if kind, ok := nextOfAction(action); ok {
-		run, err := b.Ledger.Run(ctx, id)
+		run, err := b.Ledger.Run(ctx, ref.run)
 		if err != nil {
 			return err
 		}
 		return b.openNext(ctx, from, run, kind)
 	}
-	return b.decide(ctx, from, runbook.Click{Run: id, By: from.user, Kind: kindOfAction[action], Via: runbook.ViaSlack})
+	return b.decision(ctx, from, ref, kindOfAction[action], "")
 }
 
 // decide hands a decision to the desk and tells the person what came of it.

@@ -26,10 +26,11 @@ func clickedOn(call slack.InteractionCallback) (post runbook.Post, id string) {
 	if !onRun(action.ActionID) || action.ActionID == actionGotIt { // which stands on the call for help too
 		return post, ""
 	}
-	if !opaqueID.MatchString(action.Value) {
+	ref, ok := parsePlanRef(action.Value)
+	if !ok {
 		return post, ""
 	}
-	return runbook.Post{Channel: placeOfCall(call).channel, TS: call.Container.MessageTs}, action.Value
+	return runbook.Post{Channel: placeOfCall(call).channel, TS: call.Container.MessageTs}, ref.run
 }
 
 // adoptCopy remembers a message that nobody remembers as the run's own.

@@ -91,7 +91,7 @@ func (played) Delete(context.Context, []runbook.Saved, *runbook.Lease, func([]ru
 	return errReadOnly
 }
 
-func (played) Purge(context.Context, *runbook.Lease, func(int64)) (int64, error) {
+func (played) Purge(context.Context, *runbook.Lease, func(string) bool, func(int64)) (int64, error) {
 	return 0, errReadOnly
 }
 

@@ -18,9 +18,11 @@ var (
 	oldKey     = keyNamed("2025-11-09-k1", "Aold")
 	liveKey    = keyNamed("2026-02-14-k2", "Bnew")
 	liveKey2   = keyNamed("2026-02-14-k3", "Cnew")
-	entryName  = "jwks:eu-west-2_AbCdEfGhI"
 	foreignOne = "jwks:eu-west-2_ZyXwVuTsR"
 )
+
+// entryName has no type of its own: it names an entry in a listing and in a plan.
+const entryName = "jwks:eu-west-2_AbCdEfGhI"
 
 func setOf(keys ...runbook.Key) runbook.KeySet {
 	return runbook.KeySet{Shape: runbook.ShapeSet, Usable: len(keys), Keys: keys}

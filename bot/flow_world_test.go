@@ -167,7 +167,7 @@ func (w *flowWorld) Delete(ctx context.Context, saved []runbook.Saved, _ *runboo
 	return nil
 }
 
-func (w *flowWorld) Purge(context.Context, *runbook.Lease, func(int64)) (int64, error) {
+func (w *flowWorld) Purge(context.Context, *runbook.Lease, func(string) bool, func(int64)) (int64, error) {
 	return 0, errReadOnly
 }
 

@@ -240,7 +240,7 @@ func TestMonstrousRuns(t *testing.T) {
 	for seed := range monstrous {
 		var entries []runbook.PlanEntry
 		for i := range 10000 {
-			entries = append(entries, runbook.PlanEntry{Name: nasty(i), Shard: nasty(seed), Format: nasty(seed), Kids: []string{nasty(i%40 + seed)}})
+			entries = append(entries, runbook.PlanEntry{Name: runbook.EntryName(nasty(i)), Shard: nasty(seed), Format: nasty(seed), Kids: []string{nasty(i%40 + seed)}})
 		}
 		for _, s := range runbook.States() {
 			r := inState(s)
@@ -298,7 +298,7 @@ func monstrousRest(r *runbook.Run, seed int) {
 	p.Gateway = &runbook.GatewayPlan{Kind: runbook.APIKind(nasty(seed)), API: nasty(seed), Stage: nasty(seed + 1), Authorisers: []string{nasty(1), nasty(2), nasty(3), nasty(4)}, TTL: 1 << 60}
 	p.Restore = &runbook.RestorePlan{Of: nasty(seed), Force: true, MoveBack: p.Restart}
 	for i := range 1000 {
-		p.Restore.Entries = append(p.Restore.Entries, runbook.RestoreEntry{Name: nasty(i), Shard: nasty(i), Fate: runbook.FateRewritten})
+		p.Restore.Entries = append(p.Restore.Entries, runbook.RestoreEntry{Name: runbook.EntryName(nasty(i)), Shard: nasty(i), Fate: runbook.FateRewritten})
 	}
 	p.Route, r.BreakGlass, r.Progress.Text = runbook.RouteBridge, nasty(seed), nasty(seed)
 	r.Watch = &runbook.Watch{Text: nasty(seed), Note: nasty(seed + 1), Until: noon.Add(time.Hour),

@@ -150,11 +150,11 @@ func (b *Bot) submittedAt(ctx context.Context, from *place, v slack.View) error 
 		from.moveTo(req.Channel)
 		return b.request(ctx, *from, req)
 	case callbackDeny:
-		id, reason := parseDenyModal(v)
-		if _, err := b.runOf(ctx, from, id); err != nil {
+		ref, reason := parseDenyModal(v)
+		if _, err := b.runOf(ctx, from, ref.run); err != nil {
 			return err
 		}
-		return b.decide(ctx, *from, runbook.Click{Run: id, By: from.user, Kind: runbook.DecideDeny, Reason: reason, Via: runbook.ViaSlack})
+		return b.decision(ctx, *from, ref, runbook.DecideDeny, reason)
 	case callbackStop:
 		return b.stopWatch(ctx, from, v)
 	case callbackNext:

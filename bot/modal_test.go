@@ -196,12 +196,12 @@ func TestModalWithManyTargets(t *testing.T) {
 }
 
 func TestDenyModalRoundTrip(t *testing.T) {
-	modal := denyModal("0214-k7m2p9qx")
+	modal := denyModal(planRef{"0214-k7m2p9qx", 2})
 	golden(t, "modal/deny.json", asJSON(t, modal))
 	viewWithinLimits(t, modal)
-	id, reason := parseDenyModal(submitModal(modal, map[string]string{blockDeny: " not now "}))
-	if id != "0214-k7m2p9qx" || reason != "not now" {
-		t.Errorf("run %q, reason %q", id, reason)
+	ref, reason := parseDenyModal(submitModal(modal, map[string]string{blockDeny: " not now "}))
+	if ref != (planRef{"0214-k7m2p9qx", 2}) || reason != "not now" {
+		t.Errorf("plan %v, reason %q", ref, reason)
 	}
 }
 

@@ -25,7 +25,7 @@ func (f *flow) fromTerminal(channel string) runbook.Run {
 
 func (f *flow) approves(id string) {
 	f.t.Helper()
-	if _, err := f.desk.Decide(f.t.Context(), runbook.Click{Run: id, By: samID, Kind: runbook.DecideApprove, Via: runbook.ViaSlack}); err != nil {
+	if _, err := f.desk.Decide(f.t.Context(), runbook.Click{Run: id, Generation: 1, By: samID, Kind: runbook.DecideApprove, Via: runbook.ViaSlack}); err != nil {
 		f.t.Fatal(err)
 	}
 }
@@ -142,7 +142,7 @@ func TestAClosedChannelIsLeftForTheTargets(t *testing.T) {
 	id := f.only().ID
 	f.sim.Fail(methodUpdate, 1, "is_archived")
 	f.sim.Fail("conversations.info", 5, "channel_not_found")
-	if _, err := f.desk.Decide(t.Context(), runbook.Click{Run: id, By: samID, Kind: runbook.DecideDeny, Reason: "no"}); err != nil {
+	if _, err := f.desk.Decide(t.Context(), runbook.Click{Run: id, Generation: 1, By: samID, Kind: runbook.DecideDeny, Reason: "no"}); err != nil {
 		t.Fatal(err)
 	}
 	run := f.settled(id)
@@ -254,7 +254,7 @@ func TestAChangedWorldBringsANewPlan(t *testing.T) {
 	card := f.asks()
 	f.world.set(func(w *flowWorld) { w.live = probeOf(liveKey, liveKey2, keyNamed("third", "Dnew")) })
 	f.clicks(samID, card, actionApprove)
-	f.tells(samID, bridge, "the world moved")
+	f.tells(samID, bridge, "things changed since plan 1")
 	if m := f.shows(bridge, "This is plan 2"); m.TS != card.TS {
 		t.Error("the new plan is another message")
 	}

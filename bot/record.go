@@ -63,7 +63,7 @@ func uploadProblem(err error) string {
 // runAskedFor finds the run that a line names: by its id, by its target, or the
 // newest of all that the person may see.
 func (b *Bot) runAskedFor(ctx context.Context, from place, a asked) (runbook.Run, error) {
-	if opaqueID.MatchString(a.target) {
+	if ref, ok := parsePlanRef(a.target); ok && ref.generation == 0 {
 		run, err := b.Ledger.Run(ctx, a.target)
 		if errors.Is(err, runbook.ErrUnknownRun) {
 			return run, &runbook.Refusal{Code: runbook.RefusedUnknownRun, Text: fmt.Sprintf("There is no run %s. `%s history` lists the last ones.", a.target, commandCheck)}

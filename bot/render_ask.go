@@ -19,14 +19,15 @@ const (
 )
 
 // denyModal asks why a request is denied.
-func denyModal(runID string) slack.ModalViewRequest {
-	return askModal(callbackDeny, runID, "Deny the request", "Deny",
+func denyModal(ref planRef) slack.ModalViewRequest {
+	return askModal(callbackDeny, ref.String(), "Deny the request", "Deny",
 		textInput(blockDeny, "Why not?", "What the requester should know or do instead", "", "It is shown on the card and kept in the record.", maxReasonInput, true))
 }
 
-// parseDenyModal reads which run is denied and why.
-func parseDenyModal(v slack.View) (runID, reason string) {
-	return v.PrivateMetadata, strings.TrimSpace(inputOf(v, blockDeny).Value)
+// parseDenyModal reads which plan is denied and why.
+func parseDenyModal(v slack.View) (ref planRef, reason string) {
+	ref, _ = parsePlanRef(v.PrivateMetadata)
+	return ref, strings.TrimSpace(inputOf(v, blockDeny).Value)
 }
 
 // stopModal asks why a watch can end.

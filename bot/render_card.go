@@ -15,7 +15,7 @@ import (
 func cardBlocks(r runbook.Run, now time.Time) []slack.Block {
 	blocks := []slack.Block{section(aboutText(r))}
 	if r.Generation > 1 {
-		blocks = append(blocks, section(fmt.Sprintf("⚠️ *This is plan %d.* The world moved since the last one; approvals of it do not count. Look at what will be touched now.", r.Generation)))
+		blocks = append(blocks, section(newPlanText(r)))
 	}
 	if over := overrideBlock(r); over != nil {
 		blocks = append(blocks, over)
@@ -23,7 +23,16 @@ func cardBlocks(r runbook.Run, now time.Time) []slack.Block {
 	blocks = append(blocks, titled("What will be touched", bullets(planLines(r.Plan)), linesPlan, roomPlan))
 	blocks = append(blocks, slack.NewSectionBlock(mrkdwn("*Reason:* "+orText(quoted(r.Reason, limitSentence), "none given")), cardFields(r, now), nil))
 	return append(blocks, cardButtons(r),
-		contextLine(fmt.Sprintf("Before anything is touched the world is read again; a changed one brings a new plan. · run %s · plan %d, digest %s", code(r.ID), r.Generation, code(shortDigest(r.Plan.Digest)))))
+		contextLine(fmt.Sprintf("Checked again before it runs; if it would touch anything else, you approve again. · run %s · plan %d, digest %s", code(r.ID), r.Generation, code(shortDigest(r.Plan.Digest)))))
+}
+
+// newPlanText says that there was another plan before, and what is new.
+func newPlanText(r runbook.Run) string {
+	what := ""
+	if r.Changes != "" {
+		what = " " + upper(prose(r.Changes, limitSentence)) + "."
+	}
+	return fmt.Sprintf("⚠️ *This is plan %d.*%s Look again at what would be touched; only the approvals named below count for it.", r.Generation, what)
 }
 
 // aboutText is why something is asked for: what the checks said, and whether
@@ -96,19 +105,20 @@ func approvalsText(r runbook.Run) string {
 }
 
 func cardButtons(r runbook.Run) slack.Block {
-	approve := button(actionApprove, r.ID, "Approve", slack.StylePrimary)
+	ref := refOf(r).String()
+	approve := button(actionApprove, ref, "Approve", slack.StylePrimary)
 	if r.Plan.Advice != "" {
 		// Nothing may invite to press it.
-		approve = button(actionApprove, r.ID, "Approve against the verdict", slack.StyleDefault)
+		approve = button(actionApprove, ref, "Approve against the verdict", slack.StyleDefault)
 	}
 	approve.Confirm = slack.NewConfirmationBlockObject(
 		plainText(confirmTitle(r), limitConfirmTitle), mrkdwn(confirmText(r.Plan)),
 		plainText("Approve", limitConfirmLabel), plainText("Not yet", limitConfirmLabel))
 	return slack.NewActionBlock("",
 		approve,
-		button(actionDeny, r.ID, "Deny", slack.StyleDanger),
-		button(actionDenyReason, r.ID, "Deny with reason"+ellipsis, slack.StyleDefault),
-		button(actionWithdraw, r.ID, "Withdraw", slack.StyleDefault))
+		button(actionDeny, ref, "Deny", slack.StyleDanger),
+		button(actionDenyReason, ref, "Deny with reason"+ellipsis, slack.StyleDefault),
+		button(actionWithdraw, ref, "Withdraw", slack.StyleDefault))
 }
 
 func confirmTitle(r runbook.Run) string {

@@ -236,17 +236,17 @@ func entryText(m runbook.MarkedEntry) string {
 func entryMark(m runbook.MarkedEntry) string {
 	switch {
 	case m.Foreign != "":
-		return "– " + code(m.Name) + " belongs to another issuer, " + code(m.Foreign) + ": left alone"
+		return "– " + code(runbook.EntryName(m.Name).String()) + " belongs to another issuer, " + code(m.Foreign) + ": left alone"
 	case m.Old && m.Reading.Content == runbook.ContentNegative:
-		return "✗ " + code(m.Name) + " *says that a live key does not exist*"
+		return "✗ " + code(runbook.EntryName(m.Name).String()) + " *says that a live key does not exist*"
 	case m.Old && len(m.Marks) == 0:
-		return "✗ " + code(m.Name) + " *holds no keys*"
+		return "✗ " + code(runbook.EntryName(m.Name).String()) + " *holds no keys*"
 	case m.Old:
-		return "✗ " + code(m.Name) + " *differs from the live keys*"
+		return "✗ " + code(runbook.EntryName(m.Name).String()) + " *differs from the live keys*"
 	case len(m.Marks) > 0:
-		return "✓ " + code(m.Name) + " *holds the live keys*"
+		return "✓ " + code(runbook.EntryName(m.Name).String()) + " *holds the live keys*"
 	}
-	return "? " + code(m.Name) + " *not compared*"
+	return "? " + code(runbook.EntryName(m.Name).String()) + " *not compared*"
 }
 
 func keyRows(m runbook.MarkedEntry) [][]string {

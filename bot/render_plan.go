@@ -27,7 +27,7 @@ func entriesText(p runbook.Plan) string {
 	case p.Scope == runbook.ScopeAll:
 		return "the whole group"
 	case p.Truncated:
-		return "more than " + n
+		return plural(int(max(p.Matching, int64(len(p.Entries)))), "entry", "entries") + " by name"
 	}
 	return n
 }
@@ -109,7 +109,11 @@ func flushLines(p runbook.Plan) []string {
 			plural(int(p.Others), "key", "keys"), plural(p.Foreign, "entry of another issuer", "entries of other issuers")))
 	}
 	if gone := p.KidsGone(); len(gone) > 0 {
-		lines = append(lines, "*Keys that leave the cache for good:* "+codes(gone, namesOnRun)+"; tokens signed with them are refused from then on")
+		among := ""
+		if p.Truncated {
+			among = ", among those that could be read"
+		}
+		lines = append(lines, "*Keys that leave the cache for good"+among+":* "+codes(gone, namesOnRun)+"; tokens signed with them are refused from then on")
 	} else if len(p.Entries) > 0 && !p.Truncated {
 		lines = append(lines, "No live key is lost: what is live comes back with the next token")
 	}
@@ -128,9 +132,13 @@ func deleteText(p runbook.Plan) string {
 	if p.Scope == runbook.ScopeAll {
 		return fmt.Sprintf("*Deletes everything* on %s of %s", shardsText(p), quoted(p.Resource, limitName))
 	}
+	if p.Truncated {
+		return fmt.Sprintf("*Deletes %s, whatever they hold:* everything that matches %s on %s of %s. That many matched when this plan was made",
+			entriesText(p), codes(p.Patterns, namesOnRun), shardsText(p), quoted(p.Resource, limitName))
+	}
 	names := make([]string, len(p.Entries))
 	for i, e := range p.Entries {
-		names[i] = e.Name
+		names[i] = e.Name.String()
 	}
 	s := fmt.Sprintf("*Deletes %s* on %s of %s", entriesText(p), shardsText(p), quoted(p.Resource, limitName))
 	if len(names) > 0 {
@@ -175,7 +183,7 @@ func gatewayLines(p runbook.GatewayPlan) []string {
 func restoreLines(p runbook.RestorePlan) []string {
 	byFate := map[runbook.Fate][]string{}
 	for _, e := range p.Entries {
-		byFate[e.Fate] = append(byFate[e.Fate], e.Name)
+		byFate[e.Fate] = append(byFate[e.Fate], e.Name.String())
 	}
 	written := byFate[runbook.FateGone]
 	if p.Force {

@@ -210,7 +210,7 @@ func touchText(e runbook.Evidence) string {
 		case m.Foreign != "":
 			foreign++
 		case m.Old:
-			old = append(old, m.Name)
+			old = append(old, runbook.EntryName(m.Name).String())
 			shards[m.Shard] = true
 		default:
 			kept++

@@ -116,8 +116,15 @@ func TestRunInEveryState(t *testing.T) {
 				t.Errorf("%d blocks", len(m.Blocks))
 			}
 			for _, b := range buttonsOf(m) {
-				if b.ActionID != actionCheckAgain && b.Value != r.ID || !onRun(b.ActionID) && b.ActionID != actionCheckAgain {
-					t.Errorf("button %q carries %q: only the run's id may be in it", b.ActionID, b.Value)
+				want := r.ID
+				switch b.ActionID {
+				case actionCheckAgain:
+					want = b.Value
+				case actionApprove, actionDeny, actionDenyReason, actionWithdraw:
+					want = r.ID + "/1"
+				}
+				if b.Value != want || !onRun(b.ActionID) && b.ActionID != actionCheckAgain {
+					t.Errorf("button %q carries %q: only the run and the plan that is shown may be in it", b.ActionID, b.Value)
 				}
 			}
 			thread := runThreadMessages(r)
@@ -150,6 +157,7 @@ func TestCards(t *testing.T) {
 	whole.Plan.Scope, whole.Plan.NoUndo, whole.Via = runbook.ScopeAll, true, runbook.ViaTerminal
 	blind := against
 	blind.Plan.NoUndo, blind.Plan.Truncated = true, true
+	blind.Plan.Patterns, blind.Plan.Matching = []string{"jwks:*"}, 14302
 	bridged := pendingRun()
 	bridged.Plan.Route = runbook.RouteBridge
 	whole.Requester = runbook.PersonRef{ID: "arn:aws:iam::123456789012:user/robin", Name: "robin"}

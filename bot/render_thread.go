@@ -58,7 +58,7 @@ func plannedLines(p runbook.Plan) []string {
 		if len(e.Kids) > 0 {
 			kids = "kids " + codes(e.Kids, namesOnRun)
 		}
-		lines = append(lines, fmt.Sprintf("• %s on shard %s, %s: %s", code(e.Name), code(e.Shard), quoted(orText(e.Format, "unknown format"), limitName), kids))
+		lines = append(lines, fmt.Sprintf("• %s on shard %s, %s: %s", code(e.Name.String()), code(e.Shard), quoted(orText(e.Format, "unknown format"), limitName), kids))
 	}
 	return lines
 }

@@ -36,7 +36,7 @@ func TestWorkspaceTakesEveryMessage(t *testing.T) {
 		all = append(all, runThreadMessages(r)...)
 		r.Reason, r.Outcome, r.Override = monstrous[0], monstrous[3], monstrous[1]
 		if len(r.Plan.Entries) > 0 {
-			r.Plan.Entries[0].Name = monstrous[0]
+			r.Plan.Entries[0].Name = runbook.EntryName(monstrous[0])
 		}
 		all = append(all, runMessage(r, noon))
 	}

@@ -112,7 +112,7 @@ func (t *Target) readCache(ctx context.Context) (CacheEvidence, error) {
 	if err != nil {
 		return CacheEvidence{}, err
 	}
-	ev := CacheEvidence{Shards: list.Shards, Others: list.Others, Truncated: list.Truncated}
+	ev := CacheEvidence{Shards: list.Shards, Matched: list.Matched, Others: list.Others, Truncated: list.Truncated}
 	ev.Entries = list.Entries
 	return ev, nil
 }

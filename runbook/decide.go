@@ -9,7 +9,10 @@ import (
 
 // Click is one decision of a person on a run.
 type Click struct {
-	Run    string
+	Run string
+	// Generation is the plan that the person was shown; zero, from a card or a
+	// terminal that names none, decides nothing.
+	Generation int
 	By     string // the person's id
 	Kind   DecisionKind
 	Reason string
@@ -43,6 +46,9 @@ func (d *Desk) decide(ctx context.Context, c Click) (Answer, string, error) {
 	if err != nil {
 		return Answer{Run: run}, run.Target, err
 	}
+	if err := shownPlan(run, c); err != nil {
+		return Answer{Run: run}, run.Target, err
+	}
 	c.Reason = clip(Redact(c.Reason), maxReason)
 	if c.Kind != DecideApprove {
 		run, err = d.end(ctx, run, c, person)
@@ -62,17 +68,38 @@ func (d *Desk) decide(ctx context.Context, c Click) (Answer, string, error) {
 			return Answer{Run: run}, run.Target, err
 		}
 	}
-	now, err := replan(ctx, t, d.ledger, d.snaps, run, d.clock.Now())
+	now, err := recheck(ctx, t, d.ledger, d.snaps, run, d.clock.Now())
 	if err != nil {
 		return Answer{Run: run}, run.Target, err
 	}
-	switch drift, why := run.Plan.Compare(now); drift {
+	switch now.drift {
 	case DriftHealed:
-		return d.obsolete(ctx, run, c, why)
+		return d.obsolete(ctx, run, c, now.why)
 	case DriftChanged:
-		return d.proposeAnew(ctx, run, c, now, why)
+		return d.proposeAnew(ctx, run, c, now)
 	}
 	return d.approve(ctx, t, run, c)
+}
+
+// shownPlan refuses a decision on a plan that is not the present one: people
+// decide on what they saw. A denial or a withdrawal touches nothing, whichever
+// plan it was about, but has to name one: what names none was posted by a build
+// that knew no plans, and nobody can tell what it showed.
+func shownPlan(run Run, c Click) error {
+	switch {
+	case c.Generation == 0:
+		return refuse(RefusedPlan, "Nothing was decided: what you used does not say which plan it showed. Look at the present plan (%d) and decide on that.", run.Generation)
+	case c.Generation != run.Generation && c.Kind == DecideApprove:
+		return refuse(RefusedPlan, "Not approved: you were shown plan %d, and this is plan %d now%s. Look at what it would touch and decide again.", c.Generation, run.Generation, because(run.Changes))
+	}
+	return nil
+}
+
+func because(why string) string {
+	if why == "" {
+		return ""
+	}
+	return " (" + why + ")"
 }
 
 // known finds a run by what a button carries.
@@ -157,8 +184,8 @@ func (d *Desk) approve(ctx context.Context, t *Target, run Run, c Click) (Answer
 		if err := open(*r, now); err != nil {
 			return nil, err
 		}
-		if r.Generation != run.Generation {
-			return nil, refuse(RefusedChanged, "The plan was replaced while you decided. Look at the new one.")
+		if err := shownPlan(*r, c); err != nil {
+			return nil, err
 		}
 		for _, a := range r.Approvals() {
 			if a.By.ID == c.By {
@@ -218,20 +245,20 @@ func (d *Desk) obsolete(ctx context.Context, run Run, c Click, why string) (Answ
 }
 
 // proposeAnew puts the plan that fits the world before the approvers.
-func (d *Desk) proposeAnew(ctx context.Context, run Run, c Click, now Plan, why string) (Answer, string, error) {
+func (d *Desk) proposeAnew(ctx context.Context, run Run, c Click, now planCheck) (Answer, string, error) {
 	changed, err := d.ledger.Change(ctx, run.ID, func(r *Run) ([]AuditEntry, error) {
 		at := d.clock.Now()
 		if err := open(*r, at); err != nil {
 			return nil, err
 		}
-		if r.Generation != run.Generation {
-			return nil, refuse(RefusedChanged, "The plan was replaced while you decided. Look at the new one.")
+		if err := shownPlan(*r, c); err != nil {
+			return nil, err
 		}
-		r.propose(now, at)
-		return []AuditEntry{r.audit(at, c.By, "replan", why)}, nil
+		r.propose(now.plan, now.why, at)
+		return []AuditEntry{r.audit(at, c.By, "replan", now.why)}, nil
 	})
 	if err != nil {
 		return Answer{Run: run}, run.Target, err
 	}
-	return Answer{Run: changed}, run.Target, refuse(RefusedChanged, "Not approved: the world moved since the request (%s). The card shows the new plan; look at it and decide again.", why)
+	return Answer{Run: changed}, run.Target, refuse(RefusedChanged, "Not approved: things changed since plan %d (%s). Plan %d says what would be touched now; look at it and decide again.", run.Generation, now.why, changed.Generation)
 }

@@ -131,6 +131,16 @@ func (d *Desk) mayTouch(ctx context.Context, id, by, what string) (Run, Person, 
 	return run, p, h.allowed(p, list, what+t.Name)
 }
 
+// RenewCard has the card of a pending run posted anew, once: it was posted by a
+// build whose buttons named no plan, so that they decide nothing.
+func (d *Desk) RenewCard(ctx context.Context, id string) error {
+	_, err := d.ledger.Change(ctx, id, func(r *Run) ([]AuditEntry, error) {
+		r.Renewed = r.Renewed || r.State == StatePending
+		return nil, nil
+	})
+	return err
+}
+
 // Posted is what a presenter put into the thread of a run.
 type Posted struct {
 	Ping      string // the message that called the on-call team

@@ -63,7 +63,7 @@ func (d *Desk) open(ctx context.Context, req Request, rep Reporter) (Run, Report
 	if err != nil {
 		return Run{}, Report{}, err
 	}
-	plan, err := t.judged(ctx, report, req)
+	plan, err := t.lay(ctx, report, t.wanted(req))
 	if err != nil {
 		return Run{}, report, err
 	}
@@ -102,7 +102,7 @@ func (d *Desk) Preview(ctx context.Context, req Request, rep Reporter) (Plan, Re
 	if err != nil {
 		return Plan{}, Report{}, err
 	}
-	plan, err := t.judged(ctx, report, req)
+	plan, err := t.lay(ctx, report, t.wanted(req))
 	return plan, report, err
 }
 
@@ -175,45 +175,6 @@ func (d *Desk) satisfiable(ctx context.Context, t *Target, requester string) err
 	if n < t.Policy.Required {
 		return refuse(RefusedUnsatisfied, "Nobody could approve this: %s needs %s, and only %s may give one. Add people to approval.approvers or to its user groups.",
 			t.Name, plural(t.Policy.Required, "approval", "approvals"), plural(n, "other person", "other people"))
-	}
-	return nil
-}
-
-// judged plans what is asked for and holds the plan against the verdict.
-func (t *Target) judged(ctx context.Context, report Report, req Request) (Plan, error) {
-	v, cached := report.Diagnosis.Verdict, report.Evidence.Cached
-	switch {
-	case v.Forbids() && req.BreakGlass == "":
-		return t.planFlush(report, req.Scope, false), refuse(RefusedUnsafe, "Refused: %s", v.Summary)
-	case !req.NoFlush && cached == nil:
-		return t.planFlush(report, req.Scope, false), refuse(RefusedUnread, "Refused: the cache could not be read, so nobody can say what would be deleted (%s). jwksbot doctor names what is missing.", report.Evidence.Unread[StepCachedKeys])
-	}
-	p, err := t.plan(ctx, report, t.wanted(req))
-	if err != nil {
-		return p, err
-	}
-	return p, p.judge(v, req)
-}
-
-// judge refuses a plan that needs another word of the requester, or that would
-// do nothing.
-func (p Plan) judge(v Verdict, req Request) error {
-	meant := req.Override != "" || req.BreakGlass != ""
-	const anew = "To do it all the same, request it again with an override and its own reason."
-	flush := p.Has(FlushCache)
-	switch {
-	case flush && p.Truncated && p.Scope == ScopeKeys && p.Foreign > 0:
-		return refuse(RefusedUnsafe, "Refused: more entries match than can be listed, so they would be deleted by name alone, and %s among them %s to another issuer. Narrow cache.keys.", plural(p.Foreign, "entry", "entries"), verb(p.Foreign, "belongs", "belong"))
-	case flush && p.Truncated && !meant:
-		return refuse(RefusedOverride, "More entries match than can be listed and copied (%s were): this flush could not be undone, and would delete everything that matches cache.keys. Narrow cache.keys, or raise snapshot.max_entries and snapshot.max_bytes. %s", plural(len(p.Entries)+p.Current, "entry", "entries"), anew)
-	case flush && p.NoUndo && !meant:
-		return refuse(RefusedOverride, "A flush of the whole replication group cannot be undone, and also deletes %s that are not JWKS. %s", plural(int(p.Others), "key", "keys"), anew)
-	case p.Advice != "" && !meant:
-		return refuse(RefusedOverride, "The verdict is %q, and it advises against %s: %s. %s", v.ID.words(), p.noun(), p.Advice, anew)
-	case flush && len(p.Entries) == 0 && p.Scope == ScopeKeys && !p.Truncated && v.Advises(FlushCache):
-		return refuse(RefusedNothing, "Nothing to flush: no entry holds an old key, the one that fails is only missing. Restart the authoriser if it does not fetch the key by itself.")
-	case flush && len(p.Entries) == 0 && p.Scope == ScopeKeys && !p.Truncated:
-		return refuse(RefusedNothing, "Nothing to flush: %s", v.Summary)
 	}
 	return nil
 }

@@ -213,8 +213,8 @@ func (f *facts) poisonedCache() (Verdict, bool) {
 		if c := e.Reading.Content; c != ContentPoison && (c != ContentEmpty || e.Reading.perKid()) {
 			continue
 		}
-		v := critical(PoisonedCache, "The cache holds rubbish instead of keys: entry %s holds no key set (%s). The identity provider is fine, a flush will help.", quote(e.Name), e.Reading.Note)
-		v.Because = append([]string{fmt.Sprintf("entry %s: %s (%s)", quote(e.Name), e.Reading.Note, e.Heals())}, f.failureLine()...)
+		v := critical(PoisonedCache, "The cache holds rubbish instead of keys: entry %s holds no key set (%s). The identity provider is fine, a flush will help.", quoteName(e.Name), e.Reading.Note)
+		v.Because = append([]string{fmt.Sprintf("entry %s: %s (%s)", quoteName(e.Name), e.Reading.Note, e.Heals())}, f.failureLine()...)
 		v.Recommended = f.withGateway(FlushCache)
 		v.WouldChange = "an entry that holds the live keys"
 		return v, true
@@ -228,8 +228,8 @@ func (f *facts) negativeCache() (Verdict, bool) {
 		if e.Reading.Content != ContentNegative || !f.inLive(e.Reading.Kid) {
 			continue
 		}
-		v := critical(NegativeCache, "The cache remembers that key %s does not exist, but it is live: entry %s is a negative marker. Flush that marker.", quote(e.Reading.Kid), quote(e.Name))
-		v.Because = append([]string{fmt.Sprintf("entry %s: a negative marker (%s)", quote(e.Name), e.Heals())}, f.failureLine()...)
+		v := critical(NegativeCache, "The cache remembers that key %s does not exist, but it is live: entry %s is a negative marker. Flush that marker.", quote(e.Reading.Kid), quoteName(e.Name))
+		v.Because = append([]string{fmt.Sprintf("entry %s: a negative marker (%s)", quoteName(e.Name), e.Heals())}, f.failureLine()...)
 		v.Recommended = f.withGateway(FlushCache)
 		v.WouldChange = "the marker gone"
 		return v, true

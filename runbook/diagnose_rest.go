@@ -18,7 +18,7 @@ func (f *facts) cacheUnreadable() (Verdict, bool) {
 			v.Because = append(v.Because, plural(len(unknown)-shownEntries, "more entry", "more entries")+" like these")
 			break
 		}
-		v.Because = append(v.Because, fmt.Sprintf("entry %s: %s (%s, %s)", quote(e.Name), e.Reading.Note, e.Type, e.Expires()))
+		v.Because = append(v.Because, fmt.Sprintf("entry %s: %s (%s, %s)", quoteName(e.Name), e.Reading.Note, e.Type, e.Expires()))
 	}
 	v.Because = append(v.Because, f.failureLine()...)
 	v.Against = []Advice{{FlushCache, "what the entries hold is unknown"}}

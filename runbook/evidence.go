@@ -71,6 +71,7 @@ func (p Probe) Healthy() bool { return p.Problem == "" && !p.Unreachable }
 type CacheEvidence struct {
 	Shards  []Shard // the primaries that were read
 	Entries []Entry // every entry that matches the target's patterns
+	Matched int64   // how many names match, also those that are not listed
 	Others  int64   // keys in the same cache that do not match
 	// Truncated says that the listing stopped at its limit: there are more
 	// matching entries than are listed.

@@ -44,7 +44,7 @@ func (c comparison) name() string {
 	if c.entry.Name == "" {
 		return "the per-kid entries"
 	}
-	return "entry " + quote(c.entry.Name)
+	return "entry " + quoteName(c.entry.Name)
 }
 
 // says puts a verb after the name: one entry "lacks", several "lack".

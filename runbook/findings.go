@@ -92,7 +92,7 @@ func (f *facts) cacheFindings(add adder) {
 		if e.TTL == NoExpiry {
 			forever = append(forever, e.Name)
 		}
-		f.leaks(add, e.Reading.Set, "cache entry "+quote(e.Name))
+		f.leaks(add, e.Reading.Set, "cache entry "+quoteName(e.Name))
 	}
 	switch {
 	case len(f.own) == 0:
@@ -101,13 +101,13 @@ func (f *facts) cacheFindings(add adder) {
 		add(ColdCache, SeverityInfo, "Nobody has asked for live key %s yet: a per-kid cache fills one key at a time.", quoteAll(kidsOf(f.perKid.missing)))
 	}
 	if len(forever) > 0 {
-		add(NoExpiryFinding, SeverityWarning, "%s never expires: it cannot heal by itself after the next rotation.", quoteAll(forever))
+		add(NoExpiryFinding, SeverityWarning, "%s never expires: it cannot heal by itself after the next rotation.", quoteNames(forever))
 	}
 	if f.Cached.Others > 0 {
 		add(SharedCache, SeverityInfo, "%s that are not JWKS live in the same cache; only matching entries are ever touched.", plural(int(f.Cached.Others), "key", "keys"))
 	}
 	if unknown := f.unreadable(); len(unknown) > 0 {
-		add(CacheUnreadable, SeverityWarning, "%s that no decoder can read (%s): what the authoriser makes of it is unknown.", capital(plural(len(unknown), "entry", "entries")), quoteAll(entryNames(unknown)))
+		add(CacheUnreadable, SeverityWarning, "%s that no decoder can read (%s): what the authoriser makes of it is unknown.", capital(plural(len(unknown), "entry", "entries")), quoteNames(namesOfEntries(unknown)))
 	}
 	for _, c := range f.all() {
 		if len(c.rekeyed) > 0 {

@@ -13,7 +13,7 @@ func (m *Machine) snapshot(ctx context.Context, t *Target, run Run) (Transition,
 	names := make([]string, len(run.Plan.Entries))
 	meant := map[string]string{}
 	for i, e := range run.Plan.Entries {
-		names[i], meant[e.Name] = e.Name, e.Meaning
+		names[i], meant[string(e.Name)] = string(e.Name), e.Meaning
 	}
 	all, err := t.Entries.Snapshot(ctx, names)
 	if IsDenied(err) {
@@ -24,7 +24,7 @@ func (m *Machine) snapshot(ctx context.Context, t *Target, run Run) (Transition,
 	}
 	saved, bytes, budget := all[:0], 0, checkBudget(ctx)
 	for _, s := range all {
-		if t.read(s.RawEntry, budget).meaning() == meant[s.Name] {
+		if e := t.read(s.RawEntry, budget); e.Foreign == "" && e.meaning() == meant[s.Name] {
 			saved = append(saved, s)
 			bytes += len(s.Payload)
 		}

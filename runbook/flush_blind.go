@@ -15,6 +15,9 @@ func (m *Machine) flushByName(ctx context.Context, t *Target, run Run) (Transiti
 	if err := m.guard(ctx); err != nil {
 		return Transition{}, err
 	}
+	if stop, err := m.stillMeant(ctx, t, run); stop.To != "" || err != nil {
+		return stop, err
+	}
 	already, err := m.begin(ctx, run, FlushCache)
 	if err != nil {
 		return Transition{}, err
@@ -45,8 +48,29 @@ func (m *Machine) flushByName(ctx context.Context, t *Target, run Run) (Transiti
 	return m.flushed(run, receipt, err), nil
 }
 
-// purge deletes everything that matches, by name. Repeating it at once only
-// deletes what is left.
+// lookedAt is how old the last look at the world may be when a flush by name
+// begins: it cannot compare what it deletes with what was approved.
+const lookedAt = 2 * time.Second
+
+// stillMeant looks again before a flush by name that did not begin right after
+// the start of its run: the process may have been down between. Nothing was
+// touched yet; the transition that comes back, if any, ends the run.
+func (m *Machine) stillMeant(ctx context.Context, t *Target, run Run) (Transition, error) {
+	if !run.Begun[FlushCache].IsZero() || m.clock.Now().Sub(run.StartedAt) <= lookedAt {
+		return Transition{}, nil
+	}
+	c, err := recheck(ctx, t, m.ledger, m.snaps, run, m.clock.Now())
+	switch {
+	case err != nil:
+		return m.refused(run, err)
+	case c.drift == DriftChanged:
+		return m.fail(run, nil, "Not started: things changed since the approval (%s). Nothing was touched; request it again.", c.why), nil
+	}
+	return Transition{}, nil
+}
+
+// purge deletes what matches, by name, but for the names that say that they
+// belong to another issuer. Repeating it at once only deletes what is left.
 func (m *Machine) purge(ctx context.Context, t *Target, run Run) (summary string, err error) {
 	var total int64
 	count := m.count(ctx, run, func(done int64) Progress {
@@ -75,7 +99,7 @@ func (m *Machine) purgeOnce(ctx context.Context, t *Target, progress func(delete
 		return 0, err
 	}
 	defer release()
-	return t.Entries.Purge(ctx, lease, progress)
+	return t.Entries.Purge(ctx, lease, t.ownName, progress)
 }
 
 // flushRest finishes a flush by name that was cut off: old entries that are
@@ -94,7 +118,7 @@ func (m *Machine) flushRest(ctx context.Context, t *Target, run Run) (Receipt, e
 	f, planned := gather(e), run.Plan.meanings()
 	var names []string
 	for _, entry := range f.own {
-		if !f.current(entry) && (run.Plan.Truncated || planned[entry.Name] == entry.meaning()) {
+		if !f.current(entry) && (run.Plan.Truncated || planned[EntryName(entry.Name)] == entry.meaning()) {
 			names = append(names, entry.Name)
 		}
 	}

@@ -80,7 +80,7 @@ func TestBreakGlassAtTheStart(t *testing.T) {
 		"the right was taken":  {func(o *office) { o.target.Policy.Requesters = []string{"U0BEN"} }, "may not request"},
 		"it is forbidden now":  {func(o *office) { o.target.Policy.BreakGlass = false }, "any more"},
 		"the person has left":  {func(o *office) { o.people.make(KindGone, "U0ANN") }, "no full member"},
-		"the live keys change": {func(o *office) { o.live.become(always(good("c=3"))) }, "the world moved since the glass was broken"},
+		"the live keys change": {func(o *office) { o.live.become(always(good("c=3"))) }, "things changed since it was requested"},
 	} {
 		o := newOffice(t)
 		o.target.Policy.BreakGlass = true
@@ -134,13 +134,13 @@ func TestApprovalOfAReplacedPlanDoesNotCount(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := o.ledger.Change(t.Context(), run.ID, func(r *Run) ([]AuditEntry, error) {
-		r.propose(r.Plan, o.clock.Now()) // another click replaced it meanwhile
+		r.propose(r.Plan, "", o.clock.Now()) // another click replaced it meanwhile
 		return nil, nil
 	}); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = o.desk.approve(t.Context(), d, run, Click{Run: run.ID, By: "U0LIZ", Kind: DecideApprove})
-	refused(t, err, RefusedChanged, "Look at the new one")
+	_, _, err = o.desk.approve(t.Context(), d, run, Click{Run: run.ID, Generation: 1, By: "U0LIZ", Kind: DecideApprove})
+	refused(t, err, RefusedPlan, "you were shown plan 1, and this is plan 2 now")
 	if now := o.run(t, run.ID); now.State != StatePending || len(now.Decisions) != 0 {
 		t.Errorf("%s, decisions %+v", now.State, now.Decisions)
 	}

@@ -311,7 +311,7 @@ func (c *cacheStandIn) List(_ context.Context, read func(RawEntry) Entry) (Listi
 	if c.onList != nil {
 		c.onList(c)
 	}
-	l := Listing{Shards: []Shard{{Name: "s1", Address: "127.0.0.1:1"}}, Others: c.others, Truncated: c.cut}
+	l := Listing{Shards: []Shard{{Name: "s1", Address: "127.0.0.1:1"}}, Matched: int64(len(c.entries)), Others: c.others, Truncated: c.cut}
 	for name := range c.entries {
 		l.Entries = append(l.Entries, read(c.raw(name)))
 	}
@@ -386,7 +386,7 @@ func (c *cacheStandIn) Compare(_ context.Context, saved []Saved) ([]EntryFate, e
 	return out, nil
 }
 
-func (c *cacheStandIn) Purge(ctx context.Context, lease *Lease, progress func(int64)) (int64, error) {
+func (c *cacheStandIn) Purge(ctx context.Context, lease *Lease, meant func(string) bool, progress func(int64)) (int64, error) {
 	if err := lease.Hold(ctx); err != nil {
 		return 0, err
 	}
@@ -395,6 +395,9 @@ func (c *cacheStandIn) Purge(ctx context.Context, lease *Lease, progress func(in
 	hook := c.onDelete
 	var n int64
 	for name := range c.entries {
+		if meant != nil && !meant(name) {
+			continue
+		}
 		delete(c.entries, name)
 		c.deleted = append(c.deleted, name)
 		n++
@@ -410,7 +413,7 @@ func (c *cacheStandIn) Purge(ctx context.Context, lease *Lease, progress func(in
 }
 
 func (c *cacheStandIn) FlushAll(ctx context.Context) error {
-	_, err := c.Purge(ctx, nil, nil)
+	_, err := c.Purge(ctx, nil, nil, nil)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.others = 0
@@ -601,9 +604,10 @@ func (o *office) ask(t *testing.T, req Request) Run {
 	return run
 }
 
+// click decides on the plan as it is now.
 func (o *office) click(t *testing.T, run Run, by string, kind DecisionKind) (Answer, error) {
 	t.Helper()
-	return o.desk.Decide(t.Context(), Click{Run: run.ID, By: by, Kind: kind, Via: ViaSlack})
+	return o.desk.Decide(t.Context(), Click{Run: run.ID, Generation: o.run(t, run.ID).Generation, By: by, Kind: kind, Via: ViaSlack})
 }
 
 // approve asks and approves; the run holds its resource then.

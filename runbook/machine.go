@@ -97,24 +97,24 @@ func (m *Machine) start(ctx context.Context, t *Target, run Run) (Transition, er
 			return m.refused(run, err)
 		}
 	}
-	plan, err := replan(ctx, t, m.ledger, m.snaps, run, m.clock.Now())
+	c, err := recheck(ctx, t, m.ledger, m.snaps, run, m.clock.Now())
 	if err != nil {
 		return m.refused(run, err)
 	}
-	switch drift, why := run.Plan.Compare(plan); {
-	case drift == DriftHealed:
-		return Transition{From: run.State, To: StateObsolete, Outcome: "Nothing is left to do: " + why + "."}, nil
-	case drift == DriftChanged && run.BreakGlass != "":
+	switch {
+	case c.drift == DriftHealed:
+		return Transition{From: run.State, To: StateObsolete, Outcome: "Nothing is left to do: " + c.why + "."}, nil
+	case c.drift == DriftChanged && run.BreakGlass != "":
 		// Nobody is there to look at the new plan.
-		return m.fail(run, nil, "Not started: the world moved since the glass was broken (%s). Nothing was touched; look again before you repeat it.", why), nil
-	case drift == DriftChanged:
-		audit := run.audit(m.clock.Now(), AuditSelf, "replan", why)
-		return Transition{From: run.State, To: StatePending, Plan: &plan, Audit: []AuditEntry{audit}}, nil
+		return m.fail(run, nil, "Not started: things changed since it was requested (%s). Nothing was touched; look again before you repeat it.", c.why), nil
+	case c.drift == DriftChanged:
+		audit := run.audit(m.clock.Now(), AuditSelf, "replan", c.why)
+		return Transition{From: run.State, To: StatePending, Plan: &c.plan, Changes: c.why, Audit: []AuditEntry{audit}}, nil
 	}
 	if instead, ok, err := m.allowed(ctx, t, run); !ok || err != nil {
 		return instead, err
 	}
-	return Transition{From: run.State, To: t.next(run, StateApproved)}, nil
+	return Transition{From: run.State, To: t.next(run, StateApproved), Later: c.later}, nil
 }
 
 // refused ends a run that may no longer be executed; anything else that went

@@ -30,7 +30,7 @@ func TestMarkedAgreesWithThePlan(t *testing.T) {
 	target := &Target{Name: "t", Issuer: "https://ours"}
 	planned := map[string]bool{}
 	for _, p := range target.planFlush(Report{Evidence: e, Diagnosis: Diagnose(e)}, ScopeKeys, false).Entries {
-		planned[p.Name] = true
+		planned[string(p.Name)] = true
 	}
 	for _, m := range e.Marked() {
 		var got []string

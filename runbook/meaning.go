@@ -71,16 +71,28 @@ func (t *Target) foreignIssuer(e Entry) string {
 		}
 		return iss
 	}
-	ours := cognitoPool.FindString(t.Issuer + " " + t.JWKSURL)
-	if pool := cognitoPool.FindString(e.Name); pool != "" && ours != "" && pool != ours {
-		return pool
+	return t.foreignName(e.Name)
+}
+
+// foreignName names the other issuer that the name of an entry tells of, or "".
+func (t *Target) foreignName(name string) string {
+	if strings.Contains(name, "_") { // a flush by name asks of a million names
+		ours := cognitoPool.FindString(t.Issuer + " " + t.JWKSURL)
+		if pool := cognitoPool.FindString(name); pool != "" && ours != "" && pool != ours {
+			return pool
+		}
 	}
-	if i := strings.Index(e.Name, "https://"); i >= 0 {
-		if u := e.Name[i:]; !below(u, t.Issuer) && !below(u, t.JWKSURL) {
+	if i := strings.Index(name, "https://"); i >= 0 {
+		if u := name[i:]; !below(u, t.Issuer) && !below(u, t.JWKSURL) {
 			return u
 		}
 	}
 	return ""
+}
+
+// ownName says that nothing in the name of an entry tells of another issuer.
+func (t *Target) ownName(name string) bool {
+	return t.Issuer == "" && t.JWKSURL == "" || t.foreignName(name) == ""
 }
 
 // sameIssuer compares issuers as people write them: a trailing slash and the

@@ -70,7 +70,7 @@ func (r Run) again(req Request) Request {
 func (r Run) NextSteps() []NextStep {
 	switch r.State {
 	case StateDenied, StateWithdrawn, StateExpired:
-		return []NextStep{{Kind: NextRetry, Label: "Request again", Why: "the same request once more; the world is read anew"}}
+		return []NextStep{{Kind: NextRetry, Label: "Request again", Why: "the same request once more, checked anew"}}
 	case StateWatch, StateEscalate, StateDone, StateFailed:
 	default:
 		return nil
@@ -138,6 +138,9 @@ func (r Run) afterFinding(f ReceiptFinding) []NextStep {
 		if r.Plan.Route == RouteBridge {
 			return []NextStep{{Kind: NextFlushDirect, Label: "Flush directly", Why: "CommandBridge did not remove the old entries"}}
 		}
+		return []NextStep{again}
+	case FoundLater:
+		again.Why = "entries that came after the plan was made hold old keys"
 		return []NextStep{again}
 	case FoundStale:
 		again.Why = "old keys were written back; flush after the authoriser was restarted"

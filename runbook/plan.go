@@ -62,15 +62,19 @@ type Plan struct {
 	Foreign int `json:"foreign"` // they belong to another issuer
 	// Untouched names the matching entries that are left alone as they are: they
 	// prove nothing about a refill.
-	Untouched []string `json:"untouched,omitempty"`
+	Untouched []EntryName `json:"untouched,omitempty"`
 	// NoUndo says that no snapshot can be kept: too many entries or bytes, or the
 	// whole group. What is deleted then is gone for good, and the deletion goes by
 	// name alone.
 	NoUndo bool `json:"no_undo,omitempty"`
 	// Truncated says that Entries lists only a part of what matches and will be
 	// deleted: there are more than can be read.
-	Truncated bool   `json:"truncated,omitempty"`
-	Digest    string `json:"digest"`
+	Truncated bool `json:"truncated,omitempty"`
+	// Patterns are the names that match, and Matching is how many did when the
+	// plan was made: what a plan by name shows instead of every entry.
+	Patterns []string `json:"patterns,omitempty"`
+	Matching int64    `json:"matching,omitempty"`
+	Digest   string   `json:"digest"`
 }
 
 // GatewayPlan is the result cache that will be emptied.
@@ -93,13 +97,25 @@ type RestorePlan struct {
 
 // RestoreEntry is one entry of a snapshot, and what would become of it.
 type RestoreEntry struct {
-	Name  string `json:"name"`
-	Shard string `json:"shard"`
-	Saved string `json:"saved"` // identifies the saved bytes
+	Name  EntryName `json:"name"`
+	Shard string    `json:"shard"`
+	Saved string    `json:"saved"` // identifies the saved bytes
 	// Fate is how the cache stands to it: gone (it will be written), left (it is
 	// there as it was saved), rewritten (a newer value is there, which only Force
 	// overwrites), expired (its TTL has passed, it will not be written).
 	Fate Fate `json:"fate"`
+}
+
+// byName says that the flush deletes whatever matches, or everything, instead
+// of a list of entries.
+func (p Plan) byName() bool { return p.Has(FlushCache) && (p.NoUndo || p.Scope == ScopeAll) }
+
+// reach is how many keys a flush by name is about to delete.
+func (p Plan) reach() int64 {
+	if p.Scope == ScopeAll {
+		return p.Matching + p.Others
+	}
+	return p.Matching
 }
 
 // Has says whether a mitigation is a step of the plan.
@@ -149,12 +165,12 @@ func (g GatewayPlan) name() string {
 
 // PlanEntry is one cache entry that a plan deletes.
 type PlanEntry struct {
-	Name        string   `json:"name"`
-	Shard       string   `json:"shard"`
-	Format      string   `json:"format"`
-	Kids        []string `json:"kids"`
-	Thumbprints []string `json:"thumbprints"`
-	Meaning     string   `json:"meaning"` // identifies what the entry says, not its bytes or TTL
+	Name        EntryName `json:"name"`
+	Shard       string    `json:"shard"`
+	Format      string    `json:"format"`
+	Kids        []string  `json:"kids"`
+	Thumbprints []string  `json:"thumbprints"`
+	Meaning     string    `json:"meaning"` // identifies what the entry says, not its bytes or TTL
 }
 
 // KidsGone lists the kids that leave the cache, sorted, without those that

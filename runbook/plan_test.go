@@ -16,7 +16,7 @@ func planned(l *LiveEvidence, override bool, entries ...Entry) Plan {
 
 // planOf resolves a flush of matching keys.
 func planOf(t *Target, e Evidence, override bool) Plan {
-	p, err := t.plan(context.Background(), Report{Evidence: e, Diagnosis: Diagnose(e)}, wish{flush: true, scope: ScopeKeys, route: RouteDirect, all: override})
+	p, err := t.plan(context.Background(), Report{Evidence: e, Diagnosis: Diagnose(e)}, wish{flush: true, scope: ScopeKeys, route: RouteDirect, meant: override})
 	if err != nil {
 		panic(err) // nothing of a flush is asked for over the wire
 	}
@@ -26,7 +26,7 @@ func planOf(t *Target, e Evidence, override bool) Plan {
 func namesOf(p Plan) string {
 	var out []string
 	for _, e := range p.Entries {
-		out = append(out, e.Name)
+		out = append(out, string(e.Name))
 	}
 	return strings.Join(out, " ")
 }
@@ -94,7 +94,7 @@ func TestDigestLeavesOutWhatAlwaysMoves(t *testing.T) {
 	p := Plan{Target: "production", Scope: ScopeKeys, Live: []string{"tp-2"}, Entries: []PlanEntry{{Name: "jwks", Meaning: "m"}}}
 	p.seal()
 	q := p
-	q.Others, q.Shards, q.Current, q.Foreign, q.Summary, q.Verdict, q.Untouched = 41210, 3, 2, 1, "other words", StaleCache, []string{"x"}
+	q.Others, q.Shards, q.Current, q.Foreign, q.Summary, q.Verdict, q.Untouched = 41210, 3, 2, 1, "other words", StaleCache, []EntryName{"x"}
 	q.seal()
 	if p.Digest != q.Digest {
 		t.Error("counts and words are part of the digest")
@@ -124,8 +124,9 @@ func TestCompare(t *testing.T) {
 		{"one entry was refilled", planned(agreed("b=2"), false, entry("1", "keys b=2"), entry("2", "keys z=9")), DriftNone, ""},
 		{"all have gone", planned(agreed("b=2"), false), DriftHealed, "every planned entry is gone"},
 		{"all were refilled", planned(agreed("b=2"), false, entry("1", "keys b=2"), entry("2", "keys b=2")), DriftHealed, ""},
-		{"an entry holds other keys", planned(agreed("b=2"), false, entry("1", "keys c=3"), entry("2", "keys z=9")), DriftChanged, `"1" holds other keys`},
-		{"an entry came", planned(agreed("b=2"), false, entry("1", "keys a=1"), entry("3", "keys a=1")), DriftChanged, `"3" was not part`},
+		{"an entry holds other keys", planned(agreed("b=2"), false, entry("1", "keys c=3"), entry("2", "keys z=9")), DriftChanged, "entry `1` holds other keys"},
+		{"an entry came", planned(agreed("b=2"), false, entry("1", "keys a=1"), entry("3", "keys a=1")), DriftNone, ""},
+		{"all have gone and another came", planned(agreed("b=2"), false, entry("3", "keys a=1")), DriftChanged, "1 other entry holds old keys: `3`"},
 		{"the live keys moved", planned(agreed("c=3"), false, entry("1", "keys a=1"), entry("2", "keys z=9")), DriftChanged, "the live keys changed"},
 		{"the live keys moved and all have gone", planned(agreed("c=3"), false), DriftHealed, "every planned entry is gone"},
 		{"another scope", Plan{Scope: ScopeAll, Live: approved.Live, Entries: approved.Entries}, DriftChanged, "scope"},
@@ -154,7 +155,7 @@ func TestPlanTouchesOnlyWhatIsOld(t *testing.T) {
 	if got := namesOf(p); got != "empty html kid-old more not-but-live old partly rekeyed" {
 		t.Errorf("planned %q", got)
 	}
-	if p.Foreign != 2 || p.Current != 4 || !slices.Equal(p.Untouched, []string{"current", "kid-live", "not-live", "strange"}) {
+	if p.Foreign != 2 || p.Current != 4 || !slices.Equal(p.Untouched, []EntryName{"current", "kid-live", "not-live", "strange"}) {
 		t.Errorf("%d foreign, %d current, untouched %v", p.Foreign, p.Current, p.Untouched)
 	}
 	p = planned(agreed("b=2", "c=3"), true, all...)

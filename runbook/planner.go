@@ -13,14 +13,16 @@ type wish struct {
 	flush, restart, gateway bool
 	scope                   Scope
 	route                   Route
-	// all takes entries into the flush that hold the live keys already.
-	all bool
+	// meant says that an override or a broken glass stands behind it: then entries
+	// that hold the live keys are deleted as well, and the verdict's advice does
+	// not count. glass says that it is the glass, which no verdict stops.
+	meant, glass bool
 }
 
 // wanted is what a request asks for.
 func (t *Target) wanted(req Request) wish {
 	w := wish{flush: !req.NoFlush, restart: req.Restart, gateway: req.Gateway, scope: req.Scope, route: t.Route,
-		all: req.Override != "" || req.BreakGlass != ""}
+		meant: req.Override != "" || req.BreakGlass != "", glass: req.BreakGlass != ""}
 	if w.route == "" || req.Direct || w.scope == ScopeAll || t.Bridge == nil {
 		w.route = RouteDirect
 	}
@@ -30,7 +32,35 @@ func (t *Target) wanted(req Request) wish {
 // wanted is what a run's plan was made for.
 func (r Run) wanted() wish {
 	return wish{flush: r.Plan.Has(FlushCache), restart: r.Plan.Has(RestartAuthoriser), gateway: r.Plan.Has(FlushGateway),
-		scope: r.Plan.Scope, route: r.Plan.route(), all: r.Override != "" || r.BreakGlass != ""}
+		scope: r.Plan.Scope, route: r.Plan.route(), meant: r.Override != "" || r.BreakGlass != "", glass: r.BreakGlass != ""}
+}
+
+// lay makes a plan and judges it. It is the only way to a plan that people are
+// asked to approve, the first one and every one after it: whatever forbids the
+// one forbids the others. A refused plan comes back beside its *Refusal, as far
+// as it could be made, to be shown.
+func (t *Target) lay(ctx context.Context, r Report, w wish) (Plan, error) {
+	v := r.Diagnosis.Verdict
+	if err := t.mayPlan(r, w); err != nil {
+		return t.planFlush(r, w.scope, false), err
+	}
+	p, err := t.plan(ctx, r, w)
+	if err != nil {
+		return p, err
+	}
+	return p, p.judge(v, w)
+}
+
+// mayPlan refuses where no plan can be made or carried out, whatever it says.
+func (t *Target) mayPlan(r Report, w wish) error {
+	v := r.Diagnosis.Verdict
+	switch {
+	case v.Forbids() && !w.glass:
+		return refuse(RefusedUnsafe, "Refused: %s", v.Summary)
+	case w.flush && r.Evidence.Cached == nil:
+		return refuse(RefusedUnread, "Refused: the cache could not be read, so nobody can say what would be deleted (%s). jwksbot doctor names what is missing.", r.Evidence.Unread[StepCachedKeys])
+	}
+	return nil
 }
 
 // plan resolves mitigations to exactly what they will touch. A flush that has
@@ -40,7 +70,7 @@ func (t *Target) plan(ctx context.Context, r Report, w wish) (Plan, error) {
 	p := Plan{Target: t.Name, Resource: t.Resource, Steps: []Mitigation{}, Entries: []PlanEntry{}, Live: []string{},
 		Verdict: r.Diagnosis.Verdict.ID, Summary: r.Diagnosis.Verdict.Summary}
 	if w.flush {
-		if f := t.planFlush(r, w.scope, w.all); len(f.Entries) > 0 || f.NoUndo || !w.restart && !w.gateway {
+		if f := t.planFlush(r, w.scope, w.meant); len(f.Entries) > 0 || f.NoUndo || !w.restart && !w.gateway {
 			p, p.Route = f, w.route
 			p.Steps = []Mitigation{FlushCache}
 		}
@@ -126,13 +156,14 @@ func (t *Target) planFlush(r Report, scope Scope, all bool) Plan {
 	p.Truncated = f.Cached.Truncated
 	p.NoUndo = p.Truncated || scope == ScopeAll
 	p.Entries = make([]PlanEntry, 0, len(f.Cached.Entries))
+	p.Patterns, p.Matching = t.Patterns, f.Cached.Matched
 	for _, e := range f.Cached.Entries {
 		switch {
 		case e.Foreign != "":
 			p.Foreign++
 		case f.current(e) && !all && scope == ScopeKeys:
 			p.Current++
-			p.Untouched = append(p.Untouched, e.Name)
+			p.Untouched = append(p.Untouched, EntryName(e.Name))
 		default:
 			p.Entries = append(p.Entries, planEntry(e))
 		}
@@ -242,7 +273,7 @@ func (f *facts) current(e Entry) bool {
 }
 
 func planEntry(e Entry) PlanEntry {
-	p := PlanEntry{Name: e.Name, Shard: e.Shard, Format: e.Reading.Format, Kids: []string{}, Thumbprints: []string{}, Meaning: e.meaning()}
+	p := PlanEntry{Name: EntryName(e.Name), Shard: e.Shard, Format: e.Reading.Format, Kids: []string{}, Thumbprints: []string{}, Meaning: e.meaning()}
 	for _, k := range e.Reading.Set.Keys {
 		p.Kids = append(p.Kids, k.Kid)
 		p.Thumbprints = append(p.Thumbprints, k.Thumbprint)

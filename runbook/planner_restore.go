@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"strings"
 	"time"
 )
@@ -85,7 +84,7 @@ func (r *RestorePlan) resolve(ctx context.Context, t *Target, saved []Saved, now
 		return unread("The cache cannot be read, so nobody can say what would be written back", err)
 	}
 	for i, s := range saved {
-		e := RestoreEntry{Name: s.Name, Shard: fates[i].Shard, Saved: s.sum(), Fate: fates[i].Fate}
+		e := RestoreEntry{Name: EntryName(s.Name), Shard: fates[i].Shard, Saved: s.sum(), Fate: fates[i].Fate}
 		if e.Fate == FateGone && s.expired(now) {
 			e.Fate = FateExpired
 		}
@@ -139,21 +138,4 @@ func (r RestorePlan) standing() string {
 		return strings.NewReplacer("and is left alone", "and is overwritten", "and are left alone", "and are overwritten").Replace(text)
 	}
 	return text
-}
-
-// replan reads the world again and resolves the run's plan against it. It
-// refuses where the plan must not be carried out now.
-func replan(ctx context.Context, t *Target, l ledger, snaps snapshots, run Run, now time.Time) (Plan, error) {
-	if run.Plan.Restore == nil {
-		return t.replan(ctx, run)
-	}
-	of, err := l.Run(ctx, run.Plan.Restore.Of)
-	if err != nil {
-		return Plan{}, fmt.Errorf("the run to undo: %w", err)
-	}
-	p, err := t.planRestore(ctx, snaps, of, run.Plan.Restore.Force, now)
-	if refusal := asRefusal(err); refusal != nil && refusal.Code == RefusedNothing {
-		return p, nil // nothing is left to do: Compare says so
-	}
-	return p, err
 }

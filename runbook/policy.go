@@ -79,6 +79,7 @@ const (
 	RefusedOverride    = "override_needed"
 	RefusedNothing     = "nothing_to_do"
 	RefusedChanged     = "world_changed"
+	RefusedPlan        = "other_plan" // the decision was about another plan than the present one
 	RefusedUnsatisfied = "too_few_approvers"
 	RefusedUnread      = "could_not_read"
 	RefusedBreakGlass  = "no_break_glass"

@@ -3,39 +3,109 @@ package runbook
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
+	"time"
 )
 
-// replan reads what the run's plan depends on again and resolves it against
-// that. It refuses where a mitigation must not happen now.
-func (t *Target) replan(ctx context.Context, run Run) (Plan, error) {
-	e := t.reread(ctx)
-	d := Diagnose(e)
-	glass, w := run.BreakGlass != "", run.wanted()
-	if d.Verdict.Forbids() && !glass {
-		return Plan{}, refuse(RefusedUnsafe, "Refused: %s", d.Verdict.Summary)
+// planCheck is what reading the world again says of the plan of a run.
+type planCheck struct {
+	drift Drift
+	why   string // what is different, or why nothing is left to do
+	// plan is what people have to look at when drift is DriftChanged. It was
+	// judged like a first one.
+	plan Plan
+	// later are the entries that match and hold old keys, and that a listed plan
+	// does not name: nobody saw them, so nobody touches them.
+	later []EntryName
+}
+
+// recheck reads what the run's plan depends on and says whether it may still be
+// carried out: at every click that would count, and before the first effect. A
+// *Refusal says that it must not be.
+func recheck(ctx context.Context, t *Target, l ledger, snaps snapshots, run Run, now time.Time) (planCheck, error) {
+	if run.Plan.Restore != nil {
+		return recheckUndo(ctx, t, l, snaps, run, now)
 	}
-	if w.flush && e.Cached == nil {
-		return Plan{}, refuse(RefusedUnread, "The cache cannot be read right now, so nobody can say whether the plan still holds (%s). Try again.", e.Unread[StepCachedKeys])
+	e := t.reread(ctx)
+	if err := t.addListed(ctx, run.Plan, &e); err != nil {
+		return planCheck{}, err
+	}
+	d, w := Diagnose(e), run.wanted()
+	report := Report{Target: t.Name, Evidence: e, Diagnosis: d}
+	if err := t.mayPlan(report, w); err != nil {
+		return planCheck{}, err
 	}
 	if _, ok := e.Live.Set(); w.flush && !ok && len(run.Plan.Live) > 0 {
-		return Plan{}, refuse(RefusedUnread, "The live keys cannot be read right now, so nobody can say whether a flush is still safe. Try again.")
+		return planCheck{}, refuse(RefusedUnread, "The live keys cannot be read right now, so nobody can say whether a flush is still safe. Try again.")
 	}
-	p, err := t.plan(ctx, Report{Target: t.Name, Evidence: e, Diagnosis: d}, w)
+	p, err := t.plan(ctx, report, w)
 	if err != nil {
-		return p, err
+		return planCheck{}, err
 	}
-	// The logs are not read again. While live keys and entries are what was
-	// judged with them, that verdict stands; without a flush it always does.
+	o := planCheck{plan: p}
+	if o.drift, o.why = run.Plan.Compare(p); o.drift == DriftChanged {
+		return o, o.judge(run, d.Verdict)
+	}
+	o.later = run.Plan.later(p)
+	return o, nil
+}
+
+// judge holds the new plan to the rules of a first one. The logs are not read
+// again: without a flush the verdict that they led to stands.
+func (o *planCheck) judge(run Run, v Verdict) error {
+	w := run.wanted()
 	if !w.flush {
-		p.Verdict, p.Summary, p.Advice = run.Plan.Verdict, run.Plan.Summary, run.Plan.Advice
-		return p, nil
+		o.plan.Verdict, o.plan.Summary, o.plan.Advice = run.Plan.Verdict, run.Plan.Summary, run.Plan.Advice
 	}
-	drift, _ := run.Plan.Compare(p)
-	if drift == DriftChanged && p.Advice != "" && run.Override == "" && !glass && len(p.Entries) > 0 {
-		return Plan{}, refuse(RefusedOverride, "The verdict is now %q, which advises against %s: %s. Withdraw this request, check again, and request it anew with an override if it must be.", d.Verdict.ID.words(), p.noun(), p.Advice)
+	err := o.plan.judge(v, w)
+	refusal := asRefusal(err)
+	if refusal == nil {
+		return err
 	}
-	return p, nil
+	return refuse(refusal.Code, "Things changed since plan %d (%s), and what would have to be done now is refused. %s", run.Generation, o.why, refusal.Text)
+}
+
+// recheckUndo is recheck for a run that writes back what another one deleted.
+func recheckUndo(ctx context.Context, t *Target, l ledger, snaps snapshots, run Run, now time.Time) (planCheck, error) {
+	of, err := l.Run(ctx, run.Plan.Restore.Of)
+	if err != nil {
+		return planCheck{}, fmt.Errorf("the run to undo: %w", err)
+	}
+	p, err := t.planRestore(ctx, snaps, of, run.Plan.Restore.Force, now)
+	if refusal := asRefusal(err); err != nil && (refusal == nil || refusal.Code != RefusedNothing) {
+		return planCheck{}, err
+	}
+	o := planCheck{plan: p}
+	o.drift, o.why = run.Plan.Compare(p)
+	return o, nil
+}
+
+// addListed reads the entries of a listed plan by name where there are more
+// entries than can be listed: those of the plan may be among the others.
+func (t *Target) addListed(ctx context.Context, p Plan, e *Evidence) error {
+	if !p.Has(FlushCache) || p.byName() || e.Cached == nil || !e.Cached.Truncated {
+		return nil
+	}
+	seen := map[string]bool{}
+	for _, entry := range e.Cached.Entries {
+		seen[entry.Name] = true
+	}
+	var missing []string
+	for _, entry := range p.Entries {
+		if name := string(entry.Name); !seen[name] {
+			missing = append(missing, name)
+		}
+	}
+	saved, err := t.Entries.Snapshot(ctx, missing)
+	if err != nil {
+		return unread("The entries of the plan cannot be read", err)
+	}
+	budget := checkBudget(ctx)
+	for _, s := range saved {
+		e.Cached.Entries = append(e.Cached.Entries, t.read(s.RawEntry, budget))
+	}
+	return nil
 }
 
 // asRefusal is the refusal in an error, nil if there is none.

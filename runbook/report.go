@@ -143,7 +143,7 @@ func (out *reportJSON) evidence(e Evidence) {
 	}
 	if e.Cached != nil {
 		for _, c := range e.Cached.Entries {
-			out.Keys.Cached = append(out.Keys.Cached, entryJSON{c.Name, c.Reading.Format, c.ttlSeconds(), list(c.Reading.Set.Keys), c.Foreign, c.Reading.Note})
+			out.Keys.Cached = append(out.Keys.Cached, entryJSON{EntryName(c.Name).String(), c.Reading.Format, c.ttlSeconds(), list(c.Reading.Set.Keys), c.Foreign, c.Reading.Note})
 		}
 	}
 	if e.Logged != nil {

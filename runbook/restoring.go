@@ -56,7 +56,7 @@ func (m *Machine) restore(ctx context.Context, t *Target, run Run) (Transition, 
 func (r RestorePlan) among(saved []Saved) []Saved {
 	planned := map[string]bool{}
 	for _, e := range r.Entries {
-		planned[e.Name+" "+e.Saved] = true
+		planned[string(e.Name)+" "+e.Saved] = true
 	}
 	var out []Saved
 	for _, s := range saved {

@@ -177,8 +177,7 @@ func (d *Desk) where() string {
 // not count any more. The others stand: the plan is the same.
 func (r *Run) reopen(lost []string, why string, now time.Time) {
 	kept := slices.DeleteFunc(r.Approvals(), func(a Decision) bool { return slices.Contains(lost, a.By.ID) })
-	r.propose(r.Plan, now)
-	r.Changes = why
+	r.propose(r.Plan, why, now)
 	for _, a := range kept {
 		a.Generation = r.Generation
 		r.Decisions = append(r.Decisions, a)

@@ -40,9 +40,12 @@ type Run struct {
 	// Changes is why the present plan is before the approvers anew; "" at first.
 	Changes string `json:"changes,omitempty"`
 
-	Plan      Plan      `json:"plan"`
-	Requester PersonRef `json:"requester"`
-	Via       Via       `json:"via"`
+	Plan Plan `json:"plan"`
+	// Later are entries with old keys that came after the plan was made, as far
+	// as they were there when the run started. They are left alone.
+	Later     []EntryName `json:"later,omitempty"`
+	Requester PersonRef   `json:"requester"`
+	Via       Via         `json:"via"`
 	// Verified is where it was found out who asked, if not by serve: "verified on
 	// the requester's machine".
 	Verified string `json:"verified,omitempty"`
@@ -72,11 +75,12 @@ type Run struct {
 	Cleared time.Time `json:"cleared,omitzero"`
 	EndedAt time.Time `json:"ended_at,omitzero"`
 
-	Post     Post      `json:"post"`     // the message that shows the run
-	Shown    int64     `json:"shown"`    // the version that the message shows
-	Receipts []Receipt `json:"receipts"` // one for each step that ran, in order
-	Progress Progress  `json:"progress"` // of the step that is running
-	Outcome  string    `json:"outcome"`  // what came of it, as far as it is known: at most a few sentences
+	Post     Post      `json:"post"`              // the message that shows the run
+	Renewed  bool      `json:"renewed,omitempty"` // its card was posted anew, since its buttons named no plan
+	Shown    int64     `json:"shown"`             // the version that the message shows
+	Receipts []Receipt `json:"receipts"`          // one for each step that ran, in order
+	Progress Progress  `json:"progress"`          // of the step that is running
+	Outcome  string    `json:"outcome"`           // what came of it, as far as it is known: at most a few sentences
 
 	// Begun says when an effect was about to be caused that cannot be told from
 	// the world alone. It is written before the effect, so that one that may have
@@ -185,6 +189,7 @@ type ReceiptFinding string
 const (
 	FoundNothing  ReceiptFinding = ""
 	FoundLeft     ReceiptFinding = "old_entries_left"
+	FoundLater    ReceiptFinding = "later_entries_left" // they came after the plan was made
 	FoundStale    ReceiptFinding = "came_back_stale"
 	FoundBrokeOff ReceiptFinding = "broke_off"
 	FoundUnproven ReceiptFinding = "unproven" // a restart without a new execution environment
@@ -261,6 +266,7 @@ type Transition struct {
 	Plan     *Plan       // a new plan that needs a new decision (To is pending)
 	Fallen   []string    // ids of people whose approvals do not count any more (To is pending)
 	Changes  string      // why it waits for decisions again
+	Later    []EntryName // entries that came after the plan, when the run starts
 	Watch    *Watch      // the watch as it stands now
 	Alarm    *Escalation // a new escalation (To is escalate)
 	Restart  *RestartResult
@@ -313,7 +319,10 @@ func (r *Run) Apply(t Transition, now time.Time) error {
 		r.Outcome = t.Outcome
 	}
 	if t.Plan != nil {
-		r.propose(*t.Plan, now)
+		r.propose(*t.Plan, t.Changes, now)
+	}
+	if len(t.Later) > 0 {
+		r.Later = t.Later
 	}
 	if len(t.Fallen) > 0 {
 		r.reopen(t.Fallen, t.Changes, now)
@@ -336,8 +345,9 @@ func (r *Run) Apply(t Transition, now time.Time) error {
 
 // propose puts a new plan before the approvers; what was decided before does
 // not count for it, and they have the whole time to decide again.
-func (r *Run) propose(p Plan, now time.Time) {
+func (r *Run) propose(p Plan, why string, now time.Time) {
 	window := r.ExpiresAt.Sub(r.opened())
+	r.Changes = why
 	r.ProposedAt, r.ExpiresAt, r.RemindAt = now, now.Add(window), now.Add(window/2)
 	r.Plan = p
 	r.Resource, r.Locks = p.Resource, p.locks()

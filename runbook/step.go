@@ -72,8 +72,9 @@ type entryStore interface {
 	// without the lease.
 	Delete(ctx context.Context, saved []Saved, lease *Lease, done func([]EntryFate) error) error
 	Compare(ctx context.Context, saved []Saved) ([]EntryFate, error)
-	// Purge deletes whatever matches the target's patterns by name alone.
-	Purge(ctx context.Context, lease *Lease, progress func(deleted int64)) (int64, error)
+	// Purge deletes by name alone what matches the target's patterns and meant
+	// agrees to. It sends nothing without the lease.
+	Purge(ctx context.Context, lease *Lease, meant func(name string) bool, progress func(deleted int64)) (int64, error)
 	// FlushAll empties every primary, keys of other owners included.
 	FlushAll(ctx context.Context) error
 	// Restore writes saved entries back with what is left of their TTL; over a
@@ -97,9 +98,10 @@ type Target struct {
 	Name     string
 	Issuer   string // the "iss" of its tokens; "" when unknown
 	JWKSURL  string
-	Channel  string // where the bot posts when nobody typed a command somewhere
-	Resource string // what a flush changes: "replication group NAME"
-	AllowAll bool   // a whole-group flush may be requested
+	Channel  string   // where the bot posts when nobody typed a command somewhere
+	Resource string   // what a flush changes: "replication group NAME"
+	AllowAll bool     // a whole-group flush may be requested
+	Patterns []string // names of the entries that hold its keys, as Redis globs
 	// TokenLife is how long its tokens are valid, as configured; 0: not known.
 	TokenLife time.Duration
 	Route     Route // how a flush goes unless a request says otherwise; "" is direct

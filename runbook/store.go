@@ -6,6 +6,7 @@ import "time"
 type Listing struct {
 	Shards    []Shard
 	Entries   []Entry // entries that match the target's patterns, sorted by name
+	Matched   int64   // how many match, also those that were not read
 	Others    int64   // keys that do not match
 	Truncated bool    // there are more matching entries than the limit allows to read
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ const (
 // after is what the cache looks like after a flush.
 type after struct {
 	left    []EntryFate // never deleted, still as they were
+	later   []Entry     // came after the plan was made and hold old keys: nobody approved to delete them
 	stale   []Entry     // written again, and not the live keys
 	fresh   []Entry     // written again, and they hold the live keys
 	unknown []Entry     // written again, and they cannot be compared with live keys
@@ -26,6 +28,7 @@ type after struct {
 	others  int64
 	live    KeySet
 	liveOK  bool
+	partly  bool // there are more entries than could be read
 	elapsed time.Duration
 }
 
@@ -81,12 +84,15 @@ func (m *Machine) look(ctx context.Context, t *Target, run Run, saved []Saved) (
 		return a, err
 	}
 	// A batch that was cut off before it was recorded finds its entries gone.
-	deleted, old := map[string]bool{}, map[string]bool{}
+	deleted, old, later := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, f := range fates {
 		deleted[f.Name] = f.Fate == FateDeleted || f.Fate == FateGone
 	}
 	for _, name := range run.Plan.Untouched {
-		old[name] = true
+		old[string(name)] = true
+	}
+	for _, name := range run.Later {
+		later[string(name)] = true
 	}
 	now, err := t.Entries.Compare(ctx, saved)
 	if err != nil {
@@ -104,11 +110,14 @@ func (m *Machine) look(ctx context.Context, t *Target, run Run, saved []Saved) (
 	}
 	a.shards, a.others = len(e.Cached.Shards), e.Cached.Others
 	a.live, a.liveOK = e.Live.Set()
+	a.partly = e.Cached.Truncated
 	f, planned := gather(e), run.Plan.meanings()
 	for _, entry := range f.own {
 		switch {
 		case old[entry.Name]:
-		case run.Plan.NoUndo && !a.isFresh(f, run, entry) && (run.Plan.Truncated || planned[entry.Name] == entry.meaning()):
+		case later[entry.Name] && !a.isFresh(f, run, entry):
+			a.later = append(a.later, entry)
+		case run.Plan.NoUndo && !a.isFresh(f, run, entry) && (run.Plan.Truncated || planned[EntryName(entry.Name)] == entry.meaning()):
 			// Without a copy only the meaning tells what was there before.
 			a.left = append(a.left, EntryFate{Name: entry.Name, Shard: entry.Shard, Fate: FateLeft})
 		default:
@@ -155,7 +164,7 @@ func (a after) receipt(run Run, saved int) Receipt {
 			r.Summary = fmt.Sprintf("%s, %s", run.claimed(), plural(len(a.left), "old entry remains", "old entries remain"))
 		}
 	case len(a.stale) > 0:
-		r.Status, r.Finding, r.Summary = StatusFail, FoundStale, gone+"; came back stale: "+quoteAll(entryNames(a.stale))
+		r.Status, r.Finding, r.Summary = StatusFail, FoundStale, gone+"; came back stale: "+quoteNames(namesOfEntries(a.stale))
 	case len(a.fresh) > 0:
 		r.Summary = fmt.Sprintf("%s; refilled with live keys after %s", gone, Duration(a.elapsed))
 	case len(a.unknown) > 0:
@@ -163,11 +172,16 @@ func (a after) receipt(run Run, saved int) Receipt {
 	default:
 		r.Status, r.Summary = StatusWarn, fmt.Sprintf("%s; not refilled yet: nobody asked for keys within %s", gone, Duration(a.elapsed))
 	}
-	for _, f := range a.left {
-		r.Proof = append(r.Proof, fmt.Sprintf("%s is still there as it was", quote(f.Name)))
+	if n := len(a.later); n > 0 && r.Status != StatusFail {
+		r.Status, r.Finding = StatusWarn, FoundLater
+		r.Summary += fmt.Sprintf("; %s that came after the plan was made %s left: %s",
+			plural(n, "entry", "entries"), verb(n, "was", "were"), quoteNames(namesOfEntries(a.later)))
 	}
-	for _, e := range append(append([]Entry(nil), a.stale...), a.fresh...) {
-		r.Proof = append(r.Proof, fmt.Sprintf("%s now holds %s", quote(e.Name), quoteAll(kidsOf(e.Reading.Set.Keys))))
+	for _, f := range a.left {
+		r.Proof = append(r.Proof, fmt.Sprintf("%s is still there as it was", quoteName(f.Name)))
+	}
+	for _, e := range slices.Concat(a.stale, a.later, a.fresh) {
+		r.Proof = append(r.Proof, fmt.Sprintf("%s now holds %s", quoteName(e.Name), quoteAll(kidsOf(e.Reading.Set.Keys))))
 	}
 	if n := len(r.Proof); n > maxProof {
 		r.Proof = append(r.Proof[:maxProof], fmt.Sprintf("and %s like these", plural(n-maxProof, "entry", "entries")))
@@ -203,6 +217,10 @@ func (a after) outcome(run Run, r Receipt) string {
 		return "The flush did not reach everything: " + r.Summary + ". Request it again."
 	case len(a.stale) > 0:
 		return "The old keys came back: an authoriser wrote its old copy into the cache again. Restart the authoriser first, then flush again."
+	case len(a.later) > 0:
+		return fmt.Sprintf("What was approved is gone, and what came after the plan was made is not: %s. Flush again.", r.Summary)
+	case len(a.fresh) > 0 && a.partly:
+		return fmt.Sprintf("Proven: %s. More entries match than could be read, so whether all of them hold live keys is not known.", r.Summary)
 	case len(a.fresh) > 0:
 		return fmt.Sprintf("Proven: %s. Every cached key is a live key.", r.Summary)
 	case len(a.unknown) > 0:
@@ -211,7 +229,7 @@ func (a after) outcome(run Run, r Receipt) string {
 	return "The old entries are gone. The cache is empty and fills with the live keys when the next token comes."
 }
 
-func entryNames(entries []Entry) []string {
+func namesOfEntries(entries []Entry) []string {
 	out := make([]string, len(entries))
 	for i, e := range entries {
 		out[i] = e.Name

@@ -113,7 +113,7 @@ func (o *office) carriedOut(ctx context.Context, p journal.Petition) (reply, err
 	now := fmt.Sprintf("The run is now %s.", run.State)
 	switch n := len(run.Approvals()); {
 	case run.State == runbook.StatePending && n == 0:
-		now = "Not approved: the world moved since the request. Look at the new plan and decide again."
+		now = "Not approved: things changed since the request. Look at the new plan and decide again."
 	case run.State == runbook.StatePending:
 		now = fmt.Sprintf("Counted: %d of %s.", n, count(run.Required, "approval", "approvals"))
 	}

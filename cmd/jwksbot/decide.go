@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -11,11 +12,16 @@ import (
 
 func approveCommand(w *world) *cobra.Command {
 	c := &approveCmd{}
-	return w.command("approve", "Approve a run, from another identity than the requester's. What it will touch is shown by: jwksbot runs RUN.", c, argument{&c.ID, "<run>", "Id of the run; open ones are listed by: jwksbot runs."})
+	cmd := w.command("approve", "Approve the plan of a run, from another identity than the requester's. What it will touch is shown by: jwksbot runs RUN.", c, argument{&c.ID, "<run>", "Id of the run; open ones are listed by: jwksbot runs."})
+	cmd.Flags().IntVar(&c.Plan, "plan", 0, "`NUMBER` of the plan that you were shown; needed once a first plan was replaced.")
+	return cmd
 }
 
-// approveCmd approves a run from the terminal.
-type approveCmd struct{ ID string }
+// approveCmd approves a plan of a run from the terminal.
+type approveCmd struct {
+	ID   string
+	Plan int
+}
 
 func denyCommand(w *world) *cobra.Command {
 	c := &denyCmd{}
@@ -29,7 +35,10 @@ type denyCmd struct{ ID, Reason string }
 
 // run decides as the AWS caller.
 func (c *approveCmd) run(ctx context.Context, w *world) error {
-	return decide(ctx, w, runbook.Click{Run: c.ID, Kind: runbook.DecideApprove})
+	if c.Plan < 0 {
+		return usage("--plan: plans are counted from 1")
+	}
+	return decide(ctx, w, runbook.Click{Run: c.ID, Generation: c.Plan, Kind: runbook.DecideApprove})
 }
 
 // run decides as the AWS caller.
@@ -45,8 +54,15 @@ func decide(ctx context.Context, w *world, click runbook.Click) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, o.close()) }()
-	if _, err := o.journal.Run(ctx, click.Run); errors.Is(err, runbook.ErrUnknownRun) {
+	run, err := o.journal.Run(ctx, click.Run)
+	if errors.Is(err, runbook.ErrUnknownRun) {
 		return unknownRun(click.Run)
+	}
+	if err != nil {
+		return err
+	}
+	if err := namePlan(&click, run); err != nil {
+		return err
 	}
 	return o.staffed(ctx, w, func(ctx context.Context) error {
 		answer, err := o.ask(ctx, petition{Click: &click})
@@ -61,4 +77,22 @@ func decide(ctx context.Context, w *world, click runbook.Click) (err error) {
 		}
 		return o.watch(ctx, w, click.Run)
 	})
+}
+
+// namePlan says which plan a decision is about. An approval without a number is
+// about the first plan, which is what a request shows to everybody; a plan that
+// replaced it has to be looked at, and named. A denial is about whatever is
+// asked for now.
+func namePlan(c *runbook.Click, run runbook.Run) error {
+	switch {
+	case c.Generation != 0:
+	case c.Kind != runbook.DecideApprove:
+		c.Generation = run.Generation
+	case run.Generation > 1 && run.State == runbook.StatePending:
+		return &runbook.Refusal{Code: runbook.RefusedPlan, Text: fmt.Sprintf("Not approved: the first plan of run %[1]s was replaced; it is plan %[2]d now (%[3]s). Look at it with: jwksbot runs %[1]s; then: jwksbot approve %[1]s --plan %[2]d",
+			run.ID, run.Generation, clean(run.Changes))}
+	default:
+		c.Generation = 1
+	}
+	return nil
 }

@@ -71,7 +71,7 @@ func (p *printer) keys(r runbook.Report) {
 		return
 	}
 	for _, e := range r.Evidence.Marked() {
-		p.line("%s  %s  (%s, %s%s)", p.bold("cached"), clean(e.Name), e.Reading.Format, e.Expiry(), foreign(e.Entry))
+		p.line("%s  %s  (%s, %s%s)", p.bold("cached"), clean(runbook.EntryName(e.Name).String()), e.Reading.Format, e.Expiry(), foreign(e.Entry))
 		for _, k := range e.Reading.Set.Keys {
 			p.line("  %s", keyLine(k))
 		}

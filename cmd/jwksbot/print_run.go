@@ -48,12 +48,19 @@ func (p *printer) flushPlan(plan runbook.Plan) {
 		what += ", by CommandBridge"
 	}
 	p.line("  flush %s", what)
+	if plan.Truncated {
+		p.line("  delete by name, whatever they hold: %s, everything that matches %s; that many matched when this plan was made",
+			count(int(max(plan.Matching, int64(len(plan.Entries)))), "entry", "entries"), clean(strings.Join(plan.Patterns, ", ")))
+	}
 	for i, e := range plan.Entries {
+		if plan.Truncated {
+			break
+		}
 		if i == listed {
 			p.line("  … and %s more", runbook.Thousands(int64(len(plan.Entries)-i)))
 			break
 		}
-		p.line("  delete %s  (%s; kids %s)", clean(e.Name), clean(e.Format), clean(strings.Join(e.Kids, ", ")))
+		p.line("  delete %s  (%s; kids %s)", clean(e.Name.String()), clean(e.Format), clean(strings.Join(e.Kids, ", ")))
 	}
 	if gone := plan.KidsGone(); len(gone) > 0 {
 		p.line("  kids that leave the cache: %s", clean(strings.Join(gone, ", ")))
@@ -87,7 +94,7 @@ func (p *printer) restorePlan(r runbook.RestorePlan) {
 			p.line("  … and %s more", runbook.Thousands(int64(len(r.Entries)-i)))
 			break
 		}
-		p.line("  %s  %s", fateWord(e.Fate, r.Force), clean(e.Name))
+		p.line("  %s  %s", fateWord(e.Fate, r.Force), clean(e.Name.String()))
 	}
 	if r.MoveBack != nil {
 		p.line("  move alias %s of %s back to version %s", clean(r.MoveBack.Qualifier), clean(r.MoveBack.Function), clean(r.MoveBack.Version))
@@ -126,8 +133,11 @@ func (p *printer) open(r runbook.Run) error {
 	if r.Override != "" {
 		p.line("override: %s", clean(r.Override))
 	}
+	if r.Generation > 1 {
+		p.line("this is plan %d: %s", r.Generation, clean(r.Changes))
+	}
 	p.line("%d of %s, open until %s; from another identity than the requester's:", len(r.Approvals()), count(r.Required, "approval", "approvals"), r.ExpiresAt.UTC().Format("15:04 UTC"))
-	p.whole("  jwksbot approve %s", r.ID)
+	p.whole("  jwksbot approve %s --plan %d", r.ID, r.Generation)
 	p.whole("  jwksbot deny %s", r.ID)
 	return p.err
 }

@@ -93,7 +93,7 @@ func (p *parts) addTarget(i int, base aws.Config) error {
 	if c.Region != "" {
 		region.Region = c.Region
 	}
-	t := &runbook.Target{Name: c.Name, Channel: c.Channel, Resource: c.Cache.resource(), AllowAll: c.Cache.AllowFlushAll, Decode: keys.Decode, Policy: c.Approval.policy()}
+	t := &runbook.Target{Name: c.Name, Channel: c.Channel, Resource: c.Cache.resource(), AllowAll: c.Cache.AllowFlushAll, Patterns: c.Cache.Keys, Decode: keys.Decode, Policy: c.Approval.policy()}
 	t.Issuer, t.JWKSURL = c.issuer()
 	t.TokenLife = c.Authoriser.TokenLifetime
 	endpoint, err := keys.NewEndpoint(keys.Settings{URL: t.JWKSURL, RootCAs: p.roots, Clock: p.clock, UserAgent: "jwksbot/" + version()})

@@ -67,7 +67,7 @@ func TestTheRuleIsWhatIsSent(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n, err := s.Purge(ctx, nil, nil); err != nil || n != int64(len(names)) {
+	if n, err := s.Purge(ctx, nil, nil, nil); err != nil || n != int64(len(names)) {
 		t.Fatalf("purged %d: %v", n, err)
 	}
 	if err := s.FlushAll(ctx); err != nil {
@@ -108,7 +108,7 @@ func TestARefusalIsCertain(t *testing.T) {
 	}{
 		"no FLUSHALL": {rule, nil, func(s *Store, _ []runbook.Saved) error { return s.FlushAll(t.Context()) }, "add +flushall"},
 		"no UNLINK": {strings.Replace(rule, "+unlink ", "", 1), nil, func(s *Store, _ []runbook.Saved) error {
-			_, err := s.Purge(t.Context(), nil, nil)
+			_, err := s.Purge(t.Context(), nil, nil, nil)
 			return err
 		}, "UNLINK"},
 		"no UNLINK in a script": {strings.Replace(rule, "+unlink ", "", 1), nil, func(s *Store, saved []runbook.Saved) error {

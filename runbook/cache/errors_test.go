@@ -117,7 +117,7 @@ func TestMissingRightsAreNamed(t *testing.T) {
 	}
 	_, err = s.Snapshot(ctx, []string{"jwks:1"})
 	checkError(t, err, r.Addr, "EVAL", "jwksbot iam-policy")
-	_, err = s.Purge(ctx, nil, nil)
+	_, err = s.Purge(ctx, nil, nil, nil)
 	checkError(t, err, r.Addr, "UNLINK", "jwksbot iam-policy")
 	checkError(t, s.FlushAll(ctx), r.Addr, "FLUSHALL", "+flushall")
 

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -11,11 +12,13 @@ type matcher struct {
 	// have in common at the beginning, so that one pass finds everything.
 	scan  string
 	exact bool // scan alone decides
+	// meant, if there is one, decides further among names that match.
+	meant func(name string) bool
 }
 
 func newMatcher(patterns []string) matcher {
 	if len(patterns) == 1 {
-		return matcher{patterns, patterns[0], true}
+		return matcher{patterns: patterns, scan: patterns[0], exact: true}
 	}
 	common := literalPrefix(patterns[0])
 	for _, p := range patterns[1:] {
@@ -26,7 +29,7 @@ func newMatcher(patterns []string) matcher {
 		}
 		common = common[:n]
 	}
-	return matcher{patterns, common + "*", false}
+	return matcher{patterns: patterns, scan: common + "*"}
 }
 
 // literalPrefix is the beginning of a pattern without special characters.
@@ -37,21 +40,25 @@ func literalPrefix(pattern string) string {
 	return pattern
 }
 
+// only keeps names for which meant is true, too.
+func (m matcher) only(meant func(name string) bool) matcher {
+	m.meant = meant
+	return m
+}
+
 // keep returns the names that match, in place.
 func (m matcher) keep(names []string) []string {
-	if m.exact {
+	if m.exact && m.meant == nil {
 		return names
 	}
-	out := names[:0]
-	for _, n := range names {
-		for _, p := range m.patterns {
-			if globMatch(p, n) {
-				out = append(out, n)
-				break
-			}
-		}
+	return slices.DeleteFunc(names, func(n string) bool { return !m.matches(n) })
+}
+
+func (m matcher) matches(name string) bool {
+	if !m.exact && !slices.ContainsFunc(m.patterns, func(p string) bool { return globMatch(p, name) }) {
+		return false
 	}
-	return out
+	return m.meant == nil || m.meant(name)
 }
 
 // globMatch matches like Redis' KEYS and SCAN MATCH (stringmatchlen in

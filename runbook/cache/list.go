@@ -70,6 +70,7 @@ func assemble(found []*lister, most int) runbook.Listing {
 				out.Entries = append(out.Entries, e)
 			}
 		}
+		out.Matched += l.matched
 		out.Others += max(0, l.keys-l.matched)
 		out.Truncated = out.Truncated || l.truncated
 	}

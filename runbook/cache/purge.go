@@ -19,19 +19,20 @@ const (
 	purgeAhead  = 2   // pages that the scanner may be ahead of the deleter
 )
 
-// Purge deletes everything that matches the patterns, by name alone, on every
-// primary at once: for caches above the limit of a snapshot. It cannot be
-// undone and does not compare. No batch is sent without the lease. progress,
+// Purge deletes what matches the patterns and meant agrees to, by name alone, on
+// every primary at once: for caches above the limit of a snapshot. It cannot be
+// undone and does not compare values. No batch is sent without the lease. meant,
+// which may be nil, is asked of every name, by several goroutines. progress,
 // which may be nil, gets the number of entries deleted so far, one call at a
 // time. The count is also returned with an error.
-func (s *Store) Purge(ctx context.Context, lease *runbook.Lease, progress func(deleted int64)) (int64, error) {
+func (s *Store) Purge(ctx context.Context, lease *runbook.Lease, meant func(name string) bool, progress func(deleted int64)) (int64, error) {
 	var total int64
 	var mu sync.Mutex
 	err := s.with(ctx, func(ctx context.Context, f *fleet) error {
 		l := f.leased(lease)
 		defer l.closeAll()
 		return f.effect(ctx, func(ctx context.Context, i int, p *primary) error {
-			w := &purger{reads: p, deletes: l.primaries[i], match: newMatcher(s.settings.Patterns), many: !f.cluster, lease: lease}
+			w := &purger{reads: p, deletes: l.primaries[i], match: newMatcher(s.settings.Patterns).only(meant), many: !f.cluster, lease: lease}
 			return w.run(ctx, func(n int64) {
 				mu.Lock()
 				defer mu.Unlock()

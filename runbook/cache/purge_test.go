@@ -33,7 +33,7 @@ func purgeDeletesByNameAlone(t *testing.T, w world) {
 		t.Fatal(err)
 	}
 	var last int64
-	deleted, err := w.store.Purge(ctx, nil, func(n int64) {
+	deleted, err := w.store.Purge(ctx, nil, nil, func(n int64) {
 		if n < last {
 			t.Errorf("progress went back from %d to %d", last, n)
 		}
@@ -60,7 +60,7 @@ func TestNothingIsDeletedWithoutTheLease(t *testing.T) {
 	ctx := testContext(t)
 	errReplaced := errors.New("another process executes")
 	l, takeAway := leaseOf(t, errReplaced)
-	deleted, err := s.Purge(ctx, l, func(int64) { takeAway() })
+	deleted, err := s.Purge(ctx, l, nil, func(int64) { takeAway() })
 	if !errors.Is(err, errReplaced) || deleted == 0 || deleted > purgeScan+10 {
 		t.Errorf("purged %d, error %v", deleted, err)
 	}
@@ -107,7 +107,7 @@ func BenchmarkPurge(b *testing.B) {
 		peak := watchMemory()
 		b.StartTimer()
 		mine += timed(func() {
-			if deleted, err := s.Purge(context.Background(), nil, nil); err != nil || deleted != int64(*purgeKeys) {
+			if deleted, err := s.Purge(context.Background(), nil, nil, nil); err != nil || deleted != int64(*purgeKeys) {
 				b.Fatalf("deleted %d: %v", deleted, err)
 			}
 		})

@@ -112,7 +112,7 @@ func TestAReplicaIsRefused(t *testing.T) {
 	for what, err := range map[string]error{
 		"list":     second(listAll(ctx, s)),
 		"snapshot": second(s.Snapshot(ctx, []string{"jwks:1"})),
-		"purge":    second(s.Purge(ctx, nil, nil)),
+		"purge":    second(s.Purge(ctx, nil, nil, nil)),
 		"flush":    s.FlushAll(ctx),
 		"writable": err,
 	} {
