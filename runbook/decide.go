@@ -13,10 +13,10 @@ type Click struct {
 	// Generation is the plan that the person was shown; zero, from a card or a
 	// terminal that names none, decides nothing.
 	Generation int
-	By     string // the person's id
-	Kind   DecisionKind
-	Reason string
-	Via    Via
+	By         string // the person's id
+	Kind       DecisionKind
+	Reason     string
+	Via        Via
 }
 
 // Answer is what a decision led to.

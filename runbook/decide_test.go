@@ -356,7 +356,9 @@ func TestOnePersonCountsOnce(t *testing.T) {
 	run := o.ask(t, request("U0ANN"))
 	var all sync.WaitGroup
 	for range 20 {
-		all.Go(func() { _, _ = o.desk.Decide(t.Context(), Click{Run: run.ID, Generation: 1, By: "U0LIZ", Kind: DecideApprove}) })
+		all.Go(func() {
+			_, _ = o.desk.Decide(t.Context(), Click{Run: run.ID, Generation: 1, By: "U0LIZ", Kind: DecideApprove})
+		})
 	}
 	all.Wait()
 	if got := o.run(t, run.ID); got.State != StatePending || len(got.Approvals()) != 1 {

@@ -110,6 +110,10 @@ func (m *Machine) flushRest(ctx context.Context, t *Target, run Run) (Receipt, e
 	if e.Cached == nil {
 		return r, errors.New(e.Unread[StepCachedKeys])
 	}
+	now := t.planFlush(Report{Evidence: e}, run.Plan.Scope, run.wanted().meant)
+	if drift, why := run.Plan.compareByName(now); drift == DriftChanged {
+		return r, fmt.Errorf("it was cut off by a restart, and things changed since the approval: %s; look at the cache and request it again", why)
+	}
 	if e.Cached.Truncated {
 		var err error
 		r.Summary, err = m.purge(ctx, t, run)

@@ -261,6 +261,8 @@ type cacheStandIn struct {
 	cut      bool              // the listing is truncated
 	onDelete func(n int) error // before the n-th entry of a deletion is judged
 	deleted  []string          // every entry that was really deleted, in order
+	onGone   func(name, value string, byName bool)
+	limit    int // entries that a listing reads; 0: all
 	asked    int               // deletions that were begun
 	onList   func(*cacheStandIn)
 }
@@ -316,6 +318,9 @@ func (c *cacheStandIn) List(_ context.Context, read func(RawEntry) Entry) (Listi
 		l.Entries = append(l.Entries, read(c.raw(name)))
 	}
 	sort.Slice(l.Entries, func(i, j int) bool { return l.Entries[i].Name < l.Entries[j].Name })
+	if c.limit > 0 && len(l.Entries) > c.limit {
+		l.Entries, l.Truncated = l.Entries[:c.limit], true
+	}
 	return l, nil
 }
 
@@ -364,8 +369,7 @@ func (c *cacheStandIn) Delete(ctx context.Context, saved []Saved, lease *Lease, 
 		c.mu.Lock()
 		f := c.fate(s)
 		if f.Fate == FateLeft {
-			delete(c.entries, s.Name)
-			c.deleted = append(c.deleted, s.Name)
+			c.remove(s.Name, false)
 			f.Fate = FateDeleted
 		}
 		c.mu.Unlock()
@@ -374,6 +378,15 @@ func (c *cacheStandIn) Delete(ctx context.Context, saved []Saved, lease *Lease, 
 		}
 	}
 	return nil
+}
+
+// remove deletes an entry, and keeps that it did.
+func (c *cacheStandIn) remove(name string, byName bool) {
+	if c.onGone != nil {
+		c.onGone(name, c.entries[name], byName)
+	}
+	delete(c.entries, name)
+	c.deleted = append(c.deleted, name)
 }
 
 func (c *cacheStandIn) Compare(_ context.Context, saved []Saved) ([]EntryFate, error) {
@@ -398,8 +411,7 @@ func (c *cacheStandIn) Purge(ctx context.Context, lease *Lease, meant func(strin
 		if meant != nil && !meant(name) {
 			continue
 		}
-		delete(c.entries, name)
-		c.deleted = append(c.deleted, name)
+		c.remove(name, true)
 		n++
 	}
 	c.mu.Unlock()
