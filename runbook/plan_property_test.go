@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -23,11 +24,11 @@ func TestNothingIsDeletedThatNobodyApproved(t *testing.T) {
 	if base == 0 {
 		base = rand.Uint64()
 	}
-	total := tally{}
+	total := counts{}
 	for i := range uint64(*worlds) {
 		w := newApprovalWorld(t, shuffler{rand.New(rand.NewPCG(base, i))})
 		w.live()
-		total.add(w.tally)
+		total.add(w.counts)
 		if t.Failed() {
 			t.Fatalf("world %d of -seed=%d:\n%s", i, base, strings.Join(w.story, "\n"))
 		}
@@ -40,16 +41,16 @@ func TestNothingIsDeletedThatNobodyApproved(t *testing.T) {
 	}
 }
 
-// tally counts what happened, so that a test that tries nothing is noticed.
-type tally map[string]int
+// counts counts what happened, so that a test that tries nothing is noticed.
+type counts map[string]int
 
-func (a tally) add(b tally) {
+func (a counts) add(b counts) {
 	for k, n := range b {
 		a[k] += n
 	}
 }
 
-func (a tally) String() string {
+func (a counts) String() string {
 	var parts []string
 	for k, n := range a {
 		parts = append(parts, fmt.Sprintf("%d %s", n, k))
@@ -85,11 +86,11 @@ type approvalWorld struct {
 	// readable are the names that a listing read when the execution began.
 	readable []string
 	story    []string
-	tally    tally
+	counts   counts
 }
 
 func newApprovalWorld(t *testing.T, r shuffler) *approvalWorld {
-	w := &approvalWorld{shuffler: r, t: t, o: newOffice(t), yes: map[string]map[string]bool{}, tally: tally{}}
+	w := &approvalWorld{shuffler: r, t: t, o: newOffice(t), yes: map[string]map[string]bool{}, counts: counts{}}
 	w.o.target.Decode = decodeOwned
 	w.o.target.Patterns = []string{"jwks:*"}
 	w.o.target.AllowAll = true
@@ -104,13 +105,13 @@ func newApprovalWorld(t *testing.T, r shuffler) *approvalWorld {
 }
 
 // decodeOwned reads what decode reads, and an owner before it: "of URL keys a=1".
-func decodeOwned(e RawEntry) Reading {
+func decodeOwned(e RawEntry, b *Budget) Reading {
 	words := strings.Fields(string(e.Value))
 	if len(words) < 2 || words[0] != "of" {
-		return decode(e)
+		return decode(e, b)
 	}
 	e.Value = []byte(strings.Join(words[2:], " "))
-	r := decode(e)
+	r := decode(e, b)
 	r.Issuer = words[1]
 	return r
 }
@@ -214,7 +215,7 @@ func (w *approvalWorld) request() {
 	run, _, err := w.o.desk.Open(w.t.Context(), req, Silent{})
 	if err != nil {
 		w.say("request refused: %v", err)
-		w.tally["refused"]++
+		w.counts["refused"]++
 		return
 	}
 	w.say("run %s requested, scope %s, override %q", run.ID, run.Plan.Scope, run.Override)
@@ -230,7 +231,7 @@ func (w *approvalWorld) see() {
 		if slices.ContainsFunc(w.cards, func(c shownCard) bool { return c.run == run.ID && c.generation == run.Generation }) {
 			continue
 		}
-		w.tally["cards"]++
+		w.counts["cards"]++
 		w.cards = append(w.cards, w.card(run))
 		w.say("card: run %s plan %d, %d listed, by name %t", run.ID, run.Generation, len(run.Plan.Entries), run.Plan.NoUndo)
 	}
@@ -252,15 +253,11 @@ func (w *approvalWorld) card(run Run) shownCard {
 
 // listed are the names that a listing reads.
 func (w *approvalWorld) listed() []string {
-	l, err := w.o.cache.List(w.t.Context())
-	if err != nil {
-		w.t.Fatal(err)
+	names := slices.Sorted(maps.Keys(w.o.cache.entries))
+	if limit := w.o.cache.limit; limit > 0 && len(names) > limit {
+		return names[:limit]
 	}
-	var out []string
-	for _, e := range l.Entries {
-		out = append(out, e.Name)
-	}
-	return out
+	return names
 }
 
 // press is a click on any card that was ever shown, by anybody.
@@ -281,16 +278,16 @@ func (w *approvalWorld) press() {
 	w.say("%s approves plan %d of %s: %v", click.By, click.Generation, c.run, err)
 	switch {
 	case err != nil && click.Generation != before:
-		w.tally["stale clicks"]++
+		w.counts["stale clicks"]++
 	case err != nil:
-		w.tally["refused"]++
+		w.counts["refused"]++
 	case click.Generation != before:
 		w.t.Errorf("a click on plan %d counted for plan %d", click.Generation, before)
 	case w.o.run(w.t, c.run).State == StateObsolete:
 	case click.By == "U0ANN":
 		w.t.Error("the requester's own approval counted")
 	default:
-		w.tally["approved"]++
+		w.counts["approved"]++
 		id := planKey(c.run, c.generation)
 		if w.yes[id] == nil {
 			w.yes[id] = map[string]bool{}
@@ -313,14 +310,14 @@ func (w *approvalWorld) execute() {
 	tr, dead := w.advance(run)
 	w.now, w.o.cache.onDelete = "", nil
 	if dead {
-		w.tally["deaths"]++
+		w.counts["deaths"]++
 		w.say("run %s: the process dies in %s", run.ID, run.State)
 		return
 	}
 	w.o.apply(w.t, run.ID, tr)
 	w.say("run %s: %s → %s %s", run.ID, tr.From, tr.To, tr.Outcome)
 	if tr.From == StateFlush && run.Plan.Scope == ScopeAll {
-		w.tally["whole flushes"]++
+		w.counts["whole flushes"]++
 	}
 }
 
@@ -353,10 +350,10 @@ func (w *approvalWorld) judge(name, value string, byName bool) {
 	case alienName(name) && !ownValue(value):
 		w.t.Errorf("%q is deleted: its name says that it is another issuer's", name)
 	case c.plan.NoUndo:
-		w.tally["deletions by name"]++
+		w.counts["deletions by name"]++
 		w.judgeByName(c, name, value)
 	default:
-		w.tally["listed deletions"]++
+		w.counts["listed deletions"]++
 		w.judgeListed(c, name, value, byName)
 	}
 }
