@@ -263,7 +263,7 @@ type cacheStandIn struct {
 	deleted  []string          // every entry that was really deleted, in order
 	onGone   func(name, value string, byName bool)
 	limit    int // entries that a listing reads; 0: all
-	asked    int               // deletions that were begun
+	asked    int // deletions that were begun
 	onList   func(*cacheStandIn)
 }
 
@@ -619,7 +619,11 @@ func (o *office) ask(t *testing.T, req Request) Run {
 // click decides on the plan as it is now.
 func (o *office) click(t *testing.T, run Run, by string, kind DecisionKind) (Answer, error) {
 	t.Helper()
-	return o.desk.Decide(t.Context(), Click{Run: run.ID, Generation: o.run(t, run.ID).Generation, By: by, Kind: kind, Via: ViaSlack})
+	now, err := o.ledger.Run(t.Context(), run.ID)
+	if err != nil {
+		now.Generation = 1 // of a run that nobody knows
+	}
+	return o.desk.Decide(t.Context(), Click{Run: run.ID, Generation: now.Generation, By: by, Kind: kind, Via: ViaSlack})
 }
 
 // approve asks and approves; the run holds its resource then.
