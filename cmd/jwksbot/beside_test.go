@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -194,6 +195,14 @@ func TestTheBotWaitsForItsJournal(t *testing.T) {
 	d.within(t, "U0ONCALL", awayText, func() *slacksim.Delivery {
 		return d.sim.Command("U0ONCALL", "C0BRIDGE", "/jwks-flush status production")
 	})
+	if err := d.sim.Command("U0ONCALL", "C0BRIDGE", "/jwks-check production").Err; err != nil {
+		t.Fatal(err)
+	}
+	poll(t, func() bool { // it needs no journal
+		return slices.ContainsFunc(d.sim.Messages("C0BRIDGE"), func(m slacksim.Message) bool {
+			return m.Metadata != nil && m.Metadata.Payload["verdict"] == "stale_cache"
+		})
+	}, func() string { return d.sim.Transcript() })
 	bringBack(t, &server)
 	d.ready(t, http.StatusOK, `"journal":"ok"`, `"executing":"here"`, `"posting":"here"`)
 	card := d.requested(t, "INC-1")
@@ -289,6 +298,28 @@ func TestAPoolerIsRefused(t *testing.T) {
 	d := newDuo(t, server.Pool(t, "session", 60).URL(database))
 	said, _ := d.run(t, exitOK, "robin", "", "runs")
 	contains(t, said, "no runs yet")
+}
+
+// TestWhatTimeDoesNotHeal ends the bot with a line, as it ends a command on a
+// terminal; a server that is away ends only that.
+func TestWhatTimeDoesNotHeal(t *testing.T) {
+	t.Parallel()
+	var server postgrestest.Server
+	t.Cleanup(server.Stop)
+	database := server.Database(t)
+	for tail, want := range map[string]string{"x": "there is no such database; create it", "?sslmode=require": "refused TLS"} {
+		d := newDuo(t, database+tail)
+		bot := d.serve(t)
+		if code := bot.exit(); code != exitFailed {
+			t.Errorf("serve ends with %d", code)
+		}
+		contains(t, bot.err.String(), want)
+		_, said := d.run(t, exitFailed, "robin", "", "runs")
+		contains(t, said, want)
+	}
+	server.Halt()
+	_, said := newDuo(t, database).run(t, exitFailed, "robin", "", "runs")
+	contains(t, said, "the server cannot be reached; check the address")
 }
 
 // TestHealthPortLetsGo: who asks and stays connected is let go.

@@ -201,6 +201,15 @@ func TestPostgresRestart(t *testing.T) {
 		t.Error(err)
 	}
 	s.judgeEnd(t, id)
+	cards := 0
+	for _, m := range s.sim.Messages("C0BRIDGE") {
+		if m.Metadata != nil && m.Metadata.Payload["run_id"] == id && !m.InThread() {
+			cards++
+		}
+	}
+	if cards != 1 {
+		t.Errorf("%d cards of one run", cards)
+	}
 	for _, r := range replicas {
 		select {
 		case <-r.ended:

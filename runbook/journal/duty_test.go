@@ -167,11 +167,11 @@ func TestStandInWaits(t *testing.T) {
 		if _, err := approve(terminal, "r1", "U2"); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the terminal looks twice", lookedTwice(bot))
+		eventually(t, "the terminal looks twice", lookedTwice())
 		stop() // an upgrade
 		left := time.Now()
 		again := open(t, url)
-		eventually(t, "the terminal looks twice more", lookedTwice(again))
+		eventually(t, "the terminal looks twice more", lookedTwice())
 		if terminal.Executing() && time.Since(left) < returnWithin {
 			t.Error("the terminal took the lock of a bot that may come back")
 		}
@@ -187,7 +187,7 @@ func TestStandInWaits(t *testing.T) {
 }
 
 // lookedTwice is true when enough time has passed for two looks at the lock.
-func lookedTwice(*Journal) func() bool {
+func lookedTwice() func() bool {
 	begin := time.Now()
 	return func() bool { return time.Since(begin) > 2*lockPoll+lockPoll/2 }
 }

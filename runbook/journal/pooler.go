@@ -24,6 +24,13 @@ const poolerRounds = 4
 // poolerWithin is how long the comparison may take.
 const poolerWithin = 10 * time.Second
 
+// A pooler in session mode is like the server itself: what is set for a session,
+// prepared in it, locked or listened to stays with its client, and ends with it,
+// since PgBouncer's server_reset_query is DISCARD ALL. The server still ends a
+// silent session of a lock after its idle_session_timeout, and the pooler then
+// its client's connection. Each client takes a connection of the server for as
+// long as it stays.
+
 // apart returns ErrPooler where sessions are shared. Two clients are asked for
 // the process that serves them, one of them inside of a transaction: each has
 // one of its own, and keeps it, unless a pooler hands them out.
