@@ -27,6 +27,7 @@ const (
 	lockPoll   = 500 * time.Millisecond // how soon a free lock is noticed
 	lockBeat   = time.Second            // how often the held lock is checked
 	sweepEvery = time.Minute            // how often lost workflows are looked for
+	sweepFirst = 5 * time.Second        // and in the first minute: an outage may have lost some
 	drainLimit = 10 * time.Second       // for steps that run when Execute is ended
 	stopLimit  = 5 * time.Second        // for steps that were told to stop, and for the engine
 	lostLimit  = 30 * time.Second       // for steps that were told to stop while the journal is away

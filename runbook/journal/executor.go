@@ -80,12 +80,12 @@ func (x *executor) closes() bool {
 func (x *executor) watch(ctx context.Context, lock executorLock, eng *engine, yield func() bool) error {
 	beat := time.NewTicker(lockBeat)
 	defer beat.Stop()
-	var swept time.Time
+	begin, swept := time.Now(), time.Time{}
 	news := &herald{x: x}
 	defer func() { news.last(context.WithoutCancel(ctx)) }()
 	for {
 		x.complain(ctx, "telling the log of the audit trail", news.tell(ctx))
-		if time.Since(swept) >= sweepEvery {
+		if since := time.Since(swept); since >= sweepEvery || since >= sweepFirst && time.Since(begin) < sweepEvery {
 			swept = time.Now()
 			x.complain(ctx, "looking for lost runs", x.sweep(ctx, eng))
 		}
