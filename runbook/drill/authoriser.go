@@ -47,6 +47,7 @@ type authoriser struct {
 	serves       int // the number of the deployment that the environments belong to
 	environments []*environment
 	sealer       *sealer // nil: the cache holds plain text
+	verifier     verifier
 
 	// past is true while the hour before the start is played. What is written
 	// to the cache then gets the TTL that is left of it today, and ends when
@@ -127,7 +128,7 @@ func (a *authoriser) validate(ctx context.Context, env *environment, at time.Tim
 	if err != nil {
 		return t, err
 	}
-	if !t.checkSignature(key) {
+	if !a.verifier.good(t, key) {
 		return t, errors.New(eventText("invalid_signature", t.header.Kid, "JwtInvalidSignatureError: Invalid signature"))
 	}
 	return t, t.checkClaims(at)

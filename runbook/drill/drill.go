@@ -174,6 +174,9 @@ func (w *World) Close() error {
 		w.awsServer.close()
 		w.outsideServer.close()
 		w.goroutines.Wait()
+		if w.idp != nil {
+			giveBack(w.idp.made)
+		}
 		if w.store != nil {
 			w.store.close()
 		}

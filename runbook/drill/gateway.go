@@ -56,6 +56,7 @@ type gateway struct {
 	managed   bool // API Gateway checks tokens itself
 	keys      verifyKeys
 	keysUntil time.Time
+	verifier  verifier
 
 	past  bool
 	fresh user // the token that is shared then

@@ -2,6 +2,7 @@ package drill
 
 import (
 	"context"
+	"crypto/rsa"
 	"errors"
 	"net/http"
 	"slices"
@@ -34,6 +35,7 @@ type provider struct {
 
 	spares  chan spareKey // one key is made ahead, so that a rotation is instant
 	stopped chan struct{} // closed when no more keys are made
+	made    []*rsa.PrivateKey
 }
 
 // spareKey is a key that has been made, or why it could not be.
@@ -50,7 +52,10 @@ func newProvider() *provider {
 func (p *provider) makeKeys(ctx context.Context) {
 	defer close(p.stopped)
 	for ctx.Err() == nil {
-		key, err := newSigningKey()
+		key, err := takeSigningKey()
+		if err == nil {
+			p.made = append(p.made, key.private)
+		}
 		select {
 		case p.spares <- spareKey{key, err}:
 		case <-ctx.Done():

@@ -106,7 +106,7 @@ func (g *gateway) judgeItself(at time.Time, raw string) (status int) {
 		return http.StatusUnauthorized
 	}
 	key, known := g.keys[t.header.Kid]
-	return statusOf(known && t.checkSignature(key), http.StatusUnauthorized)
+	return statusOf(known && g.verifier.good(t, key), http.StatusUnauthorized)
 }
 
 // Remembered counts the tokens that the gateway refuses without asking the

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/big"
 	"strings"
+	"sync"
 )
 
 // keyBits is the size of Cognito's signing keys.
@@ -47,6 +48,41 @@ func newSigningKey() (signingKey, error) {
 		return signingKey{}, fmt.Errorf("generate signing key: %w", err)
 	}
 	return signingKey{kid: newKid(), private: key}, nil
+}
+
+// free are the private keys of worlds that are closed. A program that builds one
+// world after the other spends much of its time on making keys; here the next
+// one gets them, under other names.
+var free struct {
+	sync.Mutex
+	keys []*rsa.PrivateKey
+}
+
+// takeSigningKey returns a key that no open world has.
+func takeSigningKey() (signingKey, error) {
+	if key := takeFree(); key != nil {
+		return signingKey{kid: newKid(), private: key}, nil
+	}
+	return newSigningKey()
+}
+
+func takeFree() *rsa.PrivateKey {
+	free.Lock()
+	defer free.Unlock()
+	last := len(free.keys) - 1
+	if last < 0 {
+		return nil
+	}
+	key := free.keys[last]
+	free.keys = free.keys[:last]
+	return key
+}
+
+// giveBack is called when the world is closed.
+func giveBack(keys []*rsa.PrivateKey) {
+	free.Lock()
+	defer free.Unlock()
+	free.keys = append(free.keys, keys...)
 }
 
 // newKindOfKey is an ML-DSA-65 key as seen from outside: every string of the

@@ -139,6 +139,33 @@ func (t token) checkSignature(key *rsa.PublicKey) bool {
 	return rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], t.sig) == nil
 }
 
+// verifier checks signatures, and remembers what came of it: those who come back
+// bring the token that they had, and arithmetic was most of what an hour of
+// traffic took. It is used by one goroutine at a time.
+type verifier struct{ checked map[string]checked }
+
+type checked struct {
+	key *rsa.PublicKey
+	ok  bool
+}
+
+// maxChecked is how many tokens a verifier remembers.
+const maxChecked = 1000
+
+// good says whether the key signed the token.
+func (v *verifier) good(t token, key *rsa.PublicKey) bool {
+	id := t.signed + string(t.sig)
+	if c, known := v.checked[id]; known && c.key.Equal(key) {
+		return c.ok
+	}
+	if v.checked == nil || len(v.checked) >= maxChecked {
+		v.checked = map[string]checked{}
+	}
+	c := checked{key, t.checkSignature(key)}
+	v.checked[id] = c
+	return c.ok
+}
+
 // checkIssuer refuses tokens of others in the words of aws-jwt-verify.
 func (t token) checkIssuer(issuer string) error {
 	if t.claims.Iss != issuer {
