@@ -14,6 +14,7 @@ import (
 // Each world here is healed by the real bot over the wire, by what the message
 // offers, and the effect is read from the world itself.
 func TestWorldsAreHealed(t *testing.T) {
+	t.Parallel()
 	for scenario, tell := range map[string]func(*teller){
 		"memory-alias":    restartIsUndone,
 		"gateway-results": gatewayForgets,

@@ -320,6 +320,7 @@ func (c checkJSON) step(name string) string {
 }
 
 func TestCheckVerdicts(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		scenario, verdict string
 		exit              int
@@ -351,6 +352,7 @@ func TestCheckVerdicts(t *testing.T) {
 // What cannot be read is never "healthy": exit 2, a sentence with the host,
 // and no secret in it.
 func TestCheckCouldNotTell(t *testing.T) {
+	t.Parallel()
 	group := "{replication_group: " + drill.ReplicationGroup + "}"
 	t.Run("redis", func(t *testing.T) {
 		t.Parallel()
@@ -477,6 +479,7 @@ func serving(t *testing.T, sim *slacksim.Sim, env []string, edit ...string) *pro
 
 // Errors that time does not heal end the bot, with a line that says what to do.
 func TestServeEnds(t *testing.T) {
+	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

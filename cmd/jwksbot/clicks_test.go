@@ -27,6 +27,7 @@ const (
 // two replicas, half of them twice, and the requester with them. As many count
 // as are needed, each person once; everybody else is told why not.
 func TestCrowdApproves(t *testing.T) {
+	t.Parallel()
 	redistest.Need(t, "redis-server", "redis-cli")
 	t.Run("sqlite", func(t *testing.T) { crowdApproves(t, filepath.Join(t.TempDir(), "journal.db")) })
 	t.Run("postgres", func(t *testing.T) {

@@ -103,6 +103,7 @@ func TestNothingIsWrongInTheDemo(t *testing.T) {
 }
 
 func TestAJournalThatDoesNotLastIsWarnedOf(t *testing.T) {
+	t.Parallel()
 	dir, err := os.MkdirTemp("/dev/shm", "journal")
 	if err != nil {
 		t.Skipf("no file system in memory here: %v", err)

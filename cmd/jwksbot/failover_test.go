@@ -21,6 +21,7 @@ import (
 // deletions of a flush that people requested and approved. The run ends with the
 // proof, nothing old is left on the new primary either, and nothing else is lost.
 func TestFlushFollowsFailover(t *testing.T) {
+	t.Parallel()
 	for name, f := range map[string]failover{
 		"an operator switches over":                     {func(*failoverStory) {}, 1, (*failoverStory).switchOver},
 		"the primary dies before its replica knows all": {(*failoverStory).stopReplication, flushBatch - 1, (*failoverStory).die},

@@ -18,6 +18,7 @@ import (
 // types hears that it is full, and so does the log; nothing is lost, and with
 // room again the run is approved and carried out.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	redistest.Need(t, "redis-server", "redis-cli")
 	disk := os.Getenv(smallDiskEnv)
 	if disk == "" {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
 	"testing"
@@ -8,14 +9,17 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain lets tests start this program from the test binary.
+// TestMain lets tests start this program from the test binary. Many of them wait
+// more than they work, so more of them run at once than there are processors.
 func TestMain(m *testing.M) {
+	flag.Set("test.parallel", "8")
 	testscript.Main(m, map[string]func(){"jwksbot": main, timedProgram: timedMain})
 }
 
 // TestScripts tells, command by command, what the program prints without a
 // network: one file of testdata/script each. -update writes what is compared.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	manifest, err := filepath.Abs(filepath.Join("..", "..", "manifest.yaml"))
 	if err != nil {
 		t.Fatal(err)

@@ -31,6 +31,7 @@ import (
 // A file may have a part "speed": how fast time runs, and then mitigations are
 // watched; without it they are not.
 func TestStories(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob(filepath.Join("testdata", "stories", "*.txtar"))
 	if err != nil || len(files) < 3 {
 		t.Fatalf("stories: %d, %v", len(files), err)

@@ -84,6 +84,7 @@ func TestScenarios(t *testing.T) {
 	}
 	for _, s := range Scenarios() {
 		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
 			holds, ok := tests[s.Name]
 			if !ok {
 				t.Fatal("no expectation for this scenario")

@@ -68,6 +68,7 @@ var unreadable = map[string]string{"shut-out": runbook.StepCachedKeys}
 func TestScenariosReachTheirVerdicts(t *testing.T) {
 	for _, s := range Scenarios() {
 		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
 			w := startWorld(t, Options{Scenario: s.Name, Clock: runbook.SystemClock{}})
 			if err := w.Permit(readPolicy(w)); err != nil {
 				t.Fatal(err)

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"flag"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -17,15 +18,17 @@ func TestMain(m *testing.M) {
 	if os.Getenv(childEnv) != "" {
 		os.Exit(child())
 	}
+	flag.Set("test.parallel", "8") // tests wait more than they work
 	code := m.Run()
 	server.Stop()
 	os.Exit(code)
 }
 
-// eachEngine runs a test on a fresh SQLite file and on a fresh Postgres database.
+// eachEngine runs a test on a fresh SQLite file and on a fresh Postgres database,
+// both at once.
 func eachEngine(t *testing.T, test func(t *testing.T, url string)) {
-	t.Run("sqlite", func(t *testing.T) { test(t, sqliteURL(t)) })
-	t.Run("postgres", func(t *testing.T) { test(t, postgresURL(t)) })
+	t.Run("sqlite", func(t *testing.T) { t.Parallel(); test(t, sqliteURL(t)) })
+	t.Run("postgres", func(t *testing.T) { t.Parallel(); test(t, postgresURL(t)) })
 }
 
 func sqliteURL(t testing.TB) string { return filepath.Join(t.TempDir(), "jwksbot.db") }

@@ -104,6 +104,7 @@ func TestURLForms(t *testing.T) {
 }
 
 func TestLockedFile(t *testing.T) {
+	t.Parallel()
 	url := sqliteURL(t)
 	j := open(t, url)
 	locker, err := j.db.Begin() // immediate, as another program would
