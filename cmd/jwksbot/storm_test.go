@@ -32,7 +32,10 @@ import (
 // JWKSBOT_KILLS sets how many kills at least; a quarter as many runs are made.
 func TestKillStorm(t *testing.T) {
 	t.Parallel()
-	kills := 4
+	kills := 2
+	if full() {
+		kills = 8
+	}
 	if text := os.Getenv("JWKSBOT_KILLS"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
@@ -40,7 +43,7 @@ func TestKillStorm(t *testing.T) {
 		}
 		kills = n
 	} else if testing.Short() {
-		t.Skip("-short leaves it out: it takes half a minute")
+		t.Skip("-short leaves it out: it takes a minute")
 	}
 	redistest.Need(t, "redis-server", "redis-cli")
 	t.Run("sqlite", func(t *testing.T) {
