@@ -2,7 +2,6 @@ package main
 
 import (
 	"net/url"
-	"regexp"
 	"strings"
 
 	"jwksbot/runbook"
@@ -18,15 +17,15 @@ func (t *targetConfig) validateOutside(c *checker) {
 }
 
 var (
-	apiID    = regexp.MustCompile(`^[a-z0-9]{1,32}$`)
-	topicARN = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$`)
-	groupID  = regexp.MustCompile(`^S[A-Z0-9]{2,}$`)
+	apiID    = pattern(`^[a-z0-9]{1,32}$`)
+	topicARN = pattern(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$`)
+	groupID  = pattern(`^S[A-Z0-9]{2,}$`)
 )
 
 func (t *targetConfig) validateGateway(c *checker) {
 	g := t.Gateway
 	for key, id := range map[string]string{"gateway.rest_api": g.RestAPI, "gateway.http_api": g.HTTPAPI} {
-		if id != "" && !apiID.MatchString(id) {
+		if id != "" && !apiID().MatchString(id) {
 			c.bad(key, "%q is no API id: it looks like a1b2c3d4e5; take it from the API's page or from its URL", id)
 		}
 	}
@@ -71,10 +70,10 @@ func (t *targetConfig) validateCanary(c *checker) {
 
 func (t *targetConfig) validateEscalation(c *checker) {
 	e := t.Escalation
-	if e.UserGroup != "" && !groupID.MatchString(e.UserGroup) {
+	if e.UserGroup != "" && !groupID().MatchString(e.UserGroup) {
 		c.bad("escalation.user_group", "%q is no user group: take its id (S…) from Slack, not its name", e.UserGroup)
 	}
-	if e.SNSTopic != "" && !topicARN.MatchString(e.SNSTopic) {
+	if e.SNSTopic != "" && !topicARN().MatchString(e.SNSTopic) {
 		c.bad("escalation.sns_topic", "%q is no topic: write its ARN, arn:aws:sns:REGION:ACCOUNT:NAME", e.SNSTopic)
 	}
 	if e.PagerDutyURL != "" {

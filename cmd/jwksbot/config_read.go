@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"reflect"
-	"regexp"
 	"slices"
 	"sort"
 	"strconv"
@@ -334,7 +333,7 @@ func scalarText(n ast.Node) string {
 }
 
 // variable is how a value names an environment variable.
-var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
+var variable = pattern(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
 
 // text resolves ${VARIABLE} and file:PATH. A variable that is not set is no
 // problem yet: the command at hand may not need it.
@@ -351,8 +350,8 @@ func (d *decoder) text(s *runbook.Secret, path string, line int) {
 		}
 		return
 	}
-	*s = runbook.Secret(variable.ReplaceAllStringFunc(text, func(ref string) string {
-		name := variable.FindStringSubmatch(ref)[1]
+	*s = runbook.Secret(variable().ReplaceAllStringFunc(text, func(ref string) string {
+		name := variable().FindStringSubmatch(ref)[1]
 		value := d.getenv(name)
 		if value == "" {
 			d.src.unset[path] = name

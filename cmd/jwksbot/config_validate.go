@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"path"
-	"regexp"
 	"strings"
 	"time"
 
@@ -64,7 +63,7 @@ func (c *config) validateKeys(p *problems, at func(string) int) {
 			p.add(at(fmt.Sprintf("people[%d].aws", i)), "people[%d].aws: %q stands for two people", i, person.AWS)
 		}
 		seen[person.AWS] = true
-		if !slackUser.MatchString(person.Slack) || !strings.HasPrefix(person.AWS, "arn:") {
+		if !slackUser().MatchString(person.Slack) || !strings.HasPrefix(person.AWS, "arn:") {
 			p.add(at(fmt.Sprintf("people[%d]", i)), "people[%d]: needs slack: U… (or W…) and aws: arn:…", i)
 		} else if !identity.Personal(person.AWS) {
 			p.add(at(fmt.Sprintf("people[%d].aws", i)), "people[%d].aws: %q does not stand for one person: name an IAM user (…:user/NAME) or the session of an SSO role (…:assumed-role/AWSReservedSSO_…/NAME); whoever assumes another role chooses the session's name", i, person.AWS)
@@ -81,11 +80,11 @@ func checkToken(p *problems, line int, path string, token runbook.Secret, prefix
 }
 
 var (
-	targetName  = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,39}$`)
-	slackUser   = regexp.MustCompile(`^[UW][A-Z0-9]{2,}$`)
-	slackPerson = regexp.MustCompile(`^[UWS][A-Z0-9]{2,}$`)
-	anything    = regexp.MustCompile(`^([*?]|\[[^\]]*\])*$`) // a key pattern without one letter of its own
-	poolID      = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d_[A-Za-z0-9]+$`)
+	targetName  = pattern(`^[a-z0-9][a-z0-9_-]{0,39}$`)
+	slackUser   = pattern(`^[UW][A-Z0-9]{2,}$`)
+	slackPerson = pattern(`^[UWS][A-Z0-9]{2,}$`)
+	anything    = pattern(`^([*?]|\[[^\]]*\])*$`) // a key pattern without one letter of its own
+	poolID      = pattern(`^[a-z]{2}(-[a-z]+)+-\d_[A-Za-z0-9]+$`)
 )
 
 // checker takes what is wrong with one target.
@@ -114,7 +113,7 @@ func (c *checker) bad(key, format string, args ...any) {
 
 func (t *targetConfig) validate(c *checker) {
 	bad := c.bad
-	if !targetName.MatchString(t.Name) {
+	if !targetName().MatchString(t.Name) {
 		bad("name", "%q: 1 to 40 of a-z, 0-9, - and _, as people type it after /jwks-check", t.Name)
 	}
 	t.validateIssuer(c)
@@ -139,7 +138,7 @@ type badFunc func(key, format string, args ...any)
 
 func (t *targetConfig) validateIssuer(check *checker) {
 	bad := check.bad
-	if t.UserPoolID != "" && !poolID.MatchString(t.UserPoolID) {
+	if t.UserPoolID != "" && !poolID().MatchString(t.UserPoolID) {
 		bad("user_pool_id", "%q is no user pool id: it looks like eu-west-2_AbCdEfGhI", t.UserPoolID)
 	}
 	if t.UserPoolID != "" && t.Region != "" && !check.unset("region") && !strings.HasPrefix(t.UserPoolID, t.Region+"_") {
@@ -174,7 +173,7 @@ func (t *targetConfig) validateCache(check *checker) {
 		bad("cache.keys", "no pattern: nothing could ever be read; the usual one is \"jwks:*\"")
 	}
 	for i, k := range c.Keys {
-		if _, err := path.Match(k, ""); err != nil || anything.MatchString(k) {
+		if _, err := path.Match(k, ""); err != nil || anything().MatchString(k) {
 			bad(fmt.Sprintf("cache.keys[%d]", i), "%q would match everything, or is no pattern: name the entries that hold key sets, like \"jwks:*\"", k)
 		}
 	}
@@ -211,7 +210,7 @@ func (t *targetConfig) validateApproval(bad badFunc) {
 	groups, people := false, map[string]bool{}
 	for key, list := range map[string][]string{"viewers": a.Viewers, "requesters": a.Requesters, "approvers": a.Approvers} {
 		for i, id := range list {
-			if !slackPerson.MatchString(id) {
+			if !slackPerson().MatchString(id) {
 				bad(fmt.Sprintf("approval.%s[%d]", key, i), "%q is neither a user (U…, W…) nor a user group (S…); take the id from Slack, not the name", id)
 			}
 		}

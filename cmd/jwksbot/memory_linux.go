@@ -9,12 +9,12 @@ import (
 	"syscall"
 )
 
-// releaseStart gives back the memory that only the start needed: the heap that
-// was collected since, and the pages of the program file that were mapped while
-// packages were initialised (two thirds of what an idle bot would hold). The
+// releaseMemory gives back the memory that only the start or past work needed:
+// the heap that was collected since, and the pages of the program file that were
+// mapped meanwhile (two thirds of what an idle bot would hold). The
 // pages are read-only and backed by the file: what is needed again comes back
 // by itself, out of the page cache.
-func releaseStart() error {
+func releaseMemory() error {
 	debug.FreeOSMemory()
 	exe, err := os.Readlink("/proc/self/exe")
 	if err != nil {

@@ -28,8 +28,8 @@ func TestOnlyReadOnlyMappingsOfTheProgramAreReleased(t *testing.T) {
 }
 
 // The program goes on after its pages were given back.
-func TestReleaseStart(t *testing.T) {
-	if err := releaseStart(); err != nil {
+func TestReleaseMemory(t *testing.T) {
+	if err := releaseMemory(); err != nil {
 		t.Fatal(err)
 	}
 	if version() == "" {

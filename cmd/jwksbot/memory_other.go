@@ -4,8 +4,8 @@ package main
 
 import "runtime/debug"
 
-// releaseStart gives back the heap that only the start needed.
-func releaseStart() error {
+// releaseMemory gives back the heap that only the start needed.
+func releaseMemory() error {
 	debug.FreeOSMemory()
 	return nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -41,9 +40,9 @@ func (p *printer) put(indent int, text string) {
 }
 
 // paint is what colours a text without taking room.
-var paint = regexp.MustCompile("\x1b\\[[0-9;]*m")
+var paint = pattern("\x1b\\[[0-9;]*m")
 
-func columnsOf(s string) int { return utf8.RuneCountInString(paint.ReplaceAllString(s, "")) }
+func columnsOf(s string) int { return utf8.RuneCountInString(paint().ReplaceAllString(s, "")) }
 
 // foldHanging breaks a text at blanks into lines of at most width columns; all
 // but the first begin with an indent. Blanks within a line stay as they are,

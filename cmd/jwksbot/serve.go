@@ -98,13 +98,7 @@ func (w *world) serve(ctx context.Context, p *parts, api *slack.Client) (err err
 	})
 	group.Go(func() error { return o.counter(ctx, ctx, w.log) })
 	w.watchRotations(ctx, group, o, b)
-	group.Go(func() error {
-		if err := (runbook.SystemClock{}).Wait(ctx, settled); err != nil {
-			return err
-		}
-		w.logIf("memory of the start", releaseStart())
-		return nil
-	})
+	group.Go(func() error { return w.releaseIdle(ctx, func() uint64 { return b.Status().Acked }) })
 	if p.cfg.Listen != "" {
 		group.Go(func() error { return m.follow(ctx, o.journal) })
 	}
@@ -117,7 +111,29 @@ func (w *world) serve(ctx context.Context, p *parts, api *slack.Client) (err err
 }
 
 // settled is when the start is over: connected, recovered, and idle or at work.
-const settled = 5 * time.Second
+// From then on memory is given back every minute in which nobody asked for
+// anything: a check needs four times what an idle bot does, and a minute after
+// it nothing of that.
+const (
+	settled      = 5 * time.Second
+	releaseEvery = time.Minute
+)
+
+// releaseIdle gives back what only the start needed, and later what only work
+// needed; asked counts what people ask for.
+func (w *world) releaseIdle(ctx context.Context, asked func() uint64) error {
+	wait, last := settled, uint64(0)
+	for {
+		if err := (runbook.SystemClock{}).Wait(ctx, wait); err != nil {
+			return err
+		}
+		now := asked()
+		if now == last || wait == settled {
+			w.logIf("memory that is not needed", releaseMemory())
+		}
+		wait, last = releaseEvery, now
+	}
+}
 
 // watchRotations starts the rotation watcher of every target that asks for one.
 func (w *world) watchRotations(ctx context.Context, group *errgroup.Group, o *office, b *bot.Bot) {

@@ -99,7 +99,7 @@ type found struct {
 // be read is named once, not here again.
 func (f found) follow(variables map[string]string, stageErr error) (runbook.GatewayAuthoriser, error) {
 	a := f.GatewayAuthoriser
-	if a.Kind != runbook.LambdaAuthoriser || stageErr != nil && stageVariable.MatchString(f.uri) {
+	if a.Kind != runbook.LambdaAuthoriser || stageErr != nil && stageVariable().MatchString(f.uri) {
 		return a, nil
 	}
 	r, err := parseURI(f.uri, variables)

@@ -3,6 +3,7 @@ package authoriser
 import (
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -11,13 +12,15 @@ import (
 const maxDescription = 256
 
 // oldMark is what an earlier run wrote before the description.
-var oldMark = regexp.MustCompile(`^jwksbot \S+ \S+(?: \| )?`)
+var oldMark = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^jwksbot \S+ \S+(?: \| )?`)
+})
 
 // marked returns the description with the mark of a run before it, in place of
 // an earlier mark, cut to what Lambda takes.
 func marked(description, run string, at time.Time) string {
 	mark := "jwksbot " + run + " " + at.UTC().Format(time.RFC3339)
-	if rest := oldMark.ReplaceAllString(description, ""); rest != "" {
+	if rest := oldMark().ReplaceAllString(description, ""); rest != "" {
 		mark += " | " + rest
 	}
 	if r := []rune(mark); len(r) > maxDescription {

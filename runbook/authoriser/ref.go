@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // ref names a Lambda function, as Lambda's API takes it: a name, a partial ARN
@@ -15,12 +16,14 @@ type ref struct {
 }
 
 // functionRef is the pattern of FunctionName in the API reference of Lambda.
-var functionRef = regexp.MustCompile(`^(?:arn:(aws[a-z-]*):lambda:)?(?:([a-z]{2}(?:-[a-z]+)+-\d):)?(?:(\d{12}):)?(?:function:)?([A-Za-z0-9_-]{1,140})(?::(\$LATEST|[A-Za-z0-9_-]+))?$`)
+var functionRef = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:arn:(aws[a-z-]*):lambda:)?(?:([a-z]{2}(?:-[a-z]+)+-\d):)?(?:(\d{12}):)?(?:function:)?([A-Za-z0-9_-]{1,140})(?::(\$LATEST|[A-Za-z0-9_-]+))?$`)
+})
 
 const latest = "$LATEST"
 
 func parseRef(s string) (ref, error) {
-	m := functionRef.FindStringSubmatch(s)
+	m := functionRef().FindStringSubmatch(s)
 	if m == nil {
 		return ref{}, fmt.Errorf("%q names no Lambda function: use its name or ARN", s)
 	}
@@ -47,15 +50,17 @@ func isVersion(qualifier string) bool {
 }
 
 // stageVariable is a variable of a stage inside an authoriser's URI.
-var stageVariable = regexp.MustCompile(`\$\{stageVariables\.([A-Za-z0-9_]+)\}`)
+var stageVariable = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\$\{stageVariables\.([A-Za-z0-9_]+)\}`)
+})
 
 // parseURI returns the function that an authoriser's URI invokes:
 // arn:aws:apigateway:REGION:lambda:path/2015-03-31/functions/FUNCTION/invocations,
 // in which variables of the stage may stand anywhere.
 func parseURI(uri string, variables map[string]string) (ref, error) {
 	var missing []string
-	full := stageVariable.ReplaceAllStringFunc(uri, func(v string) string {
-		name := stageVariable.FindStringSubmatch(v)[1]
+	full := stageVariable().ReplaceAllStringFunc(uri, func(v string) string {
+		name := stageVariable().FindStringSubmatch(v)[1]
 		value, ok := variables[name]
 		if !ok {
 			missing = append(missing, name)

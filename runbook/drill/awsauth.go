@@ -5,16 +5,21 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // callerARN is who every signed request comes from.
 const callerARN = "arn:aws:sts::" + Account + ":assumed-role/jwksbot/drill"
 
 // sigV4 is the Authorization header of a signed request.
-var sigV4 = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request, ?SignedHeaders=([^,]+), ?Signature=[0-9a-f]{64}$`)
+var sigV4 = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request, ?SignedHeaders=([^,]+), ?Signature=[0-9a-f]{64}$`)
+})
 
 // sigV4Credential is the same statement in the query of a presigned request.
-var sigV4Credential = regexp.MustCompile(`^([^/]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request$`)
+var sigV4Credential = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([^/]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request$`)
+})
 
 // checkSignature refuses requests that are not signed for this service and
 // region, in the order and words of AWS. The signature itself is not computed:
@@ -25,13 +30,13 @@ func checkSignature(s service, r *http.Request) error {
 	query := r.URL.Query()
 	switch {
 	case header != "":
-		m := sigV4.FindStringSubmatch(header)
+		m := sigV4().FindStringSubmatch(header)
 		if m == nil || r.Header.Get("X-Amz-Date") == "" {
 			return s.protocol.malformedHeader
 		}
 		region, scope = m[3], m[4]
 	case query.Get("X-Amz-Signature") != "":
-		m := sigV4Credential.FindStringSubmatch(query.Get("X-Amz-Credential"))
+		m := sigV4Credential().FindStringSubmatch(query.Get("X-Amz-Credential"))
 		if m == nil {
 			return s.protocol.malformedHeader
 		}

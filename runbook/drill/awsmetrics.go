@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"jwksbot/runbook"
@@ -32,7 +33,7 @@ const nodeID = ReplicationGroup + "-001"
 
 // metrics is every series of the world. The node publishes one sample a
 // minute, the gateway and the function one per request.
-var metrics = func() []metric {
+var metrics = sync.OnceValue(func() []metric {
 	node := []dimension{{"CacheClusterId", nodeID}}
 	nodeAndID := []dimension{{"CacheClusterId", nodeID}, {"CacheNodeId", "0001"}}
 	api := []dimension{{"ApiName", RestAPI}}
@@ -68,7 +69,7 @@ var metrics = func() []metric {
 		{"AWS/Lambda", "Invocations", function, invocations, invocations},
 		{"AWS/Lambda", "Errors", function, errors, invocations},
 	}
-}()
+})
 
 type metricQuery struct {
 	ID         string `cbor:"Id"`
@@ -179,7 +180,7 @@ func (e *endpoints) exists(m metric) bool {
 }
 
 func (e *endpoints) findMetric(namespace, name string, dimensions []dimension) (metric, bool) {
-	for _, m := range metrics {
+	for _, m := range metrics() {
 		if e.exists(m) && m.namespace == namespace && m.name == name && sameDimensions(m.dimensions, dimensions) {
 			return m, true
 		}
@@ -242,7 +243,7 @@ func (e *endpoints) listMetrics(c awsCall) error {
 		Dimensions            []dimension
 	}
 	found := []listed{}
-	for _, m := range metrics {
+	for _, m := range metrics() {
 		ok := e.exists(m) && (in.Namespace == "" || in.Namespace == m.namespace) && (in.MetricName == "" || in.MetricName == m.name)
 		for _, want := range in.Dimensions {
 			ok = ok && slices.ContainsFunc(m.dimensions, func(d dimension) bool {

@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"net/http"
 	"net/url"
+	"sync"
 
 	"github.com/fxamacker/cbor/v2"
 )
@@ -50,16 +51,16 @@ var queryProtocol = protocol{
 }
 
 // cborTimes writes timestamps as tag 1, as the protocol demands.
-var cborTimes = func() cbor.EncMode {
+var cborTimes = sync.OnceValue(func() cbor.EncMode {
 	mode, err := cbor.EncOptions{Time: cbor.TimeUnix, TimeTag: cbor.EncTagRequired}.EncMode()
 	if err != nil {
 		panic(err) // the options are constants
 	}
 	return mode
-}()
+})
 
 func writeCBOR(rw http.ResponseWriter, status int, v any) error {
-	b, err := cborTimes.Marshal(v)
+	b, err := cborTimes().Marshal(v)
 	if err != nil {
 		return err
 	}

@@ -107,7 +107,9 @@ func (o *outside) record(action, key, summary string) {
 }
 
 // bridgeTicket is what the portal takes.
-var bridgeTicket = regexp.MustCompile(`^(INC|CHG)-[\w-]+$`)
+var bridgeTicket = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(INC|CHG)-[\w-]+$`)
+})
 
 // execute is the portal's button. In some worlds it says "flushed" and does
 // nothing, as the real one was seen to do.
@@ -126,7 +128,7 @@ func (o *outside) execute(rw http.ResponseWriter, r *http.Request) {
 	case order.Action != "flush-token-cache":
 		refuse(http.StatusNotFound, "unknown action")
 		return
-	case !bridgeTicket.MatchString(order.Ticket), order.Reason == "":
+	case !bridgeTicket().MatchString(order.Ticket), order.Reason == "":
 		refuse(http.StatusUnprocessableEntity, "a ticket (INC-… or CHG-…) and a reason are required")
 		return
 	case order.Target != BridgeTarget || order.Environment != BridgeEnvironment:

@@ -26,6 +26,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -106,7 +107,9 @@ func endpoint(cfg aws.Config) string {
 }
 
 // stsHost are the public names of STS.
-var stsHost = regexp.MustCompile(`^sts(-fips)?(\.[a-z]{2}(-[a-z]+)+-[0-9]+)?\.amazonaws\.com(\.cn)?$`)
+var stsHost = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^sts(-fips)?(\.[a-z]{2}(-[a-z]+)+-[0-9]+)?\.amazonaws\.com(\.cn)?$`)
+})
 
 // Who returns the ARN of whoever made the proof for purpose.
 func (v *Verifier) Who(ctx context.Context, proof string, purpose []byte) (string, error) {
@@ -162,7 +165,7 @@ func (v *Verifier) to(given *url.URL) (*url.URL, error) {
 		}
 		return &url.URL{Scheme: v.endpoint.Scheme, Host: v.endpoint.Host, Path: "/"}, nil
 	}
-	if !stsHost.MatchString(given.Host) {
+	if !stsHost().MatchString(given.Host) {
 		return nil, fmt.Errorf("it is meant for %q, which is no address of STS", given.Host)
 	}
 	return &url.URL{Scheme: "https", Host: given.Host, Path: "/"}, nil
