@@ -12,7 +12,7 @@ func (f *facts) cacheUnreadable() (Verdict, bool) {
 	if len(unknown) == 0 || len(f.all()) > 0 {
 		return Verdict{}, false
 	}
-	v := warning(CacheUnreadable, "Cannot tell: the cache holds %s that no decoder can read. A person has to look.", plural(len(unknown), "entry", "entries"))
+	v := warning(CacheUnreadable, "Cannot tell: the cache holds %s %s. A person has to look.", plural(len(unknown), "entry", "entries"), f.whyUnreadable())
 	for i, e := range unknown {
 		if i == shownEntries {
 			v.Because = append(v.Because, plural(len(unknown)-shownEntries, "more entry", "more entries")+" like these")
@@ -28,7 +28,28 @@ func (f *facts) cacheUnreadable() (Verdict, bool) {
 
 const shownEntries = 3
 
-// unreadable lists the own entries that no decoder fits.
+// notRead counts the own entries that nobody looked into.
+func (f *facts) notRead() (n int) {
+	for _, e := range f.own {
+		if e.Reading.Unread != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// whyUnreadable says of unreadable entries what is wrong with them.
+func (f *facts) whyUnreadable() string {
+	switch f.notRead() {
+	case 0:
+		return "that no decoder can read"
+	case len(f.unreadable()):
+		return "too large or too costly to read"
+	}
+	return "that no decoder can read, or that are too large or too costly to read"
+}
+
+// unreadable lists the own entries of which nobody knows what they hold.
 func (f *facts) unreadable() []Entry {
 	var out []Entry
 	for _, e := range f.own {
@@ -148,6 +169,9 @@ func (f *facts) healthy() (Verdict, bool) {
 		if r := f.recent(); r.all > noise && r.keys <= noise {
 			v.Summary += " They are about the tokens themselves (expired, other audience or issuer), at an ordinary rate."
 		}
+	}
+	if n := f.notRead(); n > 0 {
+		v.Summary += fmt.Sprintf(" %s too large or too costly to read: nobody knows what is in there.", capital(plural(n, "entry was", "entries were")))
 	}
 	if ago := f.At.Sub(f.Flushed); !f.Flushed.IsZero() && ago < recentMinutes*time.Minute {
 		v.Summary += fmt.Sprintf(" The cache was flushed %s ago; what failed before that is not counted.", Duration(ago))

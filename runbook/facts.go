@@ -170,6 +170,9 @@ func (f *facts) nothingLacks() bool {
 	if !f.liveOK || f.Cached == nil || f.Cached.Truncated {
 		return false
 	}
+	if f.notRead() > 0 {
+		return false
+	}
 	for _, c := range f.all() {
 		if len(c.rekeyed)+len(c.renamed) > 0 || c.entry.Name != "" && len(c.lacks()) > 0 {
 			return false

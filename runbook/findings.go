@@ -95,7 +95,7 @@ func (f *facts) cacheFindings(add adder) {
 		f.leaks(add, e.Reading.Set, "cache entry "+quoteName(e.Name))
 	}
 	switch {
-	case len(f.own) == 0:
+	case len(f.own) == 0 && !f.Cached.Truncated:
 		add(ColdCache, SeverityInfo, "The cache is empty: it fills when the next token comes.")
 	case f.perKid != nil && len(f.sets) == 0 && len(f.perKid.missing) > 0:
 		add(ColdCache, SeverityInfo, "Nobody has asked for live key %s yet: a per-kid cache fills one key at a time.", quoteAll(kidsOf(f.perKid.missing)))
@@ -107,7 +107,7 @@ func (f *facts) cacheFindings(add adder) {
 		add(SharedCache, SeverityInfo, "%s that are not JWKS live in the same cache; only matching entries are ever touched.", plural(int(f.Cached.Others), "key", "keys"))
 	}
 	if unknown := f.unreadable(); len(unknown) > 0 {
-		add(CacheUnreadable, SeverityWarning, "%s that no decoder can read (%s): what the authoriser makes of it is unknown.", capital(plural(len(unknown), "entry", "entries")), quoteNames(namesOfEntries(unknown)))
+		add(CacheUnreadable, SeverityWarning, "%s %s (%s): what the authoriser makes of it is unknown.", capital(plural(len(unknown), "entry", "entries")), f.whyUnreadable(), quoteNames(namesOfEntries(unknown)))
 	}
 	for _, c := range f.all() {
 		if len(c.rekeyed) > 0 {

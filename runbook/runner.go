@@ -41,6 +41,7 @@ type pending struct {
 	turn   chan struct{} // closed when it may be made
 	report Report
 	at     time.Time // when it was finished
+	weight int       // bytes that the report holds of a cache
 }
 
 // NewRunner returns a runner under the clock. onPanic, if not nil, is told of
@@ -112,7 +113,8 @@ func (r *Runner) check(ctx context.Context, t *Target, ask Ask, rep Reporter, ma
 func (r *Runner) finish(p *pending, report Report) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p.report, p.at = report, r.clock.Now()
+	p.report, p.at, p.weight = report, r.clock.Now(), report.weight()
+	r.lighten()
 	close(p.done)
 	r.lines[report.Target].next()
 }

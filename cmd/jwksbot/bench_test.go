@@ -349,7 +349,7 @@ func (s *served) answers() (all []slacksim.Message) {
 }
 
 // mebibytes reads a line like "VmRSS:   1234 kB" of a file in /proc.
-func mebibytes(b *testing.B, cmd *exec.Cmd, file, name string) float64 {
+func mebibytes(b testing.TB, cmd *exec.Cmd, file, name string) float64 {
 	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(cmd.Process.Pid), file))
 	if err != nil {
 		b.Skipf("no %s of a process here: %v", file, err)
