@@ -35,7 +35,7 @@ type Limits struct {
 
 // Limits of the reading of one cache. They are far above what key sets need: a
 // set of ten keys costs some 400,000 steps and 30 KB.
-var checkLimits = Limits{Steps: 2_000_000_000, Time: 8 * time.Second, Kept: 16 << 20}
+var checkLimits = Limits{Steps: 2_000_000_000, Time: 8 * time.Second, Kept: 12 << 20}
 
 const (
 	// nodeBytes and nodeSteps are what a value costs beside its text.
@@ -54,7 +54,7 @@ const (
 // something for small ones.
 func EntryLimits(bytes int) Limits {
 	size := int64(bytes)
-	return Limits{Bytes: min(4<<20+64*size, 32<<20), Nodes: min(1<<14+2*size, 1<<19), Steps: min(1_000_000+256*size, 200_000_000), Time: entryTime}
+	return Limits{Bytes: min(4<<20+32*size, 28<<20), Nodes: min(1<<14+2*size, 1<<19), Steps: min(1_000_000+256*size, 200_000_000), Time: entryTime}
 }
 
 // assuredLimits are for entries whose turn comes after others have used up the
@@ -101,11 +101,12 @@ func (b *Budget) share(size int) *Budget {
 // says that there is no room for it.
 func (b *Budget) keep(share *Budget, bytes int) bool {
 	b.steps.Add(share.steps.Load())
-	if bytes <= assuredKept || b.limits.Kept == 0 {
+	more := int64(bytes - assuredKept)
+	if more <= 0 || b.limits.Kept == 0 {
 		return true
 	}
-	if b.kept.Add(int64(bytes)) > b.limits.Kept {
-		b.kept.Add(-int64(bytes))
+	if b.kept.Add(more) > b.limits.Kept {
+		b.kept.Add(-more)
 		return false
 	}
 	return true

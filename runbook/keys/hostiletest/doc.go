@@ -77,7 +77,7 @@ func Crafted(seed uint64, n, size int) []runbook.RawEntry {
 	for i := range out {
 		f := families[i%len(families)]
 		out[i] = f.make(r, size)
-		out[i].Name = fmt.Sprintf("jwks:crafted:%04d %s", i, f.name)
+		out[i].Name = fmt.Sprintf("jwks:crafted:%d:%04d %s", size, i, f.name)
 		out[i].Bytes = out[i].Size()
 	}
 	return out
