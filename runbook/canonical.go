@@ -81,16 +81,44 @@ func byEntry(a, b Entry) int {
 
 // inOrder returns the set with its keys sorted by kid and thumbprint.
 func (s KeySet) inOrder() KeySet {
-	if !slices.IsSortedFunc(s.Keys, byKey) {
-		s.Keys = slices.SortedStableFunc(slices.Values(s.Keys), byKey)
+	if slices.IsSortedFunc(s.Keys, byKey) {
+		return s
 	}
+	// What tells apart keys of one name is written once for each key: a set may
+	// have been made of thousands that are alike.
+	texts := make([]string, len(s.Keys))
+	text := func(i int) string {
+		if texts[i] == "" {
+			texts[i] = fmt.Sprint(s.Keys[i])
+		}
+		return texts[i]
+	}
+	order := make([]int, len(s.Keys))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int {
+		if c := byName(s.Keys[i], s.Keys[j]); c != 0 {
+			return c
+		}
+		return cmp.Compare(text(i), text(j))
+	})
+	sorted := make([]Key, len(order))
+	for at, i := range order {
+		sorted[at] = s.Keys[i]
+	}
+	s.Keys = sorted
 	return s
+}
+
+func byName(a, b Key) int {
+	return cmp.Or(cmp.Compare(a.Kid, b.Kid), cmp.Compare(a.identity(), b.identity()))
 }
 
 // byKey orders keys by everything that is known of them, so that only equal keys
 // are equal.
 func byKey(a, b Key) int {
-	if c := cmp.Or(cmp.Compare(a.Kid, b.Kid), cmp.Compare(a.identity(), b.identity())); c != 0 {
+	if c := byName(a, b); c != 0 {
 		return c
 	}
 	return cmp.Compare(fmt.Sprint(a), fmt.Sprint(b))
