@@ -19,6 +19,9 @@
 //   - Every command names a single key, so that it is correct in a cluster;
 //     keys are found with SCAN. KEYS and CONFIG are never sent: one blocks the
 //     server, ElastiCache refuses the other.
+//   - How large a value is is asked before it is fetched. What is too large for
+//     a key set is listed and not read, and an answer that is longer than was
+//     asked for ends its connection.
 //   - A password or IAM token is sent over TLS only, except on loopback.
 //   - Errors name the server and what to do next, never a secret.
 //

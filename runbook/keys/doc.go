@@ -22,8 +22,9 @@
 //
 // # Promises
 //
-//   - No input panics, hangs, or uses more than a small multiple of its size;
-//     what is beyond a limit is left out and said.
+//   - No input panics or hangs. What it may cost is a [runbook.Budget], charged
+//     before anything is built; an entry that costs more is not decoded, and its
+//     reading says so. What is beyond a limit is left out and said.
 //   - A value of a private or symmetric member is never kept: not in a key, not
 //     in a problem, not in a note.
 //   - A problem is a sentence with its place: the key, its kid, the member.

@@ -1,0 +1,110 @@
+package runbook
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Whatever is charged too often ends the budget, and the first reason stays.
+func TestABudgetSaysWhatItLacked(t *testing.T) {
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for want, c := range map[string]struct {
+		ctx    context.Context
+		limits Limits
+		charge func(*Budget) bool
+	}{
+		"took more than 1 KiB of memory":            {t.Context(), Limits{Bytes: 1024}, func(b *Budget) bool { return b.Bytes(1024) && b.Bytes(1) }},
+		"took more than 10 values":                  {t.Context(), Limits{Nodes: 10}, func(b *Budget) bool { return b.Nodes(10) && b.Nodes(1) }},
+		"took more than 9 steps":                    {t.Context(), Limits{Steps: 9}, func(b *Budget) bool { return b.Steps(9) && b.Steps(1) }},
+		"took more than 1 KiB of memory for values": {t.Context(), Limits{Bytes: 1024, Nodes: 1 << 20}, func(b *Budget) bool { return b.Nodes(1024/nodeBytes) && b.Nodes(1) }},
+		"took longer than the check may take":       {cancelled, Limits{}, func(b *Budget) bool { return b.Steps(lookEvery) }},
+		"took more than 0 ms":                       {t.Context(), Limits{Time: time.Nanosecond}, func(b *Budget) bool { return b.Steps(lookEvery) }},
+	} {
+		b := NewBudget(c.ctx, c.limits)
+		if c.charge(b) || !strings.HasPrefix(want, b.Why()) || b.Why() == "" {
+			t.Errorf("%q, want %q", b.Why(), want)
+		}
+		why := b.Why()
+		if b.Bytes(1<<40) || b.Why() != why || !b.Spent() {
+			t.Errorf("%q became %q", why, b.Why())
+		}
+	}
+}
+
+// Entries that cost a lot take the steps of a check, and what is to be kept of
+// it, but never the part that an ordinary entry needs.
+func TestNoEntryTakesTheShareOfTheOthers(t *testing.T) {
+	check := NewBudget(t.Context(), Limits{Steps: 1_000_000, Kept: 100 << 10})
+	for range 100 {
+		share := check.share(2 << 10)
+		for share.Steps(1000) {
+		}
+		check.keep(share, 50<<10)
+	}
+	share := check.share(2 << 10)
+	if !share.Steps(100_000) || !check.keep(share, assuredKept) {
+		t.Errorf("nothing is left for an ordinary entry: %q", share.Why())
+	}
+	if share := check.share(2 << 10); share.Steps(400_000) || check.keep(share, 200<<10) {
+		t.Error("the check has no end")
+	}
+}
+
+// One entry that cannot be read, or costs too much, hides no other one and is
+// never called empty.
+func TestWhatIsNotReadIsNotEmpty(t *testing.T) {
+	live := LiveEvidence{Probes: []Probe{good("a=1"), good("a=1"), good("a=1")}}
+	unread := func(name string) Entry {
+		return Entry{Name: name, Type: "list", TTL: NoExpiry, Bytes: 1 << 28, Reading: UnreadReading("too large: 3 elements in 268,435,456 bytes of the server's memory, not read", "")}
+	}
+	sound := Entry{Name: "jwks", Type: "string", TTL: time.Hour, Reading: decode(RawEntry{Value: []byte("keys a=1")}, nil)}
+	for name, c := range map[string]struct {
+		cached        CacheEvidence
+		want          VerdictID
+		status        Status
+		says, summary string
+	}{
+		"alone":     {CacheEvidence{Entries: []Entry{unread("jwks:1")}}, CacheUnreadable, StatusWarn, "too large or too costly to read", "it was not read"},
+		"beside":    {CacheEvidence{Entries: []Entry{sound, unread("jwks:1")}}, Healthy, StatusWarn, "1 entry was too large or too costly to read", "1 of them was not read"},
+		"truncated": {CacheEvidence{Truncated: true}, Inconclusive, StatusWarn, "Cannot tell", "not read: the entries on 1 shard are more or larger than the limits allow"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.cached.Shards = []Shard{{Name: "s1"}}
+			d := Diagnose(Evidence{Live: &live, Cached: &c.cached, At: t0})
+			status, summary := c.cached.describe()
+			if d.Verdict.ID != c.want || !strings.Contains(d.Verdict.Summary, c.says) {
+				t.Errorf("%s: %s", d.Verdict.ID, d.Verdict.Summary)
+			}
+			if status != c.status || !strings.Contains(summary, c.summary) {
+				t.Errorf("%s: %s", status, summary)
+			}
+			if strings.Contains(fmt.Sprint(d, summary), "empty") {
+				t.Errorf("called empty: %s; %+v", summary, d)
+			}
+		})
+	}
+}
+
+// Reports that hold much are forgotten before the newer ones, and not all of
+// them.
+func TestRememberedReportsAreBounded(t *testing.T) {
+	clock, target := newClock(), fullTarget()
+	target.Decode = func(RawEntry, *Budget) Reading {
+		return Reading{Content: ContentUnknown, Note: strings.Repeat("x", 5<<20)}
+	}
+	r := NewRunner(clock, nil)
+	for i := range 10 {
+		check(t, r, target, Ask{Kid: fmt.Sprint(i)})
+		clock.advance(time.Second)
+	}
+	if len(r.reports) != 6 {
+		t.Errorf("%d reports are remembered", len(r.reports))
+	}
+	if again := check(t, r, target, Ask{Kid: "9"}); !again.Shared {
+		t.Error("the newest is forgotten")
+	}
+}
