@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -224,6 +225,7 @@ func launch(t testing.TB, o Options, extra []string) *Server {
 	args = append(append(args, extra...), o.Args...)
 	s.process = exec.Command("redis-server", args...)
 	s.process.Stdout, s.process.Stderr = s.output, s.output
+	s.process.SysProcAttr = leash(&syscall.SysProcAttr{})
 	if err := s.process.Start(); err != nil {
 		t.Fatalf("redis-server: %v", err)
 	}

@@ -194,7 +194,7 @@ func (s *Server) launch() error {
 // unprivileged is who runs the server: Postgres refuses to be run by root.
 func unprivileged() (*syscall.SysProcAttr, int, error) {
 	if os.Getuid() != 0 {
-		return nil, os.Getuid(), nil
+		return leash(&syscall.SysProcAttr{}), os.Getuid(), nil
 	}
 	for _, name := range []string{"postgres", "nobody"} {
 		u, err := user.Lookup(name)
@@ -204,7 +204,7 @@ func unprivileged() (*syscall.SysProcAttr, int, error) {
 		uid, err1 := strconv.Atoi(u.Uid)
 		gid, err2 := strconv.Atoi(u.Gid)
 		if err1 == nil && err2 == nil {
-			return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, uid, nil
+			return leash(&syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}), uid, nil
 		}
 	}
 	return nil, 0, errors.New("no user to run postgres as: it refuses root")

@@ -1,0 +1,51 @@
+package redistest
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+)
+
+// childEnv makes the test below the process that is killed.
+const childEnv = "JWKSBOT_TEST_LEASH"
+
+// TestServerEndsWithItsTest kills a test that has a server: nothing is left that
+// holds memory, ports and locks for good.
+func TestServerEndsWithItsTest(t *testing.T) {
+	if os.Getenv(childEnv) != "" {
+		fmt.Println(Start(t, Options{}).Addr)
+		select {}
+	}
+	Need(t, "redis-server", "redis-cli")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	child := exec.Command(self, "-test.run=^"+t.Name()+"$")
+	child.Env = append(os.Environ(), childEnv+"=1")
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var addr string
+	if _, err := fmt.Fscan(out, &addr); err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatalf("the server does not run: %v", err)
+	}
+	defer c.Close()
+	child.Process.Kill()
+	child.Wait()
+	c.SetReadDeadline(time.Now().Add(patience))
+	if _, err := c.Read(make([]byte, 1)); err == nil || os.IsTimeout(err) {
+		t.Errorf("the server outlives its test: %v", err)
+	}
+}
