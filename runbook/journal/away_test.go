@@ -22,6 +22,7 @@ const answered = 3 * time.Second
 // TestPatient: a journal that is away at the start is waited for, and who wants
 // to use it meanwhile is told at once. Without patience it is an error.
 func TestPatient(t *testing.T) {
+	t.Parallel()
 	var server postgrestest.Server
 	t.Cleanup(server.Stop)
 	database := server.Database(t)
@@ -50,6 +51,7 @@ func TestPatient(t *testing.T) {
 
 // TestPatientNotForEver: what time does not heal ends the start, or the waiting.
 func TestPatientNotForEver(t *testing.T) {
+	t.Parallel()
 	var server postgrestest.Server
 	t.Cleanup(server.Stop)
 	database := server.Database(t)
@@ -82,6 +84,7 @@ func TestPatientNotForEver(t *testing.T) {
 // step, and the same process goes on: what it was doing is done again, and what
 // it did before is not.
 func TestRestartInAStep(t *testing.T) {
+	t.Parallel()
 	var server postgrestest.Server
 	t.Cleanup(server.Stop)
 	j := openWith(t, Settings{URL: server.Database(t), Patient: true, Log: testLog(t)})
@@ -134,6 +137,7 @@ func TestRestartInAStep(t *testing.T) {
 // TestSilentServer: a server that takes connections and does not answer is away
 // like one that is not there, and who waits for it is answered.
 func TestSilentServer(t *testing.T) {
+	t.Parallel()
 	database := postgresURL(t)
 	p := startFreezer(t, database)
 	j := openWith(t, Settings{URL: p.url, Patient: true, Log: testLog(t)})
@@ -226,6 +230,7 @@ func (w thawed) Write(b []byte) (int, error) {
 // TestLockedAtStart: a file that another program has locked at the start is
 // waited for.
 func TestLockedAtStart(t *testing.T) {
+	t.Parallel()
 	url := sqliteURL(t)
 	first := open(t, url)
 	locker, err := first.db.Begin() // immediate, as a backup would

@@ -26,6 +26,7 @@ var away = map[string]func(t *testing.T, path string){
 // before the next thing that it reads or writes, says so once, decides and
 // executes nothing more, and writes nothing into the file that took its place.
 func TestFilesTakenAway(t *testing.T) {
+	t.Parallel()
 	for name, take := range away {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -77,6 +78,7 @@ func TestFilesTakenAway(t *testing.T) {
 
 // TestFileComesBack: what was moved away and is moved back is gone on with.
 func TestFileComesBack(t *testing.T) {
+	t.Parallel()
 	path := sqliteURL(t)
 	j := open(t, path)
 	execute(t, j, forward)
@@ -97,6 +99,7 @@ func TestFileComesBack(t *testing.T) {
 // TestLastOneOut: a process that closes a journal whose file was replaced does
 // not delete the log of the file that took the name.
 func TestLastOneOut(t *testing.T) {
+	t.Parallel()
 	path := sqliteURL(t)
 	old := open(t, path)
 	create(t, old, pending("r1", "a"))

@@ -33,6 +33,7 @@ func (s *safeBuffer) String() string {
 // TestOutage: a replica that waits says once that Postgres is away and once that
 // it is back, however often it asks meanwhile, and then takes its turn.
 func TestOutage(t *testing.T) {
+	t.Parallel()
 	var server postgrestest.Server
 	t.Cleanup(server.Stop)
 	url := server.Database(t)

@@ -21,8 +21,8 @@ import (
 // Times of looking whether the journal can be used. Together they are less than
 // the three seconds in which people are answered.
 const (
-	lookEvery  = 500 * time.Millisecond
-	lookWithin = 2 * time.Second
+	lookEvery  = 300 * time.Millisecond
+	lookWithin = 1800 * time.Millisecond
 )
 
 // attend opens the journal as soon as it can be opened, and looks again and

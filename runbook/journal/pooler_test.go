@@ -10,11 +10,13 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/journal/postgrestest"
 )
 
 // TestPoolerRefused: a pooler that shares sessions is recognised, also where
 // other clients keep it busy, whatever order it hands its connections out in.
 func TestPoolerRefused(t *testing.T) {
+	t.Parallel()
 	database := postgresURL(t)
 	for _, c := range []struct {
 		mode  string
@@ -78,6 +80,7 @@ func keepBusy(t *testing.T, through string, statements bool) {
 // runs are carried out, one process executes, and the next takes over when it is
 // killed or stopped.
 func TestPoolerSession(t *testing.T) {
+	t.Parallel()
 	database := postgresURL(t)
 	through := server.Pool(t, "session", 60).URL(database)
 	j := open(t, through)
@@ -100,7 +103,11 @@ func TestPoolerSession(t *testing.T) {
 // TestPoolerRestart: a pooler in session mode whose server is restarted is like
 // a server that is restarted.
 func TestPoolerRestart(t *testing.T) {
-	j := openWith(t, Settings{URL: server.Pool(t, "session", 60).URL(postgresURL(t)), Patient: true, Log: testLog(t)})
+	t.Parallel()
+	var server postgrestest.Server
+	t.Cleanup(server.Stop)
+	database := server.Database(t)
+	j := openWith(t, Settings{URL: server.Pool(t, "session", 60).URL(database), Patient: true, Log: testLog(t)})
 	execute(t, j, forward)
 	present(t, j)
 	eventually(t, "executing and presenting", func() bool { return j.Executing() && j.Presenting() })
