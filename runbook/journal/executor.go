@@ -28,6 +28,7 @@ type executor struct {
 	running map[string]bool // by run; one run is carried out by one step at a time
 	idle    chan struct{}   // closed when closing and nothing is running
 
+	sweeping sync.Mutex      // held by the one sweep at a time
 	suspects map[string]bool // runs whose workflow seemed lost at the last sweep
 }
 
@@ -87,7 +88,7 @@ func (x *executor) watch(ctx context.Context, lock executorLock, eng *engine, yi
 		x.complain(ctx, "telling the log of the audit trail", news.tell(ctx))
 		if since := time.Since(swept); since >= sweepEvery || since >= sweepFirst && time.Since(begin) < sweepEvery {
 			swept = time.Now()
-			x.complain(ctx, "looking for lost runs", x.sweep(ctx, eng))
+			x.sweepBeside(eng)
 		}
 		select {
 		case <-ctx.Done():
@@ -148,9 +149,10 @@ func (x *executor) stop(eng *engine, lost error) error {
 	if !idle {
 		return fmt.Errorf("execute journal %q: %w; end the process", x.j.name, errStuck)
 	}
-	if err != nil {
+	if err != nil && !runbook.LedgerAway(lost) {
 		x.j.log.Warn("stopping the engine", "error", err)
 	}
+	x.sweeping.Lock() // the last sweep ends with the engine
 	return nil
 }
 
@@ -166,6 +168,18 @@ func waitFor(c <-chan struct{}, limit time.Duration) bool {
 	case <-t.C:
 		return false
 	}
+}
+
+// sweepBeside sweeps beside the caller, who has the lock to look after: while
+// the journal is away, the engine goes on trying until it is stopped.
+func (x *executor) sweepBeside(eng *engine) {
+	if !x.sweeping.TryLock() {
+		return
+	}
+	go func() {
+		defer x.sweeping.Unlock()
+		x.complain(x.ctx, "looking for lost runs", x.sweep(x.ctx, eng))
+	}()
 }
 
 // sweep gives every open run that has lost its workflow a new one: its own
