@@ -87,15 +87,6 @@ func escapedByte(s string) (byte, bool) {
 	return byte(c), err == nil
 }
 
-// entryNames are typed names of strings.
-func entryNames(names []string) []EntryName {
-	out := make([]EntryName, len(names))
-	for i, n := range names {
-		out[i] = EntryName(n)
-	}
-	return out
-}
-
 // quoteName quotes the name of an entry inside a sentence.
 func quoteName[T ~string](name T) string { return quote(EntryName(name).String()) }
 

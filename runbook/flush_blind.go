@@ -65,6 +65,9 @@ func (m *Machine) stillMeant(ctx context.Context, t *Target, run Run) (Transitio
 		return m.refused(run, err)
 	case c.drift == DriftChanged:
 		return m.fail(run, nil, "Not started: things changed since the approval (%s). Nothing was touched; request it again.", c.why), nil
+	case c.drift == DriftHealed:
+		// What still matches is none of what was meant.
+		return m.fail(run, nil, "Not started: nothing of the flush is left to do (%s). Nothing was touched.", c.why), nil
 	}
 	return Transition{}, nil
 }

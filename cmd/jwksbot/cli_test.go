@@ -413,14 +413,14 @@ func TestFlushOnTheTerminal(t *testing.T) {
 	flush := d.start(t, "robin", "production\n", request...)
 	id := flush.says(`run (\S+) waits for 1 approval`)[1]
 	open, _ := d.run(t, exitOK, "lee", "", "runs", id)
-	contains(t, open, "pending", "stale_cache", "delete "+d.drill.KeyName(), "digest ", "0 of 1 approval, open until", "  jwksbot approve "+id+"\n")
+	contains(t, open, "pending", "stale_cache", "delete "+d.drill.KeyName(), "digest ", "0 of 1 approval, open until", "  jwksbot approve "+id+" --plan 1\n")
 	_, refused = d.run(t, exitFinding, "robin", "", "approve", id)
 	contains(t, refused, "own request")
 	_, refused = d.run(t, exitFinding, "stranger", "", "approve", id)
 	contains(t, refused, "mapped to nobody")
 	_, refused = d.run(t, exitFailed, "lee", "", "approve", "0101-nosuchrn")
 	contains(t, refused, "jwksbot runs")
-	d.run(t, exitOK, "lee", "", "approve", id)
+	d.run(t, exitOK, "lee", "", "approve", id, "--plan", "1")
 	if code := flush.exit(); code != exitOK {
 		t.Fatalf("exit code %d\n%s%s", code, flush.out.String(), flush.err.String())
 	}

@@ -88,6 +88,7 @@ type realStory struct {
 	redis   redis.UniversalClient // may do anything
 	roots   *x509.CertPool
 	names   []string // the authoriser's entries
+	limit   int      // entries that can be copied; 0: as always
 	forever string   // the one of them without a TTL
 	old     string   // the key set that the stale entries hold
 	live    string
@@ -168,6 +169,9 @@ func (s *realStory) serve(c cacheConfig) {
 		s.Fatal(err)
 	}
 	cfg.Targets[0].Cache = c
+	if s.limit > 0 {
+		cfg.Snapshot.MaxEntries = s.limit
+	}
 	w := quietWorld()
 	if s.st.parts, err = w.assembleWith(cfg, demoAWS(s.st.drill), s.roots, s.clock); err != nil {
 		s.Fatal(err)

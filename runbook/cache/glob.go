@@ -2,6 +2,7 @@ package cache
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -152,4 +153,33 @@ func slotOf(key string) int {
 		}
 	}
 	return int(crc) % 16384
+}
+
+// bytePatterns turns the \xNN of patterns into the byte: names of keys may be
+// any bytes (Spring's default serialiser begins them with \xac\xed), and a
+// configuration is text. A byte that Redis would read as a star or the like is
+// escaped.
+func bytePatterns(patterns []string) []string {
+	out := make([]string, len(patterns))
+	for i, p := range patterns {
+		var b strings.Builder
+		for len(p) > 0 {
+			if n, err := strconv.ParseUint(p[min(2, len(p)):min(4, len(p))], 16, 8); err == nil && len(p) >= 4 && p[:2] == `\x` {
+				if strings.IndexByte(`*?[]\^-`, byte(n)) >= 0 {
+					b.WriteByte('\\')
+				}
+				b.WriteByte(byte(n))
+				p = p[4:]
+				continue
+			}
+			n := 1
+			if p[0] == '\\' && len(p) > 1 {
+				n = 2 // an escape of Redis' own, also of a backslash
+			}
+			b.WriteString(p[:n])
+			p = p[n:]
+		}
+		out[i] = b.String()
+	}
+	return out
 }

@@ -95,3 +95,25 @@ func FuzzParseURL(f *testing.F) {
 		}
 	})
 }
+
+// A pattern of the configuration names bytes as they are shown to people.
+func TestBytePatterns(t *testing.T) {
+	for text, want := range map[string]string{
+		`jwks:*`:                 "jwks:*",
+		`\xac\xed\x00\x05t\x00*`: "\xac\xed\x00\x05t\x00*",
+		`\x2a`:                   `\*`, // a star that is meant
+		`\xzz`:                   `\xzz`,
+		`\x4`:                    `\x4`,
+		`a\\xac`:                 `a\\xac`,
+		`\[\xff\]`:               "\\[\xff\\]",
+		`[\xac-\xad]`:            "[\xac-\xad]",
+	} {
+		if got := bytePatterns([]string{text})[0]; got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+	m := newMatcher(bytePatterns([]string{`\xac\xed*`, `jwks:*`}))
+	if !m.matches("\xac\xed\x00\x05t") || !m.matches("jwks:1") || m.matches("xac") {
+		t.Error("the patterns match something else")
+	}
+}

@@ -44,7 +44,7 @@ type Settings struct {
 	Username string
 	Password runbook.Secret
 
-	Patterns   []string // Redis glob patterns of the entries that hold keys; at least one
+	Patterns   []string // Redis glob patterns of the entries that hold keys, in which \xNN is a byte; at least one
 	FlushAll   bool     // flushes of everything may be asked for
 	MaxEntries int      // most entries that List reads; 0 is DefaultMaxEntries
 	MaxBytes   int64    // most bytes of values that List and Snapshot read; 0 is DefaultMaxBytes
@@ -115,6 +115,7 @@ func New(s Settings) (*Store, error) {
 	if len(s.Patterns) == 0 {
 		problem("cache: keys: give at least one pattern, like \"jwks:*\"")
 	}
+	s.Patterns = bytePatterns(s.Patterns)
 	for _, p := range s.Patterns {
 		if strings.Trim(p, "*") == "" {
 			problem("cache: keys: pattern %q matches every key: name the entries that hold key sets, like \"jwks:*\"", p)
