@@ -54,7 +54,7 @@ const (
 // something for small ones.
 func EntryLimits(bytes int) Limits {
 	size := int64(bytes)
-	return Limits{Bytes: min(4<<20+32*size, 28<<20), Nodes: min(1<<14+2*size, 1<<19), Steps: min(1_000_000+256*size, 200_000_000), Time: entryTime}
+	return Limits{Bytes: min(4<<20+32*size, 28<<20), Nodes: min(1<<14+2*size, 1<<19), Steps: min(3_000_000+256*size, 200_000_000), Time: entryTime}
 }
 
 // assuredLimits are for entries whose turn comes after others have used up the

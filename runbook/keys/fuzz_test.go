@@ -105,6 +105,9 @@ func FuzzSecret(f *testing.F) {
 		if strings.Contains(fmt.Sprintf("%#v", got), planted) {
 			t.Errorf("%s: member %s is kept: %#v", w.name, secret, got)
 		}
+		if got.Unread != "" {
+			return // nothing is noticed of what costs too much, as the reading says
+		}
 		if secret != "k" && !got.Set.PrivatePublished || secret == "k" && !got.Set.SymmetricPublished {
 			t.Errorf("%s: member %s is not noticed: %#v", w.name, secret, got)
 		}
@@ -203,7 +206,7 @@ func FuzzDecode(f *testing.F) {
 		w := keeping[(len(value)+int(value[0]))%len(keeping)]
 		wrapped := w.wrap(string(value))
 		wrapped.Name = name
-		if in := decoded(wrapped); in.Content != got.Content || in.Kid != got.Kid || in.Issuer != got.Issuer || !slices.EqualFunc(in.Set.Keys, got.Set.Keys, sameKey) {
+		if in := decoded(wrapped); in.Unread == got.Unread && (in.Content != got.Content || in.Kid != got.Kid || in.Issuer != got.Issuer || !slices.EqualFunc(in.Set.Keys, got.Set.Keys, sameKey)) {
 			t.Errorf("%s: %+v\nbare: %+v\n%q", w.name, in, got, value)
 		}
 	})
