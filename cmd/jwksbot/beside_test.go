@@ -179,7 +179,7 @@ const awayText = "The journal is away; nothing is lost; try again"
 
 // TestTheBotWaitsForItsJournal: Postgres is away when the bot starts, and goes
 // away again in the middle of a run: people are answered, /readyz tells it, and
-// the same process goes on when it is back.
+// the same process goes on when it is back, and so does a terminal that watches.
 func TestTheBotWaitsForItsJournal(t *testing.T) {
 	t.Parallel()
 	var server postgrestest.Server
@@ -205,9 +205,12 @@ func TestTheBotWaitsForItsJournal(t *testing.T) {
 	}, func() string { return d.sim.Transcript() })
 	bringBack(t, &server)
 	d.ready(t, http.StatusOK, `"journal":"ok"`, `"executing":"here"`, `"posting":"here"`)
-	card := d.requested(t, "INC-1")
+	terminal := d.start(t, "robin", "production\n", "flush", "production", "--ticket", "INC-1", "--reason", "rotated")
+	terminal.says(`run (\S+) waits for 1 approval`)
+	card := d.card(t, "INC-1")
 
 	server.Halt()
+	terminal.says("the journal is away; nothing is lost, waiting for it")
 	approve := func() *slacksim.Delivery { return d.sim.Click("U0LEAD", card.Channel, card.TS, "approve") }
 	d.within(t, "U0LEAD", awayText, approve)
 	d.ready(t, http.StatusServiceUnavailable, "the server cannot be reached")
@@ -220,6 +223,9 @@ func TestTheBotWaitsForItsJournal(t *testing.T) {
 		m, _ := d.sim.Message(card.Channel, card.TS)
 		return m.Metadata != nil && m.Metadata.Payload["state"] == string(runbook.StateDone)
 	}, func() string { return "the end on the card\n" + d.sim.Transcript() + bot.err.String() })
+	if code := terminal.exit(); code != exitOK {
+		t.Errorf("the terminal ends with %d\n%s%s", code, terminal.out.String(), terminal.err.String())
+	}
 	select {
 	case <-bot.ended:
 		t.Errorf("the bot ended: %v\n%s", bot.cmd.ProcessState, bot.err.String())
