@@ -74,7 +74,7 @@ func crowdApproves(t *testing.T, journalURL string) {
 	var clicks sync.WaitGroup
 	click := func(n int, who string) {
 		clicks.Go(func() {
-			answer, err := replicas[n%2].desk.Decide(t.Context(), runbook.Click{Run: run.ID, By: who, Kind: runbook.DecideApprove, Via: runbook.ViaSlack})
+			answer, err := replicas[n%2].desk.Decide(t.Context(), runbook.Click{Run: run.ID, Generation: run.Generation, By: who, Kind: runbook.DecideApprove, Via: runbook.ViaSlack})
 			mu.Lock()
 			defer mu.Unlock()
 			var refusal *runbook.Refusal

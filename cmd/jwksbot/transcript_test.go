@@ -213,7 +213,32 @@ func (s *story) transcript() string {
 		}
 		return "N"
 	})
-	return firstAndLast(out)
+	return firstAndLast(withoutPatience(out))
+}
+
+var (
+	header  = regexp.MustCompile(`(?m)^#\S+ .*$`)
+	message = regexp.MustCompile(`\bm\d+\b`)
+)
+
+// withoutPatience leaves out the words that an answer is under way and comes by
+// itself, which people see where the machine is busy, and numbers the messages without it.
+func withoutPatience(transcript string) string {
+	var out strings.Builder
+	for _, b := range regexp.MustCompile(`(?m)^#`).Split(transcript, -1)[1:] {
+		if !strings.Contains(b, "comes by itself.") {
+			out.WriteString("#" + b)
+		}
+	}
+	numbers := map[string]string{}
+	return header.ReplaceAllStringFunc(out.String(), func(line string) string {
+		return message.ReplaceAllStringFunc(line, func(m string) string {
+			if numbers[m] == "" {
+				numbers[m] = fmt.Sprintf("m%d", len(numbers)+1)
+			}
+			return numbers[m]
+		})
+	})
 }
 
 var updated = regexp.MustCompile(`^#\S+ \S+ (m\d+) updated`)
