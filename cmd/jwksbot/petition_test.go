@@ -162,7 +162,7 @@ func TestWhatWasCarriedOutIsAnswered(t *testing.T) {
 	}{
 		"request": {petition{Request: &runbook.Request{Target: "production"}}, func(r *runbook.Run) { r.Reason = "rotated" }, ""},
 		"counted": {click, decided(1, runbook.StatePending), "Counted: 1 of 2 approvals."},
-		"changed": {click, func(r *runbook.Run) { r.Generation++ }, "Not approved: the world moved"},
+		"changed": {click, func(r *runbook.Run) { r.Generation++ }, "Not approved: things changed since the request"},
 		"denied":  {click, decided(0, runbook.StateDenied), "The run is now denied."},
 	} {
 		t.Run(name, func(t *testing.T) {
