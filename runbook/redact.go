@@ -123,6 +123,7 @@ func redactUserinfo(s string) string {
 		if i < 0 {
 			break
 		}
+		before := s[:i]
 		out.WriteString(s[:i+3])
 		s = s[i+3:]
 		// Another URL may follow without a blank between.
@@ -130,8 +131,8 @@ func redactUserinfo(s string) string {
 		if end < 0 {
 			end = len(s)
 		}
-		if blank := strings.IndexAny(s[:end], " \t\r\n\"'<>`"); blank >= 0 {
-			end = blank
+		if stop := strings.IndexAny(s[:end], endsOfURL(before)); stop >= 0 {
+			end = stop
 		}
 		user, rest, ok := userinfo(s[:end])
 		if ok {
@@ -145,6 +146,15 @@ func redactUserinfo(s string) string {
 	}
 	out.WriteString(s)
 	return out.String()
+}
+
+// endsOfURL are the letters of which the first ends a URL. In quotes, as net/url
+// quotes what it cannot read, it may hold blanks.
+func endsOfURL(before string) string {
+	if quoted := strings.TrimRight(before, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-"); strings.HasSuffix(quoted, `"`) {
+		return "\"\r\n"
+	}
+	return " \t\r\n\"'<>`"
 }
 
 // userinfo splits what follows "://" before the last @ that can belong to the

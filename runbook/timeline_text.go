@@ -147,15 +147,15 @@ var markdownSpecial = strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_",
 
 // markdown makes text of others one line that shows as it is written.
 func markdown(s string) string {
-	return markdownSpecial.Replace(strings.Join(strings.Fields(s), " "))
+	return markdownSpecial.Replace(Clean(strings.Join(strings.Fields(s), " ")))
 }
 
 // code makes text fit to stand between backticks.
 func code(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r == '`' || r == '|' || r < ' ' {
+		if r == '`' || r == '|' {
 			return '?'
 		}
 		return r
-	}, s)
+	}, Clean(s))
 }

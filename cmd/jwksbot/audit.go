@@ -7,11 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"jwksbot/runbook"
 	"jwksbot/runbook/journal"
 )
 
@@ -124,22 +124,13 @@ func auditExportCommand(w *world) *cobra.Command {
 	c := &auditExportCmd{}
 	cmd := w.command("export", "Print the trail for an archive, as JSON Lines or CSV.", c)
 	c.flags(cmd)
-	cmd.Flags().Var(newOneOf(&c.Format, "jsonl", "csv"), "format", "jsonl, exact; or csv, where a ' stands before what a spreadsheet would compute.")
+	cmd.Flags().Var(newOneOf(&c.Format, "jsonl", "csv"), "format", "jsonl, exact; or csv, where a ' stands before what a spreadsheet would compute, and � for what cannot be shown.")
 	return cmd
 }
 
 type auditExportCmd struct {
 	auditSelection
 	Format string
-}
-
-// inert is a cell that no spreadsheet takes for a formula: reasons are written
-// by people, and by whoever writes to them.
-func inert(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
-		return "'" + cell
-	}
-	return cell
 }
 
 // run prints the rows with their hashes, so that an archive can be held
@@ -161,7 +152,7 @@ func (c *auditExportCmd) run(ctx context.Context, w *world) error {
 
 func (c *auditExportCmd) writer(w *world) (write func(journal.AuditRow) error, flush func() error) {
 	if c.Format == "jsonl" {
-		enc := json.NewEncoder(w.stdout)
+		enc := json.NewEncoder(exactly{w.stdout})
 		enc.SetEscapeHTML(false)
 		return func(r journal.AuditRow) error { return enc.Encode(r) }, func() error { return nil }
 	}
@@ -170,7 +161,7 @@ func (c *auditExportCmd) writer(w *world) (write func(journal.AuditRow) error, f
 	write = func(r journal.AuditRow) error {
 		cells := []string{strconv.FormatInt(r.Seq, 10), r.At.Format(time.RFC3339Nano), r.Actor, r.Kind, r.Run, r.Target, r.Ticket, r.Reason, r.Digest, r.Detail, r.Prev, r.Hash, strconv.FormatBool(r.Keyed)}
 		for i := range cells {
-			cells[i] = inert(cells[i])
+			cells[i] = runbook.CleanCell(cells[i])
 		}
 		return errors.Join(err, out.Write(cells))
 	}

@@ -54,6 +54,9 @@ type world struct {
 	stdout io.Writer
 	stderr io.Writer
 	getenv func(string) string
+	// bare is standard output for what cleans and paints its lines itself; nil
+	// outside of run, where stdout is bare itself.
+	bare io.Writer
 	// colour says that standard output is a terminal that wants colour.
 	colour bool
 	// width is that of the terminal; 0: standard output is none.
@@ -72,6 +75,14 @@ type world struct {
 	level slog.LevelVar
 	// auditLog gets a copy of every row of the audit trail; nil: none.
 	auditLog *slog.Logger
+}
+
+// paper is what a printer prints on.
+func (w *world) paper() io.Writer {
+	if w.bare != nil {
+		return w.bare
+	}
+	return w.stdout
 }
 
 func system() *world {
@@ -114,6 +125,7 @@ func (e *exitError) Unwrap() error { return e.err }
 
 // run carries out one command line and returns the exit code.
 func run(ctx context.Context, args []string, w *world) int {
+	w.bare, w.stdout, w.stderr = w.stdout, &screen{to: w.stdout}, &screen{to: w.stderr}
 	cobra.EnableCommandSorting = false // help follows the table
 	root := commands(w)
 	root.SilenceErrors, root.SilenceUsage = true, true // exit tells errors
@@ -142,7 +154,7 @@ func newLogger(w *world) *slog.Logger {
 	if w.terminal {
 		return slog.New(newRepeats(slog.NewTextHandler(w.stderr, opts)))
 	}
-	return slog.New(newRepeats(slog.NewJSONHandler(w.stderr, opts)))
+	return slog.New(newRepeats(slog.NewJSONHandler(exactly{w.stderr}, opts)))
 }
 
 // logIf logs what went wrong where it changes nothing for the caller.

@@ -100,7 +100,7 @@ func checkURL(c *checker, key, raw string) {
 	}
 	u, err := url.Parse(raw)
 	switch {
-	case strings.Contains(raw, "@") && (err != nil || u.User != nil): // may hold a password: it is not repeated
+	case strings.Contains(raw, "@") && (err != nil || u.User != nil || u.Host == ""): // may hold a password: it is not repeated
 		c.bad(key, "the URL must not carry a user or password")
 	case err != nil || u.Host == "":
 		c.bad(key, "%q is no URL", raw)

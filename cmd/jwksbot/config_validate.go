@@ -11,6 +11,7 @@ import (
 	"jwksbot/runbook"
 	"jwksbot/runbook/cache"
 	"jwksbot/runbook/identity"
+	"jwksbot/runbook/journal"
 	"jwksbot/runbook/telemetry"
 )
 
@@ -25,8 +26,12 @@ func (c *config) validate(p *problems) {
 	if !c.lines.has("slack.app_token") {
 		checkToken(p, at("slack.app_token"), "slack.app_token", c.Slack.AppToken, "xapp-", "an app-level token")
 	}
-	if c.Journal == "" && !c.lines.has("journal") {
+	switch err := journal.CheckURL(c.Journal.Reveal()); {
+	case c.lines.has("journal"):
+	case c.Journal == "":
 		p.add(at("journal"), "journal: a file name or a postgres:// URL is needed")
+	case err != nil:
+		p.add(at("journal"), "journal: %v", err)
 	}
 	if c.Listen != "" {
 		if _, _, err := net.SplitHostPort(c.Listen); err != nil {

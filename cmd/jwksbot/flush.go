@@ -181,7 +181,7 @@ func (o *office) watch(ctx context.Context, w *world, id string) error {
 	woken, unsubscribe := o.journal.Subscribe()
 	defer unsubscribe()
 	p, aside := newPrinter(w), newPrinter(w)
-	aside.out = w.stderr
+	aside.out, aside.colour = w.stderr, false
 	var last string
 	escalated := 0
 	var duty carrier

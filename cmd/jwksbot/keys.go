@@ -94,7 +94,7 @@ func exitWith(code int) error {
 }
 
 func (w *world) json(v any) error {
-	enc := json.NewEncoder(w.stdout)
+	enc := json.NewEncoder(exactly{w.stdout})
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)

@@ -70,7 +70,7 @@ func (c *logsClassifyCmd) run(_ context.Context, w *world) error {
 
 func (c *logsClassifyCmd) emitter(out io.Writer) func(int, string, string) error {
 	if c.JSON {
-		enc := json.NewEncoder(out)
+		enc := json.NewEncoder(exactly{out})
 		enc.SetEscapeHTML(false)
 		return func(line int, class, kid string) error {
 			return enc.Encode(struct {

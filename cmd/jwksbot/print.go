@@ -5,7 +5,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"unicode"
 
 	"jwksbot/runbook"
 )
@@ -19,21 +18,23 @@ type printer struct {
 	err    error
 }
 
-func newPrinter(w *world) *printer { return &printer{out: w.stdout, colour: w.colour, width: w.width} }
+func newPrinter(w *world) *printer { return &printer{out: w.paper(), colour: w.colour, width: w.width} }
 
-func (p *printer) paint(code, s string) string {
+// paint colours text, which may come from outside.
+func (p *printer) paint(code, s string) painted {
+	s = clean(s)
 	if !p.colour {
-		return s
+		return painted(s)
 	}
-	return "\x1b[" + code + "m" + s + "\x1b[0m"
+	return painted("\x1b[" + code + "m" + s + "\x1b[0m")
 }
 
-func (p *printer) bold(s string) string { return p.paint("1", s) }
+func (p *printer) bold(s string) painted { return p.paint("1", s) }
 
 var severityColour = map[runbook.Severity]string{runbook.SeverityCritical: "1;31", runbook.SeverityWarning: "1;33", runbook.SeverityInfo: "1;32"}
 
 // statusMark is a sign and a word for a step: colour is not needed to read it.
-func (p *printer) statusMark(s runbook.Status) string {
+func (p *printer) statusMark(s runbook.Status) painted {
 	marks := map[runbook.Status][2]string{
 		runbook.StatusOK: {"32", "ok     "}, runbook.StatusWarn: {"33", "warn   "}, runbook.StatusFail: {"31", "FAIL   "},
 		runbook.StatusError: {"31", "ERROR  "}, runbook.StatusSkipped: {"2", "skipped"},
@@ -130,18 +131,6 @@ func (p *printer) advice(r runbook.Report) {
 	if v.WouldChange != "" {
 		p.line("would change this verdict: %s", clean(v.WouldChange))
 	}
-}
-
-// clean takes control characters, and those that turn the direction of
-// writing, out of text that comes from outside, so that
-// a key name can never paint or move on a terminal.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
-			return '\uFFFD'
-		}
-		return r
-	}, s)
 }
 
 // stepPrinter tells on standard error how a check proceeds.

@@ -13,29 +13,31 @@ const narrowest = 40
 // line prints a line. What is too long for the terminal goes on in the next
 // lines, a little further to the right than it began.
 func (p *printer) line(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
+	text := words(format, args)
 	p.put(len(text)-len(strings.TrimLeft(text, " "))+4, text)
 }
 
 // hang prints a line that goes on in a given column.
 func (p *printer) hang(indent int, format string, args ...any) {
-	p.put(indent, fmt.Sprintf(format, args...))
+	p.put(indent, words(format, args))
 }
 
 // whole prints a line that is never broken: a command to copy.
-func (p *printer) whole(format string, args ...any) {
+func (p *printer) whole(format string, args ...any) { p.print(words(format, args)) }
+
+func (p *printer) print(line string) {
 	if p.err == nil {
-		_, p.err = fmt.Fprintf(p.out, format+"\n", args...)
+		_, p.err = fmt.Fprintln(p.out, line)
 	}
 }
 
 func (p *printer) put(indent int, text string) {
 	if p.width < narrowest {
-		p.whole("%s", text)
+		p.print(text)
 		return
 	}
 	for _, l := range foldHanging(text, p.width, min(indent, p.width/2)) {
-		p.whole("%s", l)
+		p.print(l)
 	}
 }
 

@@ -32,7 +32,7 @@ type serveCmd struct{ AuditLog bool }
 // not heal.
 func (c *serveCmd) run(ctx context.Context, w *world) error {
 	if c.AuditLog {
-		w.auditLog = slog.New(slog.NewJSONHandler(w.stdout, nil))
+		w.auditLog = slog.New(slog.NewJSONHandler(exactly{w.stdout}, nil))
 	}
 	cfg, err := w.readConfig()
 	if err != nil {
@@ -45,7 +45,7 @@ func (c *serveCmd) run(ctx context.Context, w *world) error {
 		return err
 	}
 	if kind := journal.Ephemeral(cfg.Journal.Reveal()); kind != "" {
-		w.log.Warn("the journal is on a file system that does not last: requests, approvals and the audit trail are lost with it; set journal to a file on a volume, or to postgres://…", "journal", cfg.Journal.Reveal(), "filesystem", kind)
+		w.log.Warn("the journal is on a file system that does not last: requests, approvals and the audit trail are lost with it; set journal to a file on a volume, or to postgres://…", "filesystem", kind)
 	}
 	p, err := w.assemble(ctx, cfg, w.clock)
 	if err != nil {

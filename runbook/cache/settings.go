@@ -214,6 +214,9 @@ func parseURL(text string) (*address, error) {
 		a.username, a.password = unescape(user), runbook.Secret(unescape(password))
 		rest = rest[i+1:]
 	}
+	if strings.ContainsAny(rest, "?#") { // may hold a password: it is not repeated
+		return nil, errors.New("nothing may follow the hosts but the number of a database, like /0: user and password stand before an @")
+	}
 	hosts, db, _ := strings.Cut(rest, "/")
 	if db != "" {
 		n, err := strconv.Atoi(db)
@@ -237,7 +240,7 @@ func parseURL(text string) (*address, error) {
 
 // URLUser is the user that the URL of a cache names; "" where it names none.
 func URLUser(text string) string {
-	if a, err := parseURL(text); err == nil {
+	if a, err := parseURL(text); err == nil && a.password != "" { // a lone user may be a token
 		return a.username
 	}
 	return ""

@@ -28,9 +28,12 @@ func (j *Journal) connect(ctx context.Context, url string) error {
 	if isPostgres(url) {
 		return j.connectPostgres(ctx, url)
 	}
+	if err := CheckURL(url); err != nil {
+		return fmt.Errorf("open journal: %w", err)
+	}
 	path, err := sqlitePath(url)
 	if err != nil {
-		return fmt.Errorf("open journal %q: %w", url, err)
+		return fmt.Errorf("open journal: %w", err)
 	}
 	j.path, j.name, j.writer = path, path, make(chan struct{}, 1)
 	j.standing.name = path
