@@ -12,7 +12,8 @@ import (
 const planted = "s3cr3t-Pa55"
 
 func TestNoURLKeepsItsAccess(t *testing.T) {
-	_, unreadable := url.Parse("mysql://bot:" + planted + " %zz@db:3306/x")
+	broken := fmt.Sprintf("mysql://bot:%s %%zz@db:3306/x", planted)
+	_, unreadable := url.Parse(broken)
 	if unreadable == nil || !strings.Contains(unreadable.Error(), planted) {
 		t.Fatalf("net/url does not repeat what it cannot read: %v", unreadable)
 	}
