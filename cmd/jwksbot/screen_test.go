@@ -135,7 +135,7 @@ func (d *desk) hostileRun(t *testing.T, text string) string {
 	}
 	defer j.Close(t.Context())
 	now := time.Now().UTC()
-	entries := []runbook.PlanEntry{{Name: "jwks:" + text, Format: text, Kids: []string{text}, Thumbprints: []string{text}}}
+	entries := []runbook.PlanEntry{{Name: runbook.EntryName("jwks:" + text), Format: text, Kids: []string{text}, Thumbprints: []string{text}}}
 	r := runbook.Run{ID: "0214-h0st1le2", Target: "production", State: runbook.StatePending, Ticket: "INC-1", Reason: text, Override: text, Requester: runbook.PersonRef{ID: "U0ROBIN", Name: text},
 		CreatedAt: now, ExpiresAt: now.Add(time.Hour), RemindAt: now.Add(time.Hour / 2), Required: 1, Generation: 1, Resource: "r" + text, Outcome: text,
 		Plan:     runbook.Plan{Target: "production", Resource: text, Summary: text, Advice: text, Steps: []runbook.Mitigation{runbook.FlushCache}, Scope: runbook.ScopeKeys, Entries: entries, Live: []string{}, Digest: "d"},
