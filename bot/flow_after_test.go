@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -211,6 +212,42 @@ func TestBreakGlass(t *testing.T) {
 	told := pings(f.sim, end.TS, "S0LEADS")
 	if len(told) != 1 || !strings.Contains(textOf(told[0]), "without an approval") {
 		t.Errorf("the approvers were told %d times", len(told))
+	}
+}
+
+// A glass that is broken in another channel, here a private one, is told in the
+// target's own too: once, with a call for the approvers, and over a restart.
+func TestBreakGlassElsewhere(t *testing.T) {
+	t.Parallel()
+	f := newFlow(t, flowOptions{glass: true})
+	if err := f.sim.Join("inc-private", slacksim.BotUser); err != nil {
+		t.Fatal(err)
+	}
+	f.says(robinID, "inc-private", "/jwks-flush production")
+	f.form(robinID)
+	f.submits(robinID, map[string]any{blockTicket: "INC-7", blockReason: "keys rotated", blockGlass: "no lead answers at 03:00"})
+	end := f.shows("inc-private", "Flushed and proven")
+	id := f.settled(f.only().ID).ID
+	f.stop()
+	if err := receive(t, f.ends, "the end of the bot"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.journal.Change(t.Context(), id, func(r *runbook.Run) ([]runbook.AuditEntry, error) {
+		r.Outcome += " And so on." // something to show
+		return nil, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	f.start()
+	f.shows("inc-private", "And so on.")
+	f.settled(id)
+	home := slices.DeleteFunc(f.sim.Messages(bridge), func(m slacksim.Message) bool { return !strings.Contains(textOf(m), "broke the glass") })
+	if len(home) != 1 || !strings.Contains(home[0].Text, "<!subteam^S0LEADS>") || !strings.Contains(textOf(home[0]), "no lead answers at 03:00") {
+		t.Errorf("told %d times in the target's channel: %v", len(home), home)
+	}
+	thread := slices.DeleteFunc(f.sim.Thread("inc-private", end.TS), func(m slacksim.Message) bool { return !strings.Contains(m.Text, "<!subteam^S0LEADS>") })
+	if len(thread) != 1 {
+		t.Errorf("told %d times in the thread", len(thread))
 	}
 }
 

@@ -35,6 +35,30 @@ func (p *presenter) brokeGlass(ctx context.Context, run *runbook.Run, post runbo
 	return p.record(ctx, run, runbook.Posted{GlassPing: ts})
 }
 
+// toldAtHome tells the approvers in the target's own channel of a glass that
+// was broken somewhere else, where they may not see it.
+func (p *presenter) toldAtHome(ctx context.Context, run *runbook.Run, post runbook.Post) error {
+	if run.BreakGlass == "" || run.GlassTold != "" {
+		return nil
+	}
+	t, err := p.bot.Desk.Target(run.Target)
+	if err != nil {
+		return nil // it has no channel any more
+	}
+	home, err := p.bot.places.resolve(ctx, t.Channel)
+	if err != nil || home == post.Channel {
+		return err
+	}
+	if err := p.bot.places.postable(ctx, home); err != nil {
+		return err
+	}
+	ts, err := p.bot.send.post(ctx, home, "", false, glassAtHomeMessage(*run, p.approvers(*run)))
+	if err != nil {
+		return err
+	}
+	return p.record(ctx, run, runbook.Posted{GlassTold: ts})
+}
+
 // noChart is recorded where there is no picture, so that none is tried again.
 const noChart = "none"
 
@@ -66,7 +90,7 @@ func (p *presenter) record(ctx context.Context, run *runbook.Run, what runbook.P
 	if now.Version == run.Version+1 {
 		*run = now
 	} else {
-		run.Escalation, run.GlassPing, run.Chart = now.Escalation, now.GlassPing, now.Chart
+		run.Escalation, run.GlassPing, run.GlassTold, run.Chart = now.Escalation, now.GlassPing, now.GlassTold, now.Chart
 	}
 	return nil
 }

@@ -140,13 +140,18 @@ func (p *presenter) recovered(ctx context.Context, run runbook.Run) (err error) 
 }
 
 // oldNews is how long ago a run must have ended so that it gets no message any
-// more, if it never had one: it was carried out where no bot was.
+// more, if it never had one: it was carried out where no bot was. Of a broken
+// glass the approvers are told however late.
 const oldNews = 24 * time.Hour
+
+func (p *presenter) old(run runbook.Run) bool {
+	return run.State.Ended() && p.bot.Clock.Now().Sub(run.EndedAt) > oldNews
+}
 
 // show brings one message up to date and remembers what it shows.
 func (p *presenter) show(ctx context.Context, run runbook.Run) error {
 	b := p.bot
-	if run.Post.TS == "" && run.State.Ended() && b.Clock.Now().Sub(run.EndedAt) > oldNews {
+	if run.Post.TS == "" && p.old(run) && run.BreakGlass == "" {
 		return b.Ledger.MarkShown(ctx, run.ID, run.Version, run.Post)
 	}
 	if run.Post.TS != "" {
@@ -172,11 +177,15 @@ func (p *presenter) show(ctx context.Context, run runbook.Run) error {
 			return err
 		}
 	}
+	home := p.toldAtHome(ctx, &run, post) // another channel: what fails there holds up nothing here
 	if err := p.evidence(ctx, run, &post); err != nil {
 		return err
 	}
 	if err := p.chart(ctx, &run, post); err != nil {
 		return err
+	}
+	if home != nil {
+		return home
 	}
 	return b.Ledger.MarkShown(ctx, run.ID, run.Version, post)
 }

@@ -76,7 +76,7 @@ func glassBlock(r runbook.Run) slack.Block {
 func cardFields(r runbook.Run, now time.Time) []*slack.TextBlockObject {
 	via := ""
 	if r.Via == runbook.ViaTerminal {
-		via = " (from a terminal)"
+		via = " (from a terminal" + aside(r.Verified) + ")"
 	}
 	return []*slack.TextBlockObject{
 		mrkdwn("*Requested by*\n" + mention(r.Requester) + via),
@@ -102,6 +102,14 @@ func approvalsText(r runbook.Run) string {
 		s += ": " + strings.Join(names, ", ")
 	}
 	return s
+}
+
+// aside adds where it was found out who somebody is, if not by serve.
+func aside(verified string) string {
+	if verified == "" {
+		return ""
+	}
+	return "; " + quoted(verified, limitSentence)
 }
 
 func cardButtons(r runbook.Run) slack.Block {

@@ -76,6 +76,9 @@ func decisionLines(r runbook.Run) []string {
 		line := fmt.Sprintf("• %s %s %s plan %d", atTime(d.At), mention(d.By), word, d.Generation)
 		if d.Via == runbook.ViaTerminal {
 			line += " from a terminal"
+			if d.Verified != "" {
+				line += " (" + quoted(d.Verified, limitSentence) + ")"
+			}
 		}
 		if d.Reason != "" {
 			line += ": " + quoted(d.Reason, limitSentence)

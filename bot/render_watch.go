@@ -236,6 +236,14 @@ func pingMessage(r runbook.Run, e runbook.Escalation) message {
 	}
 }
 
+// glassAtHomeMessage tells them in the target's own channel, when it was done
+// elsewhere.
+func glassAtHomeMessage(r runbook.Run, approvers []string) message {
+	m := glassMessage(r, approvers)
+	m.Blocks = append(m.Blocks, contextLine("It was done outside this channel, so its messages are not here: "+code("/jwks-flush status")+" shows where it stands."))
+	return m
+}
+
 // glassMessage tells the approvers that somebody acted without them.
 func glassMessage(r runbook.Run, approvers []string) message {
 	called := ""

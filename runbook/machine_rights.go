@@ -6,6 +6,10 @@ import (
 	"time"
 )
 
+// freshness is how old an answer of the directory may be. Another process may
+// have decided on a newer one.
+const freshness = 5 * time.Second
+
 // askAgain is how long the machine waits before it asks a directory that did
 // not answer once more.
 const askAgain = 2 * time.Second
@@ -70,8 +74,15 @@ func (m *Machine) clear(ctx context.Context, t *Target, run Run) (instead Transi
 // rights asks whether everybody on whom the run depends still may. A directory
 // that does not answer is waited for as long as the run may start.
 func (m *Machine) rights(ctx context.Context, t *Target, run Run) (lost losses, heard string, err error) {
-	for told := false; ; told = true {
+	for told, sure := false, false; ; told = true {
 		lost, heard, err = m.askRights(ctx, t, run)
+		if no := err != nil && !patience(err) || len(lost) > 0; no && !sure {
+			sure = true
+			if err := m.clock.Wait(ctx, freshness); err != nil {
+				return nil, "", err
+			}
+			continue
+		}
 		if err == nil || !patience(err) || ctx.Err() != nil {
 			return lost, heard, err
 		}

@@ -94,6 +94,9 @@ func (c *flushCmd) run(ctx context.Context, w *world) (err error) {
 			p.line("run %s waits for %s until %s, from another identity or on the card in Slack:", p.bold(run.ID), count(run.Required, "approval", "approvals"), run.ExpiresAt.UTC().Format("15:04 UTC"))
 			p.whole("  jwksbot approve %s", run.ID)
 		}
+		if run.Verified != "" {
+			fmt.Fprintf(w.stderr, "%s, not by a running bot; the record says so\n", run.Verified)
+		}
 		return o.watch(ctx, w, run.ID)
 	})
 }

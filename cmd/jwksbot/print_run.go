@@ -151,7 +151,11 @@ func (p *printer) run(r runbook.Run) error {
 		p.line("  %s %s", p.paint("1;31", "BREAK-GLASS, approved by nobody:"), clean(r.BreakGlass))
 	}
 	for _, d := range r.Decisions {
-		p.line("%s", strings.TrimRight(fmt.Sprintf("  %s  %s by %s  %s", d.At.Format(time.TimeOnly), d.Kind, clean(d.By.Label()), clean(d.Reason)), " "))
+		line := fmt.Sprintf("  %s  %s by %s  %s", d.At.Format(time.TimeOnly), d.Kind, clean(d.By.Label()), clean(d.Reason))
+		if d.Verified != "" {
+			line += "  (" + clean(d.Verified) + ")"
+		}
+		p.line("%s", strings.TrimRight(line, " "))
 	}
 	for _, rec := range r.Receipts {
 		p.hang(13, "  %s  %s  %s (%s)", p.statusMark(rec.Status), rec.Step, clean(rec.Summary), runbook.Duration(rec.EndedAt.Sub(rec.StartedAt)))

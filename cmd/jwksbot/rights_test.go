@@ -1,0 +1,231 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"jwksbot/bot/slacksim"
+	"jwksbot/runbook"
+	"jwksbot/runbook/cache/redistest"
+	"jwksbot/runbook/drill"
+)
+
+// TestAccountsOnTheTerminal: an AWS identity in people makes nobody a full
+// member of the workspace. Whoever is none is refused at every way in, and so
+// is everybody while Slack does not say who they are.
+func TestAccountsOnTheTerminal(t *testing.T) {
+	t.Parallel()
+	kinds := map[string]struct {
+		user slacksim.User
+		says string
+	}{
+		"gone":     {slacksim.User{Deleted: true}, "is deactivated"},
+		"guest":    {slacksim.User{Restricted: true}, "Guests cannot"},
+		"single":   {slacksim.User{UltraRestricted: true}, "Guests cannot"},
+		"stranger": {slacksim.User{TeamID: slacksim.OtherTeam, Stranger: true}, "other workspaces"},
+		"robot":    {slacksim.User{Bot: true}, "Bots and workflows"},
+	}
+	people, ids := "people:\n", ""
+	for name := range kinds {
+		people += fmt.Sprintf("  - {slack: U0%s, aws: \"arn:aws:iam::123456789012:user/%s\"}\n", strings.ToUpper(name), name)
+		ids += ", U0" + strings.ToUpper(name)
+	}
+	d, sim := newTeam(t, "stale", "people:\n", people, "requesters: [U0ROBIN]", "requesters: [U0ROBIN"+ids+"]", "U0LEE], cooldown", "U0LEE, U0KIM"+ids+"], cooldown")
+	for name, kind := range kinds {
+		kind.user.ID, kind.user.Name = account(name).ID, name
+		sim.SetUser(kind.user)
+	}
+	request := []string{"flush", "production", "--ticket", "INC-1", "--reason", "rotated", "-y"}
+	flush := d.start(t, "robin", "", request...)
+	id := flush.says(`run (\S+) waits for 1 approval`)[1]
+	for name, kind := range kinds {
+		for _, way := range [][]string{request, {"approve", id}, {"deny", id}} {
+			_, refused := d.run(t, exitFinding, name, "", way...)
+			contains(t, refused, kind.says)
+		}
+	}
+	sim.Outage(true)
+	_, refused := d.run(t, exitFinding, "kim", "", "approve", id)
+	contains(t, refused, "only Slack can say who may do this, and it could not be asked", "Try again when Slack answers")
+	sim.Outage(false)
+	sim.RateLimit("users.info", 1, time.Minute)
+	_, refused = d.run(t, exitFinding, "kim", "", "approve", id)
+	contains(t, refused, "Slack was asked about rights and is limiting the bot", "Try again in")
+	shown, _ := d.run(t, exitFinding, "lee", "", "approve", id) // Slack is on hold for everybody
+	if shown != "" {
+		t.Errorf("decided while Slack wants patience: %s", shown)
+	}
+	trail, _ := d.run(t, exitOK, "robin", "", "audit", "list", "--kind", "refused")
+	if n := strings.Count(trail, "\n"); n < 3*len(kinds)+2 {
+		t.Errorf("%d refusals are on record:\n%s", n, trail)
+	}
+	d.run(t, exitOK, "robin", "", "audit", "verify")
+}
+
+// TestTheLastWordOverProcesses: what Slack said to one terminal stands for the
+// next one, while Slack is away, and the trail says so.
+func TestTheLastWordOverProcesses(t *testing.T) {
+	t.Parallel()
+	d, sim := newTeam(t, "stale")
+	request := []string{"flush", "production", "--ticket", "INC-1", "--reason", "rotated", "-y"}
+	first := d.start(t, "robin", "", request...)
+	d.run(t, exitOK, "lee", "", "deny", first.says(`run (\S+) waits for 1 approval`)[1])
+	first.exit()
+	sim.Outage(true)
+	flush := d.start(t, "robin", "", request...)
+	id := flush.says(`run (\S+) waits for 1 approval`)[1]
+	flush.says("verified on the requester's machine, not by a running bot")
+	d.run(t, exitOK, "lee", "", "approve", id)
+	if code := flush.exit(); code != exitOK {
+		t.Fatalf("exit code %d\n%s%s", code, flush.out.String(), flush.err.String())
+	}
+	contains(t, flush.out.String(), "Proven", "(verified on the requester's machine)")
+	for _, kind := range []string{"request", "approve", "rights"} {
+		trail, _ := d.run(t, exitOK, "robin", "", "audit", "list", "--run", id, "--kind", kind)
+		contains(t, trail, "rights as Slack said them at ", "Slack could not be asked; verified on the ")
+	}
+	if s := d.drill.State(); strings.Join(s.CachedKids, " ") != strings.Join(s.LiveKids, " ") {
+		t.Errorf("afterwards the cache holds %v, live are %v", s.CachedKids, s.LiveKids)
+	}
+}
+
+// TestATerminalWithoutSlack: where nobody can ask Slack, the glass is all that
+// is left, for those whom the policy lists by their own ids; and the channel
+// learns of it when the bot is there.
+func TestATerminalWithoutSlack(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, "stale", "cooldown: 0s}", "cooldown: 0s, break_glass: true}", "watch: {for: 0s}", "watch: {for: 0s}\n    channel: inc-bridge")
+	request := []string{"flush", "production", "--ticket", "INC-1", "--reason", "rotated", "-y"}
+	_, refused := d.run(t, exitFinding, "robin", "", request...)
+	contains(t, refused, "only Slack can say", "Start `jwksbot serve` on this journal, or set SLACK_BOT_TOKEN here")
+	_, refused = d.run(t, exitFinding, "lee", "", append(request, "--break-glass", "nobody answers")...)
+	contains(t, refused, "only those can break the glass whom approval.requesters lists")
+	done, _ := d.run(t, exitOK, "robin", "", append(request, "--break-glass", "nobody answers")...)
+	contains(t, done, "BREAK-GLASS", "Proven")
+	trail, _ := d.run(t, exitOK, "robin", "", "audit", "list", "--kind", "break_glass")
+	contains(t, trail, "rights by the configuration alone, Slack could not be asked")
+
+	sim := slacksim.New(slacksim.Options{Limits: slacksim.LimitsOff})
+	address, err := sim.Start("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sim.Close() })
+	d.env = append(d.env, "SLACK_BOT_TOKEN=xoxb-demo-bot", "SLACK_APP_TOKEN=xapp-demo-app", "SLACK_API_URL="+address+"/api/")
+	d.start(t, "bot", "", "serve")
+	until(t, sim, "the channel to be told", func(s *slacksim.Sim) bool {
+		return strings.Contains(s.Transcript(), "<@U0LEE>: <@U0ROBIN> broke the glass")
+	})
+}
+
+// TestOnlyServeVerifies: a target can forbid that a terminal finds out who
+// somebody is, also where it may ask Slack.
+func TestOnlyServeVerifies(t *testing.T) {
+	t.Parallel()
+	d, _ := newTeam(t, "stale", "cooldown: 0s}", "cooldown: 0s, break_glass: true, local: false}")
+	request := []string{"flush", "production", "--ticket", "INC-1", "--reason", "rotated", "-y"}
+	for _, more := range [][]string{nil, {"--break-glass", "nobody answers"}} {
+		_, refused := d.run(t, exitFinding, "robin", "", append(request, more...)...)
+		contains(t, refused, "only `jwksbot serve` may find out who asks and who approves (approval.local: false)", "Start it, or use Slack")
+	}
+	d.start(t, "bot", "", "serve").says("executing runs")
+	flush := d.start(t, "robin", "", request...)
+	d.run(t, exitOK, "lee", "", "approve", flush.says(`run (\S+) waits for 1 approval`)[1])
+	if code := flush.exit(); code != exitOK {
+		t.Errorf("exit code %d\n%s%s", code, flush.out.String(), flush.err.String())
+	}
+}
+
+// TestRightsOnAnotherReplica: what one replica decides and another carries out.
+// Somebody who has just become an approver is one for both; somebody who has
+// just left counts for neither.
+func TestRightsOnAnotherReplica(t *testing.T) {
+	redistest.Need(t, "redis-server", "redis-cli")
+	for name, c := range map[string]struct {
+		meanwhile func(*slacksim.Sim) // after the approval
+		want      runbook.State
+		says      string
+	}{
+		"a new approver":          {func(*slacksim.Sim) {}, runbook.StateDone, "The old entries are gone"},
+		"the approver leaves":     {func(s *slacksim.Sim) { s.SetGroup("S0LEADS", "U0LEAD") }, runbook.StatePending, "U0NEW, who approved it, may not approve"},
+		"the requester leaves":    {func(s *slacksim.Sim) { s.SetUser(slacksim.User{ID: "U0ONCALL", Name: "robin", Deleted: true}) }, runbook.StateFailed, "robin, who requested it, is no full member"},
+		"the requester's new job": {func(s *slacksim.Sim) { s.SetGroup("S0ONCALL", "U0LEAD") }, runbook.StateFailed, "robin, who requested it, may not request"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			executes, decides, sim := twoReplicas(t)
+			request := runbook.Request{Target: "production", Ticket: "INC-1", Reason: "rotated", By: "U0ONCALL", Via: runbook.ViaSlack}
+			run, _, err := executes.desk.Open(t.Context(), request, runbook.Silent{}) // it has read the group now
+			if err != nil {
+				t.Fatal(err)
+			}
+			sim.SetUser(slacksim.User{ID: "U0NEW", Name: "U0NEW"})
+			sim.SetGroup("S0LEADS", "U0LEAD", "U0NEW")
+			click := runbook.Click{Run: run.ID, By: "U0NEW", Kind: runbook.DecideApprove, Via: runbook.ViaSlack}
+			if _, err := decides.desk.Decide(t.Context(), click); err != nil {
+				t.Fatal(err)
+			}
+			c.meanwhile(sim)
+			ctx, stop := context.WithCancel(context.Background())
+			ended := make(chan error, 1)
+			go func() { ended <- executes.journal.Execute(ctx, executes.machine.Advance) }()
+			t.Cleanup(func() {
+				stop()
+				if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+					t.Error(err)
+				}
+			})
+			poll(t, func() bool {
+				run, err = decides.journal.Run(t.Context(), run.ID)
+				return err == nil && run.State == c.want
+			}, func() string { return fmt.Sprintf("state %s, it is %s (%s), %v", c.want, run.State, run.Outcome, err) })
+			if !strings.Contains(run.Outcome+run.Changes, c.says) {
+				t.Errorf("%s, %q: want %q", run.Outcome, run.Changes, c.says)
+			}
+		})
+	}
+}
+
+// twoReplicas are two processes on one journal, with a directory each.
+func twoReplicas(t *testing.T) (executes, decides *office, sim *slacksim.Sim) {
+	t.Helper()
+	world, err := drill.Start(t.Context(), drill.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { world.Close() })
+	c := newStormCache(t, "production", world)
+	c.proxy.lag = 0
+	if err := c.redis.Set(t.Context(), "jwks:current", c.old, 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	sim = slacksim.New(slacksim.Options{Limits: slacksim.LimitsOff})
+	slack, err := sim.Start("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sim.Close() })
+	dir := t.TempDir()
+	file := filepath.Join(dir, "jwksbot.yaml")
+	text := fmt.Sprintf(`journal: %q
+listen: ""
+targets:
+  - name: production
+    region: %s
+    jwks_url: %q
+    issuer: %q
+    cache: {url: "redis://%s", keys: ["jwks:*"]}
+    approval: {requesters: [S0ONCALL], approvers: [S0LEADS], cooldown: 0s}
+    watch: {for: 0s}
+`, filepath.Join(dir, "journal.db"), drill.Region, world.JWKSURL(), world.Issuer(), c.proxy.addr)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return crowdOffice(t, file, slack), crowdOffice(t, file, slack), sim
+}
