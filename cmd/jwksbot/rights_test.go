@@ -167,7 +167,7 @@ func TestRightsOnAnotherReplica(t *testing.T) {
 			}
 			sim.SetUser(slacksim.User{ID: "U0NEW", Name: "U0NEW"})
 			sim.SetGroup("S0LEADS", "U0LEAD", "U0NEW")
-			click := runbook.Click{Run: run.ID, By: "U0NEW", Kind: runbook.DecideApprove, Via: runbook.ViaSlack}
+			click := runbook.Click{Run: run.ID, Generation: run.Generation, By: "U0NEW", Kind: runbook.DecideApprove, Via: runbook.ViaSlack}
 			if _, err := decides.desk.Decide(t.Context(), click); err != nil {
 				t.Fatal(err)
 			}
