@@ -15,9 +15,6 @@ func (b *Bot) Announce(ctx context.Context, r runbook.Report) error {
 		return err
 	}
 	channel, err := b.places.resolve(ctx, t.Channel)
-	if err == nil {
-		err = b.places.postable(ctx, channel)
-	}
 	if err != nil {
 		return err
 	}

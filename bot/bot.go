@@ -79,7 +79,8 @@ func New(s Settings) (*Bot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Bot{Settings: s, socket: socket, send: newSender(s.API), places: newPlaces(s.API), homes: newHomes(),
+	places := newPlaces(s.API)
+	return &Bot{Settings: s, socket: socket, send: newSender(s.API, places), places: places, homes: newHomes(),
 		times: times{openWithin, updateEvery, presentEvery, interimAfter}, http: &http.Client{Timeout: wayWithin}}, nil
 }
 

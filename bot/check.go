@@ -2,7 +2,6 @@ package bot
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
@@ -25,16 +24,6 @@ func (b *Bot) check(ctx context.Context, from place, a asked) error {
 		return err
 	}
 	from.meanwhile(fmt.Sprintf("The checks of %s are under way; the result comes by itself.", code(t.Name)))
-	err = b.places.postable(ctx, from.channel)
-	var here *notHere
-	switch {
-	case errors.As(err, &here):
-		return b.checkPrivately(ctx, from, t.Name, ask, here)
-	case err != nil:
-		// Whether strangers read this channel is not known: the answer is not lost, but it is private.
-		b.Log.Warn("whether a channel may be posted into is not known", "channel", from.channel, "error", err)
-		return b.checkPrivately(ctx, from, t.Name, ask, &notHere{"Slack did not say who reads this channel, so only you see this.", false})
-	}
 	return b.checkInChannel(ctx, from, t.Name, t.Steps(), ask)
 }
 
@@ -47,15 +36,19 @@ func (b *Bot) checkPrivately(ctx context.Context, from place, target string, ask
 		return err
 	}
 	b.homes.note(report)
-	m := reportMessage(report)
+	b.privateMessage(ctx, from, reportMessage(report).with(why))
+	return nil
+}
+
+// with is the message with the reason why it is private.
+func (m message) with(why *notHere) message {
 	text := why.text
 	if why.invite {
 		text += " " + inviteLine
 	}
 	m.Blocks = append(m.Blocks, contextLine(text))
 	m.Text += " " + why.text
-	b.privateMessage(ctx, from, m)
-	return nil
+	return m
 }
 
 // checkInChannel posts one message and updates it as steps end.
@@ -63,9 +56,10 @@ func (b *Bot) checkInChannel(ctx context.Context, from place, target string, ste
 	live := &liveMessage{bot: b, from: from, target: target, started: b.Clock.Now(), changed: make(chan struct{}, 1)}
 	live.Started(target, steps)
 	ts, err := b.send.postSurely(ctx, from.channel, from.thread, live.render())
-	if code := slackCode(err); closed(code) {
-		b.places.forget(from.channel)
-		return b.checkPrivately(ctx, from, target, ask, &notHere{"jwksbot may not post here.", code != "is_archived" && !isDirect(from.channel)})
+	if why := privately(from.channel, err); why != nil {
+		// The answer is not lost where the channel is not for it, but it is private.
+		b.Log.Info("a check is answered privately", "channel", from.channel, "error", err)
+		return b.checkPrivately(ctx, from, target, ask, why)
 	}
 	if err != nil {
 		return err
@@ -87,21 +81,42 @@ func (b *Bot) checkInChannel(ctx context.Context, from place, target string, ste
 		return err
 	}
 	b.homes.note(report)
-	b.finish(ctx, from, ts, reportMessage(report))
+	if !b.finish(ctx, from, ts, reportMessage(report)) {
+		return nil
+	}
 	return b.evidence(ctx, from, ts, report)
 }
 
-// finish puts the last state into the message of a check. The message may have
-// been deleted meanwhile: the answer must not be.
-func (b *Bot) finish(ctx context.Context, from place, ts string, final message) {
+// finish puts the last state into the message of a check, and says whether it
+// stands in the channel. The message may have been deleted meanwhile, or the
+// channel may have got other readers: the answer is not lost.
+func (b *Bot) finish(ctx context.Context, from place, ts string, final message) (shown bool) {
 	err := b.send.updateSurely(ctx, from.channel, ts, final)
 	if err == nil {
-		return
+		return true
 	}
 	b.Log.Warn("the message of a check could not be updated", "channel", from.channel, "error", err)
+	if why := privately(from.channel, err); why != nil {
+		b.privateMessage(ctx, from, final.with(why))
+		return b.withdraw(ctx, from.channel, ts)
+	}
 	if _, err := b.send.postSurely(ctx, from.channel, from.thread, final); err != nil {
 		b.privateMessage(ctx, from, final)
+		return false
 	}
+	return true
+}
+
+// withdrawnText stands where a message was that is not for all who read it now.
+const withdrawnText = "This message was taken back, since people of another organisation may read this channel now."
+
+// withdraw takes back a message that stands where others may read it now.
+func (b *Bot) withdraw(ctx context.Context, channel, ts string) (shown bool) {
+	m := message{Text: withdrawnText, Metadata: metadata(eventReport, "", "", "", "withdrawn")}
+	if err := b.send.replace(ctx, channel, ts, m); err != nil {
+		b.Log.Warn("a message could not be withdrawn", "channel", channel, "error", err)
+	}
+	return false
 }
 
 // interruptWithin is what may be spent on saying that a check was cut off; it
@@ -113,7 +128,7 @@ func (b *Bot) interrupted(ctx context.Context, from place, ts, target string) er
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), interruptWithin)
 	defer cancel()
 	m := checkNotice(target, "interrupted", "⚠ This check was interrupted by a restart of jwksbot; run it again.")
-	if err := b.send.update(last, from.channel, ts, m); err != nil {
+	if err := b.send.replace(last, from.channel, ts, m); err != nil {
 		b.Log.Warn("a check was interrupted, and its message does not say so", "channel", from.channel, "error", err)
 	}
 	return nil

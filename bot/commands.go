@@ -135,7 +135,7 @@ func (b *Bot) request(ctx context.Context, from place, req runbook.Request) erro
 	}
 	channel, note, err := b.cardChannel(ctx, from, t)
 	if err != nil {
-		return err
+		return unsure(err)
 	}
 	comes := "The approval card comes into"
 	if req.BreakGlass != "" {

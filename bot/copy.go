@@ -76,7 +76,7 @@ func (b *Bot) retireCopy(ctx context.Context, call slack.InteractionCallback) er
 		text += fmt.Sprintf(" The present one is in <#%s>.", run.Post.Channel)
 	}
 	m := message{Text: text, Blocks: []slack.Block{section(text)}, Metadata: metadata(eventRun, run.ID, run.Target, run.Plan.Verdict, string(run.State))}
-	if err := b.send.updateSurely(ctx, post.Channel, post.TS, m); err != nil {
+	if err := b.send.replace(ctx, post.Channel, post.TS, m); err != nil {
 		return fmt.Errorf("retire an older copy of the message of run %s: %w", run.ID, err)
 	}
 	return nil

@@ -254,12 +254,21 @@ func (f *flow) run(id string) runbook.Run {
 	return run
 }
 
+func (f *flow) runs() []runbook.Run {
+	f.t.Helper()
+	runs, err := f.journal.Runs(f.t.Context(), runbook.Filter{})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return runs
+}
+
 // only returns the one run that there is.
 func (f *flow) only() runbook.Run {
 	f.t.Helper()
-	runs, err := f.journal.Runs(f.t.Context(), runbook.Filter{})
-	if err != nil || len(runs) != 1 {
-		f.t.Fatalf("%d runs, %v; want one", len(runs), err)
+	runs := f.runs()
+	if len(runs) != 1 {
+		f.t.Fatalf("%d runs; want one", len(runs))
 	}
 	return runs[0]
 }

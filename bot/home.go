@@ -271,7 +271,7 @@ func (b *Bot) checkFromHome(ctx context.Context, from place, target string) erro
 	b.homes.checking(from.user, t.Name, 1)
 	show()
 	err = b.checkPrivately(ctx, from, t.Name, runbook.Ask{Window: runbook.DefaultWindow},
-		&notHere{fmt.Sprintf("Asked for on the Home tab, so only you see this. `%s %s` in the incident channel shows it to all.", commandCheck, quoted(t.Name, limitName)), false})
+		&notHere{text: fmt.Sprintf("Asked for on the Home tab, so only you see this. `%s %s` in the incident channel shows it to all.", commandCheck, quoted(t.Name, limitName))})
 	b.homes.checking(from.user, t.Name, -1)
 	show()
 	return err

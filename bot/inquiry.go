@@ -30,6 +30,15 @@ type inquired[T any] struct {
 	err   error
 }
 
+func (c *inquired[T]) underWay() bool {
+	select {
+	case <-c.done:
+		return false
+	default:
+		return true
+	}
+}
+
 // inquiries bounds how many answers are remembered.
 const inquiries = 5000
 
@@ -42,8 +51,8 @@ func newInquiry[T any](method string) *inquiry[T] {
 }
 
 // ask returns an answer about something that is not older than notOlder: that
-// of a call that is over or under way, or of a new one. When Slack does not
-// answer the error is a *runbook.Unanswered.
+// of a call that is over or under way, or of a new one. With a notOlder of 0 no
+// call that is over counts. When Slack does not answer the error is a *runbook.Unanswered.
 func (q *inquiry[T]) ask(ctx context.Context, about string, notOlder time.Duration, call func(context.Context) (T, error)) (T, error) {
 	for {
 		c, err := q.join(ctx, about, notOlder, call)
@@ -57,7 +66,7 @@ func (q *inquiry[T]) ask(ctx context.Context, about string, notOlder time.Durati
 			return none, fmt.Errorf("%s: %w", q.method, ctx.Err())
 		case <-c.done:
 		}
-		if c.err != nil || time.Since(c.begun) < notOlder {
+		if c.err != nil || notOlder <= 0 || time.Since(c.begun) < notOlder {
 			return c.value, c.err
 		}
 		// It took too long to be true now.
@@ -68,7 +77,7 @@ func (q *inquiry[T]) ask(ctx context.Context, about string, notOlder time.Durati
 func (q *inquiry[T]) join(ctx context.Context, about string, notOlder time.Duration, call func(context.Context) (T, error)) (*inquired[T], error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if c := q.calls[about]; c != nil && time.Since(c.begun) < notOlder {
+	if c := q.calls[about]; c != nil && (time.Since(c.begun) < notOlder || notOlder <= 0 && c.underWay()) {
 		return c, nil
 	}
 	if left := time.Until(q.hold); left > 0 {

@@ -15,9 +15,14 @@ import (
 
 // sender sends messages. It knows which errors a retry can help, keeps off a
 // method for as long as Slack asked, and posts no faster than Slack likes.
+//
+// Nothing new goes into a channel before Slack has said who reads it: into the
+// channel itself by an answer of now, into a thread by one of just before. What
+// stands there already is kept up to date as long as the last answer allows it.
 type sender struct {
-	api *slack.Client
-	may func() bool // asked right before a message is sent; nil: it always may
+	api    *slack.Client
+	places *places
+	may    func() bool // asked right before a message is sent; nil: it always may
 	*paces
 }
 
@@ -28,12 +33,12 @@ type paces struct {
 	free map[string]time.Time // channel → when it has taken every post at one a second
 }
 
-func newSender(api *slack.Client) *sender {
-	return &sender{api: api, paces: &paces{hold: map[string]time.Time{}, free: map[string]time.Time{}}}
+func newSender(api *slack.Client, places *places) *sender {
+	return &sender{api: api, places: places, paces: &paces{hold: map[string]time.Time{}, free: map[string]time.Time{}}}
 }
 
 // while is the sender that sends only while may says so.
-func (s *sender) while(may func() bool) *sender { return &sender{s.api, may, s.paces} }
+func (s *sender) while(may func() bool) *sender { return &sender{s.api, s.places, may, s.paces} }
 
 // errNotMine says that another process sends the messages of runs.
 var errNotMine = errors.New("another process posts the messages of runs now")
@@ -167,9 +172,20 @@ func (m message) options() []slack.MsgOption {
 		slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl()}
 }
 
+// admit says whether something new may go into a channel, or into a thread of it.
+func (s *sender) admit(ctx context.Context, channel, thread string, broadcast bool) error {
+	if thread != "" && !broadcast {
+		return s.places.readable(ctx, channel, threadAge, readersFor)
+	}
+	return s.places.postable(ctx, channel)
+}
+
 // post sends a new message once and returns its timestamp. broadcast shows a
 // threaded message in the channel as well.
 func (s *sender) post(ctx context.Context, channel, thread string, broadcast bool, m message) (ts string, err error) {
+	if err := s.admit(ctx, channel, thread, broadcast); err != nil {
+		return "", err
+	}
 	opts := m.options()
 	if thread != "" {
 		opts = append(opts, slack.MsgOptionTS(thread))
@@ -190,6 +206,9 @@ func (s *sender) post(ctx context.Context, channel, thread string, broadcast boo
 // postSurely is post, repeated where that can help. A post whose answer was
 // lost may then stand there twice, which is better than not at all.
 func (s *sender) postSurely(ctx context.Context, channel, thread string, m message) (ts string, err error) {
+	if err := s.admit(ctx, channel, thread, false); err != nil {
+		return "", err
+	}
 	opts := m.options()
 	if thread != "" {
 		opts = append(opts, slack.MsgOptionTS(thread))
@@ -206,21 +225,33 @@ func (s *sender) postSurely(ctx context.Context, channel, thread string, m messa
 
 // update replaces a message once.
 func (s *sender) update(ctx context.Context, channel, ts string, m message) error {
-	return s.attempt(methodUpdate, func() error {
+	if err := s.places.readable(ctx, channel, 0, readersFor); err != nil {
+		return err
+	}
+	return s.attempt(methodUpdate, s.replacing(ctx, channel, ts, m))
+}
+
+// updateSurely is update for something new, repeated where that can help.
+func (s *sender) updateSurely(ctx context.Context, channel, ts string, m message) error {
+	if err := s.places.postable(ctx, channel); err != nil {
+		return err
+	}
+	return s.replace(ctx, channel, ts, m)
+}
+
+// replace puts something into the place of a message that anybody may read.
+func (s *sender) replace(ctx context.Context, channel, ts string, m message) error {
+	return s.insist(ctx, methodUpdate, s.replacing(ctx, channel, ts, m))
+}
+
+func (s *sender) replacing(ctx context.Context, channel, ts string, m message) func() error {
+	return func() error {
 		if err := s.allowed(); err != nil {
 			return err
 		}
 		_, _, _, err := s.api.UpdateMessageContext(ctx, channel, ts, m.options()...)
 		return err
-	})
-}
-
-// updateSurely is update, repeated where that can help.
-func (s *sender) updateSurely(ctx context.Context, channel, ts string, m message) error {
-	return s.insist(ctx, methodUpdate, func() error {
-		_, _, _, err := s.api.UpdateMessageContext(ctx, channel, ts, m.options()...)
-		return err
-	})
+	}
 }
 
 // slackCode is the error code of Slack, "" for any other error.

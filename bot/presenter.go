@@ -196,26 +196,35 @@ func (p *presenter) remember(ctx context.Context, run runbook.Run, post runbook.
 }
 
 // message posts or updates the run's message and returns where it stands. A
-// channel that turns out to be closed is left for the target's.
+// channel that turns out to be closed, or not to be for it, is left for the
+// target's.
 func (p *presenter) message(ctx context.Context, run runbook.Run) (runbook.Post, error) {
 	m := runMessage(run, p.bot.Clock.Now())
-	refused := ""
-	for {
-		post, err := p.place(ctx, run, refused)
-		if err != nil {
-			return post, err
-		}
-		post, err = p.put(ctx, post, m)
-		if !closed(slackCode(err)) || refused != "" {
-			return post, err
-		}
-		refused = post.Channel
-		p.bot.places.forget(refused)
+	post, err := p.put(ctx, run, m, "", nil)
+	if !shut(err) {
+		return post, err
 	}
+	why := err
+	if post, err = p.put(ctx, run, m, post.Channel, why); err != nil {
+		return post, err
+	}
+	var here *notHere
+	if run.Post.TS != "" && errors.As(why, &here) && here.shared {
+		p.bot.withdraw(ctx, run.Post.Channel, run.Post.TS)
+	}
+	return post, nil
 }
 
+// shut says that a channel takes no message of the bot, or not this one.
+func shut(err error) bool { return closed(slackCode(err)) || errors.As(err, new(*notHere)) }
+
 // put updates the message; one that was deleted, or is not ours, is posted anew.
-func (p *presenter) put(ctx context.Context, post runbook.Post, m message) (runbook.Post, error) {
+// refused is the channel that was tried in vain, and why.
+func (p *presenter) put(ctx context.Context, run runbook.Run, m message, refused string, why error) (runbook.Post, error) {
+	post, err := p.place(ctx, run, refused, why)
+	if err != nil {
+		return post, err
+	}
 	if post.TS != "" {
 		err := p.send.update(ctx, post.Channel, post.TS, m)
 		switch slackCode(err) {
@@ -231,27 +240,16 @@ func (p *presenter) put(ctx context.Context, post runbook.Post, m message) (runb
 }
 
 // place finds the channel of a run's message: where it stands, else the
-// channel of the request, else its target's. refused is a channel that Slack
-// has just said no about.
-func (p *presenter) place(ctx context.Context, run runbook.Run, refused string) (runbook.Post, error) {
+// channel of the request, else its target's.
+func (p *presenter) place(ctx context.Context, run runbook.Run, refused string, why error) (runbook.Post, error) {
 	b, post := p.bot, run.Post
 	if post.Channel != "" {
-		err := error(&notHere{})
-		id, rerr := b.places.resolve(ctx, post.Channel)
-		switch {
-		case rerr != nil:
-			err = rerr
-		case id == refused:
-		case post.TS != "":
-			err = nil
-		default:
-			err = b.places.postable(ctx, id)
-		}
-		if err == nil {
+		id, err := b.places.resolve(ctx, post.Channel)
+		if err == nil && id != refused {
 			post.Channel = id
 			return post, nil
 		}
-		if here := (*notHere)(nil); !errors.As(err, &here) {
+		if here := (*notHere)(nil); err != nil && !errors.As(err, &here) {
 			return post, err
 		}
 	}
@@ -264,12 +262,12 @@ func (p *presenter) place(ctx context.Context, run runbook.Run, refused string) 
 		return post, err
 	}
 	if id == refused {
-		return post, fmt.Errorf("channel %q takes no message of the bot: invite it there", t.Channel)
+		return post, fmt.Errorf("channel %q takes no message of the bot: invite it there, or configure another: %w", t.Channel, why)
 	}
 	if post.Channel != "" && id != post.Channel {
 		b.Log.Warn("a run's channel is closed to the bot; its message goes to the target's channel", "run", run.ID, "channel", post.Channel)
 	}
-	return runbook.Post{Channel: id}, b.places.postable(ctx, id)
+	return runbook.Post{Channel: id}, nil
 }
 
 // remind calls the approvers once, in the thread, when half of the time is over.

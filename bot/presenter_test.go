@@ -141,7 +141,7 @@ func TestAClosedChannelIsLeftForTheTargets(t *testing.T) {
 	// The same when it is closed between two updates.
 	id := f.only().ID
 	f.sim.Fail(methodUpdate, 1, "is_archived")
-	f.sim.Fail("conversations.info", 5, "channel_not_found")
+	f.sim.Fail("conversations.info", 1, "channel_not_found")
 	if _, err := f.desk.Decide(t.Context(), runbook.Click{Run: id, Generation: 1, By: samID, Kind: runbook.DecideDeny, Reason: "no"}); err != nil {
 		t.Fatal(err)
 	}

@@ -49,6 +49,13 @@ func (b *Bot) record(ctx context.Context, from place, a asked) error {
 
 // uploadProblem says what an upload failed of, for somebody who can act on it.
 func uploadProblem(err error) string {
+	var here *notHere
+	switch {
+	case errors.As(err, &here) && here.shared:
+		return "the channel is shared with another organisation now"
+	case errors.As(err, new(*unknownReaders)):
+		return "it did not say who reads the channel"
+	}
 	switch slackCode(err) {
 	case "":
 		return "no connection, or it took too long"

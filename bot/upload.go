@@ -32,6 +32,9 @@ const uploadWithin = 20 * time.Second
 func (s *sender) upload(ctx context.Context, channel, thread string, f file) (id string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, uploadWithin)
 	defer cancel()
+	if err := s.admit(ctx, channel, thread, false); err != nil {
+		return "", err
+	}
 	err = s.attempt(methodUpload, func() error {
 		if err := s.allowed(); err != nil {
 			return err

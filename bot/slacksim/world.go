@@ -163,6 +163,17 @@ func (s *Sim) SetUser(u User) {
 	s.touch()
 }
 
+// SetShared says whether a channel (id or name) is shared with another
+// organisation.
+func (s *Sim) SetShared(channel string, shared bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.channel(channel); c != nil {
+		c.ExtShared = shared
+		s.touch()
+	}
+}
+
 // SetGroup replaces the members of a user group.
 func (s *Sim) SetGroup(id string, users ...string) {
 	s.mu.Lock()
