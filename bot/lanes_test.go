@@ -167,8 +167,11 @@ func TestDecisionsWhileSlackLimitsEverythingElse(t *testing.T) {
 		{samID, actionApprove, "Approved"},
 		{noorID, actionDeny, "Already decided"},
 	} {
-		if told, took := f.hears(c.user, card, c.action); !strings.Contains(told, c.says) || took > promised {
-			t.Errorf("%s of %s: after %s told %q, want %q", c.action, c.user, took, told, c.says)
+		start := time.Now()
+		f.clicks(c.user, card, c.action)
+		f.tells(c.user, bridge, c.says)
+		if took := time.Since(start); took > promised {
+			t.Errorf("%s of %s was answered after %s", c.action, c.user, took)
 		}
 	}
 	if told, took := f.hears(samID, report, actionCheckAgain); took > promised {
