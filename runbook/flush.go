@@ -2,6 +2,7 @@ package runbook
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -18,6 +19,10 @@ func (m *Machine) snapshot(ctx context.Context, t *Target, run Run) (Transition,
 	all, err := t.Entries.Snapshot(ctx, names)
 	if IsDenied(err) {
 		return m.fail(run, nil, "Not flushed: nothing was deleted. %s", sentence(capital(err.Error()))), nil
+	}
+	if errors.Is(err, ErrTooLarge) {
+		// Trying again would not make them smaller, and hold the cache up for others.
+		return m.fail(run, nil, "Not flushed: nothing was deleted. No copy can be kept (%v), so the flush could not be undone. Raise snapshot.max_bytes, or delete the large entry by hand; then request the flush again.", err), nil
 	}
 	if err != nil {
 		return Transition{}, fmt.Errorf("snapshot of %s: %w", plural(len(names), "entry", "entries"), err)

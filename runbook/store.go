@@ -1,6 +1,9 @@
 package runbook
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // Listing is what one pass over every primary of a cache found.
 type Listing struct {
@@ -10,6 +13,9 @@ type Listing struct {
 	Others    int64   // keys that do not match
 	Truncated bool    // there are more matching entries than the limit allows to read
 }
+
+// ErrTooLarge says that entries are too large for a copy to be kept of them.
+var ErrTooLarge = errors.New("too large for a copy")
 
 // Saved is one entry as it was at the moment of the snapshot: read atomically
 // on the server, together with the raw value that a decoder can judge.

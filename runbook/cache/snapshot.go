@@ -12,7 +12,7 @@ import (
 
 // ErrTooLarge says that the entries exceed MaxBytes, so that no snapshot of
 // them is kept.
-var ErrTooLarge = errors.New("too large for a snapshot")
+var ErrTooLarge = runbook.ErrTooLarge
 
 // Snapshot reads the named entries for a deletion that can be undone. Payload,
 // value and TTL of an entry are of the same moment. Entries that do not exist
