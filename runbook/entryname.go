@@ -42,7 +42,7 @@ func (n EntryName) String() string {
 
 // unprintable says that a character is escaped in a name that is shown. Letters
 // of every script stay; what moves the cursor or cannot be seen does not.
-func unprintable(r rune) bool { return r == '\\' || r != ' ' && !unicode.IsPrint(r) }
+func unprintable(r rune) bool { return r == '\\' || r != ' ' && !unicode.IsPrint(r) || unseen(r) }
 
 // MarshalText writes the escaped form.
 func (n EntryName) MarshalText() ([]byte, error) { return []byte(n.String()), nil }

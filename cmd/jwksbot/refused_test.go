@@ -43,7 +43,7 @@ func TestAFlushThatIsRefused(t *testing.T) {
 			}))
 			defer pager.Close()
 			server := redistest.Start(t, redistest.Options{User: "jwksbot", Password: "correct-horse", Rules: strings.TrimPrefix(c.rule, "on ")})
-			d := newDesk(t, "stale")
+			d, _ := newTeam(t, "stale")
 			own := redis.NewClient(&redis.Options{Addr: d.drill.RedisAddr()})
 			defer own.Close()
 			server.CLI(t, "set", "jwks:current", own.Get(t.Context(), d.drill.KeyName()).Val())

@@ -112,7 +112,7 @@ func TestNothingFromOutsideReachesTheTerminal(t *testing.T) {
 	}
 	// The check did see them, and JSON keeps what they are.
 	seen, _ := d.run(t, exitFinding, "robin", "", "check", "production")
-	contains(t, seen, "jwks:a0\uFFFD[2J", "jwks:php")
+	contains(t, seen, `jwks:a0\x1b[2J`, "member\uFFFD[2J", "jwks:php")
 	inspected, _ := d.run(t, exitFinding, "robin", "", "keys", "inspect", "set.json", "--json")
 	contains(t, inspected, `"kid\u001b[2J`, `"kid\u202egnp.exe"`, `"kidzero\u200bwidth\u2060\ufeff"`, `\udb40\udc41`)
 }
