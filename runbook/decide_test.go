@@ -211,8 +211,8 @@ func TestLaterEntriesAreLeftAndNamed(t *testing.T) {
 	if got := strings.Join(o.cache.deleted, " "); got != "jwks:current" || o.cache.get("jwks:second") == "" {
 		t.Errorf("deleted %q", got)
 	}
-	if !slices.Equal(done.Later, []EntryName{"jwks:second"}) || !strings.Contains(done.Outcome, "`jwks:second`") {
-		t.Errorf("later %v, outcome %q", done.Later, done.Outcome)
+	if !slices.Equal(done.Unlisted, []EntryName{"jwks:second"}) || !strings.Contains(done.Outcome, "`jwks:second`") {
+		t.Errorf("unlisted %v, outcome %q", done.Unlisted, done.Outcome)
 	}
 	if next := done.NextSteps(); len(next) == 0 || next[0].Kind != NextFlush {
 		t.Errorf("next %+v", next)

@@ -114,7 +114,7 @@ func (m *Machine) start(ctx context.Context, t *Target, run Run) (Transition, er
 	if instead, ok, err := m.allowed(ctx, t, run); !ok || err != nil {
 		return instead, err
 	}
-	return Transition{From: run.State, To: t.next(run, StateApproved), Later: c.later}, nil
+	return Transition{From: run.State, To: t.next(run, StateApproved), Unlisted: c.unlisted, More: c.more}, nil
 }
 
 // refused ends a run that may no longer be executed; anything else that went

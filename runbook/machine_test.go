@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -400,9 +401,10 @@ func TestGuardStopsEveryEffect(t *testing.T) {
 		id := o.approve(t, request("U0ANN")).ID
 		o.until(t, id, StateSnapshot)
 		errReplaced := errors.New("this process does not execute the journal")
-		replaced := true
+		var replaced atomic.Bool // the fence is asked beside the work
+		replaced.Store(true)
 		o.machine.guard = func(context.Context) error {
-			if replaced {
+			if replaced.Load() {
 				return errReplaced
 			}
 			return nil
@@ -410,11 +412,11 @@ func TestGuardStopsEveryEffect(t *testing.T) {
 		if _, err := o.machine.Advance(t.Context(), o.run(t, id)); !errors.Is(err, errReplaced) || len(o.snaps.saved) != 0 {
 			t.Errorf("error %v, snapshots %v", err, o.snaps.saved)
 		}
-		replaced = false
+		replaced.Store(false)
 		o.until(t, id, StateFlush)
 		o.cache.onDelete = func(n int) error {
 			if n == 2 { // the first batch is over
-				replaced = true
+				replaced.Store(true)
 				time.Sleep(LeaseFor)
 			}
 			return nil

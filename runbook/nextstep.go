@@ -139,8 +139,8 @@ func (r Run) afterFinding(f ReceiptFinding) []NextStep {
 			return []NextStep{{Kind: NextFlushDirect, Label: "Flush directly", Why: "CommandBridge did not remove the old entries"}}
 		}
 		return []NextStep{again}
-	case FoundLater:
-		again.Why = "entries that came after the plan was made hold old keys"
+	case FoundUnlisted:
+		again.Why = "entries that the plan did not list hold old keys"
 		return []NextStep{again}
 	case FoundStale:
 		again.Why = "old keys were written back; flush after the authoriser was restarted"

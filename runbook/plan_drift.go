@@ -99,16 +99,16 @@ func (p Plan) compareListed(now Plan) (Drift, string) {
 			left++
 		}
 	}
-	if later := p.later(now); left == 0 {
+	if others := p.unlisted(now); left == 0 {
 		return DriftChanged, fmt.Sprintf("the entries of the plan are gone or were rewritten, and %s %s: %s",
-			plural(len(later), "other entry", "other entries"), verb(len(later), "holds old keys", "hold old keys"), quoteNames(later))
+			plural(len(others), "other entry", "other entries"), verb(len(others), "holds old keys", "hold old keys"), quoteNames(others))
 	}
 	return DriftNone, ""
 }
 
-// later are the entries that a new plan would delete and that a listed one does
-// not name. A plan by name means them.
-func (p Plan) later(now Plan) []EntryName {
+// unlisted are the entries that a new plan would delete and that a listed one
+// does not name. A plan by name means them.
+func (p Plan) unlisted(now Plan) []EntryName {
 	if !p.Has(FlushCache) || p.byName() {
 		return nil
 	}

@@ -15,9 +15,11 @@ type planCheck struct {
 	// plan is what people have to look at when drift is DriftChanged. It was
 	// judged like a first one.
 	plan Plan
-	// later are the entries that match and hold old keys, and that a listed plan
-	// does not name: nobody saw them, so nobody touches them.
-	later []EntryName
+	// unlisted are the entries that match and hold old keys, and that a listed plan
+	// does not name: nobody saw them, so nobody touches them. more says that others
+	// match that could not be read.
+	unlisted []EntryName
+	more     bool
 }
 
 // recheck reads what the run's plan depends on and says whether it may still be
@@ -47,7 +49,7 @@ func recheck(ctx context.Context, t *Target, l ledger, snaps snapshots, run Run,
 	if o.drift, o.why = run.Plan.Compare(p); o.drift == DriftChanged {
 		return o, o.judge(run, d.Verdict)
 	}
-	o.later = run.Plan.later(p)
+	o.unlisted, o.more = run.Plan.unlisted(p), p.Truncated && !run.Plan.byName()
 	return o, nil
 }
 

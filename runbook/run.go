@@ -41,11 +41,13 @@ type Run struct {
 	Changes string `json:"changes,omitempty"`
 
 	Plan Plan `json:"plan"`
-	// Later are entries with old keys that came after the plan was made, as far
-	// as they were there when the run started. They are left alone.
-	Later     []EntryName `json:"later,omitempty"`
-	Requester PersonRef   `json:"requester"`
-	Via       Via         `json:"via"`
+	// Unlisted are the entries with old keys that were there when the run started
+	// and that its plan does not list: they came later, and are left alone.
+	// UnlistedMore says that more matched than could be read.
+	Unlisted     []EntryName `json:"unlisted,omitempty"`
+	UnlistedMore bool        `json:"unlisted_more,omitempty"`
+	Requester    PersonRef   `json:"requester"`
+	Via          Via         `json:"via"`
 	// Verified is where it was found out who asked, if not by serve: "verified on
 	// the requester's machine".
 	Verified string `json:"verified,omitempty"`
@@ -189,7 +191,7 @@ type ReceiptFinding string
 const (
 	FoundNothing  ReceiptFinding = ""
 	FoundLeft     ReceiptFinding = "old_entries_left"
-	FoundLater    ReceiptFinding = "later_entries_left" // they came after the plan was made
+	FoundUnlisted ReceiptFinding = "unlisted_entries_left" // the plan does not name them
 	FoundStale    ReceiptFinding = "came_back_stale"
 	FoundBrokeOff ReceiptFinding = "broke_off"
 	FoundUnproven ReceiptFinding = "unproven" // a restart without a new execution environment
@@ -266,7 +268,8 @@ type Transition struct {
 	Plan     *Plan       // a new plan that needs a new decision (To is pending)
 	Fallen   []string    // ids of people whose approvals do not count any more (To is pending)
 	Changes  string      // why it waits for decisions again
-	Later    []EntryName // entries that came after the plan, when the run starts
+	Unlisted []EntryName // when the run starts: entries with old keys that the plan does not list
+	More     bool        // there are more than could be read
 	Watch    *Watch      // the watch as it stands now
 	Alarm    *Escalation // a new escalation (To is escalate)
 	Restart  *RestartResult
@@ -321,8 +324,8 @@ func (r *Run) Apply(t Transition, now time.Time) error {
 	if t.Plan != nil {
 		r.propose(*t.Plan, t.Changes, now)
 	}
-	if len(t.Later) > 0 {
-		r.Later = t.Later
+	if len(t.Unlisted) > 0 || t.More {
+		r.Unlisted, r.UnlistedMore = t.Unlisted, t.More
 	}
 	if len(t.Fallen) > 0 {
 		r.reopen(t.Fallen, t.Changes, now)

@@ -20,7 +20,7 @@ const (
 // after is what the cache looks like after a flush.
 type after struct {
 	left    []EntryFate // never deleted, still as they were
-	later   []Entry     // came after the plan was made and hold old keys: nobody approved to delete them
+	spared  []Entry     // not in the plan, and they hold old keys: nobody approved to delete them
 	stale   []Entry     // written again, and not the live keys
 	fresh   []Entry     // written again, and they hold the live keys
 	unknown []Entry     // written again, and they cannot be compared with live keys
@@ -84,15 +84,15 @@ func (m *Machine) look(ctx context.Context, t *Target, run Run, saved []Saved) (
 		return a, err
 	}
 	// A batch that was cut off before it was recorded finds its entries gone.
-	deleted, old, later := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	deleted, old, unlisted := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, f := range fates {
 		deleted[f.Name] = f.Fate == FateDeleted || f.Fate == FateGone
 	}
 	for _, name := range run.Plan.Untouched {
 		old[string(name)] = true
 	}
-	for _, name := range run.Later {
-		later[string(name)] = true
+	for _, name := range run.Unlisted {
+		unlisted[string(name)] = true
 	}
 	now, err := t.Entries.Compare(ctx, saved)
 	if err != nil {
@@ -115,8 +115,8 @@ func (m *Machine) look(ctx context.Context, t *Target, run Run, saved []Saved) (
 	for _, entry := range f.own {
 		switch {
 		case old[entry.Name]:
-		case later[entry.Name] && !a.isFresh(f, run, entry):
-			a.later = append(a.later, entry)
+		case run.spares(entry.Name, unlisted, planned) && !a.isFresh(f, run, entry):
+			a.spared = append(a.spared, entry)
 		case run.Plan.NoUndo && !a.isFresh(f, run, entry) && (run.Plan.Truncated || planned[EntryName(entry.Name)] == entry.meaning()):
 			// Without a copy only the meaning tells what was there before.
 			a.left = append(a.left, EntryFate{Name: entry.Name, Shard: entry.Shard, Fate: FateLeft})
@@ -125,6 +125,14 @@ func (m *Machine) look(ctx context.Context, t *Target, run Run, saved []Saved) (
 		}
 	}
 	return a, nil
+}
+
+// spares says that the run left the entry alone from the start, since its plan
+// does not list it. Where not every entry could be read then, none that the plan
+// does not list can be said to have come back.
+func (r Run) spares(name string, unlisted map[string]bool, planned map[EntryName]string) bool {
+	_, listed := planned[EntryName(name)]
+	return unlisted[name] || r.UnlistedMore && !listed
 }
 
 // sort judges one entry that was written since the plan was made, under
@@ -172,15 +180,15 @@ func (a after) receipt(run Run, saved int) Receipt {
 	default:
 		r.Status, r.Summary = StatusWarn, fmt.Sprintf("%s; not refilled yet: nobody asked for keys within %s", gone, Duration(a.elapsed))
 	}
-	if n := len(a.later); n > 0 && r.Status != StatusFail {
-		r.Status, r.Finding = StatusWarn, FoundLater
-		r.Summary += fmt.Sprintf("; %s that came after the plan was made %s left: %s",
-			plural(n, "entry", "entries"), verb(n, "was", "were"), quoteNames(namesOfEntries(a.later)))
+	if n := len(a.spared); n > 0 && r.Status != StatusFail {
+		r.Status, r.Finding = StatusWarn, FoundUnlisted
+		r.Summary += fmt.Sprintf("; left alone, since the plan does not list %s: %s with old keys, %s",
+			verb(n, "it", "them"), plural(n, "entry", "entries"), quoteNames(namesOfEntries(a.spared)))
 	}
 	for _, f := range a.left {
 		r.Proof = append(r.Proof, fmt.Sprintf("%s is still there as it was", quoteName(f.Name)))
 	}
-	for _, e := range slices.Concat(a.stale, a.later, a.fresh) {
+	for _, e := range slices.Concat(a.stale, a.spared, a.fresh) {
 		r.Proof = append(r.Proof, fmt.Sprintf("%s now holds %s", quoteName(e.Name), quoteAll(kidsOf(e.Reading.Set.Keys))))
 	}
 	if n := len(r.Proof); n > maxProof {
@@ -217,8 +225,8 @@ func (a after) outcome(run Run, r Receipt) string {
 		return "The flush did not reach everything: " + r.Summary + ". Request it again."
 	case len(a.stale) > 0:
 		return "The old keys came back: an authoriser wrote its old copy into the cache again. Restart the authoriser first, then flush again."
-	case len(a.later) > 0:
-		return fmt.Sprintf("What was approved is gone, and what came after the plan was made is not: %s. Flush again.", r.Summary)
+	case len(a.spared) > 0:
+		return fmt.Sprintf("What was approved is gone: %s. Flush again for those.", r.Summary)
 	case len(a.fresh) > 0 && a.partly:
 		return fmt.Sprintf("Proven: %s. More entries match than could be read, so whether all of them hold live keys is not known.", r.Summary)
 	case len(a.fresh) > 0:

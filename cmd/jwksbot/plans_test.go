@@ -66,7 +66,7 @@ func TestMoreComesThanTheCardShowed(t *testing.T) {
 			t.Errorf("%q was touched, and no card named it", name)
 		}
 	}
-	s.shows("came after the plan was made")
+	s.shows("since the plan does not list them")
 }
 
 // TestTheTerminalNamesThePlan approves what was shown, also without a card: a

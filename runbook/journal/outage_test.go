@@ -59,6 +59,7 @@ func TestOutage(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "one of the two to execute", func() bool { return waiting.Executing() || holder.Executing() })
+	eventually(t, "the one that waited to say so", func() bool { return strings.Contains(out.String(), "the journal can be used again") })
 	said := out.String()
 	for what, want := range map[string]int{
 		"the journal cannot be used: until it can, nothing is requested, approved or carried out": 1,
