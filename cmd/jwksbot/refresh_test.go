@@ -22,8 +22,9 @@ func TestTenRefreshesOfTheWholeBot(t *testing.T) {
 	st.sim.SetLimits(slacksim.LimitsOff) // ten reports in a row are no emergency here
 	for i := range 10 {
 		sendAtTheLastMoment(t, st.sim, i, checkOf(i))
-		// Of one person a few checks may be under way, no more.
-		until(t, st.sim, "a report", func(sim *slacksim.Sim) bool { return finished(sim, i) > 0 })
+		// Of one person a few checks may be under way, no more, and one is until its
+		// chart stands in the thread.
+		until(t, st.sim, "a report and its chart", func(sim *slacksim.Sim) bool { return finished(sim, i) > 0 && len(sim.Files()) > i })
 	}
 	st.sim.Pin(0)
 	// A command that ran twice would have been answered before this one.
