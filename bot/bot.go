@@ -75,13 +75,30 @@ func New(s Settings) (*Bot, error) {
 	if s.Present == nil {
 		s.Present = func() bool { return true }
 	}
-	socket, err := NewSocket(SocketSettings{API: s.API, Log: s.Log})
+	conn, err := newSocket(s, checksDrain)
 	if err != nil {
 		return nil, err
 	}
 	places := newPlaces(s.API)
-	return &Bot{Settings: s, socket: socket, send: newSender(s.API, places), places: places, homes: newHomes(),
+	return &Bot{Settings: s, socket: conn, send: newSender(s.API, places), places: places, homes: newHomes(),
 		times: times{openWithin, updateEvery, presentEvery, interimAfter}, http: &http.Client{Timeout: wayWithin}}, nil
+}
+
+// What one person may have under way, and how long checks may take at the end.
+const (
+	answersEach = 16
+	checksEach  = 3
+	checksDrain = 10 * time.Second
+)
+
+// newSocket is the connection with the limits of the bot's two kinds of work.
+func newSocket(s Settings, drain time.Duration) (*Socket, error) {
+	return NewSocket(SocketSettings{API: s.API, Log: s.Log,
+		Answers: Limits{Each: answersEach, TooMany: fmt.Sprintf(
+			"jwksbot is still at %s of yours, so it did not take this on. Nothing was done; try again in a few seconds.", plural(answersEach, "request", "requests"))},
+		Checks: Limits{Each: checksEach, Drain: drain, TooMany: fmt.Sprintf(
+			"You have %s under way, so this one was not started. Wait for a result, then ask again.", plural(checksEach, "check", "checks"))},
+	})
 }
 
 // Run connects and works until the context ends or an error comes that time
@@ -162,7 +179,7 @@ func isTokenError(code string) bool {
 func (b *Bot) Respond(env Envelope) any {
 	switch env.Type {
 	case EnvelopeCommand:
-		cmd, err := decodeCommand(env)
+		cmd, err := env.Command()
 		if err != nil {
 			return nil
 		}
@@ -170,7 +187,7 @@ func (b *Bot) Respond(env Envelope) any {
 			return map[string]any{"response_type": "ephemeral", "text": text}
 		}
 	case EnvelopeInteraction:
-		call, err := decodeInteraction(env)
+		call, err := env.Interaction()
 		if err == nil && call.Type == slack.InteractionTypeViewSubmission {
 			return viewAnswer(call.View)
 		}
@@ -183,11 +200,11 @@ func (b *Bot) Respond(env Envelope) any {
 func (b *Bot) Lane(env Envelope) (Lane, string) {
 	switch env.Type {
 	case EnvelopeCommand:
-		if cmd, err := decodeCommand(env); err == nil {
+		if cmd, err := env.Command(); err == nil {
 			return laneOfCommand(cmd), cmd.UserID
 		}
 	case EnvelopeInteraction:
-		if call, err := decodeInteraction(env); err == nil {
+		if call, err := env.Interaction(); err == nil {
 			return laneOfCall(call), call.User.ID
 		}
 	case EnvelopeEvent:
@@ -202,14 +219,14 @@ func (b *Bot) Lane(env Envelope) (Lane, string) {
 func (b *Bot) Handle(ctx context.Context, env Envelope) {
 	switch env.Type {
 	case EnvelopeCommand:
-		cmd, err := decodeCommand(env)
+		cmd, err := env.Command()
 		if err != nil {
 			b.Log.Warn("a command could not be read", "error", err)
 			return
 		}
 		b.attended(ctx, placeOfCommand(cmd), func(from place) error { return b.command(ctx, from, cmd) })
 	case EnvelopeInteraction:
-		call, err := decodeInteraction(env)
+		call, err := env.Interaction()
 		if err != nil {
 			b.Log.Warn("an interaction could not be read", "error", err)
 			return

@@ -35,11 +35,11 @@ type Envelope struct {
 	ReceivedAt   time.Time
 }
 
-// decodeCommand reads the payload of a slash command. The error is fit for a
+// Command decodes the payload of a slash command. The error is fit for a
 // log and never holds the payload, which can hold what a user pasted.
-func decodeCommand(env Envelope) (slack.SlashCommand, error) {
+func (env Envelope) Command() (slack.SlashCommand, error) {
 	var cmd slack.SlashCommand
-	if err := decodePayload(env, EnvelopeCommand, &cmd); err != nil {
+	if err := env.decode(EnvelopeCommand, &cmd); err != nil {
 		return slack.SlashCommand{}, err
 	}
 	if cmd.Command == "" || cmd.UserID == "" {
@@ -48,11 +48,10 @@ func decodeCommand(env Envelope) (slack.SlashCommand, error) {
 	return cmd, nil
 }
 
-// decodeInteraction reads the payload of a click, a shortcut or a view
-// submission.
-func decodeInteraction(env Envelope) (slack.InteractionCallback, error) {
+// Interaction decodes the payload of a click, a shortcut or a view submission.
+func (env Envelope) Interaction() (slack.InteractionCallback, error) {
 	var call slack.InteractionCallback
-	if err := decodePayload(env, EnvelopeInteraction, &call); err != nil {
+	if err := env.decode(EnvelopeInteraction, &call); err != nil {
 		return slack.InteractionCallback{}, err
 	}
 	if call.Type == "" || call.User.ID == "" {
@@ -61,7 +60,15 @@ func decodeInteraction(env Envelope) (slack.InteractionCallback, error) {
 	return call, nil
 }
 
-func decodePayload(env Envelope, want string, into any) error {
+// Event decodes the event of an Events API payload into a type of the caller's.
+func (env Envelope) Event(into any) error {
+	outer := struct {
+		Event any `json:"event"`
+	}{into}
+	return env.decode(EnvelopeEvent, &outer)
+}
+
+func (env Envelope) decode(want string, into any) error {
 	switch {
 	case env.Type != want:
 		return fmt.Errorf("envelope %q: it is of type %q, not %q", env.ID, env.Type, want)

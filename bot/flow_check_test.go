@@ -240,7 +240,11 @@ func TestHomeAndLists(t *testing.T) {
 func TestShutdownInTheMiddleOfACheck(t *testing.T) {
 	t.Parallel()
 	f := newFlow(t, flowOptions{later: true})
-	f.bot.socket.set.Checks.Drain = 100 * time.Millisecond
+	hurried, err := newSocket(f.bot.Settings, 100*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.bot.socket = hurried
 	gate := make(chan struct{})
 	t.Cleanup(func() { close(gate) })
 	f.world.set(func(w *flowWorld) { w.gate = gate })

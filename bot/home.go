@@ -122,15 +122,9 @@ type homeEvent struct {
 	Tab  string `json:"tab"`
 }
 
-func decodeEvent(env Envelope) (homeEvent, error) {
-	var outer struct {
-		Event homeEvent `json:"event"`
-	}
-	if len(env.Payload) > maxPayload {
-		return homeEvent{}, fmt.Errorf("envelope %q: its payload of %d bytes is above the limit", env.ID, len(env.Payload))
-	}
-	err := json.Unmarshal(env.Payload, &outer)
-	return outer.Event, err
+func decodeEvent(env Envelope) (e homeEvent, err error) {
+	err = env.Event(&e)
+	return e, err
 }
 
 // event does the work of an event: the Home tab was opened.

@@ -118,6 +118,11 @@ func NewSocket(set SocketSettings) (*Socket, error) {
 			*n.field = n.value
 		}
 	}
+	for _, l := range []*Limits{&set.Answers, &set.Checks} {
+		if l.TooMany == "" {
+			l.TooMany = tooManyText
+		}
+	}
 	return &Socket{
 		set: set, log: set.Log, seen: newRecent(recentIDs), ready: make(chan struct{}),
 		pace: newPace(set.BackoffBase, set.BackoffMax), links: map[*link]struct{}{},

@@ -115,7 +115,7 @@ func runBare(ctx context.Context, b *testing.B, baseURL string) {
 func runOurs(ctx context.Context, b *testing.B, baseURL string) {
 	to := &recorder{
 		respond: func(Envelope) any { return map[string]string{"response_type": "ephemeral", "text": "Checking."} },
-		handle:  func(_ context.Context, env Envelope) { _, _ = decodeCommand(env) },
+		handle:  func(_ context.Context, env Envelope) { _, _ = env.Command() },
 	}
 	socket, err := NewSocket(SocketSettings{API: testAPI(baseURL, http.DefaultClient)})
 	if err != nil {

@@ -2,7 +2,6 @@ package bot
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 )
@@ -27,6 +26,8 @@ type Limits struct {
 	All   int           // envelopes worked on at a time
 	Each  int           // of these, of one person
 	Drain time.Duration // work under way may take at the end
+
+	TooMany string // told to a person who has Each under way: a finished sentence
 }
 
 // unwindWithin is how long work may take to end after its context ended.
@@ -35,7 +36,6 @@ const unwindWithin = time.Second
 // lane counts the work of one lane.
 type lane struct {
 	Limits
-	name   Lane
 	ctx    context.Context // of the work
 	cancel context.CancelFunc
 
@@ -46,8 +46,8 @@ type lane struct {
 	running sync.WaitGroup
 }
 
-func newLane(ctx context.Context, name Lane, limits Limits) *lane {
-	l := &lane{Limits: limits, name: name, each: map[string]int{}}
+func newLane(ctx context.Context, limits Limits) *lane {
+	l := &lane{Limits: limits, each: map[string]int{}}
 	l.ctx, l.cancel = context.WithCancel(ctx)
 	return l
 }
@@ -55,6 +55,7 @@ func newLane(ctx context.Context, name Lane, limits Limits) *lane {
 // What a sender reads whose envelope was not taken on.
 const (
 	busyText       = "The bot is busy and did not take this on. Nothing was done; please try again in a minute."
+	tooManyText    = "Too much of yours is under way, so this was not taken on. Nothing was done; try again when something has ended."
 	restartingText = "jwksbot is being restarted and did not take this on. Nothing was done; try again in a few seconds."
 )
 
@@ -66,10 +67,8 @@ func (l *lane) take(person string) (refused string) {
 	switch {
 	case l.ended:
 		return restartingText
-	case person != "" && l.each[person] >= l.Each && l.name == LaneChecks:
-		return fmt.Sprintf("You have %s under way, so this one was not started. Wait for a result, then ask again.", plural(l.Each, "check", "checks"))
 	case person != "" && l.each[person] >= l.Each:
-		return fmt.Sprintf("jwksbot is still at %s of yours, so it did not take this on. Nothing was done; try again in a few seconds.", plural(l.Each, "request", "requests"))
+		return l.TooMany
 	case l.all >= l.All:
 		return busyText
 	}

@@ -5,8 +5,6 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
-
-	"jwksbot/runbook"
 )
 
 const (
@@ -33,7 +31,7 @@ func newPace(base, limit time.Duration) *pace { return &pace{base: base, max: li
 
 // wait blocks until the next connection may be opened, and counts it.
 func (p *pace) wait(ctx context.Context) error {
-	if err := (runbook.SystemClock{}).Wait(ctx, time.Until(p.due(time.Now()))); err != nil {
+	if err := sleep(ctx, time.Until(p.due(time.Now()))); err != nil {
 		return err
 	}
 	p.mu.Lock()
@@ -43,6 +41,18 @@ func (p *pace) wait(ctx context.Context) error {
 	}
 	p.opens = append(p.opens, time.Now())
 	return nil
+}
+
+// sleep waits for d or for the end of ctx, whose error it returns then.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (p *pace) due(now time.Time) time.Time {

@@ -16,7 +16,7 @@ func TestDecodeCommand(t *testing.T) {
 		`{"token":"x","team_id":"T1","team_domain":"acme","channel_id":"C1","channel_name":"inc","user_id":"U1","user_name":"dana",` +
 			`"command":"/jwks-check","text":"production","api_app_id":"A1","is_enterprise_install":"false",` +
 			`"response_url":"https://hooks.slack.com/commands/1","trigger_id":"1.2.3"}`)}
-	cmd, err := decodeCommand(env)
+	cmd, err := env.Command()
 	if err != nil || cmd.Command != "/jwks-check" || cmd.Text != "production" || cmd.UserID != "U1" || cmd.TriggerID != "1.2.3" {
 		t.Errorf("decoded %+v, %v", cmd, err)
 	}
@@ -27,7 +27,7 @@ func TestDecodeInteraction(t *testing.T) {
 		`{"type":"block_actions","user":{"id":"U1","username":"dana","team_id":"T1"},"container":{"type":"message","message_ts":"1.1","channel_id":"C1","is_ephemeral":false},` +
 			`"trigger_id":"1.2.3","channel":{"id":"C1","name":"inc"},"state":{"values":{"b":{"a":{"type":"plain_text_input","value":"v"}}}},` +
 			`"response_url":"https://hooks.slack.com/actions/1","actions":[{"action_id":"approve","block_id":"b1","type":"button","value":"r-1","action_ts":"1.2"}]}`)}
-	call, err := decodeInteraction(env)
+	call, err := env.Interaction()
 	if err != nil || call.Type != slack.InteractionTypeBlockActions || len(call.ActionCallback.BlockActions) != 1 ||
 		call.ActionCallback.BlockActions[0].Value != "r-1" || call.BlockActionState.Values["b"]["a"].Value != "v" {
 		t.Errorf("decoded %+v, %v", call, err)
@@ -36,11 +36,11 @@ func TestDecodeInteraction(t *testing.T) {
 
 func TestDecodeErrorsAreInWords(t *testing.T) {
 	command := func(payload string) error {
-		_, err := decodeCommand(Envelope{ID: "E1", Type: EnvelopeCommand, Payload: json.RawMessage(payload)})
+		_, err := Envelope{ID: "E1", Type: EnvelopeCommand, Payload: json.RawMessage(payload)}.Command()
 		return err
 	}
-	_, wrongType := decodeInteraction(Envelope{ID: "E1", Type: EnvelopeCommand, Payload: json.RawMessage(`{}`)})
-	_, noUser := decodeInteraction(Envelope{ID: "E1", Type: EnvelopeInteraction, Payload: json.RawMessage(`{"type":"shortcut"}`)})
+	_, wrongType := Envelope{ID: "E1", Type: EnvelopeCommand, Payload: json.RawMessage(`{}`)}.Interaction()
+	_, noUser := Envelope{ID: "E1", Type: EnvelopeInteraction, Payload: json.RawMessage(`{"type":"shortcut"}`)}.Interaction()
 	for _, tc := range []struct {
 		err error
 		say string
@@ -116,10 +116,10 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, payload string) {
 		for _, kind := range []string{EnvelopeCommand, EnvelopeInteraction} {
 			env := Envelope{ID: "E1", Type: kind, Payload: json.RawMessage(payload), AcceptsResponse: true}
-			if cmd, err := decodeCommand(env); err == nil && cmd.Command == "" {
+			if cmd, err := env.Command(); err == nil && cmd.Command == "" {
 				t.Error("a command without a name passed")
 			}
-			if call, err := decodeInteraction(env); err == nil && call.User.ID == "" {
+			if call, err := env.Interaction(); err == nil && call.User.ID == "" {
 				t.Error("an interaction without a user passed")
 			}
 			if _, err := ackText("E1", refusalReply(env, busyText)); err != nil {

@@ -24,8 +24,8 @@ const (
 
 func (s *Socket) newWork(ctx context.Context) *work {
 	w := &work{socket: s, toTell: make(chan struct{}, tellsWaiting), tells: make(chan struct{}, tellsAtATime)}
-	w.lanes[LaneAnswers] = newLane(ctx, LaneAnswers, s.set.Answers)
-	w.lanes[LaneChecks] = newLane(ctx, LaneChecks, s.set.Checks)
+	w.lanes[LaneAnswers] = newLane(ctx, s.set.Answers)
+	w.lanes[LaneChecks] = newLane(ctx, s.set.Checks)
 	return w
 }
 
