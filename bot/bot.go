@@ -13,6 +13,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"jwksbot/bot/socket"
 	"jwksbot/runbook"
 )
 
@@ -46,7 +47,7 @@ type Settings struct {
 // Bot is the Slack side of the program.
 type Bot struct {
 	Settings
-	socket *Socket
+	socket *socket.Client
 	send   *sender
 	places *places
 	homes  *homes
@@ -92,11 +93,11 @@ const (
 )
 
 // newSocket is the connection with the limits of the bot's two kinds of work.
-func newSocket(s Settings, drain time.Duration) (*Socket, error) {
-	return NewSocket(SocketSettings{API: s.API, Log: s.Log,
-		Answers: Limits{Each: answersEach, TooMany: fmt.Sprintf(
+func newSocket(s Settings, drain time.Duration) (*socket.Client, error) {
+	return socket.New(socket.Settings{API: s.API, Log: s.Log,
+		Quick: socket.Limits{Each: answersEach, TooMany: fmt.Sprintf(
 			"jwksbot is still at %s of yours, so it did not take this on. Nothing was done; try again in a few seconds.", plural(answersEach, "request", "requests"))},
-		Checks: Limits{Each: checksEach, Drain: drain, TooMany: fmt.Sprintf(
+		Slow: socket.Limits{Each: checksEach, Drain: drain, TooMany: fmt.Sprintf(
 			"You have %s under way, so this one was not started. Wait for a result, then ask again.", plural(checksEach, "check", "checks"))},
 	})
 }
@@ -134,7 +135,7 @@ func (b *Bot) Run(ctx context.Context) error {
 func (b *Bot) Ready(context.Context) error { return b.socket.Healthy() }
 
 // Status is the state of the connection to Slack, for metrics.
-func (b *Bot) Status() SocketStatus { return b.socket.Status() }
+func (b *Bot) Status() socket.Status { return b.socket.Status() }
 
 // checkToken asks Slack once who the bot token belongs to, so that a wrong one
 // ends the start with a clear line instead of failing at the first post. The
@@ -176,9 +177,9 @@ func isTokenError(code string) bool {
 
 // Respond gives the first private answer where it needs no I/O: what is wrong
 // with the form of a command or a modal.
-func (b *Bot) Respond(env Envelope) any {
+func (b *Bot) Respond(env socket.Envelope) any {
 	switch env.Type {
-	case EnvelopeCommand:
+	case socket.TypeCommand:
 		cmd, err := env.Command()
 		if err != nil {
 			return nil
@@ -186,7 +187,7 @@ func (b *Bot) Respond(env Envelope) any {
 		if text := firstAnswer(cmd); text != "" {
 			return map[string]any{"response_type": "ephemeral", "text": text}
 		}
-	case EnvelopeInteraction:
+	case socket.TypeInteraction:
 		call, err := env.Interaction()
 		if err == nil && call.Type == slack.InteractionTypeViewSubmission {
 			return viewAnswer(call.View)
@@ -197,35 +198,35 @@ func (b *Bot) Respond(env Envelope) any {
 
 // Lane separates checks and records, which take as long as other systems do,
 // from what must have an answer within three seconds.
-func (b *Bot) Lane(env Envelope) (Lane, string) {
+func (b *Bot) Lane(env socket.Envelope) (socket.Lane, string) {
 	switch env.Type {
-	case EnvelopeCommand:
+	case socket.TypeCommand:
 		if cmd, err := env.Command(); err == nil {
 			return laneOfCommand(cmd), cmd.UserID
 		}
-	case EnvelopeInteraction:
+	case socket.TypeInteraction:
 		if call, err := env.Interaction(); err == nil {
 			return laneOfCall(call), call.User.ID
 		}
-	case EnvelopeEvent:
+	case socket.TypeEvent:
 		if e, err := decodeEvent(env); err == nil {
-			return LaneAnswers, e.User
+			return socket.LaneQuick, e.User
 		}
 	}
-	return LaneAnswers, ""
+	return socket.LaneQuick, ""
 }
 
 // Handle does the work of an envelope that was acknowledged.
-func (b *Bot) Handle(ctx context.Context, env Envelope) {
+func (b *Bot) Handle(ctx context.Context, env socket.Envelope) {
 	switch env.Type {
-	case EnvelopeCommand:
+	case socket.TypeCommand:
 		cmd, err := env.Command()
 		if err != nil {
 			b.Log.Warn("a command could not be read", "error", err)
 			return
 		}
 		b.attended(ctx, placeOfCommand(cmd), func(from place) error { return b.command(ctx, from, cmd) })
-	case EnvelopeInteraction:
+	case socket.TypeInteraction:
 		call, err := env.Interaction()
 		if err != nil {
 			b.Log.Warn("an interaction could not be read", "error", err)
@@ -237,7 +238,7 @@ func (b *Bot) Handle(ctx context.Context, env Envelope) {
 			defer cancel()
 			return b.retireCopy(ctx, call)
 		})
-	case EnvelopeEvent:
+	case socket.TypeEvent:
 		b.guarded(ctx, place{}, func() error { return b.event(ctx, env) })
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"jwksbot/bot/socket"
 	"jwksbot/runbook"
 )
 
@@ -23,20 +24,20 @@ func (b *Bot) interaction(ctx context.Context, from place, call slack.Interactio
 }
 
 // laneOfCall is the lane of a click, a shortcut or a submitted view.
-func laneOfCall(call slack.InteractionCallback) Lane {
+func laneOfCall(call slack.InteractionCallback) socket.Lane {
 	switch call.Type {
 	case slack.InteractionTypeBlockActions:
 		if all := call.ActionCallback.BlockActions; len(all) > 0 && all[0].ActionID == actionCheckAgain {
-			return LaneChecks
+			return socket.LaneSlow
 		}
 	case slack.InteractionTypeViewSubmission:
 		if call.View.CallbackID == callbackPick {
-			return LaneChecks
+			return socket.LaneSlow
 		}
 	case slack.InteractionTypeMessageAction:
-		return LaneChecks
+		return socket.LaneSlow
 	}
-	return LaneAnswers
+	return socket.LaneQuick
 }
 
 // click answers a pressed button. Its value says what it is about and never

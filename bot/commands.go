@@ -8,6 +8,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"jwksbot/bot/socket"
 	"jwksbot/runbook"
 )
 
@@ -25,12 +26,12 @@ func firstAnswer(cmd slack.SlashCommand) string {
 }
 
 // laneOfCommand is the lane of what was typed.
-func laneOfCommand(cmd slack.SlashCommand) Lane {
+func laneOfCommand(cmd slack.SlashCommand) socket.Lane {
 	a, err := parseLine(cmd.Command, cmd.Text)
 	if err == nil && (a.verb == "report" || a.verb == "" && cmd.Command == commandCheck) {
-		return LaneChecks
+		return socket.LaneSlow
 	}
-	return LaneAnswers
+	return socket.LaneQuick
 }
 
 // command does the work of a slash command.

@@ -3,7 +3,7 @@
 //
 // # One direction
 //
-// [Socket] acknowledges an envelope and hands it on. commands.go, clicks.go and
+// Package socket acknowledges an envelope and hands it on. commands.go, clicks.go and
 // modal.go turn it into a call of [runbook.Desk], which decides; what comes
 // back is rendered and sent. The renderers (render*.go) are pure. Nobody's
 // click is authority: a button carries an opaque id, and the desk looks up who

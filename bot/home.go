@@ -10,6 +10,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"jwksbot/bot/socket"
 	"jwksbot/runbook"
 )
 
@@ -122,13 +123,13 @@ type homeEvent struct {
 	Tab  string `json:"tab"`
 }
 
-func decodeEvent(env Envelope) (e homeEvent, err error) {
+func decodeEvent(env socket.Envelope) (e homeEvent, err error) {
 	err = env.Event(&e)
 	return e, err
 }
 
 // event does the work of an event: the Home tab was opened.
-func (b *Bot) event(ctx context.Context, env Envelope) error {
+func (b *Bot) event(ctx context.Context, env socket.Envelope) error {
 	e, err := decodeEvent(env)
 	if err != nil {
 		return fmt.Errorf("event: %w", err)

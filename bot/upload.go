@@ -8,6 +8,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"jwksbot/bot/socket"
 	"jwksbot/runbook"
 )
 
@@ -44,7 +45,7 @@ func (s *sender) upload(ctx context.Context, channel, thread string, f file) (id
 			Reader: bytes.NewReader(f.Content), FileSize: len(f.Content), Channel: channel, ThreadTimestamp: thread,
 		})
 		if err != nil {
-			return withoutURL(err)
+			return socket.WithoutURL(err)
 		}
 		id = done.ID
 		return nil

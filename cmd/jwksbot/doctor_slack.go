@@ -12,6 +12,7 @@ import (
 	"github.com/slack-go/slack"
 
 	"jwksbot/bot"
+	"jwksbot/bot/socket"
 	"jwksbot/runbook"
 )
 
@@ -109,7 +110,7 @@ func (d *doctor) hello(ctx context.Context) (finding, error) {
 		return finding{}, &remedy{errors.New("slack.app_token is not set"), "make an app-level token (xapp-…, scope connections:write) under Basic Information of the app and put it into SLACK_APP_TOKEN"}
 	}
 	api := slackAPI(d.cfg, d.w.getenv("SLACK_API_URL"))
-	s, err := bot.NewSocket(bot.SocketSettings{API: api, Log: slog.New(slog.DiscardHandler)})
+	s, err := socket.New(socket.Settings{API: api, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return finding{}, err
 	}
@@ -119,7 +120,7 @@ func (d *doctor) hello(ctx context.Context) (finding, error) {
 	go func() { ended <- s.Run(ctx, bystander{}) }()
 	select {
 	case err := <-ended:
-		var permanent *bot.PermanentError
+		var permanent *socket.PermanentError
 		if errors.As(err, &permanent) {
 			return finding{}, &remedy{fmt.Errorf("slack answers %q", permanent.Code), permanent.Advice}
 		}
@@ -142,15 +143,15 @@ func (d *doctor) hello(ctx context.Context) (finding, error) {
 type bystander struct{}
 
 // Lane is that of all answers.
-func (bystander) Lane(bot.Envelope) (bot.Lane, string) { return bot.LaneAnswers, "" }
+func (bystander) Lane(socket.Envelope) (socket.Lane, string) { return socket.LaneQuick, "" }
 
 // Respond tells a command to be typed again.
-func (bystander) Respond(bot.Envelope) any {
+func (bystander) Respond(socket.Envelope) any {
 	return map[string]string{"text": "Somebody runs jwksbot doctor, which caught this. Please send it once more."}
 }
 
 // Handle does nothing.
-func (bystander) Handle(context.Context, bot.Envelope) {}
+func (bystander) Handle(context.Context, socket.Envelope) {}
 
 // slackFault says what to do about an error of the Web API.
 func slackFault(method string, err error) error {

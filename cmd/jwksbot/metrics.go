@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"jwksbot/bot"
+	"jwksbot/bot/socket"
 	"jwksbot/runbook"
 )
 
@@ -96,19 +96,19 @@ func (m *metrics) yes(name, help string, is func(context.Context) bool) {
 }
 
 // socket shows what the connection to Slack counts itself.
-func (m *metrics) socket(status func() bot.SocketStatus) {
+func (m *metrics) socket(status func() socket.Status) {
 	m.register.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "jwksbot_slack_open_connections", Help: "Socket Mode connections of this process, two during a refresh.",
 	}, func() float64 { return float64(status().Connections) })
 	for _, c := range []struct {
 		name, help string
-		of         func(bot.SocketStatus) float64
+		of         func(socket.Status) float64
 	}{
-		{"jwksbot_slack_connections_total", "Socket Mode connections that were asked for.", func(s bot.SocketStatus) float64 { return float64(s.Opens) }},
-		{"jwksbot_slack_acknowledged_total", "Deliveries of Slack that were acknowledged.", func(s bot.SocketStatus) float64 { return float64(s.Acked) }},
-		{"jwksbot_slack_ack_errors_total", "Acknowledgements that could not be written.", func(s bot.SocketStatus) float64 { return float64(s.AckErrors) }},
-		{"jwksbot_slack_busy_total", "Deliveries refused because everything was busy.", func(s bot.SocketStatus) float64 { return float64(s.Busy) }},
-		{"jwksbot_panics_total", "Panics that were recovered in the receiver.", func(s bot.SocketStatus) float64 { return float64(s.Panics) }},
+		{"jwksbot_slack_connections_total", "Socket Mode connections that were asked for.", func(s socket.Status) float64 { return float64(s.Opens) }},
+		{"jwksbot_slack_acknowledged_total", "Deliveries of Slack that were acknowledged.", func(s socket.Status) float64 { return float64(s.Acked) }},
+		{"jwksbot_slack_ack_errors_total", "Acknowledgements that could not be written.", func(s socket.Status) float64 { return float64(s.AckErrors) }},
+		{"jwksbot_slack_busy_total", "Deliveries refused because everything was busy.", func(s socket.Status) float64 { return float64(s.Busy) }},
+		{"jwksbot_panics_total", "Panics that were recovered in the receiver.", func(s socket.Status) float64 { return float64(s.Panics) }},
 	} {
 		m.register.NewCounterFunc(prometheus.CounterOpts{Name: c.name, Help: c.help}, func() float64 { return c.of(status()) })
 	}

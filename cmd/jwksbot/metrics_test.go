@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"jwksbot/bot"
+	"jwksbot/bot/socket"
 	"jwksbot/runbook"
 	"jwksbot/runbook/journal"
 )
@@ -208,8 +208,8 @@ func TestWhatHoldsIsAskedAtEveryScrape(t *testing.T) {
 // Dashboards and alerts hang on these names, also before anything happened.
 func TestNamesOfAnIdleBot(t *testing.T) {
 	m := newMetrics()
-	m.socket(func() bot.SocketStatus {
-		return bot.SocketStatus{Connections: 2, Opens: 3, Acked: 4, AckErrors: 5, Busy: 6, Panics: 7}
+	m.socket(func() socket.Status {
+		return socket.Status{Connections: 2, Opens: 3, Acked: 4, AckErrors: 5, Busy: 6, Panics: 7}
 	})
 	got := scrape(t, m)
 	for name, want := range map[string]float64{

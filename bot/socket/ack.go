@@ -1,4 +1,4 @@
-package bot
+package socket
 
 import (
 	"encoding/json"
@@ -39,7 +39,7 @@ func (s *session) ask(env Envelope) (reply any) {
 	return s.to.Respond(env)
 }
 
-func (s *Socket) recovered(env Envelope, panicked any) {
+func (s *Client) recovered(env Envelope, panicked any) {
 	if panicked == nil {
 		return
 	}

@@ -1,4 +1,4 @@
-package bot
+package socket
 
 import (
 	"context"
@@ -25,7 +25,7 @@ func refusalReply(env Envelope, text string) any {
 	if !env.AcceptsResponse {
 		return nil
 	}
-	if env.Type == EnvelopeCommand {
+	if env.Type == TypeCommand {
 		return map[string]string{"response_type": "ephemeral", "text": text}
 	}
 	var form struct {
@@ -50,7 +50,7 @@ func refusalReply(env Envelope, text string) any {
 // payload, through its response_url. Where even these answers pile up, the log
 // has to do.
 func (w *work) tell(env Envelope, text string) {
-	if env.Type != EnvelopeInteraction || env.AcceptsResponse {
+	if env.Type != TypeInteraction || env.AcceptsResponse {
 		return
 	}
 	var click struct {
@@ -65,7 +65,7 @@ func (w *work) tell(env Envelope, text string) {
 		w.socket.log.Warn("too many are refused at once to tell them all", "envelope", env.ID)
 		return
 	}
-	answers := w.lanes[LaneAnswers]
+	answers := w.lanes[LaneQuick]
 	answers.also(func() {
 		defer func() { <-w.toTell }()
 		w.tells <- struct{}{}
@@ -78,5 +78,5 @@ func (w *work) tell(env Envelope, text string) {
 
 func postRefusal(ctx context.Context, client *http.Client, url, text string) error {
 	err := slack.PostWebhookCustomHTTPContext(ctx, url, client, &slack.WebhookMessage{Text: text, ResponseType: slack.ResponseTypeEphemeral})
-	return withoutURL(err)
+	return WithoutURL(err)
 }

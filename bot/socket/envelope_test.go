@@ -1,4 +1,4 @@
-package bot
+package socket
 
 import (
 	"encoding/json"
@@ -12,7 +12,7 @@ import (
 
 func TestDecodeCommand(t *testing.T) {
 	// Field for field as Slack sends it; is_enterprise_install is a string.
-	env := Envelope{ID: "E1", Type: EnvelopeCommand, Payload: json.RawMessage(
+	env := Envelope{ID: "E1", Type: TypeCommand, Payload: json.RawMessage(
 		`{"token":"x","team_id":"T1","team_domain":"acme","channel_id":"C1","channel_name":"inc","user_id":"U1","user_name":"dana",` +
 			`"command":"/jwks-check","text":"production","api_app_id":"A1","is_enterprise_install":"false",` +
 			`"response_url":"https://hooks.slack.com/commands/1","trigger_id":"1.2.3"}`)}
@@ -23,7 +23,7 @@ func TestDecodeCommand(t *testing.T) {
 }
 
 func TestDecodeInteraction(t *testing.T) {
-	env := Envelope{ID: "E1", Type: EnvelopeInteraction, Payload: json.RawMessage(
+	env := Envelope{ID: "E1", Type: TypeInteraction, Payload: json.RawMessage(
 		`{"type":"block_actions","user":{"id":"U1","username":"dana","team_id":"T1"},"container":{"type":"message","message_ts":"1.1","channel_id":"C1","is_ephemeral":false},` +
 			`"trigger_id":"1.2.3","channel":{"id":"C1","name":"inc"},"state":{"values":{"b":{"a":{"type":"plain_text_input","value":"v"}}}},` +
 			`"response_url":"https://hooks.slack.com/actions/1","actions":[{"action_id":"approve","block_id":"b1","type":"button","value":"r-1","action_ts":"1.2"}]}`)}
@@ -36,11 +36,11 @@ func TestDecodeInteraction(t *testing.T) {
 
 func TestDecodeErrorsAreInWords(t *testing.T) {
 	command := func(payload string) error {
-		_, err := Envelope{ID: "E1", Type: EnvelopeCommand, Payload: json.RawMessage(payload)}.Command()
+		_, err := Envelope{ID: "E1", Type: TypeCommand, Payload: json.RawMessage(payload)}.Command()
 		return err
 	}
-	_, wrongType := Envelope{ID: "E1", Type: EnvelopeCommand, Payload: json.RawMessage(`{}`)}.Interaction()
-	_, noUser := Envelope{ID: "E1", Type: EnvelopeInteraction, Payload: json.RawMessage(`{"type":"shortcut"}`)}.Interaction()
+	_, wrongType := Envelope{ID: "E1", Type: TypeCommand, Payload: json.RawMessage(`{}`)}.Interaction()
+	_, noUser := Envelope{ID: "E1", Type: TypeInteraction, Payload: json.RawMessage(`{"type":"shortcut"}`)}.Interaction()
 	for _, tc := range []struct {
 		err error
 		say string
@@ -59,7 +59,7 @@ func TestDecodeErrorsAreInWords(t *testing.T) {
 }
 
 func TestRecentIsBounded(t *testing.T) {
-	r := newRecent(100)
+	r := newDedupe(100)
 	for i := range 10_000 {
 		if !r.claim(fmt.Sprint(i)) {
 			t.Fatalf("%d was never seen", i)
@@ -78,7 +78,7 @@ func TestRecentIsBounded(t *testing.T) {
 }
 
 func TestPace(t *testing.T) {
-	p := newPace(500*time.Millisecond, 30*time.Second)
+	p := newBackoff(500*time.Millisecond, 30*time.Second)
 	within := func(what string, got, low, high time.Duration) {
 		t.Helper()
 		if got < low || got > high {
@@ -114,7 +114,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(`{"type":"block_actions","user":{"id":"U1"},"actions":[{"type":"button","action_id":"a"}],"state":{"values":{}}}`)
 	f.Add(`{"type":"view_submission","user":{"id":"U1"},"view":{"blocks":[{"type":"input","block_id":"b"}]}}`)
 	f.Fuzz(func(t *testing.T, payload string) {
-		for _, kind := range []string{EnvelopeCommand, EnvelopeInteraction} {
+		for _, kind := range []string{TypeCommand, TypeInteraction} {
 			env := Envelope{ID: "E1", Type: kind, Payload: json.RawMessage(payload), AcceptsResponse: true}
 			if cmd, err := env.Command(); err == nil && cmd.Command == "" {
 				t.Error("a command without a name passed")

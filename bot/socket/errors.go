@@ -1,4 +1,4 @@
-package bot
+package socket
 
 import (
 	"errors"
@@ -62,7 +62,7 @@ func openError(err error) error {
 // dialError says why the WebSocket could not be opened, without the URL: its
 // query is a ticket that opens a connection.
 func dialError(resp *http.Response, err error) error {
-	err = withoutURL(err)
+	err = WithoutURL(err)
 	if resp != nil {
 		return fmt.Errorf("slack connection: dial WebSocket: answered %d: %w", resp.StatusCode, err)
 	}
@@ -71,7 +71,7 @@ func dialError(resp *http.Response, err error) error {
 
 // withoutURL takes the URL out of a client's error: socket tickets and
 // response URLs let anybody act who knows them.
-func withoutURL(err error) error {
+func WithoutURL(err error) error {
 	var named *url.Error
 	if errors.As(err, &named) {
 		return named.Err

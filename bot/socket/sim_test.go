@@ -1,4 +1,4 @@
-package bot
+package socket
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 )
 
 // workspace starts an emulated workspace and a socket that is connected to it.
-func workspace(t *testing.T, to Receiver, opt slacksim.Options, set SocketSettings) (*slacksim.Sim, *running) {
+func workspace(t *testing.T, to Receiver, opt slacksim.Options, set Settings) (*slacksim.Sim, *running) {
 	t.Helper()
 	opt.AppToken = "xapp-test"
 	sim := slacksim.New(opt)
@@ -21,7 +21,7 @@ func workspace(t *testing.T, to Receiver, opt slacksim.Options, set SocketSettin
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = sim.Close() })
-	sock := runSocket(t, base, to, set)
+	sock := runClient(t, base, to, set)
 	receive(t, sock.Ready(), "hello")
 	waitFor(t, sim, "the connection is registered", func(s *slacksim.Sim) bool { return len(s.Connections()) == 1 })
 	return sim, sock
@@ -43,7 +43,7 @@ func newest(sim *slacksim.Sim) int {
 
 func TestTenRefreshesOfTheWorkspace(t *testing.T) {
 	rec := &recorder{}
-	sim, sock := workspace(t, rec, slacksim.Options{AckTimeout: patience}, SocketSettings{})
+	sim, sock := workspace(t, rec, slacksim.Options{AckTimeout: patience}, Settings{})
 	for i := range 10 {
 		old := newest(sim)
 		sim.Pin(old)
@@ -71,7 +71,7 @@ func TestTenRefreshesOfTheWorkspace(t *testing.T) {
 func TestHalfOpenConnection(t *testing.T) {
 	rec := &recorder{}
 	sim, sock := workspace(t, rec, slacksim.Options{AckTimeout: time.Second},
-		SocketSettings{Silence: 50 * time.Millisecond, PongWithin: time.Second, BackoffBase: time.Millisecond})
+		Settings{Silence: 50 * time.Millisecond, PongWithin: time.Second, BackoffBase: time.Millisecond})
 	sim.Ghost()
 	waitFor(t, sim, "a successor", func(s *slacksim.Sim) bool { return newest(s) > 1 })
 	// Whether the successor's hello comes before or after the old connection is
@@ -88,7 +88,7 @@ func TestHalfOpenConnection(t *testing.T) {
 
 func TestLostNetwork(t *testing.T) {
 	rec := &recorder{}
-	sim, _ := workspace(t, rec, slacksim.Options{AckTimeout: patience}, SocketSettings{})
+	sim, _ := workspace(t, rec, slacksim.Options{AckTimeout: patience}, Settings{})
 	sim.Cut()
 	waitFor(t, sim, "a successor", func(s *slacksim.Sim) bool { c := s.Connections(); return len(c) == 1 && c[0] > 1 })
 	if d := sim.Command("U0ONCALL", "inc-bridge", "/jwks-check production"); !d.Acked {
@@ -97,10 +97,10 @@ func TestLostNetwork(t *testing.T) {
 }
 
 func TestSocketModeSwitchedOff(t *testing.T) {
-	sim, sock := workspace(t, &recorder{}, slacksim.Options{}, SocketSettings{})
+	sim, sock := workspace(t, &recorder{}, slacksim.Options{}, Settings{})
 	sim.Disconnect(linkDisabled)
 	wantPermanent(t, sock.end(), linkDisabled, "Socket Mode is switched off")
-	again := runSocket(t, sock.base, &recorder{}, SocketSettings{})
+	again := runClient(t, sock.base, &recorder{}, Settings{})
 	wantPermanent(t, again.end(), linkDisabled, "Socket Mode is switched off")
 }
 
@@ -108,7 +108,7 @@ func TestSocketModeSwitchedOff(t *testing.T) {
 // there is room.
 func TestTooManyConnections(t *testing.T) {
 	rec := &recorder{}
-	sim, sock := workspace(t, rec, slacksim.Options{}, SocketSettings{BackoffBase: 300 * time.Millisecond, BackoffMax: time.Second})
+	sim, sock := workspace(t, rec, slacksim.Options{}, Settings{BackoffBase: 300 * time.Millisecond, BackoffMax: time.Second})
 	var others []*websocket.Conn
 	for range 9 {
 		_, url, err := sock.set.API.StartSocketModeContext(t.Context())

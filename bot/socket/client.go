@@ -1,4 +1,4 @@
-package bot
+package socket
 
 import (
 	"context"
@@ -13,13 +13,13 @@ import (
 	"github.com/slack-go/slack"
 )
 
-// Receiver is what a [Socket] delivers to.
+// Receiver is what a [Client] delivers to.
 type Receiver interface {
 	// Respond returns the payload of the acknowledgement, or nil for none: the
 	// private first answer to a command, or the errors of a submitted view. It
 	// is called before the acknowledgement is written and only where Slack
 	// accepts a payload, so it computes and does no I/O; after
-	// SocketSettings.RespondWithin the envelope is acknowledged without it.
+	// Settings.RespondWithin the envelope is acknowledged without it.
 	Respond(Envelope) any
 	// Lane says whose work an envelope leads to, and in which lane. It is called
 	// before the acknowledgement, too, so it computes and does no I/O. A person
@@ -32,9 +32,9 @@ type Receiver interface {
 	Handle(ctx context.Context, env Envelope)
 }
 
-// SocketSettings say how a [Socket] connects. API is required; every zero
+// Settings say how a [Client] connects. API is required; every zero
 // value is replaced by the default named beside it.
-type SocketSettings struct {
+type Settings struct {
 	// API calls apps.connections.open: a client with
 	// slack.OptionAppLevelToken, and without slack.OptionRetry, so that
 	// Retry-After reaches the socket, which waits with a limit of its own.
@@ -51,21 +51,21 @@ type SocketSettings struct {
 	BackoffBase   time.Duration // first wait after a refused connection: 500 ms
 	BackoffMax    time.Duration // longest wait, unless Slack asks for more: 30 s
 
-	Answers Limits // of LaneAnswers: 256, 16 for each person; 25 s at the end, more than a decision takes
-	Checks  Limits // of LaneChecks: 256, 3 for each person; 10 s at the end
+	Quick Limits // of LaneQuick: 256, 16 for each person; 25 s at the end, more than a decision takes
+	Slow  Limits // of LaneSlow: 256, 3 for each person; 10 s at the end
 }
 
-// Socket is the Socket Mode connection of the bot.
+// Client is the Socket Mode connection of the bot.
 //
 // It acknowledges an envelope in the goroutine that read it, before any work;
 // it opens the successor of a connection before the old one ends and reads
 // both until Slack closes the old one; it hands every delivery on at most
 // once; it ends on errors that time does not heal and backs off on the others.
-type Socket struct {
-	set   SocketSettings
+type Client struct {
+	set   Settings
 	log   *slog.Logger
-	pace  *pace
-	seen  *recent
+	wait  *backoff
+	seen  *dedupe
 	count counters
 
 	ready     chan struct{} // closed at the first hello
@@ -81,8 +81,8 @@ type Socket struct {
 // app (docs.slack.dev "Using Socket Mode"), shared by all replicas.
 const maxLinks = 4
 
-// NewSocket checks the settings and returns a socket that [Socket.Run] runs.
-func NewSocket(set SocketSettings) (*Socket, error) {
+// New checks the settings and returns a client that [Client.Run] runs.
+func New(set Settings) (*Client, error) {
 	if set.API == nil {
 		return nil, errors.New("slack socket: no Slack client given")
 	}
@@ -103,7 +103,7 @@ func NewSocket(set SocketSettings) (*Socket, error) {
 	}{
 		{&set.OpenWithin, 10 * time.Second}, {&set.RespondWithin, time.Second},
 		{&set.Silence, 30 * time.Second}, {&set.PongWithin, 10 * time.Second},
-		{&set.Grace, time.Minute}, {&set.Answers.Drain, 25 * time.Second}, {&set.Checks.Drain, 10 * time.Second},
+		{&set.Grace, time.Minute}, {&set.Quick.Drain, 25 * time.Second}, {&set.Slow.Drain, 10 * time.Second},
 		{&set.BackoffBase, 500 * time.Millisecond}, {&set.BackoffMax, 30 * time.Second},
 	} {
 		if *d.field <= 0 {
@@ -113,25 +113,25 @@ func NewSocket(set SocketSettings) (*Socket, error) {
 	for _, n := range []struct {
 		field *int
 		value int
-	}{{&set.Answers.All, 256}, {&set.Answers.Each, 16}, {&set.Checks.All, 256}, {&set.Checks.Each, 3}} {
+	}{{&set.Quick.All, 256}, {&set.Quick.Each, 16}, {&set.Slow.All, 256}, {&set.Slow.Each, 3}} {
 		if *n.field <= 0 {
 			*n.field = n.value
 		}
 	}
-	for _, l := range []*Limits{&set.Answers, &set.Checks} {
+	for _, l := range []*Limits{&set.Quick, &set.Slow} {
 		if l.TooMany == "" {
 			l.TooMany = tooManyText
 		}
 	}
-	return &Socket{
-		set: set, log: set.Log, seen: newRecent(recentIDs), ready: make(chan struct{}),
-		pace: newPace(set.BackoffBase, set.BackoffMax), links: map[*link]struct{}{},
+	return &Client{
+		set: set, log: set.Log, seen: newDedupe(rememberedIDs), ready: make(chan struct{}),
+		wait: newBackoff(set.BackoffBase, set.BackoffMax), links: map[*link]struct{}{},
 	}, nil
 }
 
 // session is what lives as long as one call of Run.
 type session struct {
-	*Socket
+	*Client
 	to      Receiver
 	work    *work
 	readers sync.WaitGroup
@@ -143,10 +143,10 @@ type session struct {
 // can mend (a [*PermanentError]). Before it returns, acknowledgements are
 // written, work under way has ended or the Drain of its lane is over, and the
 // connections are closed. One Run at a time.
-func (s *Socket) Run(ctx context.Context, to Receiver) error {
+func (s *Client) Run(ctx context.Context, to Receiver) error {
 	live, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	se := &session{Socket: s, to: to, fail: fail}
+	se := &session{Client: s, to: to, fail: fail}
 	se.work = s.newWork(context.WithoutCancel(ctx))
 	err := se.keepConnected(live)
 	se.shutdown()
@@ -162,7 +162,7 @@ func (s *Socket) Run(ctx context.Context, to Receiver) error {
 func (s *session) keepConnected(ctx context.Context) error {
 	var current *link
 	for {
-		if err := s.pace.wait(ctx); err != nil {
+		if err := s.wait.next(ctx); err != nil {
 			return err
 		}
 		next, err := s.connect(ctx)
@@ -171,7 +171,7 @@ func (s *session) keepConnected(ctx context.Context) error {
 			if errors.As(err, &permanent) || ctx.Err() != nil {
 				return err
 			}
-			wait := s.pace.refused(retryAfter(err))
+			wait := s.wait.refused(retryAfter(err))
 			s.log.Warn("slack connection refused, will try again", "error", err, "wait_ms", wait.Milliseconds())
 			continue
 		}
@@ -195,9 +195,9 @@ func (s *session) keepConnected(ctx context.Context) error {
 func (s *session) afterEnd(l *link) time.Duration {
 	delivered := s.count.takeProgress()
 	if l.unwelcome.Load() {
-		return s.pace.refused(0)
+		return s.wait.refused(0)
 	}
-	return s.pace.ended(delivered || time.Since(l.opened) >= usefulLife)
+	return s.wait.ended(delivered || time.Since(l.opened) >= usefulLife)
 }
 
 // connect opens one connection and returns it when Slack has said hello.
@@ -246,7 +246,7 @@ func (s *session) dial(ctx context.Context) (*websocket.Conn, error) {
 }
 
 // shutdown ends the session: first the readers, which have written every
-// acknowledgement when they are done, within lastOrders and farewellWithin;
+// acknowledgement when they are done, within drainTimeout and closeTimeout;
 // then the work, within the Drain of each lane and unwindWithin.
 func (s *session) shutdown() {
 	for _, l := range s.openLinks() {
@@ -257,7 +257,7 @@ func (s *session) shutdown() {
 	go func() { s.readers.Wait(); close(read) }()
 	select {
 	case <-read:
-	case <-time.After(lastOrders + farewellWithin + s.set.RespondWithin):
+	case <-time.After(drainTimeout + closeTimeout + s.set.RespondWithin):
 		for _, l := range s.openLinks() {
 			l.kill("the bot is stopping")
 		}

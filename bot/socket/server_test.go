@@ -1,4 +1,4 @@
-package bot
+package socket
 
 import (
 	"context"
@@ -21,10 +21,10 @@ import (
 // machine that others use as well an approval alone was seen to take 12 s.
 const patience = 60 * time.Second
 
-// socketServer is Slack's side of Socket Mode at its barest: single-use URLs,
+// slackServer is Slack's side of Socket Mode at its barest: single-use URLs,
 // hello, and whatever a test writes by hand. Faults that slacksim, a correct
 // workspace, cannot have are made here.
-type socketServer struct {
+type slackServer struct {
 	t      testing.TB
 	http   *httptest.Server
 	greet  func(c *serverConn)                               // nil: hello
@@ -53,12 +53,12 @@ type ackFrame struct {
 	at      time.Time
 }
 
-func newSocketServer(t testing.TB) *socketServer {
-	return startSocketServer(t, (*httptest.Server).Start)
+func newSlackServer(t testing.TB) *slackServer {
+	return startSlackServer(t, (*httptest.Server).Start)
 }
 
-func startSocketServer(t testing.TB, start func(*httptest.Server)) *socketServer {
-	s := &socketServer{t: t, conns: make(chan *serverConn, 100), tickets: map[string]bool{}, live: map[*serverConn]bool{}}
+func startSlackServer(t testing.TB, start func(*httptest.Server)) *slackServer {
+	s := &slackServer{t: t, conns: make(chan *serverConn, 100), tickets: map[string]bool{}, live: map[*serverConn]bool{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/apps.connections.open", s.open)
 	mux.HandleFunc("GET /link", s.link)
@@ -75,7 +75,7 @@ func startSocketServer(t testing.TB, start func(*httptest.Server)) *socketServer
 	return s
 }
 
-func (s *socketServer) open(w http.ResponseWriter, r *http.Request) {
+func (s *slackServer) open(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.opens++
 	n := s.opens
@@ -93,7 +93,7 @@ func (s *socketServer) open(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, `{"ok":true,"url":"ws%s/link?ticket=%s"}`, strings.TrimPrefix(s.http.URL, "http"), ticket)
 }
 
-func (s *socketServer) link(w http.ResponseWriter, r *http.Request) {
+func (s *slackServer) link(w http.ResponseWriter, r *http.Request) {
 	ticket := r.URL.Query().Get("ticket")
 	s.mu.Lock()
 	valid := s.tickets[ticket]
@@ -159,13 +159,13 @@ func (c *serverConn) close() {
 	_ = c.ws.Close()
 }
 
-func (s *socketServer) openCount() int {
+func (s *slackServer) openCount() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.opens
 }
 
-func (s *socketServer) nextConn() *serverConn {
+func (s *slackServer) nextConn() *serverConn {
 	s.t.Helper()
 	return receive(s.t, s.conns, "a connection")
 }
@@ -218,7 +218,7 @@ func (r *recorder) Respond(env Envelope) any {
 
 func (r *recorder) Lane(env Envelope) (Lane, string) {
 	if r.lane == nil {
-		return LaneAnswers, ""
+		return LaneQuick, ""
 	}
 	return r.lane(env)
 }
@@ -263,7 +263,7 @@ func (l *lockedLog) String() string {
 
 // running is a socket whose Run is under way.
 type running struct {
-	*Socket
+	*Client
 	t    testing.TB
 	base string
 	log  *lockedLog
@@ -276,18 +276,18 @@ func testAPI(baseURL string, client *http.Client) *slack.Client {
 		slack.OptionAPIURL(baseURL+"/api/"), slack.OptionHTTPClient(client))
 }
 
-func runSocket(t testing.TB, baseURL string, to Receiver, set SocketSettings) *running {
+func runClient(t testing.TB, baseURL string, to Receiver, set Settings) *running {
 	t.Helper()
 	r := &running{t: t, base: baseURL, log: &lockedLog{}, ends: make(chan error, 1)}
 	if set.API == nil {
 		set.API = testAPI(baseURL, http.DefaultClient)
 	}
 	set.Log = slog.New(slog.NewTextHandler(io.Writer(r.log), nil))
-	socket, err := NewSocket(set)
+	socket, err := New(set)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Socket = socket
+	r.Client = socket
 	ctx, cancel := context.WithCancel(t.Context())
 	r.stop = cancel
 	ended := make(chan struct{})

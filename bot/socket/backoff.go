@@ -1,4 +1,4 @@
-package bot
+package socket
 
 import (
 	"context"
@@ -16,9 +16,9 @@ const (
 	maxOpens = 20
 )
 
-// pace says how long to wait before the next connection. Slack's own client
+// backoff says how long to wait before the next connection. Slack's own client
 // reopens without a pause after each disconnect, thousands of times a second.
-type pace struct {
+type backoff struct {
 	base, max time.Duration
 
 	mu       sync.Mutex
@@ -27,19 +27,19 @@ type pace struct {
 	opens    []time.Time // at most maxOpens, oldest first
 }
 
-func newPace(base, limit time.Duration) *pace { return &pace{base: base, max: limit} }
+func newBackoff(base, limit time.Duration) *backoff { return &backoff{base: base, max: limit} }
 
-// wait blocks until the next connection may be opened, and counts it.
-func (p *pace) wait(ctx context.Context) error {
-	if err := sleep(ctx, time.Until(p.due(time.Now()))); err != nil {
+// next blocks until the next connection may be opened, and counts it.
+func (b *backoff) next(ctx context.Context) error {
+	if err := sleep(ctx, time.Until(b.due(time.Now()))); err != nil {
 		return err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.opens) == maxOpens {
-		p.opens = p.opens[:copy(p.opens, p.opens[1:])]
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.opens) == maxOpens {
+		b.opens = b.opens[:copy(b.opens, b.opens[1:])]
 	}
-	p.opens = append(p.opens, time.Now())
+	b.opens = append(b.opens, time.Now())
 	return nil
 }
 
@@ -55,12 +55,12 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func (p *pace) due(now time.Time) time.Time {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	due := p.until
-	if len(p.opens) == maxOpens {
-		if minute := p.opens[0].Add(time.Minute); minute.After(due) {
+func (b *backoff) due(now time.Time) time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	due := b.until
+	if len(b.opens) == maxOpens {
+		if minute := b.opens[0].Add(time.Minute); minute.After(due) {
 			due = minute
 		}
 	}
@@ -72,43 +72,43 @@ func (p *pace) due(now time.Time) time.Time {
 
 // refused notes a connection that could not be opened and returns the wait:
 // exponential with jitter, or what Slack asked for when that is longer.
-func (p *pace) refused(asked time.Duration) time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.failures++
-	return p.delay(p.failures, asked)
+func (b *backoff) refused(asked time.Duration) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.failures++
+	return b.delay(b.failures, asked)
 }
 
 // ended notes the end of a connection and returns the wait: none after a
 // useful one, none after the first short one (a refresh can come early), then
 // as after a refusal.
-func (p *pace) ended(useful bool) time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (b *backoff) ended(useful bool) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if useful {
-		p.failures = 0
-		p.until = time.Time{}
+		b.failures = 0
+		b.until = time.Time{}
 		return 0
 	}
-	p.failures++
-	return p.delay(p.failures-1, 0)
+	b.failures++
+	return b.delay(b.failures-1, 0)
 }
 
 // delay sets the next due time from n failures in a row. Half of the wait is
 // random, so that replicas do not come back all at once.
-func (p *pace) delay(n int, asked time.Duration) time.Duration {
+func (b *backoff) delay(n int, asked time.Duration) time.Duration {
 	if n <= 0 {
-		p.until = time.Time{}
+		b.until = time.Time{}
 		return 0
 	}
-	d := p.max
+	d := b.max
 	if n < 20 {
-		d = min(p.base<<(n-1), p.max)
+		d = min(b.base<<(n-1), b.max)
 	}
 	d = d/2 + rand.N(d/2+1)
 	if asked > 0 {
 		d = max(d, asked+rand.N(asked/10+1))
 	}
-	p.until = time.Now().Add(d)
+	b.until = time.Now().Add(d)
 	return d
 }

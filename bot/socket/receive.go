@@ -1,4 +1,4 @@
-package bot
+package socket
 
 import (
 	"bytes"
@@ -45,7 +45,7 @@ func (s *session) receive(l *link, message []byte, whole bool) error {
 		return nil
 	case f.EnvelopeID == "":
 		return s.reject(l, f, fmt.Errorf("type %q without envelope_id", f.Type))
-	case f.Type != EnvelopeCommand && f.Type != EnvelopeInteraction && f.Type != EnvelopeEvent:
+	case f.Type != TypeCommand && f.Type != TypeInteraction && f.Type != TypeEvent:
 		return s.reject(l, f, fmt.Errorf("unknown type %q", f.Type))
 	}
 	s.count.progress.Store(true)
@@ -113,13 +113,13 @@ func deliveryID(env Envelope) string {
 		EventID   string `json:"event_id"`
 		TriggerID string `json:"trigger_id"`
 	}
-	if env.Type == EnvelopeInteraction || json.Unmarshal(env.Payload, &ids) != nil {
+	if env.Type == TypeInteraction || json.Unmarshal(env.Payload, &ids) != nil {
 		return ""
 	}
 	switch {
-	case env.Type == EnvelopeEvent && ids.EventID != "":
+	case env.Type == TypeEvent && ids.EventID != "":
 		return "event " + ids.EventID
-	case env.Type == EnvelopeCommand && ids.TriggerID != "":
+	case env.Type == TypeCommand && ids.TriggerID != "":
 		return "trigger " + ids.TriggerID
 	}
 	return ""

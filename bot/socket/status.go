@@ -1,4 +1,4 @@
-package bot
+package socket
 
 import (
 	"fmt"
@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// SocketStatus is the state of a [Socket] for health checks and metrics.
-type SocketStatus struct {
+// Status is the state of a [Client] for health checks and metrics.
+type Status struct {
 	Connected      bool      // Slack said hello on a connection that is open
 	ConnectedSince time.Time // when the oldest open connection was opened; zero without one
 	LastFrame      time.Time // last frame of any kind on an open connection, pings included
@@ -37,8 +37,8 @@ type counters struct {
 func (c *counters) takeProgress() bool { return c.progress.Swap(false) }
 
 // Status returns the present state.
-func (s *Socket) Status() SocketStatus {
-	st := SocketStatus{
+func (s *Client) Status() Status {
+	st := Status{
 		Opens: s.count.opens.Load(), Acked: s.count.acked.Load(), AckErrors: s.count.ackErrors.Load(),
 		Duplicates: s.count.duplicates.Load(), Busy: s.count.busy.Load(), Malformed: s.count.malformed.Load(),
 		Panics: s.count.panics.Load(), Silent: s.count.silent.Load(), Ghosts: s.count.ghosts.Load(),
@@ -65,7 +65,7 @@ func (s *Socket) Status() SocketStatus {
 // Healthy returns nil while Slack can reach the bot: a connection is open, and
 // something came over it within the time after which it is given up. The error
 // says what is wrong.
-func (s *Socket) Healthy() error {
+func (s *Client) Healthy() error {
 	st := s.Status()
 	if !st.Connected {
 		return fmt.Errorf("slack connection: not connected, %d attempts so far", st.Opens)
@@ -77,4 +77,4 @@ func (s *Socket) Healthy() error {
 }
 
 // Ready is closed when Slack has said hello for the first time.
-func (s *Socket) Ready() <-chan struct{} { return s.ready }
+func (s *Client) Ready() <-chan struct{} { return s.ready }

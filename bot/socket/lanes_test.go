@@ -1,4 +1,4 @@
-package bot
+package socket
 
 import (
 	"context"
@@ -11,16 +11,16 @@ import (
 // What one person has too much of is refused with the acknowledgement; others,
 // and other lanes, do not notice, and nothing is kept of what was refused.
 func TestOnePersonFillsNoLane(t *testing.T) {
-	srv := newSocketServer(t)
+	srv := newSlackServer(t)
 	release, started := make(chan struct{}), make(chan string, 100)
 	rec := &recorder{
 		lane: func(env Envelope) (Lane, string) {
 			kind, person, _ := strings.Cut(env.ID, "-")
 			person, _, _ = strings.Cut(person, "-")
 			if kind == "check" {
-				return LaneChecks, person
+				return LaneSlow, person
 			}
-			return LaneAnswers, person
+			return LaneQuick, person
 		},
 		handle: func(_ context.Context, env Envelope) {
 			started <- env.ID
@@ -29,7 +29,7 @@ func TestOnePersonFillsNoLane(t *testing.T) {
 			}
 		},
 	}
-	sock := runSocket(t, srv.http.URL, rec, SocketSettings{Checks: Limits{All: 5, Each: 3, TooMany: "You have three of yours under way."}, Answers: Limits{Each: 1}})
+	sock := runClient(t, srv.http.URL, rec, Settings{Slow: Limits{All: 5, Each: 3, TooMany: "You have three of yours under way."}, Quick: Limits{Each: 1}})
 	c := srv.nextConn()
 	for i := range 20 {
 		id := fmt.Sprintf("check-ann-%d", i)
@@ -68,15 +68,15 @@ func TestOnePersonFillsNoLane(t *testing.T) {
 
 // At the end checks are cut off soon; decisions get the time that they take.
 func TestShutdownWaitsLongerForDecisions(t *testing.T) {
-	srv := newSocketServer(t)
+	srv := newSlackServer(t)
 	release, started := make(chan struct{}), make(chan struct{}, 2)
 	cut, kept := make(chan error, 1), make(chan error, 1)
 	rec := &recorder{
 		lane: func(env Envelope) (Lane, string) {
 			if env.ID == "check" {
-				return LaneChecks, "ann"
+				return LaneSlow, "ann"
 			}
-			return LaneAnswers, "ann"
+			return LaneQuick, "ann"
 		},
 		handle: func(ctx context.Context, env Envelope) {
 			started <- struct{}{}
@@ -89,7 +89,7 @@ func TestShutdownWaitsLongerForDecisions(t *testing.T) {
 			kept <- ctx.Err()
 		},
 	}
-	sock := runSocket(t, srv.http.URL, rec, SocketSettings{Checks: Limits{Drain: time.Millisecond}, Answers: Limits{Drain: patience}})
+	sock := runClient(t, srv.http.URL, rec, Settings{Slow: Limits{Drain: time.Millisecond}, Quick: Limits{Drain: patience}})
 	c := srv.nextConn()
 	for _, id := range []string{"check", "decision"} {
 		c.command(id, id)

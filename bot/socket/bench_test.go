@@ -1,4 +1,4 @@
-package bot
+package socket
 
 import (
 	"context"
@@ -53,7 +53,7 @@ func BenchmarkAck(b *testing.B) {
 // ackRound sends commands at the rate for about a second and returns the
 // times, without the first tenth.
 func ackRound(b *testing.B, run func(context.Context, *testing.B, string), rate, round int) []time.Duration {
-	srv := newSocketServer(b)
+	srv := newSlackServer(b)
 	ctx, cancel := context.WithCancel(b.Context())
 	ended := make(chan struct{})
 	go func() { defer close(ended); run(ctx, b, srv.http.URL) }()
@@ -117,7 +117,7 @@ func runOurs(ctx context.Context, b *testing.B, baseURL string) {
 		respond: func(Envelope) any { return map[string]string{"response_type": "ephemeral", "text": "Checking."} },
 		handle:  func(_ context.Context, env Envelope) { _, _ = env.Command() },
 	}
-	socket, err := NewSocket(SocketSettings{API: testAPI(baseURL, http.DefaultClient)})
+	socket, err := New(Settings{API: testAPI(baseURL, http.DefaultClient)})
 	if err != nil {
 		b.Error(err)
 		return

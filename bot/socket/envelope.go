@@ -1,4 +1,4 @@
-package bot
+package socket
 
 import (
 	"encoding/json"
@@ -10,9 +10,9 @@ import (
 
 // Envelope types that Slack sends over Socket Mode and that carry work.
 const (
-	EnvelopeCommand     = "slash_commands"
-	EnvelopeInteraction = "interactive"
-	EnvelopeEvent       = "events_api"
+	TypeCommand     = "slash_commands"
+	TypeInteraction = "interactive"
+	TypeEvent       = "events_api"
 )
 
 // maxPayload bounds in bytes what is decoded into slack-go's types. The
@@ -39,7 +39,7 @@ type Envelope struct {
 // log and never holds the payload, which can hold what a user pasted.
 func (env Envelope) Command() (slack.SlashCommand, error) {
 	var cmd slack.SlashCommand
-	if err := env.decode(EnvelopeCommand, &cmd); err != nil {
+	if err := env.decode(TypeCommand, &cmd); err != nil {
 		return slack.SlashCommand{}, err
 	}
 	if cmd.Command == "" || cmd.UserID == "" {
@@ -51,7 +51,7 @@ func (env Envelope) Command() (slack.SlashCommand, error) {
 // Interaction decodes the payload of a click, a shortcut or a view submission.
 func (env Envelope) Interaction() (slack.InteractionCallback, error) {
 	var call slack.InteractionCallback
-	if err := env.decode(EnvelopeInteraction, &call); err != nil {
+	if err := env.decode(TypeInteraction, &call); err != nil {
 		return slack.InteractionCallback{}, err
 	}
 	if call.Type == "" || call.User.ID == "" {
@@ -65,7 +65,7 @@ func (env Envelope) Event(into any) error {
 	outer := struct {
 		Event any `json:"event"`
 	}{into}
-	return env.decode(EnvelopeEvent, &outer)
+	return env.decode(TypeEvent, &outer)
 }
 
 func (env Envelope) decode(want string, into any) error {

@@ -1,27 +1,27 @@
-package bot
+package socket
 
 import "sync"
 
 // recentIDs is how many ids are remembered at least. At 500 envelopes a second,
 // far above what people type, that is 8 seconds; in an incident it is days.
 // Slack repeats an event for about 5 minutes.
-const recentIDs = 4096
+const rememberedIDs = 4096
 
-// recent remembers the last ids in bounded memory: two generations, of which
+// dedupe remembers the last ids in bounded memory: two generations, of which
 // the older is dropped when the younger is full.
-type recent struct {
+type dedupe struct {
 	limit int
 
 	mu         sync.Mutex
 	young, old map[string]struct{}
 }
 
-func newRecent(limit int) *recent {
-	return &recent{limit: limit, young: map[string]struct{}{}}
+func newDedupe(limit int) *dedupe {
+	return &dedupe{limit: limit, young: map[string]struct{}{}}
 }
 
 // claim returns true for the first caller with this id.
-func (r *recent) claim(id string) bool {
+func (r *dedupe) claim(id string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, ok := r.young[id]; ok {
@@ -39,7 +39,7 @@ func (r *recent) claim(id string) bool {
 
 // forget gives an id back whose delivery was not acknowledged, so that its
 // redelivery counts.
-func (r *recent) forget(id string) {
+func (r *dedupe) forget(id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.young, id)

@@ -1,4 +1,4 @@
-package bot
+package socket
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 // work is what the envelopes of a session lead to, each in a goroutine of its
 // own, bounded by its lane.
 type work struct {
-	socket *Socket
+	socket *Client
 	lanes  [lanes]*lane
 	toTell chan struct{} // one per refusal that is yet to be told
 	tells  chan struct{} // one per refusal that is being told
@@ -18,14 +18,14 @@ type work struct {
 // Refusals of clicks are told over HTTP: so many at a time, and so many that
 // wait for that.
 const (
-	tellsAtATime = 16
-	tellsWaiting = 1024
+	refusalsAtOnce  = 16
+	refusalsWaiting = 1024
 )
 
-func (s *Socket) newWork(ctx context.Context) *work {
-	w := &work{socket: s, toTell: make(chan struct{}, tellsWaiting), tells: make(chan struct{}, tellsAtATime)}
-	w.lanes[LaneAnswers] = newLane(ctx, s.set.Answers)
-	w.lanes[LaneChecks] = newLane(ctx, s.set.Checks)
+func (s *Client) newWork(ctx context.Context) *work {
+	w := &work{socket: s, toTell: make(chan struct{}, refusalsWaiting), tells: make(chan struct{}, refusalsAtOnce)}
+	w.lanes[LaneQuick] = newLane(ctx, s.set.Quick)
+	w.lanes[LaneSlow] = newLane(ctx, s.set.Slow)
 	return w
 }
 

@@ -1,4 +1,4 @@
-package bot
+package socket
 
 import (
 	"context"
@@ -14,13 +14,13 @@ import (
 )
 
 func TestAcknowledgesBeforeWork(t *testing.T) {
-	srv := newSocketServer(t)
+	srv := newSlackServer(t)
 	release := make(chan struct{})
 	rec := &recorder{
 		respond: func(env Envelope) any { return map[string]string{"text": "looking at " + env.ID} },
 		handle:  func(context.Context, Envelope) { <-release },
 	}
-	sock := runSocket(t, srv.http.URL, rec, SocketSettings{})
+	sock := runClient(t, srv.http.URL, rec, Settings{})
 	c := srv.nextConn()
 	c.command("E1", "T1")
 	a := c.wantAck(t, "E1")
@@ -41,9 +41,9 @@ func TestAcknowledgesBeforeWork(t *testing.T) {
 // A refresh loses what comes over the old connection after its disconnect
 // message in slack-go (10 of 10) and both Bolts.
 func TestTenRefreshesLoseNothing(t *testing.T) {
-	srv := newSocketServer(t)
+	srv := newSlackServer(t)
 	rec := &recorder{}
-	runSocket(t, srv.http.URL, rec, SocketSettings{})
+	runClient(t, srv.http.URL, rec, Settings{})
 	old := srv.nextConn()
 	for i := range 10 {
 		old.disconnect("refresh_requested")
@@ -65,9 +65,9 @@ func TestTenRefreshesLoseNothing(t *testing.T) {
 }
 
 func TestRedeliveriesAreHandledOnce(t *testing.T) {
-	srv := newSocketServer(t)
+	srv := newSlackServer(t)
 	rec := &recorder{}
-	sock := runSocket(t, srv.http.URL, rec, SocketSettings{})
+	sock := runClient(t, srv.http.URL, rec, Settings{})
 	c := srv.nextConn()
 	event := `{"envelope_id":%q,"type":"events_api","retry_attempt":%d,"payload":{"event_id":"Ev1"}}`
 	c.send(fmt.Sprintf(event, "E1", 1)) // the first seen can be a retry
@@ -90,21 +90,21 @@ func TestRedeliveriesAreHandledOnce(t *testing.T) {
 // slack-go reopens 7,000 times in 2 s here.
 // A connection that delivers is replaced at once, but not for ever.
 func TestAnswersPings(t *testing.T) {
-	srv := newSocketServer(t)
+	srv := newSlackServer(t)
 	pong := make(chan string, 1)
 	srv.greet = func(c *serverConn) {
 		c.ws.SetPongHandler(func(data string) error { pong <- data; return nil })
 		c.send(`{"type":"hello","num_connections":1}`)
 		_ = c.ws.WriteControl(websocket.PingMessage, []byte("are you there"), time.Now().Add(time.Second))
 	}
-	runSocket(t, srv.http.URL, &recorder{}, SocketSettings{})
+	runClient(t, srv.http.URL, &recorder{}, Settings{})
 	if got := receive(t, pong, "a pong"); got != "are you there" {
 		t.Errorf("pong carries %q", got)
 	}
 }
 
 func TestSuccessorBeforeTheAnnouncedEnd(t *testing.T) {
-	srv := newSocketServer(t)
+	srv := newSlackServer(t)
 	srv.greet = func(c *serverConn) {
 		life := 0
 		if c.number == 1 {
@@ -113,7 +113,7 @@ func TestSuccessorBeforeTheAnnouncedEnd(t *testing.T) {
 		c.send(fmt.Sprintf(`{"type":"hello","num_connections":1,"debug_info":{"approximate_connection_time":%d}}`, life))
 	}
 	rec := &recorder{}
-	runSocket(t, srv.http.URL, rec, SocketSettings{})
+	runClient(t, srv.http.URL, rec, Settings{})
 	first := srv.nextConn()
 	srv.nextConn()
 	first.command("E1", "T1")
@@ -123,7 +123,7 @@ func TestSuccessorBeforeTheAnnouncedEnd(t *testing.T) {
 }
 
 func TestShutdownDrains(t *testing.T) {
-	srv := newSocketServer(t)
+	srv := newSlackServer(t)
 	started := make(chan struct{}, 100)
 	release := make(chan struct{})
 	rec := &recorder{handle: func(ctx context.Context, _ Envelope) {
@@ -133,7 +133,7 @@ func TestShutdownDrains(t *testing.T) {
 			t.Error("the context of work under way ended with the bot's")
 		}
 	}}
-	sock := runSocket(t, srv.http.URL, rec, SocketSettings{})
+	sock := runClient(t, srv.http.URL, rec, Settings{})
 	c := srv.nextConn()
 	for i := range 50 {
 		c.command(fmt.Sprint("E", i), fmt.Sprint("T", i))
@@ -157,13 +157,13 @@ func TestShutdownDrains(t *testing.T) {
 }
 
 func TestShutdownHasALimit(t *testing.T) {
-	srv := newSocketServer(t)
+	srv := newSlackServer(t)
 	started := make(chan struct{})
 	rec := &recorder{handle: func(ctx context.Context, _ Envelope) {
 		close(started)
 		<-ctx.Done()
 	}}
-	sock := runSocket(t, srv.http.URL, rec, SocketSettings{Answers: Limits{Drain: 10 * time.Millisecond}})
+	sock := runClient(t, srv.http.URL, rec, Settings{Quick: Limits{Drain: 10 * time.Millisecond}})
 	srv.nextConn().command("E1", "T1")
 	receive(t, started, "work")
 	sock.stop()
@@ -173,7 +173,7 @@ func TestShutdownHasALimit(t *testing.T) {
 }
 
 func TestBusyIsSaid(t *testing.T) {
-	srv := newSocketServer(t)
+	srv := newSlackServer(t)
 	said := make(chan string, 1)
 	srv.http.Config.Handler.(*http.ServeMux).HandleFunc("POST /respond", func(_ http.ResponseWriter, r *http.Request) {
 		var m struct{ Text string }
@@ -182,7 +182,7 @@ func TestBusyIsSaid(t *testing.T) {
 	})
 	release, started := make(chan struct{}), make(chan struct{}, 1)
 	rec := &recorder{handle: func(context.Context, Envelope) { started <- struct{}{}; <-release }}
-	sock := runSocket(t, srv.http.URL, rec, SocketSettings{Answers: Limits{All: 1}})
+	sock := runClient(t, srv.http.URL, rec, Settings{Quick: Limits{All: 1}})
 	c := srv.nextConn()
 	c.command("works", "T1")
 	c.wantAck(t, "works")
@@ -209,17 +209,17 @@ func TestBusyIsSaid(t *testing.T) {
 
 // python-slack-sdk#1940: clicks vanish on dead registrations, and everything
 // looks healthy.
-func TestNewSocketNeedsAClient(t *testing.T) {
-	if _, err := NewSocket(SocketSettings{}); err == nil {
+func TestNewNeedsAnAPI(t *testing.T) {
+	if _, err := New(Settings{}); err == nil {
 		t.Error("no error without a Slack client")
 	}
 }
 
 // wss is what Slack speaks: the end of a TLS connection has its own steps.
 func TestOverTLS(t *testing.T) {
-	srv := startSocketServer(t, (*httptest.Server).StartTLS)
+	srv := startSlackServer(t, (*httptest.Server).StartTLS)
 	client := srv.http.Client()
-	sock := runSocket(t, srv.http.URL, &recorder{}, SocketSettings{
+	sock := runClient(t, srv.http.URL, &recorder{}, Settings{
 		API:  testAPI(srv.http.URL, client),
 		Dial: &websocket.Dialer{TLSClientConfig: client.Transport.(*http.Transport).TLSClientConfig},
 	})

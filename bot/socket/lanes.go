@@ -1,4 +1,4 @@
-package bot
+package socket
 
 import (
 	"context"
@@ -13,11 +13,10 @@ type Lane int
 
 // The lanes.
 const (
-	// LaneAnswers is for what has an answer within three seconds: decisions,
-	// forms, help, lists.
-	LaneAnswers Lane = iota
-	// LaneChecks is for what takes as long as other systems do: checks and records.
-	LaneChecks
+	// LaneQuick is for what is answered within three seconds.
+	LaneQuick Lane = iota
+	// LaneSlow is for what takes as long as other systems do.
+	LaneSlow
 	lanes
 )
 

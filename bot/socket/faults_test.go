@@ -1,4 +1,4 @@
-package bot
+package socket
 
 import (
 	"context"
@@ -15,13 +15,13 @@ import (
 func TestNoHotLoop(t *testing.T) {
 	for _, reason := range []string{"too_many_websockets", "refresh_requested", "warning"} {
 		t.Run(reason, func(t *testing.T) {
-			srv := newSocketServer(t)
+			srv := newSlackServer(t)
 			srv.greet = func(c *serverConn) {
 				c.send(`{"type":"hello","num_connections":1}`)
 				c.disconnect(reason)
 				c.close()
 			}
-			sock := runSocket(t, srv.http.URL, &recorder{}, SocketSettings{BackoffBase: time.Hour, BackoffMax: time.Hour})
+			sock := runClient(t, srv.http.URL, &recorder{}, Settings{BackoffBase: time.Hour, BackoffMax: time.Hour})
 			eventually(t, "the socket backs off", func() bool { return strings.Contains(sock.log.String(), "will wait") })
 			want := 2 // one at once, since a refresh can come early
 			if reason == "too_many_websockets" {
@@ -35,7 +35,7 @@ func TestNoHotLoop(t *testing.T) {
 }
 
 func TestOpensAreCapped(t *testing.T) {
-	srv := newSocketServer(t)
+	srv := newSlackServer(t)
 	var n atomic.Int64
 	srv.greet = func(c *serverConn) {
 		c.send(`{"type":"hello","num_connections":1}`)
@@ -43,8 +43,8 @@ func TestOpensAreCapped(t *testing.T) {
 		c.command(id, id)
 		c.disconnect("warning")
 	}
-	sock := runSocket(t, srv.http.URL, &recorder{}, SocketSettings{Grace: time.Millisecond, BackoffBase: time.Hour, BackoffMax: time.Hour})
-	eventually(t, "the cap is reached", func() bool { return time.Until(sock.pace.due(time.Now())) > time.Second })
+	sock := runClient(t, srv.http.URL, &recorder{}, Settings{Grace: time.Millisecond, BackoffBase: time.Hour, BackoffMax: time.Hour})
+	eventually(t, "the cap is reached", func() bool { return time.Until(sock.wait.due(time.Now())) > time.Second })
 	if got := srv.openCount(); got > maxOpens {
 		t.Errorf("apps.connections.open was called %d times in a minute", got)
 	}
@@ -57,12 +57,12 @@ func TestPermanentErrorsEndRun(t *testing.T) {
 		"access_denied": "administrator",
 	} {
 		t.Run(code, func(t *testing.T) {
-			srv := newSocketServer(t)
+			srv := newSlackServer(t)
 			srv.answer = func(_ int, w http.ResponseWriter) bool {
 				fmt.Fprintf(w, `{"ok":false,"error":%q}`, code)
 				return true
 			}
-			sock := runSocket(t, srv.http.URL, &recorder{}, SocketSettings{})
+			sock := runClient(t, srv.http.URL, &recorder{}, Settings{})
 			wantPermanent(t, sock.end(), code, say)
 			if n := srv.openCount(); n != 1 {
 				t.Errorf("%d calls, want 1", n)
@@ -70,8 +70,8 @@ func TestPermanentErrorsEndRun(t *testing.T) {
 		})
 	}
 	t.Run(linkDisabled, func(t *testing.T) {
-		srv := newSocketServer(t)
-		sock := runSocket(t, srv.http.URL, &recorder{}, SocketSettings{})
+		srv := newSlackServer(t)
+		sock := runClient(t, srv.http.URL, &recorder{}, Settings{})
 		srv.nextConn().disconnect(linkDisabled)
 		wantPermanent(t, sock.end(), linkDisabled, "Socket Mode is switched off")
 	})
@@ -86,7 +86,7 @@ func wantPermanent(t *testing.T, err error, code, say string) {
 }
 
 func TestRefusedOpensAreRetried(t *testing.T) {
-	srv := newSocketServer(t)
+	srv := newSlackServer(t)
 	srv.answer = func(n int, w http.ResponseWriter) bool {
 		switch n {
 		case 1:
@@ -102,7 +102,7 @@ func TestRefusedOpensAreRetried(t *testing.T) {
 		}
 		return n <= 5
 	}
-	sock := runSocket(t, srv.http.URL, &recorder{}, SocketSettings{BackoffBase: time.Millisecond, BackoffMax: time.Millisecond})
+	sock := runClient(t, srv.http.URL, &recorder{}, Settings{BackoffBase: time.Millisecond, BackoffMax: time.Millisecond})
 	srv.nextConn()
 	<-sock.Ready()
 	if log := sock.log.String(); strings.Contains(log, "hush") || strings.Contains(log, "xapp-test") {
@@ -111,13 +111,13 @@ func TestRefusedOpensAreRetried(t *testing.T) {
 }
 
 func TestRetryAfterIsHonoured(t *testing.T) {
-	srv := newSocketServer(t)
+	srv := newSlackServer(t)
 	srv.answer = func(_ int, w http.ResponseWriter) bool {
 		w.Header().Set("Retry-After", "3600")
 		w.WriteHeader(http.StatusTooManyRequests)
 		return true
 	}
-	sock := runSocket(t, srv.http.URL, &recorder{}, SocketSettings{BackoffBase: time.Millisecond, BackoffMax: time.Millisecond})
+	sock := runClient(t, srv.http.URL, &recorder{}, Settings{BackoffBase: time.Millisecond, BackoffMax: time.Millisecond})
 	eventually(t, "the socket waits as told", func() bool { return regexp.MustCompile(`wait_ms=[34]\d{6}\b`).MatchString(sock.log.String()) })
 	sock.stop()
 	if err := sock.end(); err != nil {
@@ -126,7 +126,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 }
 
 func TestSilentConnectionIsReplaced(t *testing.T) {
-	srv := newSocketServer(t)
+	srv := newSlackServer(t)
 	pings := make(chan struct{}, 1000)
 	srv.greet = func(c *serverConn) {
 		answer := c.ws.PingHandler()
@@ -139,7 +139,7 @@ func TestSilentConnectionIsReplaced(t *testing.T) {
 		})
 		c.send(`{"type":"hello","num_connections":1}`)
 	}
-	sock := runSocket(t, srv.http.URL, &recorder{}, SocketSettings{Silence: 20 * time.Millisecond, PongWithin: 2 * time.Second})
+	sock := runClient(t, srv.http.URL, &recorder{}, Settings{Silence: 20 * time.Millisecond, PongWithin: 2 * time.Second})
 	srv.nextConn()
 	second := srv.nextConn()
 	if st := sock.Status(); st.Silent < 1 {
@@ -154,7 +154,7 @@ func TestSilentConnectionIsReplaced(t *testing.T) {
 }
 
 func TestBadMessagesDoNoHarm(t *testing.T) {
-	srv := newSocketServer(t)
+	srv := newSlackServer(t)
 	slow := make(chan struct{})
 	rec := &recorder{
 		respond: func(env Envelope) any {
@@ -174,7 +174,7 @@ func TestBadMessagesDoNoHarm(t *testing.T) {
 			}
 		},
 	}
-	sock := runSocket(t, srv.http.URL, rec, SocketSettings{RespondWithin: 10 * time.Millisecond})
+	sock := runClient(t, srv.http.URL, rec, Settings{RespondWithin: 10 * time.Millisecond})
 	c := srv.nextConn()
 	for _, text := range []string{
 		``, `{`, `null`, `[]`, `"x"`, `{"type":7}`, `{"type":"slash_commands"}`, "\x00\xff", `{"envelope_id":{}}`, `{}`,
@@ -207,9 +207,9 @@ func TestBadMessagesDoNoHarm(t *testing.T) {
 }
 
 func TestGhostsAreCounted(t *testing.T) {
-	srv := newSocketServer(t)
+	srv := newSlackServer(t)
 	srv.greet = func(c *serverConn) { c.send(`{"type":"hello","num_connections":4}`) }
-	sock := runSocket(t, srv.http.URL, &recorder{}, SocketSettings{})
+	sock := runClient(t, srv.http.URL, &recorder{}, Settings{})
 	<-sock.Ready()
 	eventually(t, "the ghosts are counted", func() bool { return sock.Status().Ghosts == 1 })
 	if st := sock.Status(); st.Reported != 4 || st.Connections != 1 {
@@ -218,8 +218,8 @@ func TestGhostsAreCounted(t *testing.T) {
 }
 
 func TestOldConnectionsAreEndedWhenSlackDoesNot(t *testing.T) {
-	srv := newSocketServer(t)
-	runSocket(t, srv.http.URL, &recorder{}, SocketSettings{BackoffBase: time.Millisecond, BackoffMax: time.Millisecond})
+	srv := newSlackServer(t)
+	runClient(t, srv.http.URL, &recorder{}, Settings{BackoffBase: time.Millisecond, BackoffMax: time.Millisecond})
 	first := srv.nextConn()
 	c := first
 	for range maxLinks {
@@ -232,14 +232,14 @@ func TestOldConnectionsAreEndedWhenSlackDoesNot(t *testing.T) {
 // Slack's side stops reading, and acknowledgements pile up until a write is
 // stuck.
 func TestStuckWriteEndsTheConnection(t *testing.T) {
-	srv := newSocketServer(t)
+	srv := newSlackServer(t)
 	srv.greet = func(c *serverConn) {
 		c.send(`{"type":"hello","num_connections":1}`)
 		for i := 0; c.number == 1 && c.ws.WriteMessage(1, fmt.Appendf(nil, `{"envelope_id":"E%d","type":"slash_commands","accepts_response_payload":true,"payload":{}}`, i)) == nil; i++ {
 		}
 	}
 	rec := &recorder{respond: func(Envelope) any { return strings.Repeat("x", maxAck-1000) }}
-	sock := runSocket(t, srv.http.URL, rec, SocketSettings{Silence: 50 * time.Millisecond, PongWithin: 500 * time.Millisecond, Answers: Limits{All: 1 << 20}})
+	sock := runClient(t, srv.http.URL, rec, Settings{Silence: 50 * time.Millisecond, PongWithin: 500 * time.Millisecond, Quick: Limits{All: 1 << 20}})
 	for srv.nextConn().number != 2 {
 	}
 	if n := sock.Status().Silent; n < 1 {

@@ -1,4 +1,4 @@
-package bot
+package socket
 
 import (
 	"bytes"
@@ -13,13 +13,13 @@ import (
 )
 
 const (
-	// lastCall is how long a connection that is to end is read without
+	// quietTime is how long a connection that is to end is read without
 	// anything coming: what is on the way already is acknowledged and handled.
-	lastCall = 100 * time.Millisecond
-	// lastOrders bounds the last call when things go on coming.
-	lastOrders = time.Second
-	// farewellWithin bounds the wait for Slack's side of the closing handshake.
-	farewellWithin = time.Second
+	quietTime = 100 * time.Millisecond
+	// drainTimeout bounds how long it is read when things go on coming.
+	drainTimeout = time.Second
+	// closeTimeout bounds the wait for Slack's side of the closing handshake.
+	closeTimeout = time.Second
 
 	maxFrame   = 1 << 20  // bytes of one message that are kept
 	maxMessage = 16 << 20 // bytes of one message that are skipped before the connection is given up
@@ -47,7 +47,7 @@ type link struct {
 	timers               []*time.Timer
 }
 
-func (s *Socket) addLink(conn *websocket.Conn) *link {
+func (s *Client) addLink(conn *websocket.Conn) *link {
 	l := &link{
 		conn: conn, opened: time.Now(),
 		hello: make(chan struct{}), leaving: make(chan struct{}), done: make(chan struct{}),
@@ -68,14 +68,14 @@ func (s *Socket) addLink(conn *websocket.Conn) *link {
 	return l
 }
 
-func (s *Socket) dropLink(l *link) {
+func (s *Client) dropLink(l *link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.links, l)
 }
 
 // openLinks returns the open connections, oldest first.
-func (s *Socket) openLinks() []*link {
+func (s *Client) openLinks() []*link {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	links := make([]*link, 0, len(s.links))
@@ -87,12 +87,12 @@ func (s *Socket) openLinks() []*link {
 }
 
 // makeRoom ends the oldest connections when Slack does not close them itself.
-func (s *Socket) makeRoom() {
+func (s *Client) makeRoom() {
 	for links := s.openLinks(); len(links) >= maxLinks; links = links[1:] {
 		links[0].stopReading()
 		select {
 		case <-links[0].done:
-		case <-time.After(lastOrders + farewellWithin):
+		case <-time.After(drainTimeout + closeTimeout):
 			links[0].kill("too old")
 		}
 	}
@@ -111,7 +111,7 @@ func (s *session) read(l *link) {
 			s.end(l, err)
 			return
 		}
-		l.extendLastCall()
+		l.extendDeadline()
 	}
 }
 
@@ -139,7 +139,7 @@ func (l *link) next() (message []byte, whole bool, err error) {
 func (s *session) end(l *link, cause error) {
 	l.leave(describeEnd(cause))
 	if l.stopBy.Load() != 0 {
-		l.farewell()
+		l.closeGracefully()
 	}
 	_ = l.conn.Close()
 	l.mu.Lock()
@@ -159,16 +159,16 @@ func describeEnd(err error) string {
 	return err.Error()
 }
 
-// farewell closes our half and reads the other until its end, so that the last
+// closeGracefully closes our half and reads the other until its end, so that the last
 // acknowledgements are not torn away by a reset.
-func (l *link) farewell() {
+func (l *link) closeGracefully() {
 	bye := websocket.FormatCloseMessage(websocket.CloseGoingAway, "")
-	_ = l.conn.WriteControl(websocket.CloseMessage, bye, time.Now().Add(farewellWithin))
+	_ = l.conn.WriteControl(websocket.CloseMessage, bye, time.Now().Add(closeTimeout))
 	raw := l.conn.NetConn()
 	if half, ok := raw.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()
 	}
-	_ = raw.SetReadDeadline(time.Now().Add(farewellWithin))
+	_ = raw.SetReadDeadline(time.Now().Add(closeTimeout))
 	_, _ = io.Copy(io.Discard, io.LimitReader(raw, maxMessage))
 }
 
@@ -245,17 +245,17 @@ func (l *link) retire(grace time.Duration) {
 	l.after(grace, func() { l.stopReading() })
 }
 
-// stopReading lets the reader end after the last call.
+// stopReading lets the reader end once nothing came for quietTime.
 func (l *link) stopReading() {
-	if l.stopBy.CompareAndSwap(0, int64(time.Since(l.opened)+lastOrders)) {
-		_ = l.conn.SetReadDeadline(time.Now().Add(lastCall))
+	if l.stopBy.CompareAndSwap(0, int64(time.Since(l.opened)+drainTimeout)) {
+		_ = l.conn.SetReadDeadline(time.Now().Add(quietTime))
 	}
 }
 
-func (l *link) extendLastCall() {
+func (l *link) extendDeadline() {
 	if by := l.stopBy.Load(); by != 0 {
 		left := time.Duration(by) - time.Since(l.opened)
-		_ = l.conn.SetReadDeadline(time.Now().Add(min(left, lastCall)))
+		_ = l.conn.SetReadDeadline(time.Now().Add(min(left, quietTime)))
 	}
 }
 
