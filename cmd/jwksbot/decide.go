@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/remote"
 )
 
 func approveCommand(w *world) *cobra.Command {
@@ -65,7 +66,7 @@ func decide(ctx context.Context, w *world, click runbook.Click) (err error) {
 		return err
 	}
 	return o.staffed(ctx, w, func(ctx context.Context) error {
-		answer, err := o.ask(ctx, petition{Click: &click})
+		answer, err := o.ask(ctx, remote.Request{Decide: &click})
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/remote"
 )
 
 func flushCommand(w *world) *cobra.Command {
@@ -79,7 +80,7 @@ func (c *flushCmd) run(ctx context.Context, w *world) (err error) {
 		return err
 	}
 	return o.staffed(ctx, w, func(ctx context.Context) error {
-		answer, err := o.ask(ctx, petition{Request: &c.req})
+		answer, err := o.ask(ctx, remote.Request{Open: &c.req})
 		if err != nil {
 			return err
 		}

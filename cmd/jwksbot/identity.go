@@ -79,30 +79,6 @@ func (o *office) lastWord(w *world, slack runbook.Directory, within time.Duratio
 		Failed: func(err error) { w.background("what Slack said of people", err) }}
 }
 
-// Where it was found out who asks, when that was not serve.
-const (
-	byRequester = "verified on the requester's machine"
-	byApprover  = "verified on the approver's machine"
-	byAnother   = "verified on the machine of another terminal"
-	byTerminal  = "verified on the machine of the terminal that carries it out"
-)
-
-// verified says where a petition is looked at.
-func (o *office) verified(petitionID string, want petition) string {
-	_, mine := o.mine.Load(petitionID)
-	switch {
-	case !o.terminal:
-		return ""
-	case mine && want.Request != nil:
-		return byRequester
-	case want.Click != nil:
-		if _, ours := o.mine.Load(want.Click.Run); ours {
-			return byRequester
-		}
-	}
-	switch {
-	case mine:
-		return byApprover
-	}
-	return byAnother
-}
+// byTerminal is where rights are looked at once more when a run is executed by a
+// terminal.
+const byTerminal = "verified on the machine of the terminal that carries it out"

@@ -33,6 +33,7 @@ var arrows = map[string][]string{
 	"runbook/commandbridge":        {"jwksbot/runbook"},
 	"runbook/chart":                {"jwksbot/runbook", "github.com/go-analyze/charts"},
 	"runbook/identity":             {"jwksbot/runbook", "github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/sts", "github.com/aws/smithy-go"},
+	"runbook/remote":               {"jwksbot/runbook"},
 	"runbook/drill":                {"jwksbot/runbook", "github.com/fxamacker/cbor/v2", "github.com/alicebob/miniredis/v2"},
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/slack-go/slack"
@@ -12,6 +11,7 @@ import (
 	"jwksbot/bot"
 	"jwksbot/runbook"
 	"jwksbot/runbook/journal"
+	"jwksbot/runbook/remote"
 )
 
 // office is everything around the journal: the desk that takes requests, the
@@ -20,13 +20,10 @@ type office struct {
 	*parts
 	journal *journal.Journal
 	desk    *runbook.Desk
-	// counterDesk is the desk that takes what comes from terminals, without a
-	// ledger: people go by the names that the configuration gives them.
-	counterDesk runbook.DeskSettings
-	machine     *runbook.Machine
-	keeper      *runbook.Keeper
-	// mine are the petitions that this process has handed in, and their runs.
-	mine sync.Map
+	machine *runbook.Machine
+	keeper  *runbook.Keeper
+	client  *remote.Client // hands in what is asked for here, at a terminal
+	server  *remote.Server // answers what is asked for at terminals
 }
 
 // openOffice opens the journal and puts the domain around it. A bot waits for a
@@ -48,8 +45,8 @@ func (w *world) openOffice(ctx context.Context, p *parts, people runbook.Directo
 		return nil, errors.Join(err, j.Close(ctx))
 	}
 	calm := o.lastWord(w, people, calmWithin)
-	o.counterDesk = settings
-	o.counterDesk.Ledger, o.counterDesk.People = nil, terminalPeople{people: p.cfg.People, slack: calm}
+	o.client = remote.NewClient(j, proveAWS)
+	o.server = o.remoteServer(settings, calm, w.log)
 	verified := ""
 	if p.terminal {
 		verified = byTerminal

@@ -106,7 +106,7 @@ func (w *world) serve(ctx context.Context, p *parts, api *slack.Client) (err err
 			w.background("due runs", err)
 		})
 	})
-	group.Go(func() error { return o.counter(ctx, ctx, w.log) })
+	group.Go(func() error { return o.server.Serve(ctx, ctx) })
 	w.watchRotations(ctx, group, o, b)
 	group.Go(func() error { return w.releaseIdle(ctx, func() uint64 { return b.Status().Acked }) })
 	if p.cfg.Listen != "" {

@@ -21,7 +21,7 @@ func (o *office) staffed(ctx context.Context, w *world, fn func(context.Context)
 	served := make(chan struct{})
 	group.Go(func() error {
 		defer close(served)
-		return o.counter(around, open, w.log)
+		return o.server.Serve(around, open)
 	})
 	err := fn(around)
 	// Whoever is being served gets the answer: the run that fn has waited for may

@@ -7,7 +7,7 @@
 // sends the request to STS, by its own settings, and STS says who signed.
 //
 // A proof is bound to what it is for: the header x-jwksbot-for carries a digest
-// of the petition and is signed, and the verifier computes that header itself.
+// of the request and is signed, and the verifier computes that header itself.
 // A proof that somebody else gets hold of cannot be used for anything else, and
 // after a few minutes for nothing at all.
 //

@@ -30,8 +30,8 @@ func child() int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	if does := os.Getenv(childEnv + "_PETITION"); does != "" {
-		return childErrand(ctx, j, does)
+	if does := os.Getenv(childEnv + "_REQUEST"); does != "" {
+		return childRequestTransaction(ctx, j, does)
 	}
 	effects, err := os.OpenFile(os.Getenv(childEnv+"_EFFECTS"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -58,14 +58,14 @@ func child() int {
 	return 0
 }
 
-// childErrand takes a petition as the executor, perhaps carries it out, and then
+// childRequest takes a request as the executor, perhaps carries it out, and then
 // does nothing more until it is killed.
-func childErrand(ctx context.Context, j *Journal, does string) int {
+func childRequestTransaction(ctx context.Context, j *Journal, does string) int {
 	go func() {
 		for ctx.Err() == nil {
-			p, ok, _ := j.Tenure().TakePetition(ctx) // not before it executes
+			p, ok, _ := j.Tenure().TakeRemoteRequest(ctx) // not before it executes
 			if ok && does == "creates" {
-				if err := j.Tenure().Errand(p.ID).Create(ctx, pending("r of the child", "a"), runbook.AuditEntry{Kind: "request"}); err != nil {
+				if err := j.Tenure().RequestTransaction(p.ID).Create(ctx, pending("r of the child", "a"), runbook.AuditEntry{Kind: "request"}); err != nil {
 					fmt.Fprintln(os.Stderr, err)
 				}
 			}

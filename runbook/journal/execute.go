@@ -10,13 +10,8 @@ import (
 	"jwksbot/runbook"
 )
 
-// Errors of executing.
-var (
-	// ErrExecutorElsewhere says that another process executes the journal.
-	ErrExecutorElsewhere = errors.New("another process executes this journal")
-	// ErrNotExecutor says that this process does not, or no longer, execute the journal.
-	ErrNotExecutor = errors.New("this process does not execute the journal")
-)
+// ErrExecutorElsewhere says that another process executes the journal.
+var ErrExecutorElsewhere = errors.New("another process executes this journal")
 
 // errLost ends a tenure that was lost: this process may execute again when it
 // is its turn.
@@ -101,19 +96,20 @@ func (j *Journal) Executing() bool {
 }
 
 // Guard returns nil while this process is the executor by the journal's own
-// account, and ErrNotExecutor otherwise, also when it gives the lock to another. Call it right before an effect: a
-// process that was stopped for a while may have been replaced.
+// account, and [runbook.ErrNotExecutor] otherwise, also when it gives the lock to
+// another. Call it right before an effect: a process that was stopped for a
+// while may have been replaced.
 func (j *Journal) Guard(ctx context.Context) error {
 	x := j.executor.Load()
 	if x == nil || x.ctx.Err() != nil || x.yields.Load() {
-		return ErrNotExecutor
+		return runbook.ErrNotExecutor
 	}
 	epoch, _, err := j.epoch(ctx)
 	if err != nil {
 		return err
 	}
 	if epoch != x.epoch {
-		return ErrNotExecutor
+		return runbook.ErrNotExecutor
 	}
 	return nil
 }
@@ -229,7 +225,7 @@ func (x *executor) fence(t *tx) error {
 		return err
 	}
 	if epoch != x.epoch {
-		return ErrNotExecutor
+		return runbook.ErrNotExecutor
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func TestExecuteApprovedRun(t *testing.T) {
 		if err := j.Guard(context.Background()); err != nil {
 			t.Errorf("guard of the executor: %v", err)
 		}
-		if err := other.Guard(context.Background()); !errors.Is(err, ErrNotExecutor) {
+		if err := other.Guard(context.Background()); !errors.Is(err, runbook.ErrNotExecutor) {
 			t.Errorf("guard of the other: %v", err)
 		}
 		if _, err := other.tryLock(context.Background(), lockKey); !errors.Is(err, errLocked) {
@@ -189,7 +189,7 @@ func TestInterruptedStep(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-interrupted
-	if !errors.Is(fenced, ErrNotExecutor) {
+	if !errors.Is(fenced, runbook.ErrNotExecutor) {
 		t.Errorf("the guard of the interrupted step said %v", fenced)
 	}
 	eventually(t, "the run is done", func() bool { return state(t, j, "r1") == runbook.StateDone })
@@ -227,7 +227,7 @@ func TestZombie(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-checked
-		if !errors.Is(guarded, ErrNotExecutor) {
+		if !errors.Is(guarded, runbook.ErrNotExecutor) {
 			t.Errorf("guard said %v", guarded)
 		}
 		if s := <-again; s != runbook.StateApproved {

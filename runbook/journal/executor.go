@@ -128,7 +128,7 @@ func (x *executor) holds(ctx context.Context, lock executorLock) error {
 // complain logs what went wrong in work that is soon done again, unless it is
 // the end of the tenure, or an outage, which the log knows of.
 func (x *executor) complain(ctx context.Context, what string, err error) {
-	if err != nil && ctx.Err() == nil && !errors.Is(err, ErrNotExecutor) && !runbook.LedgerAway(err) {
+	if err != nil && ctx.Err() == nil && !errors.Is(err, runbook.ErrNotExecutor) && !runbook.LedgerAway(err) {
 		x.j.log.Warn(what, "error", err)
 	}
 }
@@ -143,7 +143,7 @@ func (x *executor) stop(eng *engine, lost error) error {
 	} else {
 		limit = lostLimit // a step may be waiting for the journal
 	}
-	x.cancel(errors.Join(ErrNotExecutor, lost))
+	x.cancel(errors.Join(runbook.ErrNotExecutor, lost))
 	idle := waitFor(x.idle, limit)
 	err := eng.stop(stopLimit)
 	if !idle {
@@ -214,7 +214,7 @@ func (x *executor) sweep(ctx context.Context, eng *engine) error {
 		}
 	}
 	x.suspects = suspects
-	if err := errors.Join(x.j.pruneSnapshots(ctx), x.j.prunePetitions(ctx), x.j.pruneDirectory(ctx), x.j.sumRefusals(ctx)); err != nil {
+	if err := errors.Join(x.j.pruneSnapshots(ctx), x.j.pruneRemoteRequests(ctx), x.j.pruneDirectory(ctx), x.j.sumRefusals(ctx)); err != nil {
 		return err
 	}
 	return eng.prune(time.Now().Add(-engineKeep))

@@ -62,7 +62,7 @@ func TestFilesTakenAway(t *testing.T) {
 					t.Errorf("%s: %v", what, err)
 				}
 			}
-			if err := <-stopped; !errors.Is(err, ErrNotExecutor) {
+			if err := <-stopped; !errors.Is(err, runbook.ErrNotExecutor) {
 				t.Errorf("guard of a running step: %v", err)
 			}
 			eventually(t, "no longer executing", func() bool { return !j.Executing() })

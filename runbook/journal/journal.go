@@ -23,9 +23,9 @@
 //     inside every transaction that moves a run.
 //   - A journal that goes away is waited for, by an executor and by whoever
 //     presents; nothing is written to a file that was deleted or replaced.
-//   - What somebody at a terminal asks of the executor (a petition) is carried
-//     out once, and answered by the next executor when this one ends over it;
-//     taken back, it is never carried out.
+//   - What somebody at a terminal asks of the executor (a remote request) is
+//     carried out once, and answered by the next executor when this one ends over
+//     it; taken back, it is never carried out.
 //   - Values of cache entries are in the table snapshots and nowhere else.
 //
 // # How a run is carried out

@@ -34,7 +34,7 @@ func (x *executor) carry(gone <-chan struct{}, w work) (runbook.State, error) {
 	}
 	if !ok {
 		<-gone
-		return "", ErrNotExecutor
+		return "", runbook.ErrNotExecutor
 	}
 	next, err := func() (runbook.State, error) {
 		defer x.finish(w.Run)
@@ -78,7 +78,7 @@ func (x *executor) whenDue(w work) (run runbook.Run, next runbook.State, err err
 			return run, "", nil
 		}
 		if err := x.j.clock.Wait(x.waits, min(left, dueLook)); err != nil {
-			return run, "", ErrNotExecutor
+			return run, "", runbook.ErrNotExecutor
 		}
 	}
 }
@@ -130,12 +130,12 @@ func (x *executor) attempt(run runbook.Run) (runbook.Transition, error) {
 		if err == nil {
 			return t, nil
 		}
-		refused := errors.Is(err, ErrNotExecutor) // by Guard
+		refused := errors.Is(err, runbook.ErrNotExecutor) // by Guard
 		if refused && !x.yields.Load() {
 			x.cancel(err)
 		}
 		if refused || x.ctx.Err() != nil || x.waits.Err() != nil && errors.Is(err, context.Canceled) {
-			return runbook.Transition{}, ErrNotExecutor
+			return runbook.Transition{}, runbook.ErrNotExecutor
 		}
 		if runbook.LedgerAway(err) { // no fault of the step
 			if err := x.pause("use", run.ID, err); err != nil {
@@ -151,7 +151,7 @@ func (x *executor) attempt(run runbook.Run) (runbook.Transition, error) {
 		}
 		log.Warn("a step of a run failed, trying again", "error", err)
 		if err := x.j.clock.Wait(x.waits, retryDelays[n]); err != nil {
-			return runbook.Transition{}, ErrNotExecutor
+			return runbook.Transition{}, runbook.ErrNotExecutor
 		}
 	}
 }
@@ -182,8 +182,8 @@ func (x *executor) apply(run runbook.Run, w work, t runbook.Transition) (runbook
 		switch {
 		case err == nil:
 			return next, nil
-		case errors.Is(err, ErrNotExecutor):
-			x.cancel(ErrNotExecutor)
+		case errors.Is(err, runbook.ErrNotExecutor):
+			x.cancel(runbook.ErrNotExecutor)
 			return "", err
 		case errors.Is(err, runbook.ErrMoved):
 			now, err := x.load(run.ID)

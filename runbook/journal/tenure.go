@@ -23,8 +23,8 @@ func (f fence) with(fn func(*tx) error) func(*tx) error {
 }
 
 // Tenure is the journal as the steps of runs write to it: every write is
-// refused with ErrNotExecutor unless this process still is the executor, which
-// is checked in the transaction itself. A process that was stopped in the
+// refused with [runbook.ErrNotExecutor] unless this process still is the executor,
+// which is checked in the transaction itself. A process that was stopped in the
 // middle of a step and replaced meanwhile records nothing more when it wakes.
 // People's decisions go to the Journal; any process may take those.
 type Tenure struct{ j *Journal }
@@ -36,7 +36,7 @@ func (j *Journal) Tenure() Tenure { return Tenure{j} }
 func (t Tenure) fence(in *tx) error {
 	x := t.j.executor.Load()
 	if x == nil {
-		return ErrNotExecutor
+		return runbook.ErrNotExecutor
 	}
 	return x.fence(in)
 }

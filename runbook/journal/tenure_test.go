@@ -37,7 +37,7 @@ func TestTenureRefuses(t *testing.T) {
 		refused := func(when string) {
 			t.Helper()
 			for what, err := range tries(j.Tenure()) {
-				if !errors.Is(err, ErrNotExecutor) {
+				if !errors.Is(err, runbook.ErrNotExecutor) {
 					t.Errorf("%s: %s gave %v", when, what, err)
 				}
 			}
@@ -46,7 +46,7 @@ func TestTenureRefuses(t *testing.T) {
 		stop := execute(t, j, forward)
 		eventually(t, "executing", j.Executing)
 		other := open(t, url)
-		if err := other.Tenure().Note(ctx, runbook.AuditEntry{Kind: "effect"}); !errors.Is(err, ErrNotExecutor) {
+		if err := other.Tenure().Note(ctx, runbook.AuditEntry{Kind: "effect"}); !errors.Is(err, runbook.ErrNotExecutor) {
 			t.Errorf("another process beside the executor: %v", err)
 		}
 		if err := j.Tenure().Note(ctx, runbook.AuditEntry{Kind: "view"}); err != nil {

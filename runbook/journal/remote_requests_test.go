@@ -16,32 +16,32 @@ func ask(t testing.TB, j *Journal, ids ...string) {
 	t.Helper()
 	for _, id := range ids {
 		body := json.RawMessage(`{"b":  1, "a": "é"}`) // a proof is bound to these bytes
-		if err := j.Petition(context.Background(), Petition{ID: id, Body: body, Proof: "signed"}); err != nil {
+		if err := j.AddRemoteRequest(context.Background(), runbook.RemoteRequest{ID: id, Body: body, Proof: "signed"}); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-func take(t testing.TB, j *Journal) Petition {
+func take(t testing.TB, j *Journal) runbook.RemoteRequest {
 	t.Helper()
-	p, ok, err := j.Tenure().TakePetition(context.Background())
+	p, ok, err := j.Tenure().TakeRemoteRequest(context.Background())
 	if err != nil || !ok {
 		t.Fatalf("took %+v, %t, %v", p, ok, err)
 	}
 	return p
 }
 
-// TestPetitions: each is taken once, in order, by the executor alone, and its
+// TestRemoteRequests: each is taken once, in order, by the executor alone, and its
 // proof is gone with the answer.
-func TestPetitions(t *testing.T) {
+func TestRemoteRequests(t *testing.T) {
 	eachEngine(t, func(t *testing.T, url string) {
 		ctx, j := context.Background(), open(t, url)
 		terminal := open(t, url)
 		ask(t, terminal, "p0", "p1", "p2")
-		if err := terminal.Petition(ctx, Petition{ID: "p1", Body: json.RawMessage(`1`)}); err == nil {
-			t.Error("the same petition was accepted twice")
+		if err := terminal.AddRemoteRequest(ctx, runbook.RemoteRequest{ID: "p1", Body: json.RawMessage(`1`)}); err == nil {
+			t.Error("the same request was accepted twice")
 		}
-		if _, _, err := j.Tenure().TakePetition(ctx); !errors.Is(err, ErrNotExecutor) {
+		if _, _, err := j.Tenure().TakeRemoteRequest(ctx); !errors.Is(err, runbook.ErrNotExecutor) {
 			t.Errorf("taken by a process that does not execute: %v", err)
 		}
 		execute(t, j, forward)
@@ -49,24 +49,24 @@ func TestPetitions(t *testing.T) {
 		if p := take(t, j); p.ID != "p0" || string(p.Body) != `{"b":  1, "a": "é"}` || p.Proof != "signed" || p.Takes != 1 || p.Run != "" {
 			t.Fatalf("took %+v", p)
 		}
-		if err := j.Tenure().AnswerPetition(ctx, "p0", json.RawMessage(`{"text":"yes"}`)); err != nil {
+		if err := j.Tenure().AnswerRemoteRequest(ctx, "p0", json.RawMessage(`{"text":"yes"}`)); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := terminal.ReadPetition(ctx, "p0"); err != nil || got.Takes != 1 || string(got.Answer) != `{"text":"yes"}` {
+		if got, err := terminal.RemoteRequest(ctx, "p0"); err != nil || got.Takes != 1 || string(got.Answer) != `{"text":"yes"}` {
 			t.Errorf("read %+v, %v", got, err)
 		}
 		var proof string
 		if err := j.db.QueryRow(`SELECT proof FROM petitions WHERE id = 'p0'`).Scan(&proof); err != nil || proof != "" {
 			t.Errorf("the proof is still %q, %v", proof, err)
 		}
-		if _, err := terminal.ReadPetition(ctx, "p9"); !errors.Is(err, ErrUnknownPetition) {
+		if _, err := terminal.RemoteRequest(ctx, "p9"); !errors.Is(err, runbook.ErrUnknownRequest) {
 			t.Errorf("an unknown one: %v", err)
 		}
 		var taken atomic.Int64
 		var hands sync.WaitGroup
 		for range 6 {
 			hands.Go(func() {
-				if _, ok, err := j.Tenure().TakePetition(ctx); err != nil {
+				if _, ok, err := j.Tenure().TakeRemoteRequest(ctx); err != nil {
 					t.Error(err)
 				} else if ok {
 					taken.Add(1)
@@ -80,9 +80,9 @@ func TestPetitions(t *testing.T) {
 	})
 }
 
-// TestPetitionOfAnother: what an executor left unanswered goes to the next one,
+// TestRemoteRequestOfAnother: what an executor left unanswered goes to the next one,
 // which learns whether it was carried out; the one before can do nothing more.
-func TestPetitionOfAnother(t *testing.T) {
+func TestRemoteRequestOfAnother(t *testing.T) {
 	eachEngine(t, func(t *testing.T, url string) {
 		ctx, j := context.Background(), open(t, url)
 		ask(t, j, "done", "open", "said")
@@ -91,37 +91,37 @@ func TestPetitionOfAnother(t *testing.T) {
 			take(t, first)
 		}
 		note := runbook.AuditEntry{Actor: "U1", Kind: "refused"}
-		if err := first.Tenure().Errand("done").Create(ctx, pending("r1", "a"), note); err != nil {
+		if err := first.Tenure().RequestTransaction("done").Create(ctx, pending("r1", "a"), note); err != nil {
 			t.Fatal(err)
 		}
-		if err := first.Tenure().Errand("said").Note(ctx, note); err != nil {
+		if err := first.Tenure().RequestTransaction("said").Note(ctx, note); err != nil {
 			t.Fatal(err)
 		}
-		if _, ok, err := first.Tenure().TakePetition(ctx); ok || err != nil {
+		if _, ok, err := first.Tenure().TakeRemoteRequest(ctx); ok || err != nil {
 			t.Errorf("taken again in one tenure: %v", err)
 		}
 		old := first.executor.Load()
 		stop()
 		second, _ := asExecutor(t, url)
-		for _, want := range []Petition{{ID: "done", Run: "r1"}, {ID: "open"}, {ID: "said"}} {
+		for _, want := range []runbook.RemoteRequest{{ID: "done", Run: "r1"}, {ID: "open"}, {ID: "said"}} {
 			if p := take(t, second); p.ID != want.ID || p.Run != want.Run || p.Takes != 2 || p.Proof != "signed" {
 				t.Errorf("took over %+v", p)
 			}
 		}
 		first.executor.Store(old) // a process that was stopped and does not know yet
-		_, changed := first.Tenure().Errand("open").Change(ctx, "r1", func(r *runbook.Run) ([]runbook.AuditEntry, error) { r.Reason = "late"; return nil, nil })
-		for what, err := range map[string]error{"change": changed, "create": first.Tenure().Errand("open").Create(ctx, pending("r2", "b")),
-			"note": first.Tenure().Errand("open").Note(ctx, note), "answer": first.Tenure().AnswerPetition(ctx, "open", json.RawMessage(`1`))} {
-			if !errors.Is(err, ErrNotExecutor) {
+		_, changed := first.Tenure().RequestTransaction("open").Change(ctx, "r1", func(r *runbook.Run) ([]runbook.AuditEntry, error) { r.Reason = "late"; return nil, nil })
+		for what, err := range map[string]error{"change": changed, "create": first.Tenure().RequestTransaction("open").Create(ctx, pending("r2", "b")),
+			"note": first.Tenure().RequestTransaction("open").Note(ctx, note), "answer": first.Tenure().AnswerRemoteRequest(ctx, "open", json.RawMessage(`1`))} {
+			if !errors.Is(err, runbook.ErrNotExecutor) {
 				t.Errorf("%s by the executor before: %v", what, err)
 			}
 		}
 		first.executor.Store(nil)
-		if err := second.Tenure().Errand("open").Create(ctx, pending("r2", "b")); err != nil {
+		if err := second.Tenure().RequestTransaction("open").Create(ctx, pending("r2", "b")); err != nil {
 			t.Error(err)
 		}
-		if err := second.Tenure().Errand("nobody's").Create(ctx, pending("r3", "c")); !errors.Is(err, ErrPetitionOver) {
-			t.Errorf("for no petition: %v", err)
+		if err := second.Tenure().RequestTransaction("nobody's").Create(ctx, pending("r3", "c")); !errors.Is(err, runbook.ErrRequestOver) {
+			t.Errorf("for no request: %v", err)
 		}
 		if runs, err := j.Runs(ctx, runbook.Filter{}); err != nil || len(runs) != 2 {
 			t.Errorf("%d runs, %v", len(runs), err)
@@ -138,16 +138,16 @@ func asExecutor(t *testing.T, url string) (*Journal, func() error) {
 	return j, stop
 }
 
-// TestPetitionTakenBack: what was taken back has no effect any more, what had
+// TestRemoteRequestTakenBack: what was taken back has no effect any more, what had
 // its effect cannot be taken back.
-func TestPetitionTakenBack(t *testing.T) {
+func TestRemoteRequestTakenBack(t *testing.T) {
 	eachEngine(t, func(t *testing.T, url string) {
 		ctx, terminal := context.Background(), open(t, url)
 		j, _ := asExecutor(t, url)
 		ask(t, terminal, "waiting", "taken", "done", "answered")
-		back := func(id string, want bool) Petition {
+		back := func(id string, want bool) runbook.RemoteRequest {
 			t.Helper()
-			p, got, err := terminal.TakeBackPetition(ctx, id, json.RawMessage(`"back"`))
+			p, got, err := terminal.TakeBackRemoteRequest(ctx, id, json.RawMessage(`"back"`))
 			if err != nil || got != want || got != (string(p.Answer) == `"back"`) {
 				t.Errorf("%s: %+v, %t, %v", id, p, got, err)
 			}
@@ -158,36 +158,36 @@ func TestPetitionTakenBack(t *testing.T) {
 			take(t, j)
 		}
 		back("taken", true)
-		if err := j.Tenure().Errand("taken").Create(ctx, pending("r0", "z")); !errors.Is(err, ErrPetitionOver) {
+		if err := j.Tenure().RequestTransaction("taken").Create(ctx, pending("r0", "z")); !errors.Is(err, runbook.ErrRequestOver) {
 			t.Errorf("carried out after it was taken back: %v", err)
 		}
-		if err := j.Tenure().AnswerPetition(ctx, "taken", json.RawMessage(`"late"`)); err != nil {
+		if err := j.Tenure().AnswerRemoteRequest(ctx, "taken", json.RawMessage(`"late"`)); err != nil {
 			t.Error(err)
 		}
-		if p, err := terminal.ReadPetition(ctx, "taken"); err != nil || string(p.Answer) != `"back"` {
+		if p, err := terminal.RemoteRequest(ctx, "taken"); err != nil || string(p.Answer) != `"back"` {
 			t.Errorf("%+v, %v", p, err)
 		}
-		if err := j.Tenure().Errand("done").Create(ctx, pending("r1", "a")); err != nil {
+		if err := j.Tenure().RequestTransaction("done").Create(ctx, pending("r1", "a")); err != nil {
 			t.Fatal(err)
 		}
 		if p := back("done", false); p.Run != "r1" || p.Answer != nil {
 			t.Errorf("carried out: %+v", p)
 		}
-		if err := j.Tenure().AnswerPetition(ctx, "answered", json.RawMessage(`"no"`)); err != nil {
+		if err := j.Tenure().AnswerRemoteRequest(ctx, "answered", json.RawMessage(`"no"`)); err != nil {
 			t.Fatal(err)
 		}
 		if p := back("answered", false); string(p.Answer) != `"no"` {
 			t.Errorf("answered: %+v", p)
 		}
-		if _, _, err := terminal.TakeBackPetition(ctx, "p9", json.RawMessage(`1`)); !errors.Is(err, ErrUnknownPetition) {
+		if _, _, err := terminal.TakeBackRemoteRequest(ctx, "p9", json.RawMessage(`1`)); !errors.Is(err, runbook.ErrUnknownRequest) {
 			t.Errorf("an unknown one: %v", err)
 		}
 	})
 }
 
-// TestPetitionOfASchemaBefore: whether a program of schema 2 carried out what it
+// TestRemoteRequestOfASchemaBefore: whether a program of schema 2 carried out what it
 // took is not known, so it is not carried out by the next one.
-func TestPetitionOfASchemaBefore(t *testing.T) {
+func TestRemoteRequestOfASchemaBefore(t *testing.T) {
 	eachEngine(t, func(t *testing.T, url string) {
 		j, _ := asExecutor(t, url)
 		ask(t, j, "old", "new")
@@ -198,17 +198,17 @@ func TestPetitionOfASchemaBefore(t *testing.T) {
 	})
 }
 
-// TestPetitionOfAKilledExecutor ends a process with SIGKILL right after it took
-// a petition, and right after it carried one out: each is carried out once.
-func TestPetitionOfAKilledExecutor(t *testing.T) {
+// TestRemoteRequestOfAKilledExecutor ends a process with SIGKILL right after it took
+// a request, and right after it carried one out: each is carried out once.
+func TestRemoteRequestOfAKilledExecutor(t *testing.T) {
 	for _, does := range []string{"takes", "creates"} {
 		t.Run(does, func(t *testing.T) {
 			eachEngine(t, func(t *testing.T, url string) {
 				ctx, terminal := context.Background(), open(t, url)
 				ask(t, terminal, "p1")
-				p := spawn(t, url, "", childEnv+"_PETITION="+does)
+				p := spawn(t, url, "", childEnv+"_REQUEST="+does)
 				eventually(t, "the child has what it is killed over", func() bool {
-					got, err := terminal.ReadPetition(ctx, "p1")
+					got, err := terminal.RemoteRequest(ctx, "p1")
 					return err == nil && got.Takes == 1 && (got.Run != "") == (does == "creates")
 				})
 				p.kill()
@@ -218,11 +218,11 @@ func TestPetitionOfAKilledExecutor(t *testing.T) {
 					t.Fatalf("took over %+v", got)
 				}
 				if got.Run == "" {
-					if err := j.Tenure().Errand("p1").Create(ctx, pending("r of the next", "a"), runbook.AuditEntry{Kind: "request"}); err != nil {
+					if err := j.Tenure().RequestTransaction("p1").Create(ctx, pending("r of the next", "a"), runbook.AuditEntry{Kind: "request"}); err != nil {
 						t.Fatal(err)
 					}
 				}
-				if err := j.Tenure().AnswerPetition(ctx, "p1", json.RawMessage(`1`)); err != nil {
+				if err := j.Tenure().AnswerRemoteRequest(ctx, "p1", json.RawMessage(`1`)); err != nil {
 					t.Fatal(err)
 				}
 				runs, err := j.Runs(ctx, runbook.Filter{})
@@ -232,7 +232,7 @@ func TestPetitionOfAKilledExecutor(t *testing.T) {
 				if trail := fmt.Sprint(kinds(t, j)); trail != "[request]" {
 					t.Errorf("the trail is %s", trail)
 				}
-				if _, ok, err := j.Tenure().TakePetition(ctx); ok || err != nil {
+				if _, ok, err := j.Tenure().TakeRemoteRequest(ctx); ok || err != nil {
 					t.Errorf("an answered one is taken again: %v", err)
 				}
 			})

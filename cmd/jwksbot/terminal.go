@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+
+	"jwksbot/runbook"
+	"jwksbot/runbook/identity"
+	"jwksbot/runbook/journal"
+	"jwksbot/runbook/remote"
+)
+
+// remoteServer answers what is asked for at terminals, like the desk of these
+// settings, but people go by the names that the configuration gives them.
+func (o *office) remoteServer(desk runbook.DeskSettings, slack runbook.Directory, log *slog.Logger) *remote.Server {
+	desk.People = terminalPeople{people: o.cfg.People, slack: slack}
+	s := remote.Settings{Queue: o.journal.Tenure(), Reader: o.journal, Who: o.whoAsks, Log: log,
+		Begin: func(request, verified string) (remote.Transaction, error) { return o.begin(request, verified, desk) }}
+	if o.terminal {
+		s.Client = o.client
+	}
+	return remote.NewServer(s)
+}
+
+// begin returns a desk all of whose writes belong to one request.
+func (o *office) begin(request, verified string, settings runbook.DeskSettings) (remote.Transaction, error) {
+	tx := o.journal.Tenure().RequestTransaction(request)
+	settings.Ledger, settings.Verified = tx, verified
+	desk, err := runbook.NewDesk(settings)
+	return struct {
+		*runbook.Desk
+		journal.RequestTransaction
+	}{desk, tx}, err
+}
+
+// proveAWS proves who the AWS caller is, for one purpose.
+func proveAWS(ctx context.Context, purpose []byte) (string, error) {
+	cfg, err := loadAWS(ctx)
+	if err != nil {
+		return "", err
+	}
+	return identity.Prove(ctx, cfg, purpose)
+}
+
+// whoAsks lets STS, by this process's own settings, say who made a proof.
+func (o *office) whoAsks(ctx context.Context, proof string, purpose []byte) (runbook.PersonRef, error) {
+	cfg, err := loadAWS(ctx)
+	if err != nil {
+		return runbook.PersonRef{}, err
+	}
+	verifier, err := identity.NewVerifier(cfg, runbook.SystemClock{})
+	if err != nil {
+		return runbook.PersonRef{}, err
+	}
+	arn, err := verifier.Who(ctx, proof, purpose)
+	if err != nil {
+		return runbook.PersonRef{}, err
+	}
+	return terminalPeople{people: o.cfg.People}.person(arn)
+}
+
+// ask hands in what somebody asks for at this terminal.
+func (o *office) ask(ctx context.Context, want remote.Request) (remote.Reply, error) {
+	answer, err := o.client.Do(ctx, want)
+	if err == nil && ctx.Err() != nil {
+		err = interrupted(answer.Run)
+	}
+	return answer, err
+}
