@@ -43,9 +43,9 @@ const headText = "audit head"
 // streamBatch bounds how many rows are copied to the log at a time.
 const streamBatch = 500
 
-// herald tells the log of the trail: its head from time to time and, where that
-// is wanted, each row. Only the executor does it, for the rows of all processes.
-type herald struct {
+// auditPublisher tells the log of the trail: its head from time to time and, where
+// that is wanted, each row. Only the executor does it, for the rows of all processes.
+type auditPublisher struct {
 	x        *executor
 	told     AuditMark // the last head in the log
 	at       time.Time
@@ -53,76 +53,76 @@ type herald struct {
 	known    bool  // streamed was read
 }
 
-// tell is called again and again.
-func (h *herald) tell(ctx context.Context) error {
-	head, err := h.x.j.AuditHead(ctx)
+// publish is called again and again.
+func (p *auditPublisher) publish(ctx context.Context) error {
+	head, err := p.x.j.AuditHead(ctx)
 	if err != nil {
 		return err
 	}
-	if head.Seq < h.told.Seq || head.Seq == h.told.Seq && head.Hash != h.told.Hash {
-		h.x.j.log.Error("the audit trail was cut off or rewritten", "was", h.told.String(), "is", head.String(), "check", "jwksbot audit verify --head "+h.told.String())
-		h.told = AuditMark{}
+	if head.Seq < p.told.Seq || head.Seq == p.told.Seq && head.Hash != p.told.Hash {
+		p.x.j.log.Error("the audit trail was cut off or rewritten", "was", p.told.String(), "is", head.String(), "check", "jwksbot audit verify --head "+p.told.String())
+		p.told = AuditMark{}
 	}
-	if h.due(head) {
-		h.say(head)
+	if p.due(head) {
+		p.say(head)
 	}
-	if h.x.j.auditLog == nil {
+	if p.x.j.auditLog == nil {
 		return nil
 	}
-	return h.stream(ctx, head)
+	return p.stream(ctx, head)
 }
 
-func (h *herald) due(head AuditMark) bool {
-	rows, since := head.Seq-h.told.Seq, time.Since(h.at)
-	return head.Seq > 0 && (rows >= h.x.j.headEvery || rows > 0 && since >= headSoon || since >= headIdle)
+func (p *auditPublisher) due(head AuditMark) bool {
+	rows, since := head.Seq-p.told.Seq, time.Since(p.at)
+	return head.Seq > 0 && (rows >= p.x.j.headEvery || rows > 0 && since >= headSoon || since >= headIdle)
 }
 
-func (h *herald) say(head AuditMark) {
-	h.told, h.at = head, time.Now()
-	h.x.j.log.Info(headText, "head", head.String(), "journal", h.x.j.name)
+func (p *auditPublisher) say(head AuditMark) {
+	p.told, p.at = head, time.Now()
+	p.x.j.log.Info(headText, "head", head.String(), "journal", p.x.j.name)
 }
 
 // last says the head once more when the tenure ends.
-func (h *herald) last(ctx context.Context) {
+func (p *auditPublisher) last(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, writeLimit)
 	defer cancel()
-	if head, err := h.x.j.AuditHead(ctx); err == nil && head.Seq > h.told.Seq {
-		h.say(head)
+	if head, err := p.x.j.AuditHead(ctx); err == nil && head.Seq > p.told.Seq {
+		p.say(head)
 	}
 }
 
 // stream copies rows to the log, each at least once: where it stands is kept in
 // the journal, so that neither a crash nor another executor leaves a gap.
-func (h *herald) stream(ctx context.Context, head AuditMark) error {
-	if !h.known {
-		if err := h.x.j.db.QueryRowContext(ctx, `SELECT seq FROM audit_stream WHERE id = 1`).Scan(&h.streamed); err != nil {
-			return h.x.j.explain("read", err)
+func (p *auditPublisher) stream(ctx context.Context, head AuditMark) error {
+	if !p.known {
+		if err := p.x.j.db.QueryRowContext(ctx, `SELECT seq FROM audit_stream WHERE id = 1`).Scan(&p.streamed); err != nil {
+			return p.x.j.explain("read", err)
 		}
-		h.known = true
+		p.known = true
 	}
-	if h.streamed > head.Seq {
-		h.x.j.log.Error("the audit trail was cut off: rows that the log has are gone", "log", h.streamed, "journal", head.Seq)
-		h.streamed = head.Seq
+	if p.streamed > head.Seq {
+		p.x.j.log.Error("the audit trail was cut off: rows that the log has are gone", "log", p.streamed, "journal", head.Seq)
+		p.streamed = head.Seq
 	}
-	if h.streamed == head.Seq {
+	if p.streamed == head.Seq {
 		return nil
 	}
-	last := h.streamed
-	for row, err := range h.x.j.AuditRows(ctx, AuditFilter{After: h.streamed}) {
+	last := p.streamed
+	for row, err := range p.x.j.AuditRows(ctx, AuditFilter{After: p.streamed}) {
 		if err != nil {
 			return err
 		}
-		h.x.j.auditLog.LogAttrs(ctx, slog.LevelInfo, "audit", row.attrs()...)
-		if last = row.Seq; last-h.streamed >= streamBatch {
+		p.x.j.auditLog.LogAttrs(ctx, slog.LevelInfo, "audit", row.attrs()...)
+		if last = row.Seq; last-p.streamed >= streamBatch {
 			break
 		}
 	}
-	err := h.x.j.write(ctx, "write to", fence(h.x.fence).with(func(t *tx) error {
+	err := p.x.j.write(ctx, "write to", fence(p.x.fence).with(func(t *tx) error {
 		_, err := t.exec(ctx, `UPDATE audit_stream SET seq = ? WHERE id = 1`, last)
 		return err
 	}))
 	if err == nil {
-		h.streamed = last
+		p.streamed = last
 	}
 	return err
 }

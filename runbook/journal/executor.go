@@ -82,10 +82,10 @@ func (x *executor) watch(ctx context.Context, lock executorLock, eng *engine, yi
 	beat := time.NewTicker(lockBeat)
 	defer beat.Stop()
 	begin, swept := time.Now(), time.Time{}
-	news := &herald{x: x}
-	defer func() { news.last(context.WithoutCancel(ctx)) }()
+	publisher := &auditPublisher{x: x}
+	defer func() { publisher.last(context.WithoutCancel(ctx)) }()
 	for {
-		x.complain(ctx, "telling the log of the audit trail", news.tell(ctx))
+		x.complain(ctx, "telling the log of the audit trail", publisher.publish(ctx))
 		if since := time.Since(swept); since >= sweepEvery || since >= sweepFirst && time.Since(begin) < sweepEvery {
 			swept = time.Now()
 			x.sweepBeside(eng)
