@@ -82,7 +82,7 @@ func (m *Machine) flush(ctx context.Context, t *Target, run Run) (Transition, er
 		return Transition{}, err
 	}
 	for attempt := 1; ; attempt++ {
-		lease, release, lerr := NewLease(ctx, m.guard)
+		lease, release, lerr := newLease(ctx, m.guard)
 		if lerr != nil {
 			return Transition{}, lerr
 		}
@@ -122,7 +122,7 @@ func (m *Machine) flushed(run Run, receipt Receipt, err error) Transition {
 }
 
 // deleteAll deletes what is left of the snapshot and records each batch.
-func (m *Machine) deleteAll(ctx context.Context, t *Target, run Run, saved []Saved, lease *Lease) error {
+func (m *Machine) deleteAll(ctx context.Context, t *Target, run Run, saved []Saved, lease Lease) error {
 	fates, err := m.snaps.Fates(ctx, run.ID)
 	if err != nil {
 		return err

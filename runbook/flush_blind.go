@@ -97,7 +97,7 @@ func (m *Machine) purge(ctx context.Context, t *Target, run Run) (summary string
 
 // purgeOnce is one attempt.
 func (m *Machine) purgeOnce(ctx context.Context, t *Target, progress func(deleted int64)) (int64, error) {
-	lease, release, err := NewLease(ctx, m.guard)
+	lease, release, err := newLease(ctx, m.guard)
 	if err != nil {
 		return 0, err
 	}
@@ -137,7 +137,7 @@ func (m *Machine) flushRest(ctx context.Context, t *Target, run Run) (Receipt, e
 	if err != nil {
 		return r, err
 	}
-	lease, release, err := NewLease(ctx, m.guard)
+	lease, release, err := newLease(ctx, m.guard)
 	if err != nil {
 		return r, err
 	}

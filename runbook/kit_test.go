@@ -352,7 +352,7 @@ func (c *cacheStandIn) fate(s Saved) EntryFate {
 	return f
 }
 
-func (c *cacheStandIn) Delete(ctx context.Context, saved []Saved, lease *Lease, done func([]EntryFate) error) error {
+func (c *cacheStandIn) Delete(ctx context.Context, saved []Saved, lease Lease, done func([]EntryFate) error) error {
 	c.mu.Lock()
 	c.asked++
 	hook := c.onDelete
@@ -399,9 +399,11 @@ func (c *cacheStandIn) Compare(_ context.Context, saved []Saved) ([]EntryFate, e
 	return out, nil
 }
 
-func (c *cacheStandIn) Purge(ctx context.Context, lease *Lease, meant func(string) bool, progress func(int64)) (int64, error) {
-	if err := lease.Hold(ctx); err != nil {
-		return 0, err
+func (c *cacheStandIn) Purge(ctx context.Context, lease Lease, meant func(string) bool, progress func(int64)) (int64, error) {
+	if lease != nil {
+		if err := lease.Hold(ctx); err != nil {
+			return 0, err
+		}
 	}
 	c.mu.Lock()
 	c.asked++

@@ -10,9 +10,6 @@ import (
 
 // Times of a lease, in real time.
 const (
-	// LeaseFor is how old the answer of the fence may be when something is sent
-	// on it. It ends before another process may begin to execute.
-	LeaseFor = 2 * time.Second
 	// leaseEvery is how often the fence is asked.
 	leaseEvery = LeaseFor / 4
 	// leaseFresh is how old the answer may be when a batch begins, so that it
@@ -25,12 +22,10 @@ const (
 // errLeaseOver says that a lease had run out when something was to be sent.
 var errLeaseOver = errors.New("nothing was sent: whether this process still executes was not confirmed within " + LeaseFor.String())
 
-// Lease is the right of this process to change something in batches, for as
-// long as the fence confirms it. The fence is asked beside the work, so that no
-// batch waits for it; each answer is good for LeaseFor, counted from the
-// question, since the process may have been stopped and replaced meanwhile. A
-// nil Lease permits everything.
-type Lease struct {
+// lease is the Lease that the fence confirms. The fence is asked beside the work,
+// so that no batch waits for it; each answer is good for LeaseFor, counted from
+// the question, since the process may have been stopped and replaced meanwhile.
+type lease struct {
 	ask func(context.Context) error
 	now func() time.Time
 
@@ -40,10 +35,10 @@ type Lease struct {
 	news    chan struct{}
 }
 
-// NewLease asks the fence, and goes on asking until the returned function is
+// newLease asks the fence, and goes on asking until the returned function is
 // called, which waits for the end of that. ask is asked within LeaseFor.
-func NewLease(ctx context.Context, ask func(context.Context) error) (*Lease, func(), error) {
-	l := &Lease{ask: ask, now: time.Now, news: make(chan struct{})}
+func newLease(ctx context.Context, ask func(context.Context) error) (*lease, func(), error) {
+	l := &lease{ask: ask, now: time.Now, news: make(chan struct{})}
 	if err := l.renew(ctx); err != nil {
 		return nil, nil, err
 	}
@@ -52,7 +47,7 @@ func NewLease(ctx context.Context, ask func(context.Context) error) (*Lease, fun
 
 // renew asks the fence once. An answer that comes later than it is good for is
 // not waited for.
-func (l *Lease) renew(ctx context.Context) error {
+func (l *lease) renew(ctx context.Context) error {
 	asked := l.now()
 	within, cancel := context.WithTimeout(ctx, LeaseFor)
 	defer cancel()
@@ -70,11 +65,8 @@ func (l *Lease) renew(ctx context.Context) error {
 	return err
 }
 
-// Hold returns nil as soon as a batch may begin. Call it before each.
-func (l *Lease) Hold(ctx context.Context) error {
-	if l == nil {
-		return nil
-	}
+// Hold returns nil as soon as a batch may begin.
+func (l *lease) Hold(ctx context.Context) error {
 	patience, cancel := context.WithTimeout(ctx, leasePatience)
 	defer cancel()
 	for {
@@ -93,11 +85,8 @@ func (l *Lease) Hold(ctx context.Context) error {
 	}
 }
 
-// Check is asked right before something is sent, and never waits.
-func (l *Lease) Check() error {
-	if l == nil {
-		return nil
-	}
+// Check looks at the last answer.
+func (l *lease) Check() error {
 	age, _, refused := l.state()
 	if refused == nil && age > LeaseFor {
 		return errLeaseOver
@@ -107,7 +96,7 @@ func (l *Lease) Check() error {
 
 // state tells how old the last yes is. The monotonic clock stands still while a
 // machine is suspended, and the other one may be set: the older age counts.
-func (l *Lease) state() (age time.Duration, news <-chan struct{}, refused error) {
+func (l *lease) state() (age time.Duration, news <-chan struct{}, refused error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()

@@ -27,7 +27,7 @@ func TestLease(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			first := true
-			l, release, err := NewLease(t.Context(), func(ctx context.Context) error {
+			l, release, err := newLease(t.Context(), func(ctx context.Context) error {
 				if first {
 					first = false
 					return nil
@@ -53,20 +53,16 @@ func TestLease(t *testing.T) {
 // A machine that was suspended has a monotonic clock that stood still.
 func TestLeaseOfASuspendedMachine(t *testing.T) {
 	asked := time.Now()
-	l := &Lease{asked: asked, now: func() time.Time { return asked.Round(0).Add(time.Hour) }}
+	l := &lease{asked: asked, now: func() time.Time { return asked.Round(0).Add(time.Hour) }}
 	if err := l.Check(); !errors.Is(err, errLeaseOver) {
 		t.Errorf("an hour later by the wall clock: %v", err)
 	}
 }
 
-// What was refused at once is no lease, and nil permits everything.
+// What was refused at once is no lease.
 func TestLeaseIsAskedForFirst(t *testing.T) {
 	errReplaced := errors.New("another process executes")
-	if _, _, err := NewLease(t.Context(), func(context.Context) error { return errReplaced }); !errors.Is(err, errReplaced) {
+	if _, _, err := newLease(t.Context(), func(context.Context) error { return errReplaced }); !errors.Is(err, errReplaced) {
 		t.Errorf("error %v", err)
-	}
-	var none *Lease
-	if err := errors.Join(none.Hold(t.Context()), none.Check()); err != nil {
-		t.Errorf("without a lease: %v", err)
 	}
 }

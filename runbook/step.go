@@ -70,11 +70,11 @@ type entryStore interface {
 	Snapshot(ctx context.Context, names []string) ([]Saved, error)
 	// Delete deletes the entries that are as they were saved, and sends nothing
 	// without the lease.
-	Delete(ctx context.Context, saved []Saved, lease *Lease, done func([]EntryFate) error) error
+	Delete(ctx context.Context, saved []Saved, lease Lease, done func([]EntryFate) error) error
 	Compare(ctx context.Context, saved []Saved) ([]EntryFate, error)
 	// Purge deletes by name alone what matches the target's patterns and meant
 	// agrees to. It sends nothing without the lease.
-	Purge(ctx context.Context, lease *Lease, meant func(name string) bool, progress func(deleted int64)) (int64, error)
+	Purge(ctx context.Context, lease Lease, meant func(name string) bool, progress func(deleted int64)) (int64, error)
 	// FlushAll empties every primary, keys of other owners included.
 	FlushAll(ctx context.Context) error
 	// Restore writes saved entries back with what is left of their TTL; over a

@@ -1,6 +1,7 @@
 package runbook
 
 import (
+	"context"
 	"errors"
 	"time"
 )
@@ -26,6 +27,19 @@ type Saved struct {
 	// table and nowhere else.
 	Payload []byte
 	At      time.Time
+}
+
+// LeaseFor is how old the answer of the fence may be when something is sent on
+// it. It ends before another process may begin to execute.
+const LeaseFor = 2 * time.Second
+
+// Lease is the right of this process to change something in batches, for as
+// long as it is the one that executes.
+type Lease interface {
+	// Hold returns nil as soon as a batch may begin. It is called before each.
+	Hold(ctx context.Context) error
+	// Check is asked right before something is sent, and never waits.
+	Check() error
 }
 
 // Fate is what became of one saved entry.

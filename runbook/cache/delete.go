@@ -14,12 +14,13 @@ type Result = runbook.EntryFate
 
 // Delete removes the saved entries that still hold what was saved. An entry
 // that somebody has rewritten stays, whatever it holds now. No batch is sent
-// without the lease. done, which may be nil, is called for each batch as soon as
-// the server has answered, never twice at once; an error from it stops the
-// deletion. After a failover an entry is told a second time only if it is deleted
+// without the lease; a nil one permits everything. done, which may be nil, is
+// called for each batch as soon as the server has answered, never twice at once;
+// an error from it stops the deletion. After a failover an entry is told a second time only if it is deleted
 // now and was not before. Repeating a Delete is safe: what is deleted is then
 // gone.
-func (s *Store) Delete(ctx context.Context, saved []runbook.Saved, lease *runbook.Lease, done func(batch []Result) error) error {
+func (s *Store) Delete(ctx context.Context, saved []runbook.Saved, lease runbook.Lease, done func(batch []Result) error) error {
+	lease = orAnyTime(lease)
 	d := &deletion{done: done, told: make(map[string]runbook.Fate, len(saved))}
 	calls, err := judgeCalls(saved, "delete")
 	if err != nil {

@@ -114,7 +114,7 @@ func TestDeleteRepeatsWhatAFailoverUndid(t *testing.T) {
 			a.CLI(t, "set", saved[0].Name, "rewritten, and lost with the old primary")
 			fates := map[runbook.Fate]int{}
 			last := map[string]runbook.Fate{}
-			lease, takeAway := leaseOf(t, c.stop)
+			lease, takeAway := leaseOf(c.stop)
 			err := s.Delete(testContext(t), saved, lease, func(batch []Result) error {
 				if present.Load() == a {
 					a.CLI(t, "replicaof", "127.0.0.1", "1")

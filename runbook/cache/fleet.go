@@ -220,7 +220,7 @@ func (f *fleet) of(key string) (*primary, error) {
 
 // leased is the same fleet for deletions under the lease, with connections of
 // its own. Close it with closeAll.
-func (f *fleet) leased(lease *runbook.Lease) *fleet {
+func (f *fleet) leased(lease runbook.Lease) *fleet {
 	of := map[*primary]*primary{}
 	l := &fleet{topology: f.topology, cluster: f.cluster, open: func(addr string) *primary {
 		plain := f.open(addr)

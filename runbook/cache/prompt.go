@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"context"
 	"net"
 	"os"
 	"sync/atomic"
@@ -26,11 +27,25 @@ type promptConn struct {
 	*net.TCPConn
 	until atomic.Pointer[time.Time]
 	now   func() time.Time
-	lease *runbook.Lease // nil: it only reads, or causes a single effect
+	lease runbook.Lease // anyTime: it only reads, or causes a single effect
 }
 
-func newPromptConn(conn *net.TCPConn, lease *runbook.Lease) *promptConn {
-	return &promptConn{TCPConn: conn, now: time.Now, lease: lease}
+// anyTime is the lease of what needs none.
+type anyTime struct{}
+
+func (anyTime) Hold(context.Context) error { return nil }
+func (anyTime) Check() error               { return nil }
+
+// orAnyTime makes of no lease one that permits everything.
+func orAnyTime(lease runbook.Lease) runbook.Lease {
+	if lease == nil {
+		return anyTime{}
+	}
+	return lease
+}
+
+func newPromptConn(conn *net.TCPConn, lease runbook.Lease) *promptConn {
+	return &promptConn{TCPConn: conn, now: time.Now, lease: orAnyTime(lease)}
 }
 
 // Write is refused when the deadline has passed or the lease has run out.

@@ -1,16 +1,12 @@
 package cache
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
 	"os"
 	"testing"
 	"time"
-
-	"jwksbot/runbook"
-	"jwksbot/runbook/cache/redistest"
 )
 
 // What was not sent in time is not sent at all, even where the runtime has not
@@ -51,16 +47,12 @@ func TestNothingIsSentTooLate(t *testing.T) {
 		}
 	}
 	late = time.Now()
-	lease, release, err := runbook.NewLease(t.Context(), func(context.Context) error { return nil })
-	if err != nil {
-		t.Fatal(err)
-	}
-	release() // nobody asks any more, so it runs out
+	lease, takeAway := leaseOf(errors.New("not confirmed any more"))
 	conn.lease = lease
 	if _, err := conn.Write([]byte("d")); err != nil {
 		t.Errorf("with a lease: %v", err)
 	}
-	redistest.Await(t, "the lease to run out", func() bool { return lease.Check() != nil })
+	takeAway()
 	if n, err := conn.Write([]byte("e")); n != 0 || err == nil {
 		t.Errorf("without a lease: %d bytes sent, %v", n, err)
 	}

@@ -25,7 +25,8 @@ const (
 // which may be nil, is asked of every name, by several goroutines. progress,
 // which may be nil, gets the number of entries deleted so far, one call at a
 // time. The count is also returned with an error.
-func (s *Store) Purge(ctx context.Context, lease *runbook.Lease, meant func(name string) bool, progress func(deleted int64)) (int64, error) {
+func (s *Store) Purge(ctx context.Context, lease runbook.Lease, meant func(name string) bool, progress func(deleted int64)) (int64, error) {
+	lease = orAnyTime(lease)
 	var total int64
 	var mu sync.Mutex
 	err := s.with(ctx, func(ctx context.Context, f *fleet) error {
@@ -52,7 +53,7 @@ type purger struct {
 	deletes *primary // the same server, under the lease
 	match   matcher
 	many    bool // it takes several keys in one command
-	lease   *runbook.Lease
+	lease   runbook.Lease
 }
 
 // run scans and deletes, overlapped.

@@ -59,7 +59,7 @@ func TestNothingIsDeletedWithoutTheLease(t *testing.T) {
 	s := newStore(t, Settings{URL: "redis://" + r.Addr, MaxEntries: 20000})
 	ctx := testContext(t)
 	errReplaced := errors.New("another process executes")
-	l, takeAway := leaseOf(t, errReplaced)
+	l, takeAway := leaseOf(errReplaced)
 	deleted, err := s.Purge(ctx, l, nil, func(int64) { takeAway() })
 	if !errors.Is(err, errReplaced) || deleted == 0 || deleted > purgeScan+10 {
 		t.Errorf("purged %d, error %v", deleted, err)
@@ -76,7 +76,7 @@ func TestNothingIsDeletedWithoutTheLease(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, takeAway = leaseOf(t, errReplaced)
+	l, takeAway = leaseOf(errReplaced)
 	err = s.Delete(ctx, saved, l, func([]Result) error { takeAway(); return nil })
 	if left, lerr := listAll(ctx, s); !errors.Is(err, errReplaced) || lerr != nil || len(left.Entries) != len(saved)-batchOf {
 		t.Errorf("%d of %d left, errors %v, %v", len(left.Entries), len(saved), err, lerr)

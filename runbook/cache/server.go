@@ -33,7 +33,7 @@ type primary struct {
 	client *redis.Client
 	// reopen makes another client of the server, whose connections send nothing
 	// without the lease.
-	reopen func(*runbook.Lease) *redis.Client
+	reopen func(runbook.Lease) *redis.Client
 	// masters are the addresses that the store saw as primaries; see watchRole.
 	masters *sync.Map
 	// fixed says that the configuration names the server itself.
@@ -52,7 +52,7 @@ func (p *primary) wasMaster() bool {
 func (s *Store) open(addr, endpoint string, t Topology) *primary {
 	p := &primary{name: addr, addr: addr, masters: &s.masters, fixed: s.url != nil && !t.Cluster}
 	most := func() int64 { return maxAnswer + p.extra.Load() }
-	p.reopen = func(lease *runbook.Lease) *redis.Client {
+	p.reopen = func(lease runbook.Lease) *redis.Client {
 		opts := &redis.Options{
 			Addr:                  addr,
 			Protocol:              2,
@@ -81,12 +81,12 @@ func (s *Store) open(addr, endpoint string, t Topology) *primary {
 }
 
 // leased is the same server for deletions under the lease. Close its client.
-func (p *primary) leased(lease *runbook.Lease) *primary {
+func (p *primary) leased(lease runbook.Lease) *primary {
 	return &primary{name: p.name, addr: p.addr, client: p.reopen(lease), reopen: p.reopen, masters: p.masters, fixed: p.fixed}
 }
 
 // dialer connects within dialTimeout, handshake included.
-func (s *Store) dialer(addr, endpoint string, withTLS bool, lease *runbook.Lease, most func() int64) func(context.Context, string, string) (net.Conn, error) {
+func (s *Store) dialer(addr, endpoint string, withTLS bool, lease runbook.Lease, most func() int64) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, network, _ string) (net.Conn, error) {
 		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 		defer cancel()
