@@ -87,11 +87,11 @@ func (p played) Nodes(context.Context) ([]string, error) { return p.Evidence.Tra
 
 func (played) Snapshot(context.Context, []string) ([]runbook.Saved, error) { return nil, errReadOnly }
 
-func (played) Delete(context.Context, []runbook.Saved, *runbook.Lease, func([]runbook.EntryFate) error) error {
+func (played) Delete(context.Context, []runbook.Saved, runbook.Lease, func([]runbook.EntryFate) error) error {
 	return errReadOnly
 }
 
-func (played) Purge(context.Context, *runbook.Lease, func(string) bool, func(int64)) (int64, error) {
+func (played) Purge(context.Context, runbook.Lease, func(string) bool, func(int64)) (int64, error) {
 	return 0, errReadOnly
 }
 

@@ -141,7 +141,7 @@ func (w *flowWorld) fate(s runbook.Saved) runbook.EntryFate {
 	return f
 }
 
-func (w *flowWorld) Delete(ctx context.Context, saved []runbook.Saved, _ *runbook.Lease, done func([]runbook.EntryFate) error) error {
+func (w *flowWorld) Delete(ctx context.Context, saved []runbook.Saved, _ runbook.Lease, done func([]runbook.EntryFate) error) error {
 	w.mu.Lock()
 	hold := w.hold
 	w.mu.Unlock()
@@ -167,7 +167,7 @@ func (w *flowWorld) Delete(ctx context.Context, saved []runbook.Saved, _ *runboo
 	return nil
 }
 
-func (w *flowWorld) Purge(context.Context, *runbook.Lease, func(string) bool, func(int64)) (int64, error) {
+func (w *flowWorld) Purge(context.Context, runbook.Lease, func(string) bool, func(int64)) (int64, error) {
 	return 0, errReadOnly
 }
 
