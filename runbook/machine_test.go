@@ -69,7 +69,7 @@ func receipt(t *testing.T, run Run, step string) Receipt {
 func TestRunFromApprovalToProof(t *testing.T) {
 	o := newOffice(t)
 	o.cache.set("jwks:other", "keys b=2")
-	o.refill("keys b=2", 4)
+	o.refill("keys b=2", 7)
 	run := o.until(t, o.approve(t, request("U0ANN")).ID, StateDone)
 
 	if got := strings.Join(o.cache.deleted, " "); got != "jwks:current" {
@@ -94,6 +94,16 @@ func TestRunFromApprovalToProof(t *testing.T) {
 	}
 	if !slices.Equal(o.changed, []string{"production"}) {
 		t.Errorf("told of changes to %v", o.changed)
+	}
+}
+
+// On a busy gateway the next token comes at once: nobody waits a second for it.
+func TestRefillIsSeenAtOnce(t *testing.T) {
+	o := newOffice(t)
+	o.refill("keys b=2", 1)
+	run := o.until(t, o.approve(t, request("U0ANN")).ID, StateDone)
+	if r := receipt(t, run, "verify"); !strings.Contains(r.Summary, "refilled with live keys after 50 ms") {
+		t.Errorf("verify: %q", r.Summary)
 	}
 }
 
@@ -129,7 +139,7 @@ func TestStrangeEntryDoesNotEndTheWait(t *testing.T) {
 	o.clock.onWait = func(n int) {
 		o.cache.set("jwks:lock", "?? 1")
 		o.cache.set("jwks:negative:z", "no z")
-		if n == 5 {
+		if n == 8 {
 			o.cache.set("jwks:current", "keys b=2")
 		}
 	}

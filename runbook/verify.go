@@ -11,9 +11,11 @@ import (
 	"time"
 )
 
-// Waiting for the refill: the authorisers fetch when the next token comes.
+// Waiting for the refill: the authorisers fetch when the next token comes, which
+// on a busy gateway is at once. The pauses between two looks double.
 const (
 	refillWait  = 30 * time.Second
+	refillFirst = 50 * time.Millisecond
 	refillEvery = time.Second
 )
 
@@ -42,7 +44,7 @@ func (m *Machine) verify(ctx context.Context, t *Target, run Run) (Transition, e
 	}
 	flushed, _ := run.FlushedAt()
 	var a after
-	for {
+	for pause := refillFirst; ; pause = min(2*pause, refillEvery) {
 		if a, err = m.look(ctx, t, run, saved); err != nil {
 			return Transition{}, err
 		}
@@ -50,7 +52,7 @@ func (m *Machine) verify(ctx context.Context, t *Target, run Run) (Transition, e
 		if a.settled() || m.clock.Now().Sub(begin) >= refillWait {
 			break
 		}
-		if err := m.clock.Wait(ctx, refillEvery); err != nil {
+		if err := m.clock.Wait(ctx, pause); err != nil {
 			return Transition{}, err
 		}
 	}
