@@ -108,3 +108,36 @@ func TestRememberedReportsAreBounded(t *testing.T) {
 		t.Error("the newest is forgotten")
 	}
 }
+
+// Ten thousand copies of one key set are decoded once and held once; what an
+// entry owes to its name alone is its own.
+func TestEqualEntriesAreReadOnce(t *testing.T) {
+	decoded := 0
+	target := &Target{Decode: func(e RawEntry, _ *Budget) Reading {
+		decoded++
+		kid := string(e.Value)
+		if kid == "" {
+			kid = strings.TrimPrefix(e.Name, "jwks:")
+		}
+		return Reading{Content: ContentKeys, Set: KeySet{Shape: ShapeSet, Keys: []Key{{Kid: kid}}}}
+	}}
+	r := target.reader(t.Context())
+	var entries []Entry
+	for _, e := range []RawEntry{
+		{Name: "jwks:1", Value: []byte("a")}, {Name: "jwks:2", Value: []byte("a")}, {Name: "jwks:3", Value: []byte("b")},
+		{Name: "jwks:4"}, {Name: "jwks:5"}, {Name: "jwks:c", Value: []byte("c")}, {Name: "jwks:6", Value: []byte("c")},
+	} {
+		entries = append(entries, r.read(e))
+	}
+	if decoded != 6 {
+		t.Errorf("%d entries were decoded", decoded)
+	}
+	for i, want := range []string{"a", "a", "b", "4", "5", "c", "c"} {
+		if got := entries[i].Reading.Set.Keys[0].Kid; got != want {
+			t.Errorf("entry %q holds key %q, want %q", entries[i].Name, got, want)
+		}
+	}
+	if entries[0].Reading.Set.list() != entries[1].Reading.Set.list() {
+		t.Error("equal entries do not share their keys")
+	}
+}

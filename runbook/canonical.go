@@ -60,13 +60,14 @@ func byMinute(a, b MinuteCount) int { return a.At.Compare(b.At) }
 // A cache may hold ten thousand, which mostly are so already: those are returned
 // as they are.
 func entriesInOrder(entries []Entry) []Entry {
-	copied := false
+	copied, ordered := false, memo[keyList, KeySet]{}
 	for i := range entries {
 		if keys := entries[i].Reading.Set.Keys; !slices.IsSortedFunc(keys, byKey) {
 			if !copied {
 				entries, copied = slices.Clone(entries), true
 			}
-			entries[i].Reading.Set = entries[i].Reading.Set.inOrder()
+			set := entries[i].Reading.Set
+			entries[i].Reading.Set = ordered.remember(set.list(), set.inOrder)
 		}
 	}
 	if slices.IsSortedFunc(entries, byEntry) {

@@ -107,8 +107,7 @@ func (c cachedKeys) Run(ctx context.Context, _ Question) (Result, error) {
 
 // readCache lists the cache and decodes every entry, as far as its budget goes.
 func (t *Target) readCache(ctx context.Context) (CacheEvidence, error) {
-	budget := checkBudget(ctx)
-	list, err := t.Entries.List(ctx, func(raw RawEntry) Entry { return t.read(raw, budget) })
+	list, err := t.Entries.List(ctx, t.reader(ctx).read)
 	if err != nil {
 		return CacheEvidence{}, err
 	}
@@ -117,22 +116,73 @@ func (t *Target) readCache(ctx context.Context) (CacheEvidence, error) {
 	return ev, nil
 }
 
+// reader reads the entries of one pass over a cache, within one budget.
+type reader struct {
+	t      *Target
+	budget *Budget
+	known  memo[string, Reading] // by digest
+}
+
+func (t *Target) reader(ctx context.Context) *reader {
+	return &reader{t: t, budget: checkBudget(ctx)}
+}
+
 // read decodes one raw entry with a share of the budget, and attributes it.
-func (t *Target) read(raw RawEntry, budget *Budget) Entry {
-	e := Entry{Name: raw.Name, Shard: raw.Shard, Type: raw.Type, TTL: raw.TTL, Bytes: raw.Bytes,
-		Reading: t.decode(raw, budget), Digest: raw.digest()}
-	e.Foreign = t.foreignIssuer(e)
+func (r *reader) read(raw RawEntry) Entry {
+	e := Entry{Name: raw.Name, Shard: raw.Shard, Type: raw.Type, TTL: raw.TTL, Bytes: raw.Bytes, Digest: raw.digest()}
+	reading, known := r.known[e.Digest]
+	if !known {
+		reading = r.decode(raw)
+		if reading.namesItself(raw.Name) {
+			r.known.put(e.Digest, reading)
+		}
+	}
+	e.Reading = reading
+	e.Foreign = r.t.foreignIssuer(e)
 	return e
 }
 
 // decode makes a reading of an entry that costs no more than its share.
-func (t *Target) decode(raw RawEntry, budget *Budget) Reading {
-	share := budget.share(raw.Size())
-	r := t.Decode(raw, share)
-	if !budget.keep(share, r.kept()) {
-		r = UnreadReading(fmt.Sprintf("not kept: the keys of all entries take more than %s of memory", byteSize(budget.limits.Kept)), r.Kid)
+func (r *reader) decode(raw RawEntry) Reading {
+	share := r.budget.share(raw.Size())
+	reading := r.t.Decode(raw, share)
+	if !r.budget.keep(share, reading.kept()) {
+		reading = UnreadReading(fmt.Sprintf("not kept: the keys of all entries take more than %s of memory", byteSize(r.budget.limits.Kept)), reading.Kid)
 	}
-	return r
+	return reading
+}
+
+// namesItself says that the bytes of an entry read the same under every name:
+// there are keys, and none has its kid from the name. Ten thousand copies of one
+// key set are then read once and held once.
+func (r Reading) namesItself(name string) bool {
+	return r.Content == ContentKeys && r.Unread == "" && !slices.ContainsFunc(r.Set.Keys, func(k Key) bool {
+		return k.Kid == "" || strings.Contains(name, k.Kid)
+	})
+}
+
+// memoMost is how much is remembered of what was looked at last.
+const memoMost = 256
+
+// memo remembers what was worked out for entries that say the same, so that it
+// is neither worked out nor held again for each of them.
+type memo[K comparable, V any] map[K]V
+
+// remember returns what make made for the key before, or makes it.
+func (m *memo[K, V]) remember(key K, make func() V) V {
+	v, known := (*m)[key]
+	if !known {
+		v = make()
+		m.put(key, v)
+	}
+	return v
+}
+
+func (m *memo[K, V]) put(key K, v V) {
+	if *m == nil || len(*m) >= memoMost {
+		*m = memo[K, V]{}
+	}
+	(*m)[key] = v
 }
 
 func (ev CacheEvidence) describe() (Status, string) {

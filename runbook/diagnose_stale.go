@@ -79,14 +79,14 @@ func (f *facts) staleCache() (Verdict, bool) {
 }
 
 // lost are the live keys that a verifier does not find by their kid.
-func (c comparison) lost() []Key {
-	return append(c.lacks(), c.renamed...)
+func (d *difference) lost() []Key {
+	return append(d.lacks(), d.renamed...)
 }
 
 func (f *facts) stale(c comparison, lost []Key) Verdict {
 	v := critical(StaleCache, "The cache still serves an old key set: %s live key %s%s. A flush will help.", c.says("lacks", "lack"), quoteAll(kidsOf(lost)), f.failingText(lost))
 	v.WouldChange = "the missing key in the cache"
-	if f.writtenAfter(c.entry, lost) {
+	if f.writtenAfter(*c.entry, lost) {
 		v.Summary = fmt.Sprintf("%s was filled after the rotation and still lacks live key %s%s: whoever filled it read an old copy. Flush once; if it comes back old, the identity provider has to look at its edges.",
 			capital(c.name()), quoteAll(kidsOf(lost)), f.failingText(lost))
 		v.WouldChange = "an entry that lacks the key again after the flush: then escalate to the identity provider, and flush no more"
@@ -117,7 +117,7 @@ func (f *facts) cacheLine(c comparison, missing []Key) []string {
 		}
 		notes = append(notes, expiry)
 	}
-	if at := f.cachedAt(c.entry, missing); at != "" {
+	if at := f.cachedAt(*c.entry, missing); at != "" {
 		notes = append(notes, at)
 	}
 	if len(notes) > 0 {

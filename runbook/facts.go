@@ -15,11 +15,19 @@ type facts struct {
 	own    []Entry
 	sets   []comparison // own whole-key-set entries against L
 	perKid *comparison  // own single-key entries, pooled, against L
+
+	known memo[keyList, *difference]
 }
 
-// comparison is one cached key set held against the live one.
+// comparison is one cached key set held against the live one. Entries that say
+// the same share a difference: a cache may hold ten thousand.
 type comparison struct {
-	entry   Entry // the zero Entry for the pool of single-key entries
+	entry *Entry // the zero Entry for the pool of single-key entries
+	*difference
+}
+
+// difference is how a cached key set stands to the live one.
+type difference struct {
 	set     KeySet
 	missing []Key   // live, not cached
 	retired []Key   // cached, not live
@@ -35,8 +43,8 @@ type Rekey struct {
 }
 
 // same says that live and cached set hold the same keys under the same kids.
-func (c comparison) same() bool {
-	return len(c.missing)+len(c.retired)+len(c.rekeyed)+len(c.renamed) == 0
+func (d *difference) same() bool {
+	return len(d.missing)+len(d.retired)+len(d.rekeyed)+len(d.renamed) == 0
 }
 
 // name says which part of the cache was compared.
@@ -68,7 +76,8 @@ func gather(e Evidence) *facts {
 	}
 	pool := KeySet{}
 	f.sets = make([]comparison, 0, len(f.own))
-	for _, entry := range f.own {
+	for i := range f.own {
+		entry := &f.own[i]
 		if entry.Reading.Content != ContentKeys {
 			continue
 		}
@@ -76,13 +85,32 @@ func gather(e Evidence) *facts {
 			pool.Keys = append(pool.Keys, entry.Reading.Set.Keys...)
 			continue
 		}
-		f.sets = append(f.sets, compare(entry, f.live, entry.Reading.Set))
+		f.sets = append(f.sets, comparison{entry, f.differs(entry)})
 	}
 	if len(pool.Keys) > 0 {
-		c := compare(Entry{}, f.live, pool)
-		f.perKid = &c
+		f.perKid = &comparison{&Entry{}, compare(f.live, pool)}
 	}
 	return f
+}
+
+// differs holds an entry with keys against the live ones.
+func (f *facts) differs(e *Entry) *difference {
+	set := e.Reading.Set
+	return f.known.remember(set.list(), func() *difference { return compare(f.live, set) })
+}
+
+// keyList is the identity of a list of keys: entries that were read as the same
+// share one (see reader).
+type keyList struct {
+	first *Key
+	len   int
+}
+
+func (s KeySet) list() keyList {
+	if len(s.Keys) == 0 {
+		return keyList{}
+	}
+	return keyList{&s.Keys[0], len(s.Keys)}
 }
 
 // perKid says that the entry is one key of a cache that keeps one entry a kid.
@@ -92,8 +120,8 @@ func (r Reading) perKid() bool {
 
 // compare matches keys by kid and thumbprint; keys without a kid by thumbprint
 // alone.
-func compare(entry Entry, live, cached KeySet) comparison {
-	c := comparison{entry: entry, set: cached}
+func compare(live, cached KeySet) *difference {
+	c := &difference{set: cached}
 	for _, k := range live.Keys {
 		switch cachedAs, found := find(cached, k); {
 		case found == foundSame:
@@ -183,9 +211,9 @@ func (f *facts) nothingLacks() bool {
 
 // lacks lists the live keys that are not cached and that a signature could be
 // checked with. Many consumers drop encryption keys before they cache a set.
-func (c comparison) lacks() []Key {
+func (d *difference) lacks() []Key {
 	var out []Key
-	for _, k := range c.missing {
+	for _, k := range d.missing {
 		if k.Use != "enc" {
 			out = append(out, k)
 		}

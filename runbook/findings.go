@@ -123,8 +123,8 @@ func (f *facts) cacheFindings(add adder) {
 }
 
 // reencoded says that some key is equal and written differently.
-func (c comparison) reencoded(live KeySet) bool {
-	for _, k := range c.set.Keys {
+func (d *difference) reencoded(live KeySet) bool {
+	for _, k := range d.set.Keys {
 		l, as := find(live, k)
 		if as != foundSame {
 			continue

@@ -27,9 +27,9 @@ func (m *Machine) snapshot(ctx context.Context, t *Target, run Run) (Transition,
 	if err != nil {
 		return Transition{}, fmt.Errorf("snapshot of %s: %w", plural(len(names), "entry", "entries"), err)
 	}
-	saved, bytes, budget := all[:0], 0, checkBudget(ctx)
+	saved, bytes, reader := all[:0], 0, t.reader(ctx)
 	for _, s := range all {
-		if e := t.read(s.RawEntry, budget); e.Foreign == "" && e.meaning() == meant[s.Name] {
+		if e := reader.read(s.RawEntry); e.Foreign == "" && e.meaning() == meant[s.Name] {
 			saved = append(saved, s)
 			bytes += len(s.Payload)
 		}

@@ -61,7 +61,7 @@ func (f *facts) marks(e Entry) []KeyMark {
 			foundSame: MarkSame, foundKid: MarkRekeyed, foundPrint: MarkRenamed, foundNothing: MarkRetired}[as]})
 	}
 	if !e.Reading.perKid() {
-		for _, k := range compare(e, f.live, e.Reading.Set).missing {
+		for _, k := range f.differs(&e).missing {
 			out = append(out, KeyMark{k, MarkMissing})
 		}
 	}

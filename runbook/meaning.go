@@ -50,10 +50,15 @@ func (e RawEntry) digest() string {
 // meaning identifies what the entry says: its keys, or its bytes if it holds none.
 func (e Entry) meaning() string {
 	if e.Reading.Content == ContentKeys {
-		sum := sha256.Sum256([]byte(meaningOf(e.Reading.Set)))
-		return "keys " + hex.EncodeToString(sum[:16])
+		return e.Reading.Set.meaning()
 	}
 	return string(e.Reading.Content) + " " + e.Digest
+}
+
+// meaning identifies what an entry says that holds these keys.
+func (s KeySet) meaning() string {
+	sum := sha256.Sum256([]byte(meaningOf(s)))
+	return "keys " + hex.EncodeToString(sum[:16])
 }
 
 // cognitoPool finds a user pool id, as it stands in key names and issuers.

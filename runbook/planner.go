@@ -102,7 +102,7 @@ func (t *Target) void(ev Evidence) (list []Mitigation) {
 		list = append(list, RestartAuthoriser)
 	}
 	known := ev.Gateway != nil && len(ev.Gateway.Problems) == 0
-	if f := gather(ev); t.API == nil || known && f.resultTTL() == 0 {
+	if f := (&facts{Evidence: ev}); t.API == nil || known && f.resultTTL() == 0 {
 		list = append(list, FlushGateway)
 	}
 	return list
@@ -157,6 +157,7 @@ func (t *Target) planFlush(r Report, scope Scope, all bool) Plan {
 	p.NoUndo = p.Truncated || scope == ScopeAll
 	p.Entries = make([]PlanEntry, 0, len(f.Cached.Entries))
 	p.Patterns, p.Matching = t.Patterns, f.Cached.Matched
+	var plans entryPlans
 	for _, e := range f.Cached.Entries {
 		switch {
 		case e.Foreign != "":
@@ -165,7 +166,7 @@ func (t *Target) planFlush(r Report, scope Scope, all bool) Plan {
 			p.Current++
 			p.Untouched = append(p.Untouched, EntryName(e.Name))
 		default:
-			p.Entries = append(p.Entries, planEntry(e))
+			p.Entries = append(p.Entries, plans.entry(e))
 		}
 	}
 	return p
@@ -258,7 +259,7 @@ func (f *facts) current(e Entry) bool {
 	}
 	switch e.Reading.Content {
 	case ContentKeys:
-		c := compare(e, f.live, e.Reading.Set)
+		c := f.differs(&e)
 		if e.Reading.perKid() {
 			return len(c.retired)+len(c.rekeyed)+len(c.renamed) == 0
 		}
@@ -272,9 +273,22 @@ func (f *facts) current(e Entry) bool {
 	return false
 }
 
-func planEntry(e Entry) PlanEntry {
-	p := PlanEntry{Name: EntryName(e.Name), Shard: e.Shard, Format: e.Reading.Format, Kids: []string{}, Thumbprints: []string{}, Meaning: e.meaning()}
-	for _, k := range e.Reading.Set.Keys {
+// entryPlans makes the lines of a plan. Entries that say the same share what is
+// said of their keys.
+type entryPlans struct{ known memo[keyList, PlanEntry] }
+
+func (l *entryPlans) entry(e Entry) PlanEntry {
+	p := l.known.remember(e.Reading.Set.list(), func() PlanEntry { return planKeys(e.Reading.Set) })
+	p.Name, p.Shard, p.Format = EntryName(e.Name), e.Shard, e.Reading.Format
+	if e.Reading.Content != ContentKeys {
+		p.Meaning = e.meaning()
+	}
+	return p
+}
+
+func planKeys(s KeySet) PlanEntry {
+	p := PlanEntry{Kids: []string{}, Thumbprints: []string{}, Meaning: s.meaning()}
+	for _, k := range s.Keys {
 		p.Kids = append(p.Kids, k.Kid)
 		p.Thumbprints = append(p.Thumbprints, k.Thumbprint)
 	}

@@ -103,9 +103,9 @@ func (t *Target) addListed(ctx context.Context, p Plan, e *Evidence) error {
 	if err != nil {
 		return unread("The entries of the plan cannot be read", err)
 	}
-	budget := checkBudget(ctx)
+	reader := t.reader(ctx)
 	for _, s := range saved {
-		e.Cached.Entries = append(e.Cached.Entries, t.read(s.RawEntry, budget))
+		e.Cached.Entries = append(e.Cached.Entries, reader.read(s.RawEntry))
 	}
 	return nil
 }

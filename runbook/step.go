@@ -110,6 +110,8 @@ type Target struct {
 
 	Live    liveSource
 	Entries entryStore
+	// Decode reads an entry. Its name may only tell the kid of a key that has none:
+	// otherwise equal bytes read the same under every name.
 	Decode  func(RawEntry, *Budget) Reading
 	Logs    logSource
 	Traffic trafficSource

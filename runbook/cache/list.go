@@ -3,7 +3,9 @@ package cache
 import (
 	"context"
 	"errors"
+	"slices"
 	"sort"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -61,25 +63,33 @@ func (s *Store) List(ctx context.Context, read func(runbook.RawEntry) runbook.En
 // assemble puts the primaries' results together.
 func assemble(found []*lister, most int) runbook.Listing {
 	var out runbook.Listing
-	seen := map[string]bool{} // a key that is being moved is found on both sides
 	for _, l := range found {
 		out.Shards = append(out.Shards, runbook.Shard{Name: l.p.name, Address: l.p.addr, Keys: l.keys})
-		for _, e := range l.entries {
-			if !seen[e.Name] {
-				seen[e.Name] = true
-				out.Entries = append(out.Entries, e)
-			}
-		}
 		out.Matched += l.matched
 		out.Others += max(0, l.keys-l.matched)
 		out.Truncated = out.Truncated || l.truncated
 	}
 	sort.Slice(out.Shards, func(i, j int) bool { return out.Shards[i].Name < out.Shards[j].Name })
-	sort.Slice(out.Entries, func(i, j int) bool { return out.Entries[i].Name < out.Entries[j].Name })
+	out.Entries = entriesOf(found)
 	if len(out.Entries) > most {
 		out.Entries, out.Truncated = out.Entries[:most], true
 	}
 	return out
+}
+
+// entriesOf are the entries of all primaries, sorted by name. A key that is being
+// moved is found on both sides: the first counts.
+func entriesOf(found []*lister) []runbook.Entry {
+	var all []runbook.Entry
+	for _, l := range found {
+		if len(found) == 1 {
+			all = l.entries
+		} else {
+			all = append(all, l.entries...)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b runbook.Entry) int { return strings.Compare(a.Name, b.Name) })
+	return slices.CompactFunc(all, func(a, b runbook.Entry) bool { return a.Name == b.Name })
 }
 
 // budget is what may still be read, over all primaries.
@@ -295,6 +305,9 @@ func (l *lister) take(r *read) {
 		l.full, l.truncated, l.queue = true, true, nil
 	default:
 		r.entry.Shard = l.p.name
+		if len(l.entries) == cap(l.entries) { // SCAN is ahead: the queue tells how many come
+			l.entries = slices.Grow(l.entries, readBatch+len(l.queue))
+		}
 		l.entries = append(l.entries, l.read(r.entry))
 		r.entry, r.value = runbook.RawEntry{Name: r.entry.Name}, nil
 	}
