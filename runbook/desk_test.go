@@ -37,7 +37,9 @@ func TestOpenLeavesAPendingRun(t *testing.T) {
 
 func TestOpenUsesAReportOfTheLastTwoMinutes(t *testing.T) {
 	o := newOffice(t)
-	check(t, o.runner, o.target, Ask{})
+	if _, err := o.runner.Check(t.Context(), o.target, Ask{}, Silent{}); err != nil {
+		t.Fatal(err)
+	}
 	o.clock.advance(planFreshFor - time.Second)
 	_, report, err := o.desk.Open(t.Context(), request("U0ANN"), Silent{})
 	if err != nil || !report.Shared {

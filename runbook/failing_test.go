@@ -1,7 +1,6 @@
 package runbook
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
@@ -66,16 +65,6 @@ func TestATrickleOfExpiredTokensIsOrdinary(t *testing.T) {
 				t.Errorf("%s: %s, want %s", v.ID, v.Summary, c.want)
 			}
 		})
-	}
-}
-
-// The step must not cry fault over what the verdict calls ordinary.
-func TestATrickleIsNoFaultOfTheStep(t *testing.T) {
-	target := fullTarget()
-	target.Logs = logsFunc(func(context.Context) (LogEvidence, error) { return *series(ClassExpired, 60, 1), nil })
-	report := check(t, NewRunner(newClock(), nil), target, Ask{})
-	if s := report.Steps[2]; report.Diagnosis.Verdict.ID != Healthy || s.Status != StatusWarn {
-		t.Errorf("%s: logged-keys %s %q", report.Diagnosis.Verdict.ID, s.Status, s.Summary)
 	}
 }
 

@@ -1,39 +1,11 @@
 package runbook
 
 import (
-	"context"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 )
-
-// rememberer is a history in memory.
-type rememberer struct {
-	list    []Sighting
-	flushed time.Time
-}
-
-func (m *rememberer) Seen(_ context.Context, _ string, keys []Key, at time.Time) error {
-	for _, k := range keys {
-		found := false
-		for i := range m.list {
-			if m.list[i].Thumbprint == k.Thumbprint && m.list[i].Kid == k.Kid {
-				m.list[i].LastSeen, found = at, true
-			}
-		}
-		if !found {
-			m.list = append(m.list, Sighting{Kid: k.Kid, Thumbprint: k.Thumbprint, FirstSeen: at, LastSeen: at})
-		}
-	}
-	return nil
-}
-
-func (m *rememberer) Sightings(context.Context, string) ([]Sighting, error) {
-	return append([]Sighting(nil), m.list...), nil
-}
-
-func (m *rememberer) LastFlush(context.Context, string) (time.Time, error) { return m.flushed, nil }
 
 func keySet(kids ...string) KeySet {
 	s := KeySet{Shape: ShapeSet, Usable: len(kids)}
@@ -46,6 +18,15 @@ func keySet(kids ...string) KeySet {
 func failuresOn(at time.Time, kid string, n int) *LogEvidence {
 	return &LogEvidence{Since: at.Add(-time.Hour), Until: at, Pages: 1, Count: n, Classes: map[string]int{ClassUnknownKid: n},
 		Kids: []KidCount{{Kid: kid, Count: n}}, PerMinute: []MinuteCount{{At: at.Add(-time.Minute), Count: n}}}
+}
+
+// A key that an earlier check did not see is new.
+func TestWhenAKeyAppeared(t *testing.T) {
+	e := Evidence{At: t0, Live: agreed("b=2"), History: rotatedHistory()}
+	f := gather(e)
+	if got := f.appeared(f.live.Keys[0]); !strings.Contains(got, "14 min ago") {
+		t.Errorf("appeared says %q", got)
+	}
 }
 
 func TestRemovedTooEarlyNeedsASightingWithinATokensLife(t *testing.T) {
@@ -79,34 +60,6 @@ func TestRemovedTooEarlyNeedsASightingWithinATokensLife(t *testing.T) {
 				t.Errorf("verdict %s (%s), want %s", got.ID, got.Summary, tt.want)
 			}
 		})
-	}
-}
-
-// The runner must read what earlier checks saw before it adds its own: a key
-// that appears now is new, not long known.
-func TestTheRunnerRemembersLiveKeys(t *testing.T) {
-	clock, memory := newClock(), &rememberer{}
-	r := NewRunner(clock, nil)
-	r.Remember(memory)
-	live := keySet("old")
-	target := &Target{Name: "production", TokenLife: 2 * time.Hour, Live: probeFunc(func(context.Context) Probe { return Probe{Status: 200, Set: live} })}
-	check(t, r, target, Ask{Anew: true})
-	clock.advance(time.Hour)
-	live = keySet("new")
-	report := check(t, r, target, Ask{Anew: true})
-	if len(report.Evidence.History) != 1 || report.Evidence.History[0].Kid != "old" {
-		t.Errorf("history of the second check is %v, want the first one's key alone", report.Evidence.History)
-	}
-	if report.Evidence.TokenLife != 2*time.Hour {
-		t.Errorf("tokens live %s, the target says 2 h", report.Evidence.TokenLife)
-	}
-	if len(memory.list) != 2 {
-		t.Errorf("remembered %v, want both keys", memory.list)
-	}
-	clock.advance(14 * time.Minute)
-	f := gather(check(t, r, target, Ask{Anew: true}).Evidence)
-	if got := f.appeared(live.Keys[0]); !strings.Contains(got, "14 min ago") {
-		t.Errorf("appeared says %q", got)
 	}
 }
 

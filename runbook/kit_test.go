@@ -576,6 +576,26 @@ type office struct {
 	desk    *Desk
 	machine *Machine
 	changed []string
+
+	deskSettings    DeskSettings
+	machineSettings MachineSettings
+}
+
+// build makes the desk and the machine of the settings.
+func (o *office) build(t *testing.T) {
+	t.Helper()
+	var err error
+	if o.desk, err = NewDesk(o.deskSettings); err != nil {
+		t.Fatal(err)
+	}
+	o.machine = NewMachine(o.machineSettings)
+}
+
+// guarded makes the machine ask guard before every effect.
+func (o *office) guarded(t *testing.T, guard func(context.Context) error) {
+	t.Helper()
+	o.machineSettings.Guard = guard
+	o.build(t)
 }
 
 const resource = "replication group prod-cache"
@@ -594,13 +614,10 @@ func newOffice(t *testing.T) *office {
 		Policy: Policy{Requesters: []string{"S0ONCALL", "U0LEA"}, Approvers: []string{"S0LEADS", "U0ANN"}, Required: 1,
 			Expires: DefaultExpiry, Cooldown: DefaultCooldown}}
 	o.runner = NewRunner(o.clock, nil)
-	var err error
-	o.desk, err = NewDesk(DeskSettings{Targets: []*Target{o.target}, Runner: o.runner, Ledger: o.ledger, Snapshots: o.snaps, People: o.people, Clock: o.clock})
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.machine = NewMachine(MachineSettings{Targets: []*Target{o.target}, Ledger: o.ledger, Snapshots: o.snaps, People: o.people, Clock: o.clock,
-		Changed: func(target string) { o.changed = append(o.changed, target); o.runner.Forget(target) }})
+	o.deskSettings = DeskSettings{Targets: []*Target{o.target}, Runner: o.runner, Ledger: o.ledger, Snapshots: o.snaps, People: o.people, Clock: o.clock}
+	o.machineSettings = MachineSettings{Targets: []*Target{o.target}, Ledger: o.ledger, Snapshots: o.snaps, People: o.people, Clock: o.clock,
+		Changed: func(target string) { o.changed = append(o.changed, target); o.runner.Forget(target) }}
+	o.build(t)
 	return o
 }
 

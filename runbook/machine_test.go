@@ -221,7 +221,7 @@ func TestStartHoldsTheRulesOnceMore(t *testing.T) {
 		{"flushed meanwhile", func(o *office) {
 			o.ledger.put(Run{ID: "other", Resource: resource, State: StateDone, Receipts: []Receipt{{Step: "flush-cache", EndedAt: t0}}})
 		}, StateFailed, "was flushed"},
-		{"the target is configured no more", func(o *office) { o.machine.targets = nil }, StateFailed, "no longer configured"},
+		{"the target is configured no more", func(o *office) { o.machineSettings.Targets = nil; o.build(t) }, StateFailed, "no longer configured"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := newOffice(t)
@@ -413,12 +413,12 @@ func TestGuardStopsEveryEffect(t *testing.T) {
 		errReplaced := errors.New("this process does not execute the journal")
 		var replaced atomic.Bool // the fence is asked beside the work
 		replaced.Store(true)
-		o.machine.guard = func(context.Context) error {
+		o.guarded(t, func(context.Context) error {
 			if replaced.Load() {
 				return errReplaced
 			}
 			return nil
-		}
+		})
 		if _, err := o.machine.Advance(t.Context(), o.run(t, id)); !errors.Is(err, errReplaced) || len(o.snaps.saved) != 0 {
 			t.Errorf("error %v, snapshots %v", err, o.snaps.saved)
 		}

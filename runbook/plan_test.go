@@ -2,6 +2,7 @@ package runbook
 
 import (
 	"context"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -224,6 +225,22 @@ func TestForeignIssuer(t *testing.T) {
 		got := c.t.foreignIssuer(Entry{Name: c.name, Reading: Reading{Issuer: c.issuer}})
 		if (got != "") != c.foreign {
 			t.Errorf("%q with issuer %q at %q: foreign to %q", c.name, c.issuer, c.t.Issuer, got)
+		}
+	}
+}
+
+// What a flush would touch does not depend on the order in which it was read.
+func TestOrderDecidesNoPlan(t *testing.T) {
+	target := &Target{Name: "production", Resource: resource}
+	e := Evidence{Live: agreed("b=2"), Cached: cached(entry("jwks:1", "keys a=1"), entry("jwks:2", "keys a=1 c=3"), entry("jwks:3", "keys b=2"), entry("jwks:4", "<html>"))}
+	want := planOf(target, e, false)
+	if len(want.Entries) != 3 {
+		t.Fatalf("the plan deletes %s", namesOf(want))
+	}
+	for seed := range uint64(12) {
+		r := shuffler{rand.New(rand.NewPCG(seed, 0))}
+		if got := planOf(target, r.evidence(e), false); got.Digest != want.Digest {
+			t.Errorf("seed %d: order changed the plan's digest", seed)
 		}
 	}
 }

@@ -38,10 +38,11 @@ func (s *sayingsStandIn) LastSaid(_ context.Context, subject string) ([]byte, ti
 }
 
 // remembers puts the office on the last word of its directory.
-func (o *office) remembers() *sayingsStandIn {
+func (o *office) remembers(t *testing.T) *sayingsStandIn {
 	said := &sayingsStandIn{said: map[string]saying{}}
 	word := &LastWord{Directory: o.people, Memory: said, Clock: o.clock, Within: time.Minute}
-	o.desk.people, o.machine.people = word, word
+	o.deskSettings.People, o.machineSettings.People = word, word
+	o.build(t)
 	return said
 }
 
@@ -178,7 +179,7 @@ var outage = &Unanswered{Err: errors.New("users.info: slack server error: 500")}
 // for 15 minutes, and every row of the trail says so; then nothing starts.
 func TestTheLastWordStands(t *testing.T) {
 	o := newOffice(t)
-	said := o.remembers()
+	said := o.remembers(t)
 	o.refill("keys b=2", 1)
 	run := o.ask(t, request("U0ANN"))
 	o.people.err = nil
@@ -211,7 +212,7 @@ func TestTheLastWordStands(t *testing.T) {
 // said before.
 func TestALimitIsNoSilence(t *testing.T) {
 	o := newOffice(t)
-	o.remembers()
+	o.remembers(t)
 	run := o.ask(t, request("U0ANN"))
 	o.people.err = &Unanswered{Limited: true, After: 12 * time.Second, Err: errors.New("429")}
 	_, err := o.click(t, run, "U0LIZ", DecideApprove)
@@ -262,7 +263,7 @@ func TestBreakGlassWithoutSlack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := newOffice(t)
 			o.clock.advance(2 * time.Hour)
-			o.remembers()
+			o.remembers(t)
 			o.target.Policy.BreakGlass, o.people.err = true, outage
 			if c.set != nil {
 				c.set(o)
@@ -289,14 +290,15 @@ func TestBreakGlassWithoutSlack(t *testing.T) {
 // said lets Slack have said something before it fell silent.
 func (o *office) said(id string, kind Kind, ago time.Duration) {
 	answer := fmt.Sprintf(`{"id":%q,"Kind":%q}`, id, kind)
-	_ = o.desk.people.(*LastWord).Memory.KeepSaid(context.Background(), id, []byte(answer), o.clock.Now().Add(-ago))
+	_ = o.deskSettings.People.(*LastWord).Memory.KeepSaid(context.Background(), id, []byte(answer), o.clock.Now().Add(-ago))
 }
 
 // TestWhereItWasVerified: what the machine of a terminal found out is recorded
 // as such, and a target can forbid it.
 func TestWhereItWasVerified(t *testing.T) {
 	o := newOffice(t)
-	o.desk.verified, o.machine.verified = "verified on the requester's machine", "verified by a terminal"
+	o.deskSettings.Verified, o.machineSettings.Verified = "verified on the requester's machine", "verified by a terminal"
+	o.build(t)
 	run := o.approve(t, request("U0ANN"))
 	if run.Verified == "" || run.Decisions[0].Verified == "" || strings.Count(o.ledger.everything(), "; verified on the requester's machine") != 2 {
 		t.Errorf("%+v\n%s", run, o.ledger.everything())

@@ -321,7 +321,7 @@ func TestGuardStopsTheOtherEffects(t *testing.T) {
 		s.setup.Authorisers[0].ResultTTL = time.Minute
 		o.target.AllowAll = true
 		run := o.until(t, o.approve(t, req).ID, state)
-		o.machine.guard = func(context.Context) error { return stop }
+		o.guarded(t, func(context.Context) error { return stop })
 		if _, err := o.machine.Advance(t.Context(), run); !errors.Is(err, stop) || len(s.restarted)+s.emptied+len(o.cache.deleted) != 0 {
 			t.Errorf("%s: %v, %v, %d, %v", state, err, s.restarted, s.emptied, o.cache.deleted)
 		}
@@ -336,13 +336,13 @@ func TestGuardStopsCallsAndUndo(t *testing.T) {
 	s := o.around()
 	s.usual.logged = 500
 	run := o.followed(t, o.watched(t).ID, func(r Run) bool { return r.State == StateEscalate })
-	o.machine.guard = guard
+	o.guarded(t, guard)
 	if _, err := o.machine.Advance(t.Context(), run); !errors.Is(err, stop) || s.pages+s.published != 0 {
 		t.Errorf("%v, %d pages", err, s.pages)
 	}
 	o, of := flushedThree(t)
 	run = o.until(t, o.approve(t, undo(of.ID)).ID, StateRestore)
-	o.machine.guard = guard
+	o.guarded(t, guard)
 	if _, err := o.machine.Advance(t.Context(), run); !errors.Is(err, stop) || o.cache.get("jwks:current") != "" {
 		t.Errorf("%v, written %q", err, o.cache.get("jwks:current"))
 	}
@@ -350,7 +350,7 @@ func TestGuardStopsCallsAndUndo(t *testing.T) {
 	s = o.around()
 	o.target.Bridge, o.target.Route = s, RouteBridge
 	run = o.until(t, o.approve(t, request("U0ANN")).ID, StateFlush)
-	o.machine.guard = guard
+	o.guarded(t, guard)
 	if _, err := o.machine.Advance(t.Context(), run); !errors.Is(err, stop) || len(s.asked) != 0 {
 		t.Errorf("%v, asked %v", err, s.asked)
 	}

@@ -1,10 +1,6 @@
 package runbook
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -42,63 +38,5 @@ func TestQuotedNames(t *testing.T) {
 	}
 	if got := quoteAll([]string{"a", "b", "c", "d", "e", "f"}); got != "`a`, `b`, `c`, `d` and 2 more" {
 		t.Errorf("got %s", got)
-	}
-}
-
-func TestSecretsHide(t *testing.T) {
-	const value = "hunter2hunter2"
-	s := Secret(value)
-	var log bytes.Buffer
-	slog.New(slog.NewJSONHandler(&log, nil)).Info("connect", "password", s, "settings", struct{ P Secret }{s})
-	b, err := json.Marshal(map[string]any{"p": s})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, out := range []string{fmt.Sprint(s), fmt.Sprintf("%v %+v %#v %s %q", s, struct{ P Secret }{s}, s, s, s), log.String(), string(b)} {
-		if strings.Contains(out, value) || !strings.Contains(out, hidden) {
-			t.Errorf("got %s", out)
-		}
-	}
-	if s.Reveal() != value || Secret("").String() != "" {
-		t.Error("reveal, or the empty secret")
-	}
-}
-
-// What a step alone calls fine, the verdict knows to be old.
-func TestStepsAreJudgedByTheVerdict(t *testing.T) {
-	for _, c := range []struct {
-		name, value string
-		want        Status
-		says        string
-	}{
-		{"live", "keys b=2", StatusOK, "all live"},
-		{"old", "keys a=1", StatusFail, "lacks live key `b`"},
-		{"rekeyed", "keys b=9", StatusFail, "another key under live kid `b`"},
-		{"retired", "keys a=1 b=2", StatusWarn, "retired key `a` is still cached"},
-		{"poisoned", "<html>", StatusFail, "no key set"},
-		{"strange", "?? 1", StatusWarn, "it is in an unknown format"},
-	} {
-		o := newOffice(t)
-		o.cache.set("jwks:current", c.value)
-		s := check(t, o.runner, o.target, Ask{}).Steps[1]
-		if s.Status != c.want || !strings.Contains(s.Summary, c.says) {
-			t.Errorf("%s: %s %q", c.name, s.Status, s.Summary)
-		}
-	}
-}
-
-// Exit codes are an interface: 0 healthy, 1 a problem, 2 could not tell.
-func TestExitCodes(t *testing.T) {
-	for _, c := range verdictCases {
-		want := 1
-		switch c.want {
-		case Healthy:
-			want = 0
-		case Inconclusive, CacheUnreadable:
-			want = 2
-		}
-		if got := (Report{Diagnosis: Diagnose(c.e)}).ExitCode(); got != want {
-			t.Errorf("%s: exit code %d, want %d", c.name, got, want)
-		}
 	}
 }
