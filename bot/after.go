@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -26,7 +27,7 @@ func (b *Bot) openNext(ctx context.Context, from place, run runbook.Run, kind ru
 		return &runbook.Refusal{Code: "unknown_button", Text: "jwksbot does not know this button; it may be of another version. Use `/jwks-check` or `/jwks-flush`."}
 	}
 	if kind == runbook.NextRetry && req.RestoreOf == "" {
-		from.channel = orText(run.Post.Channel, from.channel)
+		from.channel = cmp.Or(run.Post.Channel, from.channel)
 		return b.openFlushModal(ctx, from, req, false)
 	}
 	return b.openView(ctx, from, nextModal(run, kind, req, t != nil && t.Policy.BreakGlass))

@@ -18,10 +18,7 @@ func (b *Bot) Announce(ctx context.Context, r runbook.Report) error {
 	if err != nil {
 		return err
 	}
-	m := reportMessage(r)
-	m.Text = "New signing key seen, and the cache still has the old one. " + m.Text
-	m.Blocks = append(m.Blocks, contextLine("jwksbot saw a new live key by itself and checked. Nobody has to have noticed yet."))
-	ts, err := b.send.postSurely(ctx, channel, "", m)
+	ts, err := b.send.postSurely(ctx, channel, "", rotationMessage(r))
 	if err != nil {
 		return err
 	}

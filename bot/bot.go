@@ -96,9 +96,9 @@ const (
 func newSocket(s Settings, drain time.Duration) (*socket.Client, error) {
 	return socket.New(socket.Settings{API: s.API, Log: s.Log,
 		Quick: socket.Limits{Each: answersEach, TooMany: fmt.Sprintf(
-			"jwksbot is still at %s of yours, so it did not take this on. Nothing was done; try again in a few seconds.", plural(answersEach, "request", "requests"))},
+			"jwksbot is still at %d requests of yours, so it did not take this on. Nothing was done; try again in a few seconds.", answersEach)},
 		Slow: socket.Limits{Each: checksEach, Drain: drain, TooMany: fmt.Sprintf(
-			"You have %s under way, so this one was not started. Wait for a result, then ask again.", plural(checksEach, "check", "checks"))},
+			"You have %d checks under way, so this one was not started. Wait for a result, then ask again.", checksEach)},
 	})
 }
 

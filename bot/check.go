@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/slack-go/slack"
-
 	"jwksbot/runbook"
 )
 
@@ -36,19 +34,8 @@ func (b *Bot) checkPrivately(ctx context.Context, from place, target string, ask
 		return err
 	}
 	b.homes.note(report)
-	b.privateMessage(ctx, from, reportMessage(report).with(why))
+	b.privateMessage(ctx, from, why.onto(reportMessage(report)))
 	return nil
-}
-
-// with is the message with the reason why it is private.
-func (m message) with(why *notHere) message {
-	text := why.text
-	if why.invite {
-		text += " " + inviteLine
-	}
-	m.Blocks = append(m.Blocks, contextLine(text))
-	m.Text += " " + why.text
-	return m
 }
 
 // checkInChannel posts one message and updates it as steps end.
@@ -97,7 +84,7 @@ func (b *Bot) finish(ctx context.Context, from place, ts string, final message) 
 	}
 	b.Log.Warn("the message of a check could not be updated", "channel", from.channel, "error", err)
 	if why := privately(from.channel, err); why != nil {
-		b.privateMessage(ctx, from, final.with(why))
+		b.privateMessage(ctx, from, why.onto(final))
 		return b.withdraw(ctx, from.channel, ts)
 	}
 	if _, err := b.send.postSurely(ctx, from.channel, from.thread, final); err != nil {
@@ -107,13 +94,9 @@ func (b *Bot) finish(ctx context.Context, from place, ts string, final message) 
 	return true
 }
 
-// withdrawnText stands where a message was that is not for all who read it now.
-const withdrawnText = "This message was taken back, since people of another organisation may read this channel now."
-
 // withdraw takes back a message that stands where others may read it now.
 func (b *Bot) withdraw(ctx context.Context, channel, ts string) (shown bool) {
-	m := message{Text: withdrawnText, Metadata: metadata(eventReport, "", "", "", "withdrawn")}
-	if err := b.send.replace(ctx, channel, ts, m); err != nil {
+	if err := b.send.replace(ctx, channel, ts, withdrawnMessage()); err != nil {
 		b.Log.Warn("a message could not be withdrawn", "channel", channel, "error", err)
 	}
 	return false
@@ -132,12 +115,6 @@ func (b *Bot) interrupted(ctx context.Context, from place, ts, target string) er
 		b.Log.Warn("a check was interrupted, and its message does not say so", "channel", from.channel, "error", err)
 	}
 	return nil
-}
-
-// checkNotice stands in the place of a report; text is finished markup.
-func checkNotice(target, state, text string) message {
-	return message{Text: "jwksbot: " + quoted(target, limitName) + ": " + text, Blocks: []slack.Block{section(text)},
-		Metadata: metadata(eventReport, "", target, "", state)}
 }
 
 // await runs work that may not heed its context, such as a check that others
@@ -186,7 +163,7 @@ func (b *Bot) evidence(ctx context.Context, from place, ts string, report runboo
 // chartOfCheck puts the picture of a report into its thread. Whoever waits for
 // the report has it already, so that a failure is only logged.
 func (b *Bot) chartOfCheck(ctx context.Context, channel, thread string, report runbook.Report) {
-	f, ok := b.chartFile(seriesOf(report), "jwks-check-"+report.StartedAt.UTC().Format("20060102-1504")+".png")
+	f, ok := b.draw(seriesOf(report), "jwks-check-"+report.StartedAt.UTC().Format("20060102-1504")+".png")
 	if !ok {
 		return
 	}

@@ -1,7 +1,9 @@
 package bot
 
 import (
+	"cmp"
 	"context"
+	"strings"
 	"time"
 
 	"github.com/slack-go/slack"
@@ -65,7 +67,7 @@ func (b *Bot) click(ctx context.Context, from place, call slack.InteractionCallb
 		return b.openFlushModal(ctx, from, runbook.Request{Target: action.Value}, true)
 	case actionOverride:
 		req := b.drafts.of(from.user, action.Value)
-		from.channel = orText(req.Channel, from.channel)
+		from.channel = cmp.Or(req.Channel, from.channel)
 		return b.openFlushModal(ctx, from, req, false)
 	case actionCheckAgain:
 		if call.View.Type == slack.VTHomeTab {
@@ -94,16 +96,6 @@ func inThread(from place, call slack.InteractionCallback) place {
 
 var kindOfAction = map[string]runbook.DecisionKind{actionApprove: runbook.DecideApprove, actionDeny: runbook.DecideDeny, actionWithdraw: runbook.DecideWithdraw}
 
-// onRun says that a button is about a run, which its value names.
-func onRun(action string) bool {
-	switch action {
-	case actionApprove, actionDeny, actionWithdraw, actionDenyReason, actionRequestAgain, actionStopWatch, actionGotIt:
-		return true
-	}
-	_, next := nextOfAction(action)
-	return next
-}
-
 func (b *Bot) clickOnRun(ctx context.Context, from place, call slack.InteractionCallback, action string, ref planRef) error {
 	switch action {
 	case actionDenyReason:
@@ -126,6 +118,18 @@ func (b *Bot) clickOnRun(ctx context.Context, from place, call slack.Interaction
 		return b.openNext(ctx, from, run, kind)
 	}
 	return b.decision(ctx, from, ref, kindOfAction[action], "")
+}
+
+// decision is a person's click or form about a plan. A card that names none is
+// posted anew, with buttons that do.
+func (b *Bot) decision(ctx context.Context, from place, ref planRef, kind runbook.DecisionKind, reason string) error {
+	err := b.decide(ctx, from, runbook.Click{Run: ref.run, Generation: ref.generation, By: from.user, Kind: kind, Reason: strings.TrimSpace(reason), Via: runbook.ViaSlack})
+	if ref.generation == 0 {
+		if err := b.Desk.RenewCard(ctx, ref.run); err != nil {
+			b.Log.Warn("an outdated card could not be renewed", "run", ref.run, "error", err)
+		}
+	}
+	return err
 }
 
 // decide hands a decision to the desk and tells the person what came of it.

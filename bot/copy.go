@@ -68,15 +68,11 @@ func (b *Bot) retireCopy(ctx context.Context, call slack.InteractionCallback) er
 	if run.Post.TS == "" || run.Post.Channel == post.Channel && run.Post.TS == post.TS {
 		return nil
 	}
-	text := fmt.Sprintf("This is an older copy of the message of run %s.", code(run.ID))
 	link, err := b.API.GetPermalinkContext(ctx, &slack.PermalinkParameters{Channel: run.Post.Channel, Ts: run.Post.TS})
-	if err == nil {
-		text += fmt.Sprintf(" <%s|The present one is here.>", link)
-	} else {
-		text += fmt.Sprintf(" The present one is in <#%s>.", run.Post.Channel)
+	if err != nil {
+		link = "" // its channel has to do
 	}
-	m := message{Text: text, Blocks: []slack.Block{section(text)}, Metadata: metadata(eventRun, run.ID, run.Target, run.Plan.Verdict, string(run.State))}
-	if err := b.send.replace(ctx, post.Channel, post.TS, m); err != nil {
+	if err := b.send.replace(ctx, post.Channel, post.TS, olderCopyMessage(run, link)); err != nil {
 		return fmt.Errorf("retire an older copy of the message of run %s: %w", run.ID, err)
 	}
 	return nil

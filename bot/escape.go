@@ -221,6 +221,10 @@ var (
 	groupID = regexp.MustCompile(`^S[A-Z0-9]{1,30}$`)
 )
 
+// isUserID says that a text is the id of a person, and may stand for the
+// conversation with them.
+func isUserID(s string) bool { return userID.MatchString(s) }
+
 // mention names a person: by the id if it is one of Slack's, else in words.
 func mention(p runbook.PersonRef) string {
 	if userID.MatchString(p.ID) {

@@ -12,6 +12,8 @@ import (
 
 	"jwksbot/bot/slacksim"
 	"jwksbot/runbook"
+
+	"github.com/slack-go/slack"
 )
 
 // onePixel is a picture, as far as the workspace looks.
@@ -182,10 +184,9 @@ func TestForgedForms(t *testing.T) {
 	f := newFlow(t, flowOptions{watch: true})
 	run := f.flushes()
 	for i, id := range []string{"", "0214-aaaaaaaa undo", f.only().ID + " launch", f.only().ID} {
-		v := nextModal(f.only(), runbook.NextRestart, runbook.Request{}, false)
-		v.PrivateMetadata = id
 		from := place{user: alexID, channel: bridgeID}
-		view := submitModal(v, map[string]string{blockReason: "because"})
+		view := slack.View{CallbackID: callbackNext, PrivateMetadata: id,
+			State: &slack.ViewState{Values: map[string]map[string]slack.BlockAction{blockReason: {blockReason: {Value: "because"}}}}}
 		if err := f.bot.submittedNext(t.Context(), &from, view); err == nil {
 			t.Errorf("form %d with %q is taken", i, id)
 		}

@@ -297,3 +297,8 @@ func textOf(m slacksim.Message) string {
 	_ = enc.Encode(m.Blocks)
 	return m.Text + "\n" + b.String()
 }
+
+// pressable is a button that the renderers did not make.
+func pressable(action, value, label string) *slack.ButtonBlockElement {
+	return slack.NewButtonBlockElement(action, value, slack.NewTextBlockObject(slack.PlainTextType, label, false, false))
+}

@@ -38,7 +38,7 @@ func TestACardThatNamesNoPlanDecidesNothing(t *testing.T) {
 	id := f.only().ID
 	eventually(t, "the card is remembered", func() bool { r := f.run(id); return r.Shown == r.Version })
 	old := message{Text: "an old card", Blocks: []slack.Block{slack.NewActionBlock("",
-		button(actionApprove, id, "Approve", ""), button(actionDeny, id, "Deny", ""), button(actionDenyReason, id, "Deny with reason", ""))}}
+		pressable(actionApprove, id, "Approve"), pressable(actionDeny, id, "Deny"), pressable(actionDenyReason, id, "Deny with reason"))}}
 	for _, action := range []string{actionApprove, actionDeny, actionDenyReason} {
 		if err := f.bot.send.updateSurely(t.Context(), card.Channel, card.TS, old); err != nil {
 			t.Fatal(err)

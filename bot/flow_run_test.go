@@ -223,7 +223,7 @@ func TestForgedButtons(t *testing.T) {
 		{"launch", "now", "does not know this button"},
 	} {
 		m := message{Text: fmt.Sprintf("forged %d", i)}
-		b := button(forged.action, forged.value, "Press", "")
+		b := pressable(forged.action, forged.value, "Press")
 		m.Blocks = []slack.Block{slack.NewActionBlock("", b)}
 		ts, err := f.bot.send.postSurely(t.Context(), bridgeID, "", m)
 		if err != nil {

@@ -39,12 +39,6 @@ type homes struct {
 	busy     map[string]map[string]int // user → target → checks under way
 }
 
-// seenVerdict is what a check said, and when.
-type seenVerdict struct {
-	runbook.Finding
-	At time.Time
-}
-
 func newHomes() *homes {
 	return &homes{changed: make(chan struct{}, 1), opened: map[string]time.Time{}, shown: map[string]string{}, verdicts: map[string]seenVerdict{},
 		links: map[runbook.Post]string{}, busy: map[string]map[string]int{}}

@@ -45,13 +45,6 @@ func (b *Bot) openFlushModal(ctx context.Context, from place, req runbook.Reques
 	return b.openView(ctx, from, flushModal(in))
 }
 
-// advise ticks what the verdict recommends and the target has.
-func (in *modalInput) advise(v runbook.Verdict, t modalTarget) {
-	in.Restart = v.Advises(runbook.RestartAuthoriser) && t.Restart
-	in.Gateway = v.Advises(runbook.FlushGateway) && t.Gateway
-	in.NoFlush = !v.Advises(runbook.FlushCache) && (in.Restart || in.Gateway)
-}
-
 // meant is the target that a form is asked for, nil where it is yet to be
 // chosen. Who is asking may not be known before the form has to open: then it
 // names nothing that they did not name.
@@ -84,11 +77,6 @@ func (b *Bot) modalTargets(ctx context.Context, user string, named *runbook.Targ
 		out = append(out, modalTargetOf(t))
 	}
 	return out, nil
-}
-
-func modalTargetOf(t *runbook.Target) modalTarget {
-	return modalTarget{Name: t.Name, AllowAll: t.AllowAll, Restart: t.Function != nil, Gateway: t.API != nil,
-		Bridge: t.Route == runbook.RouteBridge, BreakGlass: t.Policy.BreakGlass}
 }
 
 func (b *Bot) openView(ctx context.Context, from place, view slack.ModalViewRequest) error {

@@ -141,7 +141,7 @@ func TestNoFlushNeedsSomethingElse(t *testing.T) {
 func TestNextModalRoundTrip(t *testing.T) {
 	r := inState(runbook.StateWatch)
 	for _, kind := range []runbook.NextKind{runbook.NextUndo, runbook.NextRestart, runbook.NextEscalate} {
-		req, _ := r.Request(kind, robinID, runbook.ViaSlack)
+		req, _ := r.Request(kind, robin.ID, runbook.ViaSlack)
 		modal := nextModal(r, kind, req, kind == runbook.NextRestart)
 		golden(t, "modal/next_"+string(kind)+".json", asJSON(t, modal))
 		viewWithinLimits(t, modal)

@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/slack-go/slack"
-
 	"jwksbot/runbook"
 )
 
@@ -58,8 +56,6 @@ func (b *Bot) offerOverride(ctx context.Context, from place, req runbook.Request
 		return err
 	}
 	b.drafts.keep(from.user, req)
-	text := refusalText(err)
-	b.privateMessage(ctx, from, message{Text: text, Blocks: []slack.Block{section(text),
-		slack.NewActionBlock("", button(actionOverride, clip(req.Target, limitButtonValue), "Say why, and request it"+ellipsis, slack.StyleDefault))}})
+	b.privateMessage(ctx, from, overrideMessage(refusal, req.Target))
 	return nil
 }

@@ -78,7 +78,9 @@ func FuzzParseLine(f *testing.F) {
 			if !errors.As(err, &u) {
 				t.Fatalf("error %T", err)
 			}
-			noStrayMentions(t, err.Error())
+			if strings.ContainsAny(err.Error(), "<>") {
+				t.Fatalf("a bracket that could mention somebody in %q", err)
+			}
 			if strings.Contains(err.Error(), sampleToken) || !utf8.ValidString(err.Error()) || utf8.RuneCountInString(err.Error()) > 400 {
 				t.Fatalf("the answer is %q", err)
 			}

@@ -42,6 +42,14 @@ type notHere struct {
 
 func (n *notHere) Error() string { return n.text }
 
+// onto is a message that says why it is private.
+func (n *notHere) onto(m message) message {
+	if n.invite {
+		return m.private(n.text, inviteLine)
+	}
+	return m.private(n.text, "")
+}
+
 // inviteLine is what a member has to type so that the bot may post.
 const inviteLine = "Type `/invite @jwksbot` here to see it in the channel."
 

@@ -1,10 +1,8 @@
 package bot
 
 import (
-	"context"
 	"regexp"
 	"strconv"
-	"strings"
 
 	"jwksbot/runbook"
 )
@@ -36,16 +34,4 @@ func parsePlanRef(value string) (planRef, bool) {
 	}
 	generation, _ := strconv.Atoi(m[2]) // "" is a card from before there were plans
 	return planRef{m[1], generation}, true
-}
-
-// decision is a person's click or form about a plan. A card that names none is
-// posted anew, with buttons that do.
-func (b *Bot) decision(ctx context.Context, from place, ref planRef, kind runbook.DecisionKind, reason string) error {
-	err := b.decide(ctx, from, runbook.Click{Run: ref.run, Generation: ref.generation, By: from.user, Kind: kind, Reason: strings.TrimSpace(reason), Via: runbook.ViaSlack})
-	if ref.generation == 0 {
-		if err := b.Desk.RenewCard(ctx, ref.run); err != nil {
-			b.Log.Warn("an outdated card could not be renewed", "run", ref.run, "error", err)
-		}
-	}
-	return err
 }

@@ -155,19 +155,10 @@ func (s *sender) insist(ctx context.Context, method string, call func() error) e
 	return err
 }
 
-// eventAnswer is the metadata of an answer to one person.
-const eventAnswer = "jwksbot_answer"
-
-// options are those of every message: fallback text, blocks, metadata, and no
-// unfolding of links. A message has blocks even if it is but a sentence, since
-// an update without any would leave the old ones in place.
-func (m message) options() []slack.MsgOption {
-	if len(m.Blocks) == 0 {
-		m.Blocks = []slack.Block{section(clip(m.Text, limitSection))}
-	}
-	if m.Metadata.EventType == "" {
-		m.Metadata = metadata(eventAnswer, "", "", "", "")
-	}
+// messageOptions are those of every message: fallback text, blocks, metadata, and no
+// unfolding of links.
+func messageOptions(m message) []slack.MsgOption {
+	m = m.complete()
 	return []slack.MsgOption{slack.MsgOptionText(m.Text, false), slack.MsgOptionBlocks(m.Blocks...), slack.MsgOptionMetadata(m.Metadata),
 		slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl()}
 }
@@ -186,7 +177,7 @@ func (s *sender) post(ctx context.Context, channel, thread string, broadcast boo
 	if err := s.admit(ctx, channel, thread, broadcast); err != nil {
 		return "", err
 	}
-	opts := m.options()
+	opts := messageOptions(m)
 	if thread != "" {
 		opts = append(opts, slack.MsgOptionTS(thread))
 		if broadcast {
@@ -209,7 +200,7 @@ func (s *sender) postSurely(ctx context.Context, channel, thread string, m messa
 	if err := s.admit(ctx, channel, thread, false); err != nil {
 		return "", err
 	}
-	opts := m.options()
+	opts := messageOptions(m)
 	if thread != "" {
 		opts = append(opts, slack.MsgOptionTS(thread))
 	}
@@ -249,7 +240,7 @@ func (s *sender) replacing(ctx context.Context, channel, ts string, m message) f
 		if err := s.allowed(); err != nil {
 			return err
 		}
-		_, _, _, err := s.api.UpdateMessageContext(ctx, channel, ts, m.options()...)
+		_, _, _, err := s.api.UpdateMessageContext(ctx, channel, ts, messageOptions(m)...)
 		return err
 	}
 }

@@ -69,7 +69,7 @@ func (p *presenter) chart(ctx context.Context, run *runbook.Run, post runbook.Po
 		return nil
 	}
 	id := noChart
-	if f, ok := p.bot.chartFile(run.Series(), ChartName(run.ID)); ok {
+	if f, ok := p.bot.draw(run.Series(), ChartName(run.ID)); ok {
 		posted, err := p.send.upload(ctx, post.Channel, post.TS, f)
 		if err != nil {
 			p.bot.Log.Warn("the chart of a watch could not be posted", "run", run.ID, "error", err)

@@ -70,7 +70,7 @@ func (p *places) postable(ctx context.Context, channel string) error {
 // A direct message is not asked about, which would need the scope im:read: the
 // post itself tells.
 func (p *places) readable(ctx context.Context, channel string, age, fallback time.Duration) error {
-	if isDirect(channel) || userID.MatchString(channel) {
+	if isDirect(channel) || isUserID(channel) {
 		return nil
 	}
 	why, err := p.readers.ask(ctx, channel, age, func(ctx context.Context) (error, error) { return p.info(ctx, channel) })

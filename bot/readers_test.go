@@ -51,7 +51,7 @@ func TestNoResultIntoAChannelThatBecomesShared(t *testing.T) {
 	f.sim.SetShared(bridge, true)
 	close(gate)
 	f.tells(robinID, bridge, "What to do")
-	f.shows(bridge, withdrawnText)
+	f.shows(bridge, withdrawnMessage().Text)
 	m, _ = f.sim.Message(bridge, m.TS)
 	if strings.Contains(textOf(m), "production") || len(f.sim.Thread(bridge, m.TS)) != 0 {
 		t.Errorf("the channel still shows %s, and %d messages in the thread", textOf(m), len(f.sim.Thread(bridge, m.TS)))
@@ -96,7 +96,7 @@ func TestARunGoesOnWhereOnlyItsPeopleRead(t *testing.T) {
 	f.sim.SetShared(bridge, true)
 	f.clicks(samID, card, actionApprove)
 	f.shows("inc-own", "Flushed and proven")
-	f.shows(bridge, withdrawnText)
+	f.shows(bridge, withdrawnMessage().Text)
 	if m, _ := f.sim.Message(bridge, card.TS); strings.Contains(textOf(m), "production") || len(m.Buttons()) != 0 {
 		t.Errorf("the shared channel shows %s", textOf(m))
 	}

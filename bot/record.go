@@ -27,9 +27,8 @@ func (b *Bot) record(ctx context.Context, from place, a asked) error {
 		b.private(ctx, from, fmt.Sprintf("Run %s has no message here, so its record has no thread to go to. %s", code(run.ID), terminal))
 		return nil
 	}
-	files := []file{{Name: "jwksbot-" + run.ID + ".md", Title: "Record of run " + run.ID + ", " + run.Ticket,
-		Comment: fmt.Sprintf("The record of run %s (%s), asked for by <@%s>. It is Markdown, ready to be pasted into the review.", code(run.ID), code(run.Ticket), from.user), Content: text}}
-	if chart, ok := b.chartFile(run.Series(), ChartName(run.ID)); ok {
+	files := []file{recordFile(run, from.user, text)}
+	if chart, ok := b.draw(run.Series(), ChartName(run.ID)); ok {
 		files = append(files, chart)
 	}
 	for _, f := range files {

@@ -22,6 +22,18 @@ type message struct {
 	Metadata slack.SlackMetadata
 }
 
+// complete is the message as it is sent: with blocks even if it is but a
+// sentence, since an update without any would leave the old ones in place.
+func (m message) complete() message {
+	if len(m.Blocks) == 0 {
+		m.Blocks = []slack.Block{section(clip(m.Text, limitSection))}
+	}
+	if m.Metadata.EventType == "" {
+		m.Metadata = metadata(eventAnswer, "", "", "", "")
+	}
+	return m
+}
+
 // Action ids of buttons. The value of a button on a run is the run's opaque
 // id; that of a button on a report is the target.
 const (
@@ -45,6 +57,7 @@ const (
 	callbackDeny     = "deny"
 	callbackStop     = "stop_watch"
 	callbackNext     = "next_step"
+	callbackPick     = "pick_target" // the target of a shortcut
 	callbackShortcut = "check_here"
 )
 
@@ -53,6 +66,7 @@ const (
 	eventReport   = "jwksbot_report"
 	eventApproval = "jwksbot_approval"
 	eventRun      = "jwksbot_run"
+	eventAnswer   = "jwksbot_answer" // to one person
 )
 
 // stepLine is one step of a check that is under way; an empty status means

@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/slack-go/slack"
@@ -40,6 +41,20 @@ func parseStopModal(v slack.View) (runID, reason string) {
 	return v.PrivateMetadata, strings.TrimSpace(inputOf(v, blockStop).Value)
 }
 
+// pickModal asks for a target; it remembers the thread, which grants nothing.
+func pickModal(targets []string, channel, thread string) slack.ModalViewRequest {
+	return slack.ModalViewRequest{
+		Type: slack.VTModal, CallbackID: callbackPick, PrivateMetadata: channel + " " + thread,
+		Title: plainText("Run JWKS check", limitViewTitle), Submit: plainText("Check", limitViewTitle), Close: plainText("Cancel", limitViewTitle),
+		Blocks: slack.Blocks{BlockSet: []slack.Block{targetSelect(targets, targets[0])}},
+	}
+}
+
+func parsePickModal(v slack.View) (channel, thread, target string) {
+	channel, thread, _ = strings.Cut(v.PrivateMetadata, " ")
+	return channel, thread, inputOf(v, blockTarget).SelectedOption.Value
+}
+
 func askModal(callback, private, title, submit string, blocks ...slack.Block) slack.ModalViewRequest {
 	return slack.ModalViewRequest{
 		Type: slack.VTModal, CallbackID: callback, PrivateMetadata: clip(private, limitPrivate),
@@ -66,8 +81,8 @@ func nextModal(r runbook.Run, kind runbook.NextKind, req runbook.Request, glass 
 			why = " " + upper(prose(s.Why, limitSentence)) + "."
 		}
 	}
-	about := section("*" + orText(nextTitles[kind], quoted(string(kind), limitName)) + "* after run " + code(r.ID) + " on " + quoted(r.Target, limitName) + ", " + code(r.Ticket) + "." + why)
-	title := orText(nextTitles[kind], "Next step")
+	about := section("*" + cmp.Or(nextTitles[kind], quoted(string(kind), limitName)) + "* after run " + code(r.ID) + " on " + quoted(r.Target, limitName) + ", " + code(r.Ticket) + "." + why)
+	title := cmp.Or(nextTitles[kind], "Next step")
 	reason := reasonInput(req.Reason)
 	focus(reason)
 	if kind == runbook.NextEscalate {

@@ -88,3 +88,13 @@ func configured(r runbook.Report, step string) bool {
 	}
 	return false
 }
+
+// onRun says that a button is about a run, which its value names.
+func onRun(action string) bool {
+	switch action {
+	case actionApprove, actionDeny, actionWithdraw, actionDenyReason, actionRequestAgain, actionStopWatch, actionGotIt:
+		return true
+	}
+	_, next := nextOfAction(action)
+	return next
+}

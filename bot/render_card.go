@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -21,7 +22,7 @@ func cardBlocks(r runbook.Run, now time.Time) []slack.Block {
 		blocks = append(blocks, over)
 	}
 	blocks = append(blocks, titled("What will be touched", bullets(planLines(r.Plan)), linesPlan, roomPlan))
-	blocks = append(blocks, slack.NewSectionBlock(mrkdwn("*Reason:* "+orText(quoted(r.Reason, limitSentence), "none given")), cardFields(r, now), nil))
+	blocks = append(blocks, slack.NewSectionBlock(mrkdwn("*Reason:* "+cmp.Or(quoted(r.Reason, limitSentence), "none given")), cardFields(r, now), nil))
 	return append(blocks, cardButtons(r),
 		contextLine(fmt.Sprintf("Checked again before it runs; if it would touch anything else, you approve again. · run %s · plan %d, digest %s", code(r.ID), r.Generation, code(shortDigest(r.Plan.Digest)))))
 }

@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -146,7 +147,7 @@ func nextButtons(r runbook.Run, primary bool) []slack.BlockElement {
 				style = slack.StylePrimary
 			}
 		}
-		out = append(out, button(action, r.ID, orText(s.Label, string(s.Kind))+ellipsis, style))
+		out = append(out, button(action, r.ID, cmp.Or(s.Label, string(s.Kind))+ellipsis, style))
 	}
 	return out
 }

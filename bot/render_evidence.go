@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"fmt"
 	"sort"
 	"strings"
@@ -155,7 +156,7 @@ func probeText(n int, p runbook.Probe) string {
 		parts = append(parts, quoted(p.ContentType, limitName))
 	}
 	if p.Status != 0 {
-		parts = append(parts, plural(p.Size, "byte", "bytes"), orText(quoted(p.TLS, limitName), "no TLS"))
+		parts = append(parts, plural(p.Size, "byte", "bytes"), cmp.Or(quoted(p.TLS, limitName), "no TLS"))
 	}
 	parts = append(parts, runbook.Duration(p.Duration))
 	if p.CacheControl != "" {
@@ -173,13 +174,6 @@ func probeText(n int, p runbook.Probe) string {
 		parts = append(parts, plural(len(p.Set.Keys), "key", "keys"))
 	}
 	return strings.Join(parts, " · ")
-}
-
-func orText(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }
 
 // cachedBlocks shows the entries, those that a flush would delete first.
@@ -218,7 +212,7 @@ func rank(m runbook.MarkedEntry) int {
 
 // entryText is one entry with its keys and how each stands to the live set.
 func entryText(m runbook.MarkedEntry) string {
-	facts := []string{quoted(orText(m.Reading.Format, "unknown format"), limitName), plural(m.Bytes, "byte", "bytes"), m.Expiry(), "shard " + code(m.Shard)}
+	facts := []string{quoted(cmp.Or(m.Reading.Format, "unknown format"), limitName), plural(m.Bytes, "byte", "bytes"), m.Expiry(), "shard " + code(m.Shard)}
 	if m.Reading.Note != "" && m.Reading.Content != runbook.ContentKeys && !strings.HasPrefix(m.Reading.Note, m.Reading.Format) {
 		facts = append(facts, prose(m.Reading.Note, limitSentence))
 	}

@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -41,7 +42,7 @@ func gatewayBlocks(ev *runbook.GatewayEvidence) []slack.Block {
 // apiText names an API: its kind, its id and its stage.
 func apiText(s runbook.GatewaySetup) string {
 	kind := map[runbook.APIKind]string{runbook.RestAPI: "REST API", runbook.HTTPAPI: "HTTP API"}[s.Kind]
-	text := orText(kind, "API") + " " + code(orText(s.Name, s.ID))
+	text := cmp.Or(kind, "API") + " " + code(cmp.Or(s.Name, s.ID))
 	if s.Stage != "" {
 		text += ", stage " + code(s.Stage)
 	}
@@ -85,10 +86,10 @@ func gatewayBars(points []runbook.GatewayPoint) string {
 
 // authoriserText says who judges tokens, and how long an answer is repeated.
 func authoriserText(api runbook.APIKind, a runbook.GatewayAuthoriser) string {
-	name := "authoriser " + code(orText(a.Name, a.ID))
+	name := "authoriser " + code(cmp.Or(a.Name, a.ID))
 	switch a.Kind {
 	case runbook.LambdaAuthoriser:
-		s := name + " invokes " + functionText(orText(a.Function, "an unknown function"), a.Qualifier, "")
+		s := name + " invokes " + functionText(cmp.Or(a.Function, "an unknown function"), a.Qualifier, "")
 		if a.ResultTTL <= 0 {
 			return s + "; its answers are not cached"
 		}
@@ -118,7 +119,7 @@ func functionBlocks(ev *runbook.FunctionEvidence) []slack.Block {
 	}
 	lines := []string{
 		"invoked: " + functionText(ev.Function, ev.Qualifier, ev.Version),
-		"last changed " + atDay(ev.LastModified) + "; state " + quoted(orText(ev.State, "unknown"), limitName) + ", last update " + quoted(orText(ev.UpdateStatus, "unknown"), limitName),
+		"last changed " + atDay(ev.LastModified) + "; state " + quoted(cmp.Or(ev.State, "unknown"), limitName) + ", last update " + quoted(cmp.Or(ev.UpdateStatus, "unknown"), limitName),
 	}
 	if ev.Runtime != "" {
 		lines[0] += ", runtime " + code(ev.Runtime)

@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -28,7 +29,7 @@ func helpText(command string, targets []string, note string) string {
 	}
 	return strings.Join(append(lines,
 		"",
-		"*Targets:* "+orText(codes(targets, maxTargetsShown), note),
+		"*Targets:* "+cmp.Or(codes(targets, maxTargetsShown), note),
 		"*Also:* `status` shows what waits and what runs, `history` the last runs, `report [run]` puts the record of a run into its thread, for the review."), "\n")
 }
 
@@ -82,7 +83,7 @@ var stateWords = map[runbook.State]string{
 }
 
 func stateText(s runbook.State) string {
-	return orText(stateWords[s], "❓ "+quoted(string(s), limitName))
+	return cmp.Or(stateWords[s], "❓ "+quoted(string(s), limitName))
 }
 
 // runText says how a run stands, in a list: what its watch saw outranks that

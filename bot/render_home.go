@@ -2,6 +2,7 @@ package bot
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/slack-go/slack"
 
@@ -25,6 +26,12 @@ type homeTarget struct {
 	Name    string
 	Verdict seenVerdict // zero: not checked since this process began
 	Busy    bool        // a check that this person asked for is under way
+}
+
+// seenVerdict is what a check said, and when.
+type seenVerdict struct {
+	runbook.Finding
+	At time.Time
 }
 
 type linkedRun struct {

@@ -18,12 +18,25 @@ type modalTarget struct {
 	BreakGlass bool // a requester may act alone
 }
 
+// modalTargetOf says what a target has and allows.
+func modalTargetOf(t *runbook.Target) modalTarget {
+	return modalTarget{Name: t.Name, AllowAll: t.AllowAll, Restart: t.Function != nil, Gateway: t.API != nil,
+		Bridge: t.Route == runbook.RouteBridge, BreakGlass: t.Policy.BreakGlass}
+}
+
 // modalInput is what the request modal starts with. Of Request only what
 // people can change in the form is read.
 type modalInput struct {
 	Targets []modalTarget
 	runbook.Request
 	Verdict string // the sentence of the last check, if there was one
+}
+
+// advise ticks what the verdict recommends and the target has.
+func (in *modalInput) advise(v runbook.Verdict, t modalTarget) {
+	in.Restart = v.Advises(runbook.RestartAuthoriser) && t.Restart
+	in.Gateway = v.Advises(runbook.FlushGateway) && t.Gateway
+	in.NoFlush = !v.Advises(runbook.FlushCache) && (in.Restart || in.Gateway)
 }
 
 // Block ids of the modals' inputs; errors of a submission name them. Each

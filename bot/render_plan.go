@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -77,7 +78,7 @@ func doneTask(p runbook.Plan, more ...string) string {
 	if p.Has(runbook.RestoreCache) {
 		parts = append(parts, "undone")
 	}
-	return upper(orText(andList(append(parts, more...)), "done"))
+	return upper(cmp.Or(andList(append(parts, more...)), "done"))
 }
 
 // planLines say exactly what every step of a plan touches and what it spares.

@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -162,7 +163,7 @@ func runSentence(r runbook.Run, now time.Time) string {
 	if doing := doingText(r); doing != "" {
 		return doing + " (" + ticket + ")"
 	}
-	return orText(endWords[r.State], "the run is "+quoted(string(r.State), limitName)) + " (" + ticket + "). " + prose(r.Outcome, limitSentence)
+	return cmp.Or(endWords[r.State], "the run is "+quoted(string(r.State), limitName)) + " (" + ticket + "). " + prose(r.Outcome, limitSentence)
 }
 
 // doingText is a step that is under way, in a sentence; "" for other states.

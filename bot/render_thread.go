@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/slack-go/slack"
@@ -58,7 +59,7 @@ func plannedLines(p runbook.Plan) []string {
 		if len(e.Kids) > 0 {
 			kids = "kids " + codes(e.Kids, namesOnRun)
 		}
-		lines = append(lines, fmt.Sprintf("• %s on shard %s, %s: %s", code(e.Name.String()), code(e.Shard), quoted(orText(e.Format, "unknown format"), limitName), kids))
+		lines = append(lines, fmt.Sprintf("• %s on shard %s, %s: %s", code(e.Name.String()), code(e.Shard), quoted(cmp.Or(e.Format, "unknown format"), limitName), kids))
 	}
 	return lines
 }
@@ -72,7 +73,7 @@ var decisionWords = map[runbook.DecisionKind]string{
 func decisionLines(r runbook.Run) []string {
 	var lines []string
 	for _, d := range r.Decisions {
-		word := orText(decisionWords[d.Kind], quoted(string(d.Kind), limitName))
+		word := cmp.Or(decisionWords[d.Kind], quoted(string(d.Kind), limitName))
 		line := fmt.Sprintf("• %s %s %s plan %d", atTime(d.At), mention(d.By), word, d.Generation)
 		if d.Via == runbook.ViaTerminal {
 			line += " from a terminal"

@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -125,11 +126,11 @@ var actions = map[runbook.Mitigation]struct{ do, dont string }{
 }
 
 func doText(m runbook.Mitigation) string {
-	return orText(actions[m].do, quoted(string(m), limitName))
+	return cmp.Or(actions[m].do, quoted(string(m), limitName))
 }
 
 func dontText(m runbook.Mitigation) string {
-	return orText(actions[m].dont, "Not "+quoted(string(m), limitName))
+	return cmp.Or(actions[m].dont, "Not "+quoted(string(m), limitName))
 }
 
 // elsewhere says what helps where no mitigation of ours does.

@@ -78,3 +78,33 @@ func marksOf(e runbook.Evidence, since, until time.Time) []runbook.Mark {
 	}
 	return out
 }
+
+// drawable says that a series has enough points for a line.
+func drawable(s runbook.Series) bool { return len(s.Failures) > 1 || len(s.Traffic) > 1 }
+
+// altText says in words what a chart shows.
+func altText(s runbook.Series) string {
+	text := "Chart of " + s.Title + ", " + s.Since.UTC().Format("15:04") + " to " + s.Until.UTC().Format("15:04 MST")
+	if first, last, ok := ends(s.Failures); ok {
+		text += "; share of failures " + percent(first) + " at the beginning, " + percent(last) + " at the end"
+	}
+	for _, m := range s.Marks {
+		text += "; " + m.Label + " at " + m.At.UTC().Format("15:04")
+	}
+	return plain(text, limitAlt)
+}
+
+// ends are the shares of the first and the last minute that had requests.
+func ends(points []runbook.RatioPoint) (first, last float64, ok bool) {
+	for _, p := range points {
+		r, has := p.Ratio()
+		if !has {
+			continue
+		}
+		if !ok {
+			first = r
+		}
+		last, ok = r, true
+	}
+	return first, last, ok
+}

@@ -12,15 +12,6 @@ import (
 	"jwksbot/runbook"
 )
 
-// file is something that is uploaded into a thread.
-type file struct {
-	Name    string // of the file
-	Title   string // shown above it
-	Alt     string // what a picture shows, for screen readers
-	Comment string // finished markup, shown with it
-	Content []byte
-}
-
 // methodUpload stands for the three calls of an upload: they share one hold.
 const methodUpload = "files.completeUploadExternal"
 
@@ -41,7 +32,7 @@ func (s *sender) upload(ctx context.Context, channel, thread string, f file) (id
 			return err
 		}
 		done, err := s.api.UploadFileContext(ctx, slack.UploadFileParameters{
-			Filename: f.Name, Title: clip(f.Title, limitName), AltTxt: clip(f.Alt, limitAlt), InitialComment: f.Comment,
+			Filename: f.Name, Title: f.Title, AltTxt: f.Alt, InitialComment: f.Comment,
 			Reader: bytes.NewReader(f.Content), FileSize: len(f.Content), Channel: channel, ThreadTimestamp: thread,
 		})
 		if err != nil {
@@ -59,9 +50,9 @@ func (s *sender) upload(ctx context.Context, channel, thread string, f file) (id
 // ChartName is the name of the file that shows the watch of a run.
 func ChartName(runID string) string { return "jwksbot-" + runID + ".png" }
 
-// chartFile draws a series; ok is false when there is nothing to draw, or it
+// draw draws a series; ok is false when there is nothing to draw, or it
 // cannot be drawn.
-func (b *Bot) chartFile(s runbook.Series, name string) (f file, ok bool) {
+func (b *Bot) draw(s runbook.Series, name string) (f file, ok bool) {
 	if b.Chart == nil || !drawable(s) {
 		return f, false
 	}
@@ -70,35 +61,5 @@ func (b *Bot) chartFile(s runbook.Series, name string) (f file, ok bool) {
 		b.Log.Warn("a chart could not be drawn", "title", s.Title, "error", err)
 		return f, false
 	}
-	return file{Name: name, Title: s.Title, Alt: altText(s), Content: png}, true
-}
-
-// drawable says that a series has enough points for a line.
-func drawable(s runbook.Series) bool { return len(s.Failures) > 1 || len(s.Traffic) > 1 }
-
-// altText says in words what a chart shows.
-func altText(s runbook.Series) string {
-	text := "Chart of " + s.Title + ", " + s.Since.UTC().Format("15:04") + " to " + s.Until.UTC().Format("15:04 MST")
-	if first, last, ok := ends(s.Failures); ok {
-		text += "; share of failures " + percent(first) + " at the beginning, " + percent(last) + " at the end"
-	}
-	for _, m := range s.Marks {
-		text += "; " + m.Label + " at " + m.At.UTC().Format("15:04")
-	}
-	return plain(text, limitAlt)
-}
-
-// ends are the shares of the first and the last minute that had requests.
-func ends(points []runbook.RatioPoint) (first, last float64, ok bool) {
-	for _, p := range points {
-		r, has := p.Ratio()
-		if !has {
-			continue
-		}
-		if !ok {
-			first = r
-		}
-		last, ok = r, true
-	}
-	return first, last, ok
+	return chartFile(s, name, png), true
 }
