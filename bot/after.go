@@ -7,6 +7,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"jwksbot/bot/render"
 	"jwksbot/runbook"
 )
 
@@ -30,39 +31,39 @@ func (b *Bot) openNext(ctx context.Context, from place, run runbook.Run, kind ru
 		from.channel = cmp.Or(run.Post.Channel, from.channel)
 		return b.openFlushModal(ctx, from, req, false)
 	}
-	return b.openView(ctx, from, nextModal(run, kind, req, t != nil && t.Policy.BreakGlass))
+	return b.openView(ctx, from, render.NextForm(run, kind, req, t != nil && t.Policy.BreakGlass))
 }
 
 // submittedNext asks for the next step, as for any mitigation.
 func (b *Bot) submittedNext(ctx context.Context, from *place, v slack.View) error {
-	a, wrong := parseNextModal(v)
+	a, wrong := render.ReadNextForm(v)
 	if len(wrong) > 0 {
 		return nil // answered with the acknowledgement
 	}
-	run, err := b.runOf(ctx, from, a.run)
+	run, err := b.runOf(ctx, from, a.Run)
 	if err != nil {
 		return err
 	}
-	if a.kind == runbook.NextEscalate {
-		if _, err := b.Desk.Escalate(ctx, a.run, from.user, a.reason); err != nil {
+	if a.Kind == runbook.NextEscalate {
+		if _, err := b.Desk.Escalate(ctx, a.Run, from.user, a.Reason); err != nil {
 			return err
 		}
-		b.Log.Info("escalated by a person", "run", a.run, "by", from.user)
+		b.Log.Info("escalated by a person", "run", a.Run, "by", from.user)
 		b.private(ctx, *from, "The on-call team is being called, in the thread of the run's message.")
 		return nil
 	}
-	req, ok := run.Request(a.kind, from.user, runbook.ViaSlack)
+	req, ok := run.Request(a.Kind, from.user, runbook.ViaSlack)
 	if !ok || run.ID == "" {
 		return &runbook.Refusal{Code: runbook.RefusedUnknownRun, Text: "This form belongs to no run that jwksbot knows. Start again with `/jwks-flush`."}
 	}
-	req.Reason, req.Override, req.BreakGlass = a.reason, a.override, a.breakGlass
-	req.Force = req.RestoreOf != "" && a.force
+	req.Reason, req.Override, req.BreakGlass = a.Reason, a.Override, a.BreakGlass
+	req.Force = req.RestoreOf != "" && a.Force
 	return b.request(ctx, *from, req)
 }
 
 // stopWatch ends a watch early.
 func (b *Bot) stopWatch(ctx context.Context, from *place, v slack.View) error {
-	id, reason := parseStopModal(v)
+	id, reason := render.ReadStopForm(v)
 	if _, err := b.runOf(ctx, from, id); err != nil {
 		return err
 	}
@@ -81,9 +82,9 @@ func (b *Bot) gotIt(ctx context.Context, from place, call slack.InteractionCallb
 		return err
 	}
 	b.Log.Info("escalation taken over", "run", id, "by", from.user)
-	b.private(ctx, from, fmt.Sprintf("You took over run %s. Its message shows it; the watch goes on.", code(id)))
+	b.private(ctx, from, fmt.Sprintf("You took over run %s. Its message shows it; the watch goes on.", render.Code(id)))
 	if ping := run.Escalation.Pinged; ping != "" && run.Post.Channel != "" {
-		if err := b.send.update(ctx, run.Post.Channel, ping, pingMessage(run, *run.Escalation)); err != nil {
+		if err := b.send.update(ctx, run.Post.Channel, ping, render.OnCallPing(run, *run.Escalation)); err != nil {
 			b.Log.Warn("the call of an escalation does not show who took over", "run", id, "error", err)
 		}
 	}

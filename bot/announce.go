@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 
+	"jwksbot/bot/render"
 	"jwksbot/runbook"
 )
 
@@ -18,11 +19,11 @@ func (b *Bot) Announce(ctx context.Context, r runbook.Report) error {
 	if err != nil {
 		return err
 	}
-	ts, err := b.send.postSurely(ctx, channel, "", rotationMessage(r))
+	ts, err := b.send.postSurely(ctx, channel, "", render.Rotation(r))
 	if err != nil {
 		return err
 	}
-	for _, e := range evidenceMessages(r) {
+	for _, e := range render.Evidence(r) {
 		if _, err := b.send.postSurely(ctx, channel, ts, e); err != nil {
 			b.Log.Warn("the evidence of an announcement could not be posted", "target", r.Target, "error", err)
 			break // the announcement itself stands: it must not be repeated

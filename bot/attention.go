@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"jwksbot/bot/render"
 )
 
 // interimAfter is how long somebody waits for a first word before they are told
@@ -75,7 +77,7 @@ func (b *Bot) interim(ctx context.Context, from place) {
 		return
 	}
 	from.channel = a.channel
-	if err := b.anyWay(ctx, from, message{Text: a.text}); err != nil {
+	if err := b.anyWay(ctx, from, render.Message{Text: a.text}); err != nil {
 		b.Log.Warn("somebody could not be told that it takes longer", "user", from.user, "channel", from.channel, "error", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"jwksbot/bot/render"
 	"jwksbot/bot/socket"
 	"jwksbot/runbook"
 )
@@ -264,5 +265,5 @@ func (b *Bot) guarded(ctx context.Context, from place, work func() error) {
 	if errors.As(err, &placed) {
 		from = placed.at
 	}
-	b.private(ctx, from, refusalText(err))
+	b.private(ctx, from, render.Refusal(err))
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"jwksbot/bot/render"
 	"jwksbot/runbook"
 )
 
@@ -21,7 +22,7 @@ func (b *Bot) check(ctx context.Context, from place, a asked) error {
 	if err != nil {
 		return err
 	}
-	from.meanwhile(fmt.Sprintf("The checks of %s are under way; the result comes by itself.", code(t.Name)))
+	from.meanwhile(fmt.Sprintf("The checks of %s are under way; the result comes by itself.", render.Code(t.Name)))
 	return b.checkInChannel(ctx, from, t.Name, t.Steps(), ask)
 }
 
@@ -34,7 +35,7 @@ func (b *Bot) checkPrivately(ctx context.Context, from place, target string, ask
 		return err
 	}
 	b.homes.note(report)
-	b.privateMessage(ctx, from, why.onto(reportMessage(report)))
+	b.privateMessage(ctx, from, why.onto(render.Report(report)))
 	return nil
 }
 
@@ -64,11 +65,11 @@ func (b *Bot) checkInChannel(ctx context.Context, from place, target string, ste
 	case ctx.Err() != nil:
 		return b.interrupted(ctx, from, ts, target)
 	case err != nil:
-		b.finish(ctx, from, ts, checkNotice(target, "failed", refusalText(err)))
+		b.finish(ctx, from, ts, render.CheckNotice(target, "failed", render.Refusal(err)))
 		return err
 	}
 	b.homes.note(report)
-	if !b.finish(ctx, from, ts, reportMessage(report)) {
+	if !b.finish(ctx, from, ts, render.Report(report)) {
 		return nil
 	}
 	return b.evidence(ctx, from, ts, report)
@@ -77,7 +78,7 @@ func (b *Bot) checkInChannel(ctx context.Context, from place, target string, ste
 // finish puts the last state into the message of a check, and says whether it
 // stands in the channel. The message may have been deleted meanwhile, or the
 // channel may have got other readers: the answer is not lost.
-func (b *Bot) finish(ctx context.Context, from place, ts string, final message) (shown bool) {
+func (b *Bot) finish(ctx context.Context, from place, ts string, final render.Message) (shown bool) {
 	err := b.send.updateSurely(ctx, from.channel, ts, final)
 	if err == nil {
 		return true
@@ -96,7 +97,7 @@ func (b *Bot) finish(ctx context.Context, from place, ts string, final message) 
 
 // withdraw takes back a message that stands where others may read it now.
 func (b *Bot) withdraw(ctx context.Context, channel, ts string) (shown bool) {
-	if err := b.send.replace(ctx, channel, ts, withdrawnMessage()); err != nil {
+	if err := b.send.replace(ctx, channel, ts, render.Withdrawn()); err != nil {
 		b.Log.Warn("a message could not be withdrawn", "channel", channel, "error", err)
 	}
 	return false
@@ -110,7 +111,7 @@ const interruptWithin = 800 * time.Millisecond
 func (b *Bot) interrupted(ctx context.Context, from place, ts, target string) error {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), interruptWithin)
 	defer cancel()
-	m := checkNotice(target, "interrupted", "⚠ This check was interrupted by a restart of jwksbot; run it again.")
+	m := render.CheckNotice(target, "interrupted", "⚠ This check was interrupted by a restart of jwksbot; run it again.")
 	if err := b.send.replace(last, from.channel, ts, m); err != nil {
 		b.Log.Warn("a check was interrupted, and its message does not say so", "channel", from.channel, "error", err)
 	}
@@ -151,7 +152,7 @@ func (b *Bot) evidence(ctx context.Context, from place, ts string, report runboo
 	if from.thread != "" {
 		thread = from.thread
 	}
-	for _, m := range evidenceMessages(report) {
+	for _, m := range render.Evidence(report) {
 		if _, err := b.send.postSurely(ctx, from.channel, thread, m); err != nil {
 			return err
 		}
@@ -163,7 +164,7 @@ func (b *Bot) evidence(ctx context.Context, from place, ts string, report runboo
 // chartOfCheck puts the picture of a report into its thread. Whoever waits for
 // the report has it already, so that a failure is only logged.
 func (b *Bot) chartOfCheck(ctx context.Context, channel, thread string, report runbook.Report) {
-	f, ok := b.draw(seriesOf(report), "jwks-check-"+report.StartedAt.UTC().Format("20060102-1504")+".png")
+	f, ok := b.draw(render.SeriesOf(report), "jwks-check-"+report.StartedAt.UTC().Format("20060102-1504")+".png")
 	if !ok {
 		return
 	}
@@ -181,7 +182,7 @@ type liveMessage struct {
 	changed chan struct{}
 
 	mu    sync.Mutex
-	steps []stepLine
+	steps []render.StepLine
 }
 
 // Started shows the steps that will run.
@@ -189,7 +190,7 @@ func (l *liveMessage) Started(_ string, steps []string) {
 	l.mu.Lock()
 	l.steps = l.steps[:0]
 	for _, name := range steps {
-		l.steps = append(l.steps, stepLine{Name: name})
+		l.steps = append(l.steps, render.StepLine{Name: name})
 	}
 	l.mu.Unlock()
 	l.touch()
@@ -200,7 +201,7 @@ func (l *liveMessage) Step(r runbook.Result) {
 	l.mu.Lock()
 	for i := range l.steps {
 		if l.steps[i].Name == r.Step {
-			l.steps[i] = stepLine{Name: r.Step, Status: r.Status, Summary: r.Summary, Duration: r.Duration}
+			l.steps[i] = render.StepLine{Name: r.Step, Status: r.Status, Summary: r.Summary, Duration: r.Duration}
 		}
 	}
 	l.mu.Unlock()
@@ -214,10 +215,10 @@ func (l *liveMessage) touch() {
 	}
 }
 
-func (l *liveMessage) render() message {
+func (l *liveMessage) render() render.Message {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return progressMessage(l.target, append([]stepLine(nil), l.steps...), l.started)
+	return render.Progress(l.target, append([]render.StepLine(nil), l.steps...), l.started)
 }
 
 // follow updates the message, at most once in three seconds, until the check

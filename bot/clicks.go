@@ -8,6 +8,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"jwksbot/bot/render"
 	"jwksbot/bot/socket"
 	"jwksbot/runbook"
 )
@@ -29,11 +30,11 @@ func (b *Bot) interaction(ctx context.Context, from place, call slack.Interactio
 func laneOfCall(call slack.InteractionCallback) socket.Lane {
 	switch call.Type {
 	case slack.InteractionTypeBlockActions:
-		if all := call.ActionCallback.BlockActions; len(all) > 0 && all[0].ActionID == actionCheckAgain {
+		if all := call.ActionCallback.BlockActions; len(all) > 0 && all[0].ActionID == render.ActionCheckAgain {
 			return socket.LaneSlow
 		}
 	case slack.InteractionTypeViewSubmission:
-		if call.View.CallbackID == callbackPick {
+		if call.View.CallbackID == render.CallbackPick {
 			return socket.LaneSlow
 		}
 	case slack.InteractionTypeMessageAction:
@@ -49,32 +50,32 @@ func (b *Bot) click(ctx context.Context, from place, call slack.InteractionCallb
 		return nil
 	}
 	action := call.ActionCallback.BlockActions[0]
-	if onRun(action.ActionID) {
-		ref, ok := parsePlanRef(action.Value)
+	if render.OnRun(action.ActionID) {
+		ref, ok := render.ParsePlanRef(action.Value)
 		if !ok {
 			return &runbook.Refusal{Code: runbook.RefusedUnknownRun, Text: "This button belongs to no run that jwksbot knows. Start again with `/jwks-flush`."}
 		}
-		if err := b.adoptCopy(ctx, call, ref.run); err != nil {
+		if err := b.adoptCopy(ctx, call, ref.Run); err != nil {
 			return err
 		}
 		return b.clickOnRun(ctx, from, call, action.ActionID, ref)
 	}
-	if req, ok := requestOf(action.ActionID, action.Value); ok {
+	if req, ok := render.RequestOf(action.ActionID, action.Value); ok {
 		return b.openFlushModal(ctx, from, req, false)
 	}
 	switch action.ActionID {
-	case actionRequest:
+	case render.ActionRequest:
 		return b.openFlushModal(ctx, from, runbook.Request{Target: action.Value}, true)
-	case actionOverride:
+	case render.ActionOverride:
 		req := b.drafts.of(from.user, action.Value)
 		from.channel = cmp.Or(req.Channel, from.channel)
 		return b.openFlushModal(ctx, from, req, false)
-	case actionCheckAgain:
+	case render.ActionCheckAgain:
 		if call.View.Type == slack.VTHomeTab {
 			return b.checkFromHome(ctx, from, action.Value)
 		}
 		return b.check(ctx, inThread(from, call), asked{target: action.Value, since: runbook.DefaultWindow})
-	case actionDetails:
+	case render.ActionDetails:
 		return b.details(ctx, from, call, action.Value)
 	}
 	if action.ActionID == "" || action.Type == "static_select" || action.Type == "radio_buttons" || action.Type == "checkboxes" {
@@ -94,24 +95,24 @@ func inThread(from place, call slack.InteractionCallback) place {
 	return from
 }
 
-var kindOfAction = map[string]runbook.DecisionKind{actionApprove: runbook.DecideApprove, actionDeny: runbook.DecideDeny, actionWithdraw: runbook.DecideWithdraw}
+var kindOfAction = map[string]runbook.DecisionKind{render.ActionApprove: runbook.DecideApprove, render.ActionDeny: runbook.DecideDeny, render.ActionWithdraw: runbook.DecideWithdraw}
 
-func (b *Bot) clickOnRun(ctx context.Context, from place, call slack.InteractionCallback, action string, ref planRef) error {
+func (b *Bot) clickOnRun(ctx context.Context, from place, call slack.InteractionCallback, action string, ref render.PlanRef) error {
 	switch action {
-	case actionDenyReason:
-		if ref.generation == 0 {
+	case render.ActionDenyReason:
+		if ref.Generation == 0 {
 			return b.decision(ctx, from, ref, runbook.DecideDeny, "")
 		}
-		return b.openView(ctx, from, denyModal(ref))
-	case actionStopWatch:
-		return b.openView(ctx, from, stopModal(ref.run))
-	case actionGotIt:
-		return b.gotIt(ctx, from, call, ref.run)
-	case actionRequestAgain:
-		action = actionOfNext[runbook.NextRetry]
+		return b.openView(ctx, from, render.DenyForm(ref))
+	case render.ActionStopWatch:
+		return b.openView(ctx, from, render.StopForm(ref.Run))
+	case render.ActionGotIt:
+		return b.gotIt(ctx, from, call, ref.Run)
+	case render.ActionRequestAgain:
+		action = render.ActionOfNext[runbook.NextRetry]
 	}
-	if kind, ok := nextOfAction(action); ok {
-		run, err := b.Ledger.Run(ctx, ref.run)
+	if kind, ok := render.NextOfAction(action); ok {
+		run, err := b.Ledger.Run(ctx, ref.Run)
 		if err != nil {
 			return err
 		}
@@ -122,11 +123,11 @@ func (b *Bot) clickOnRun(ctx context.Context, from place, call slack.Interaction
 
 // decision is a person's click or form about a plan. A card that names none is
 // posted anew, with buttons that do.
-func (b *Bot) decision(ctx context.Context, from place, ref planRef, kind runbook.DecisionKind, reason string) error {
-	err := b.decide(ctx, from, runbook.Click{Run: ref.run, Generation: ref.generation, By: from.user, Kind: kind, Reason: strings.TrimSpace(reason), Via: runbook.ViaSlack})
-	if ref.generation == 0 {
-		if err := b.Desk.RenewCard(ctx, ref.run); err != nil {
-			b.Log.Warn("an outdated card could not be renewed", "run", ref.run, "error", err)
+func (b *Bot) decision(ctx context.Context, from place, ref render.PlanRef, kind runbook.DecisionKind, reason string) error {
+	err := b.decide(ctx, from, runbook.Click{Run: ref.Run, Generation: ref.Generation, By: from.user, Kind: kind, Reason: strings.TrimSpace(reason), Via: runbook.ViaSlack})
+	if ref.Generation == 0 {
+		if err := b.Desk.RenewCard(ctx, ref.Run); err != nil {
+			b.Log.Warn("an outdated card could not be renewed", "run", ref.Run, "error", err)
 		}
 	}
 	return err
@@ -143,7 +144,7 @@ func (b *Bot) decide(ctx context.Context, from place, c runbook.Click) error {
 		return err
 	}
 	b.Log.Info("decided", "run", c.Run, "by", c.By, "kind", c.Kind, "state", answer.Run.State, "took_ms", time.Since(start).Milliseconds())
-	b.private(ctx, from, escape(answer.Text))
+	b.private(ctx, from, render.Escape(answer.Text))
 	return nil
 }
 
@@ -158,7 +159,7 @@ func (b *Bot) details(ctx context.Context, from place, call slack.InteractionCal
 		b.private(ctx, from, "The evidence is in the thread of this message. It is too old to be shown again; press *Check again* for a new one.")
 		return nil
 	}
-	for _, m := range evidenceMessages(*report) {
+	for _, m := range render.Evidence(*report) {
 		b.privateMessage(ctx, from, m)
 	}
 	return nil

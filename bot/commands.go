@@ -8,6 +8,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"jwksbot/bot/render"
 	"jwksbot/bot/socket"
 	"jwksbot/runbook"
 )
@@ -69,12 +70,12 @@ func (b *Bot) help(ctx context.Context, from place, command string) error {
 	note := ""
 	switch {
 	case errors.As(err, &refusal):
-		note = refusalText(err)
+		note = render.Refusal(err)
 	case err != nil:
 		b.Log.Warn("help names no targets", "user", from.user, "error", err)
 		note = "not listed, since Slack did not say who you are; `status` lists them"
 	}
-	b.private(ctx, from, helpText(command, runbook.Names(targets), note))
+	b.private(ctx, from, render.Help(command, runbook.Names(targets), note))
 	return nil
 }
 
@@ -89,10 +90,10 @@ func (b *Bot) listRuns(ctx context.Context, from place, a asked) error {
 		return err
 	}
 	if a.verb == "status" {
-		b.privateMessage(ctx, from, statusMessage(targets, runs, b.Clock.Now()))
+		b.privateMessage(ctx, from, render.Status(targets, runs, b.Clock.Now()))
 		return nil
 	}
-	b.privateMessage(ctx, from, historyMessage(runs[:min(len(runs), maxRunsShown)]))
+	b.privateMessage(ctx, from, render.History(runs[:min(len(runs), render.MaxRuns)]))
 	return nil
 }
 
@@ -114,7 +115,7 @@ func (b *Bot) asked(ctx context.Context, from place, target string) ([]string, e
 func (b *Bot) newest(ctx context.Context, targets []string) ([]runbook.Run, error) {
 	var all []runbook.Run
 	for _, name := range targets {
-		runs, err := b.Ledger.Runs(ctx, runbook.Filter{Target: name, Limit: maxRunsShown})
+		runs, err := b.Ledger.Runs(ctx, runbook.Filter{Target: name, Limit: render.MaxRuns})
 		if err != nil {
 			return nil, err
 		}
@@ -142,7 +143,7 @@ func (b *Bot) request(ctx context.Context, from place, req runbook.Request) erro
 	if req.BreakGlass != "" {
 		comes = "Nobody is asked: it starts at once, and the approvers are called afterwards. Its message comes into"
 	}
-	b.private(ctx, from, fmt.Sprintf("Reading the live keys and the cache of %s. %s <#%s>.%s", code(t.Name), comes, channel, note))
+	b.private(ctx, from, fmt.Sprintf("Reading the live keys and the cache of %s. %s <#%s>.%s", render.Code(t.Name), comes, channel, note))
 	req.Target, req.By, req.Via, req.Channel = t.Name, from.user, runbook.ViaSlack, channel
 	run, err := await(ctx, func() (runbook.Run, error) {
 		run, report, err := b.Desk.Open(ctx, req, runbook.Silent{})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"jwksbot/bot/render"
 	"jwksbot/runbook"
 )
 
@@ -23,14 +24,14 @@ func clickedOn(call slack.InteractionCallback) (post runbook.Post, id string) {
 		return post, ""
 	}
 	action := call.ActionCallback.BlockActions[0]
-	if !onRun(action.ActionID) || action.ActionID == actionGotIt { // which stands on the call for help too
+	if !render.OnRun(action.ActionID) || action.ActionID == render.ActionGotIt { // which stands on the call for help too
 		return post, ""
 	}
-	ref, ok := parsePlanRef(action.Value)
+	ref, ok := render.ParsePlanRef(action.Value)
 	if !ok {
 		return post, ""
 	}
-	return runbook.Post{Channel: placeOfCall(call).channel, TS: call.Container.MessageTs}, ref.run
+	return runbook.Post{Channel: placeOfCall(call).channel, TS: call.Container.MessageTs}, ref.Run
 }
 
 // adoptCopy remembers a message that nobody remembers as the run's own.
@@ -72,7 +73,7 @@ func (b *Bot) retireCopy(ctx context.Context, call slack.InteractionCallback) er
 	if err != nil {
 		link = "" // its channel has to do
 	}
-	if err := b.send.replace(ctx, post.Channel, post.TS, olderCopyMessage(run, link)); err != nil {
+	if err := b.send.replace(ctx, post.Channel, post.TS, render.OlderCopy(run, link)); err != nil {
 		return fmt.Errorf("retire an older copy of the message of run %s: %w", run.ID, err)
 	}
 	return nil

@@ -1,13 +1,13 @@
-// Package bot is Slack in and Slack out: it takes commands, clicks and modals,
+// Package bot is the Slack side of jwksbot: it takes commands, clicks and forms,
 // hands them to the runbook's desk, and keeps messages up to date.
 //
 // # One direction
 //
-// Package socket acknowledges an envelope and hands it on. commands.go, clicks.go and
-// modal.go turn it into a call of [runbook.Desk], which decides; what comes
-// back is rendered and sent. The renderers (render*.go) are pure. Nobody's
-// click is authority: a button carries an opaque id, and the desk looks up who
-// pressed it and what it stands for.
+// Package socket acknowledges an envelope and hands it on. commands.go, clicks.go
+// and modal.go turn it into a call of [runbook.Desk], which decides; package
+// render makes blocks of what comes back, and post.go sends them. Nobody's click
+// is authority: a button carries an opaque id, and the desk looks up who pressed
+// it and what it stands for.
 //
 // # Messages are a projection
 //
@@ -25,7 +25,7 @@
 // # After a mitigation
 //
 // The message of a run offers what the runbook says next. Such a button opens a
-// form (render_ask.go) and leads to a request like any other, with its own
+// form (render/forms.go) and leads to a request like any other, with its own
 // approval: nothing is done by the press of a button alone, except to approve,
 // to deny, and to take over.
 //

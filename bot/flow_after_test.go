@@ -13,6 +13,8 @@ import (
 	"jwksbot/bot/slacksim"
 	"jwksbot/runbook"
 
+	"jwksbot/bot/render"
+
 	"github.com/slack-go/slack"
 )
 
@@ -45,7 +47,7 @@ func (f *flow) submits(user string, values map[string]any) {
 func (f *flow) flushes() slacksim.Message {
 	f.t.Helper()
 	card := f.asks()
-	f.clicks(samID, card, actionApprove)
+	f.clicks(samID, card, render.ActionApprove)
 	return f.shows(bridge, "Flushed, watching")
 }
 
@@ -79,15 +81,15 @@ func TestABreachCallsPeopleOnce(t *testing.T) {
 	f.shows(bridge, "Escalated")
 	f.wait("the call", func(s *slacksim.Sim) bool { return len(pings(s, run.TS, "S0IDENTITY")) == 1 })
 	ping := pings(f.sim, run.TS, "S0IDENTITY")[0]
-	if !strings.Contains(textOf(ping), "12 %") || ping.Buttons()[actionGotIt] != "Got it" {
+	if !strings.Contains(textOf(ping), "12 %") || ping.Buttons()[render.ActionGotIt] != "Got it" {
 		t.Errorf("the call says %s", textOf(ping))
 	}
 
-	f.clicks(kitID, ping, actionGotIt)
+	f.clicks(kitID, ping, render.ActionGotIt)
 	f.tells(kitID, bridge, "Guests cannot")
-	f.clicks(noorID, ping, actionGotIt)
+	f.clicks(noorID, ping, render.ActionGotIt)
 	f.tells(noorID, bridge, "You took over")
-	f.clicks(samID, ping, actionGotIt, slacksim.AsItStood())
+	f.clicks(samID, ping, render.ActionGotIt, slacksim.AsItStood())
 	f.tells(samID, bridge, "noor took it over")
 	f.shows(bridge, "<@"+noorID+"> took over")
 	f.wait("the call without its button", func(s *slacksim.Sim) bool {
@@ -127,19 +129,19 @@ func TestStopWatching(t *testing.T) {
 	t.Parallel()
 	f := newFlow(t, flowOptions{watch: true})
 	run := f.flushes()
-	f.clicks(alexID, run, actionStopWatch)
+	f.clicks(alexID, run, render.ActionStopWatch)
 	f.form(alexID)
 	f.submits(alexID, map[string]any{blockStop: "I feel like it"})
 	f.tells(alexID, bridge, "You may not stop the watch")
-	f.clicks(samID, run, actionStopWatch)
+	f.clicks(samID, run, render.ActionStopWatch)
 	f.form(samID)
 	f.submits(samID, map[string]any{blockStop: "the <!channel> API team confirms"})
 	f.tells(samID, bridge, "The watch has ended")
 	end := f.shows(bridge, "Stopped by <@"+samID+">")
-	if !strings.Contains(textOf(end), "the &lt;!channel&gt; API team confirms") || end.Buttons()[actionStopWatch] != "" {
+	if !strings.Contains(textOf(end), "the &lt;!channel&gt; API team confirms") || end.Buttons()[render.ActionStopWatch] != "" {
 		t.Errorf("the end says %s", textOf(end))
 	}
-	f.clicks(samID, run, actionStopWatch, slacksim.AsItStood())
+	f.clicks(samID, run, render.ActionStopWatch, slacksim.AsItStood())
 	f.form(samID)
 	f.submits(samID, map[string]any{blockStop: "again"})
 	f.tells(samID, bridge, "There is no watch to stop")
@@ -151,16 +153,16 @@ func TestEscalateAndUndoByButton(t *testing.T) {
 	t.Parallel()
 	f := newFlow(t, flowOptions{watch: true})
 	run := f.flushes()
-	f.clicks(samID, run, actionOfNext[runbook.NextEscalate])
+	f.clicks(samID, run, render.ActionOfNext[runbook.NextEscalate])
 	f.form(samID)
 	f.submits(samID, map[string]any{blockReason: "callers still see 401"})
 	f.tells(samID, bridge, "is being called")
 	f.wait("the call", func(s *slacksim.Sim) bool { return len(pings(s, run.TS, "S0IDENTITY")) == 1 })
 
-	f.clicks(alexID, run, actionOfNext[runbook.NextUndo])
+	f.clicks(alexID, run, render.ActionOfNext[runbook.NextUndo])
 	f.tells(alexID, bridge, "You may not request")
 	f.world.set(func(w *flowWorld) { w.entry = "none" })
-	f.clicks(robinID, run, actionOfNext[runbook.NextUndo])
+	f.clicks(robinID, run, render.ActionOfNext[runbook.NextUndo])
 	if v := f.form(robinID); v.Private != f.only().ID+" undo" {
 		t.Errorf("the form carries %q", v.Private)
 	}
@@ -169,7 +171,7 @@ func TestEscalateAndUndoByButton(t *testing.T) {
 	if !strings.Contains(textOf(card), "Writes back 1 entry") {
 		t.Errorf("the card says %s", textOf(card))
 	}
-	f.clicks(samID, card, actionApprove)
+	f.clicks(samID, card, render.ActionApprove)
 	f.shows(bridge, "Undone")
 	f.world.mu.Lock()
 	defer f.world.mu.Unlock()
@@ -185,7 +187,7 @@ func TestForgedForms(t *testing.T) {
 	run := f.flushes()
 	for i, id := range []string{"", "0214-aaaaaaaa undo", f.only().ID + " launch", f.only().ID} {
 		from := place{user: alexID, channel: bridgeID}
-		view := slack.View{CallbackID: callbackNext, PrivateMetadata: id,
+		view := slack.View{CallbackID: render.CallbackNext, PrivateMetadata: id,
 			State: &slack.ViewState{Values: map[string]map[string]slack.BlockAction{blockReason: {blockReason: {Value: "because"}}}}}
 		if err := f.bot.submittedNext(t.Context(), &from, view); err == nil {
 			t.Errorf("form %d with %q is taken", i, id)
@@ -266,7 +268,7 @@ func TestRecordOfARun(t *testing.T) {
 	f.says(robinID, bridge, "/jwks-check report")
 	f.tells(robinID, bridge, "There is no run yet")
 	card := f.asks()
-	f.clicks(samID, card, actionApprove)
+	f.clicks(samID, card, render.ActionApprove)
 	f.shows(bridge, "Flushed and proven")
 	id := f.settled(f.only().ID).ID
 	for _, line := range []string{"/jwks-check report", "/jwks-check report production", "/jwks-flush report " + id} {
@@ -320,7 +322,7 @@ func TestARefusedRequestIsCompleted(t *testing.T) {
 	f.world.set(func(w *flowWorld) { w.entry = "fresh" }) // healthy: nothing is called for
 	f.says(robinID, bridge, "/jwks-flush production INC-7 callers see 401 --gateway --no-flush")
 	m := f.tells(robinID, bridge, "request it again with an override")
-	f.clicks(robinID, m, actionOverride)
+	f.clicks(robinID, m, render.ActionOverride)
 	if v := f.form(robinID); !strings.Contains(homeText(v), "callers see 401") || !strings.Contains(homeText(v), "INC-7") {
 		t.Errorf("what was typed is lost: %s", homeText(v))
 	}
@@ -329,7 +331,7 @@ func TestARefusedRequestIsCompleted(t *testing.T) {
 	if !strings.Contains(textOf(card), "OVERRIDE") || !strings.Contains(textOf(card), "the API team asked for it") {
 		t.Errorf("the card says %s", textOf(card))
 	}
-	f.clicks(samID, card, actionApprove)
+	f.clicks(samID, card, render.ActionApprove)
 	f.shows(bridge, "Gateway flushed, watching")
 	if f.world.deletions() != 0 {
 		t.Error("something was deleted without a flush")
@@ -367,7 +369,7 @@ func TestRestartAlone(t *testing.T) {
 	f.form(robinID)
 	f.submits(robinID, map[string]any{blockTicket: "INC-8", blockReason: "old keys in memory", blockAlso: []string{alsoRestart}})
 	card := f.shows(bridge, "Approval needed to restart the authoriser")
-	f.clicks(samID, card, actionApprove)
+	f.clicks(samID, card, render.ActionApprove)
 	f.shows(bridge, "Restarted, watching")
 	f.world.mu.Lock()
 	defer f.world.mu.Unlock()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"jwksbot/bot/render"
 	"jwksbot/bot/slacksim"
 )
 
@@ -154,17 +155,17 @@ func TestCheckAgainAndDetails(t *testing.T) {
 	m := f.shows(bridge, "What to do")
 	f.wait("evidence in the thread", func(s *slacksim.Sim) bool { return len(s.Thread(bridge, m.TS)) > 0 })
 	m, _ = f.sim.Message(bridge, m.TS)
-	f.clicks(samID, m, actionDetails)
+	f.clicks(samID, m, render.ActionDetails)
 	f.tells(samID, bridge, entryName)
-	f.clicks(samID, m, actionCheckAgain)
+	f.clicks(samID, m, render.ActionCheckAgain)
 	f.wait("a second report in the channel, not in the thread of the first", func(s *slacksim.Sim) bool {
 		all := s.Messages(bridge)
 		return len(all) == 2 && strings.Contains(textOf(all[1]), "What to do")
 	})
 	f.clock.advance(time.Hour)
-	f.clicks(samID, m, actionDetails)
+	f.clicks(samID, m, render.ActionDetails)
 	f.tells(samID, bridge, "too old to be shown again")
-	f.clicks(kitID, m, actionCheckAgain)
+	f.clicks(kitID, m, render.ActionCheckAgain)
 	f.tells(kitID, bridge, "Guests cannot")
 }
 
@@ -175,7 +176,7 @@ func TestShortcutAnswersInTheThread(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := f.sim.Shortcut(robinID, bridge, ts, callbackShortcut); d.Err != nil {
+	if d := f.sim.Shortcut(robinID, bridge, ts, render.CallbackShortcut); d.Err != nil {
 		t.Fatal(d.Err)
 	}
 	f.wait("a report in the thread", func(s *slacksim.Sim) bool {
@@ -194,7 +195,7 @@ func TestShortcutAsksWhichTarget(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.sim.Shortcut(robinID, bridge, ts, callbackShortcut)
+	f.sim.Shortcut(robinID, bridge, ts, render.CallbackShortcut)
 	f.wait("the choice", func(s *slacksim.Sim) bool { _, ok := s.View(robinID); return ok })
 	if d := f.sim.Submit(robinID, "", map[string]map[string]any{blockTarget: {blockTarget: "staging"}}); d.Err != nil {
 		t.Fatal(d.Err)

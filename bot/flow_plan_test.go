@@ -6,6 +6,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"jwksbot/bot/render"
 	"jwksbot/bot/slacksim"
 	"jwksbot/runbook"
 )
@@ -16,12 +17,14 @@ func TestAStaleCardApprovesNothing(t *testing.T) {
 	t.Parallel()
 	f := newFlow(t, flowOptions{})
 	card := f.asks()
-	f.world.set(func(w *flowWorld) { w.live = probeOf(liveKey, liveKey2, keyNamed("third", "Dnew")) })
+	f.world.set(func(w *flowWorld) {
+		w.live = probeOf(liveKey, liveKey2, keyNamed("third", "Dnew"))
+	})
 	f.sim.RateLimit(methodUpdate, 1000, time.Minute)
-	f.clicks(samID, card, actionApprove)
+	f.clicks(samID, card, render.ActionApprove)
 	f.tells(samID, bridge, "things changed since plan 1")
 	for _, by := range []string{samID, noorID} {
-		f.clicks(by, card, actionApprove)
+		f.clicks(by, card, render.ActionApprove)
 		f.tells(by, bridge, "you were shown plan 1, and this is plan 2 now (the live keys changed)")
 	}
 	if run := f.only(); run.State != runbook.StatePending || run.Generation != 2 || len(run.Decisions) != 0 || f.world.deletions() != 0 {
@@ -37,9 +40,9 @@ func TestACardThatNamesNoPlanDecidesNothing(t *testing.T) {
 	card := f.asks()
 	id := f.only().ID
 	eventually(t, "the card is remembered", func() bool { r := f.run(id); return r.Shown == r.Version })
-	old := message{Text: "an old card", Blocks: []slack.Block{slack.NewActionBlock("",
-		pressable(actionApprove, id, "Approve"), pressable(actionDeny, id, "Deny"), pressable(actionDenyReason, id, "Deny with reason"))}}
-	for _, action := range []string{actionApprove, actionDeny, actionDenyReason} {
+	old := render.Message{Text: "an old card", Blocks: []slack.Block{slack.NewActionBlock("",
+		pressable(render.ActionApprove, id, "Approve"), pressable(render.ActionDeny, id, "Deny"), pressable(render.ActionDenyReason, id, "Deny with reason"))}}
+	for _, action := range []string{render.ActionApprove, render.ActionDeny, render.ActionDenyReason} {
 		if err := f.bot.send.updateSurely(t.Context(), card.Channel, card.TS, old); err != nil {
 			t.Fatal(err)
 		}
@@ -50,13 +53,13 @@ func TestACardThatNamesNoPlanDecidesNothing(t *testing.T) {
 		if run := f.run(id); run.State != runbook.StatePending || len(run.Decisions) != 0 {
 			t.Fatalf("%s: %s, decisions %+v", action, run.State, run.Decisions)
 		}
-		if action == actionApprove {
+		if action == render.ActionApprove {
 			f.shows(bridge, "Approval needed")
 		}
 	}
-	if err := f.bot.send.updateSurely(t.Context(), card.Channel, card.TS, runMessage(f.run(id), f.clock.Now())); err != nil {
+	if err := f.bot.send.updateSurely(t.Context(), card.Channel, card.TS, render.Run(f.run(id), f.clock.Now())); err != nil {
 		t.Fatal(err)
 	}
-	f.clicks(samID, card, actionApprove)
+	f.clicks(samID, card, render.ActionApprove)
 	f.shows(bridge, "Flushed and proven")
 }

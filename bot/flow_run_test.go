@@ -10,6 +10,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"jwksbot/bot/render"
 	"jwksbot/bot/slacksim"
 	"jwksbot/runbook"
 	"jwksbot/runbook/journal"
@@ -22,25 +23,25 @@ func TestRequestApproveFlushProve(t *testing.T) {
 	id := f.only().ID
 	f.tells(robinID, bridge, "Reading the live keys and the cache")
 
-	f.clicks(alexID, card, actionApprove)
+	f.clicks(alexID, card, render.ActionApprove)
 	f.tells(alexID, bridge, "<!subteam^S0LEADS>")
-	f.clicks(kitID, card, actionDeny)
+	f.clicks(kitID, card, render.ActionDeny)
 	f.tells(kitID, bridge, "Guests cannot")
-	f.clicks(robinID, card, actionApprove)
+	f.clicks(robinID, card, render.ActionApprove)
 	f.tells(robinID, bridge, "somebody else has to approve it")
-	f.clicks(samID, card, actionWithdraw)
+	f.clicks(samID, card, render.ActionWithdraw)
 	f.tells(samID, bridge, "Only the requester can withdraw")
 	if f.world.deletions() != 0 || f.run(id).State != runbook.StatePending {
 		t.Fatalf("something happened before an approval: %s", f.run(id).State)
 	}
 
-	f.clicks(samID, card, actionApprove)
+	f.clicks(samID, card, render.ActionApprove)
 	f.tells(samID, bridge, "The flush starts now")
 	end := f.shows(bridge, "Flushed and proven")
 	if end.TS != card.TS || len(cards(f.sim, bridge)) != 1 {
 		t.Errorf("a run has %d messages", len(cards(f.sim, bridge)))
 	}
-	f.clicks(noorID, end, actionApprove, slacksim.AsItStood())
+	f.clicks(noorID, end, render.ActionApprove, slacksim.AsItStood())
 	f.tells(noorID, bridge, "Already decided: sam approved it")
 	f.wait("the proof in the thread", func(s *slacksim.Sim) bool { return len(s.Thread(bridge, card.TS)) > 0 })
 	eventually(t, "the journal knows what is shown", func() bool {
@@ -61,12 +62,12 @@ func TestTwoApprovalsAreNeeded(t *testing.T) {
 	t.Parallel()
 	f := newFlow(t, flowOptions{required: 2})
 	card := f.asks()
-	f.clicks(samID, card, actionApprove)
+	f.clicks(samID, card, render.ActionApprove)
 	f.tells(samID, bridge, "1 of 2")
 	card = f.shows(bridge, "1 of 2")
-	f.clicks(samID, card, actionApprove)
+	f.clicks(samID, card, render.ActionApprove)
 	f.tells(samID, bridge, "You approved this already")
-	f.clicks(noorID, card, actionApprove)
+	f.clicks(noorID, card, render.ActionApprove)
 	f.shows(bridge, "Flushed and proven")
 }
 
@@ -103,7 +104,7 @@ func TestReportsOfferTheRequest(t *testing.T) {
 	t.Parallel()
 	f := newFlow(t, flowOptions{})
 	f.says(robinID, bridge, checkLine)
-	f.clicks(robinID, f.shows(bridge, "What to do"), actionRequestFlush)
+	f.clicks(robinID, f.shows(bridge, "What to do"), render.ActionRequestFlush)
 	f.wait("the form with the verdict", func(s *slacksim.Sim) bool {
 		v, ok := s.View(robinID)
 		return ok && strings.Contains(textOf(slacksim.Message{Blocks: v.Blocks}), "Last check")
@@ -113,7 +114,9 @@ func TestReportsOfferTheRequest(t *testing.T) {
 func TestARefusedRequestIsPrivate(t *testing.T) {
 	t.Parallel()
 	f := newFlow(t, flowOptions{})
-	f.world.set(func(w *flowWorld) { w.live = brokenProbe(503, "HTTP 503 with an HTML page instead of a key set") })
+	f.world.set(func(w *flowWorld) {
+		w.live = brokenProbe(503, "HTTP 503 with an HTML page instead of a key set")
+	})
 	f.says(robinID, bridge, askLine)
 	f.tells(robinID, bridge, "Refused:")
 	f.says(kitID, bridge, askLine)
@@ -129,19 +132,19 @@ func TestDenyWithReasonWithdrawRequestAgain(t *testing.T) {
 	t.Parallel()
 	f := newFlow(t, flowOptions{})
 	card := f.asks()
-	f.clicks(samID, card, actionDenyReason)
+	f.clicks(samID, card, render.ActionDenyReason)
 	f.wait("the form", func(s *slacksim.Sim) bool { _, ok := s.View(samID); return ok })
 	f.sim.Submit(samID, "", map[string]map[string]any{blockDeny: {blockDeny: "wait for the second edge"}})
 	denied := f.shows(bridge, "wait for the second edge")
 	f.tells(samID, bridge, "Denied. Nothing was touched.")
-	f.clicks(robinID, denied, actionRequestAgain)
+	f.clicks(robinID, denied, render.ActionRequestAgain)
 	f.wait("the form, filled in", func(s *slacksim.Sim) bool {
 		v, ok := s.View(robinID)
 		return ok && strings.Contains(textOf(slacksim.Message{Blocks: v.Blocks}), "keys rotated at 02:40")
 	})
 	f.sim.Submit(robinID, "", nil)
 	second := f.shows(bridge, "Approval needed")
-	f.clicks(robinID, second, actionWithdraw)
+	f.clicks(robinID, second, render.ActionWithdraw)
 	f.tells(robinID, bridge, "Withdrawn. Nothing was touched.")
 	f.shows(bridge, "Withdrawn by <@"+robinID+">")
 	if f.world.deletions() != 0 {
@@ -164,10 +167,10 @@ func TestReminderThenExpiry(t *testing.T) {
 	}
 	f.ticks(runbook.DefaultExpiry)
 	end := f.shows(bridge, "Expired")
-	if end.TS != card.TS || end.Buttons()[actionRequestAgain] == "" || end.Buttons()[actionApprove] != "" {
+	if end.TS != card.TS || end.Buttons()[render.ActionRequestAgain] == "" || end.Buttons()[render.ActionApprove] != "" {
 		t.Errorf("buttons of an expired request: %v", end.Buttons())
 	}
-	f.clicks(samID, end, actionApprove, slacksim.AsItStood())
+	f.clicks(samID, end, render.ActionApprove, slacksim.AsItStood())
 	f.tells(samID, bridge, "This request is over: it is expired")
 	if n := len(f.sim.Thread(bridge, card.TS)); n != 1 {
 		t.Errorf("%d messages in the thread, want the one reminder", n)
@@ -184,7 +187,7 @@ func TestTwentyClicksAtOnce(t *testing.T) {
 	for i := range 20 {
 		user := []string{samID, noorID}[i%2]
 		all.Go(func() {
-			if d := f.sim.Click(user, bridge, card.TS, actionApprove, slacksim.AsItStood()); d.Err != nil {
+			if d := f.sim.Click(user, bridge, card.TS, render.ActionApprove, slacksim.AsItStood()); d.Err != nil {
 				t.Errorf("click %d: %v", i, d.Err)
 			}
 		})
@@ -212,17 +215,17 @@ func TestForgedButtons(t *testing.T) {
 	t.Parallel()
 	f := newFlow(t, flowOptions{})
 	for i, forged := range []struct{ action, value, says string }{
-		{actionApprove, "", "belongs to no run"},
-		{actionApprove, "0214-aaaaaaaa", "belongs to no run"},
-		{actionApprove, strings.Repeat("x", 2000), "belongs to no run"},
-		{actionWithdraw, "0214-aaaaaaaa'; DROP TABLE runs", "belongs to no run"},
-		{actionRequestAgain, "0214-aaaaaaaa", "belongs to no run"},
-		{actionCheckAgain, "<!channel>", "There is no target"},
-		{actionDetails, "elsewhere", "There is no target"},
-		{actionRequestFlush, "elsewhere", "There is no target"},
+		{render.ActionApprove, "", "belongs to no run"},
+		{render.ActionApprove, "0214-aaaaaaaa", "belongs to no run"},
+		{render.ActionApprove, strings.Repeat("x", 2000), "belongs to no run"},
+		{render.ActionWithdraw, "0214-aaaaaaaa'; DROP TABLE runs", "belongs to no run"},
+		{render.ActionRequestAgain, "0214-aaaaaaaa", "belongs to no run"},
+		{render.ActionCheckAgain, "<!channel>", "There is no target"},
+		{render.ActionDetails, "elsewhere", "There is no target"},
+		{render.ActionRequestFlush, "elsewhere", "There is no target"},
 		{"launch", "now", "does not know this button"},
 	} {
-		m := message{Text: fmt.Sprintf("forged %d", i)}
+		m := render.Message{Text: fmt.Sprintf("forged %d", i)}
 		b := pressable(forged.action, forged.value, "Press")
 		m.Blocks = []slack.Block{slack.NewActionBlock("", b)}
 		ts, err := f.bot.send.postSurely(t.Context(), bridgeID, "", m)

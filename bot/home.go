@@ -10,6 +10,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"jwksbot/bot/render"
 	"jwksbot/bot/socket"
 	"jwksbot/runbook"
 )
@@ -32,15 +33,15 @@ type homes struct {
 	changed chan struct{} // a message of a run was posted or updated
 
 	mu       sync.Mutex
-	opened   map[string]time.Time      // user → when
-	shown    map[string]string         // user → what was published last
-	verdicts map[string]seenVerdict    // target → of its last check by this process
-	links    map[runbook.Post]string   // message → permalink
-	busy     map[string]map[string]int // user → target → checks under way
+	opened   map[string]time.Time          // user → when
+	shown    map[string]string             // user → what was published last
+	verdicts map[string]render.SeenVerdict // target → of its last check by this process
+	links    map[runbook.Post]string       // message → permalink
+	busy     map[string]map[string]int     // user → target → checks under way
 }
 
 func newHomes() *homes {
-	return &homes{changed: make(chan struct{}, 1), opened: map[string]time.Time{}, shown: map[string]string{}, verdicts: map[string]seenVerdict{},
+	return &homes{changed: make(chan struct{}, 1), opened: map[string]time.Time{}, shown: map[string]string{}, verdicts: map[string]render.SeenVerdict{},
 		links: map[runbook.Post]string{}, busy: map[string]map[string]int{}}
 }
 
@@ -57,7 +58,7 @@ func (h *homes) note(r runbook.Report) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if at := r.StartedAt; at.After(h.verdicts[r.Target].At) {
-		h.verdicts[r.Target] = seenVerdict{r.Diagnosis.Verdict.Finding, at}
+		h.verdicts[r.Target] = render.SeenVerdict{Finding: r.Diagnosis.Verdict.Finding, At: at}
 	}
 }
 
@@ -167,7 +168,7 @@ func (b *Bot) publishHome(ctx context.Context, user string, forced bool) error {
 	if err != nil {
 		return err
 	}
-	view := slack.HomeTabViewRequest{Type: slack.VTHomeTab, Blocks: slack.Blocks{BlockSet: homeBlocks(in)}}
+	view := slack.HomeTabViewRequest{Type: slack.VTHomeTab, Blocks: slack.Blocks{BlockSet: render.Home(in)}}
 	sig, err := json.Marshal(view)
 	if err != nil {
 		return fmt.Errorf("home of %q: %w", user, err)
@@ -190,12 +191,12 @@ func (b *Bot) publishHome(ctx context.Context, user string, forced bool) error {
 }
 
 // homeOf collects what a Home tab shows.
-func (b *Bot) homeOf(ctx context.Context, user string) (homeInput, error) {
-	in := homeInput{}
+func (b *Bot) homeOf(ctx context.Context, user string) (render.HomeInput, error) {
+	in := render.HomeInput{}
 	targets, err := b.Desk.Visible(ctx, user)
 	var refusal *runbook.Refusal
 	if errors.As(err, &refusal) {
-		in.Refused = refusalText(refusal)
+		in.Refused = render.Refusal(refusal)
 		return in, nil
 	}
 	if err != nil {
@@ -207,15 +208,15 @@ func (b *Bot) homeOf(ctx context.Context, user string) (homeInput, error) {
 		return in, err
 	}
 	for _, r := range runs {
-		in.Runs = append(in.Runs, linkedRun{r, ""})
+		in.Runs = append(in.Runs, render.LinkedRun{Run: r})
 	}
-	for i := range in.Runs[:min(len(in.Runs), homeRuns)] {
+	for i := range in.Runs[:min(len(in.Runs), render.MaxHomeRuns)] {
 		in.Runs[i].Link = b.permalink(ctx, in.Runs[i].Post)
 	}
 	b.homes.mu.Lock()
 	defer b.homes.mu.Unlock()
 	for _, name := range names {
-		in.Targets = append(in.Targets, homeTarget{name, b.homes.verdicts[name], b.homes.busy[user][name] > 0})
+		in.Targets = append(in.Targets, render.HomeTarget{Name: name, Verdict: b.homes.verdicts[name], Busy: b.homes.busy[user][name] > 0})
 	}
 	return in, nil
 }
@@ -260,7 +261,7 @@ func (b *Bot) checkFromHome(ctx context.Context, from place, target string) erro
 	b.homes.checking(from.user, t.Name, 1)
 	show()
 	err = b.checkPrivately(ctx, from, t.Name, runbook.Ask{Window: runbook.DefaultWindow},
-		&notHere{text: fmt.Sprintf("Asked for on the Home tab, so only you see this. `%s %s` in the incident channel shows it to all.", commandCheck, quoted(t.Name, limitName))})
+		&notHere{text: fmt.Sprintf("Asked for on the Home tab, so only you see this. `%s %s` in the incident channel shows it to all.", commandCheck, render.Quoted(t.Name, render.LimitName))})
 	b.homes.checking(from.user, t.Name, -1)
 	show()
 	return err

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"jwksbot/bot/render"
 	"jwksbot/bot/slacksim"
 )
 
@@ -47,7 +48,7 @@ func TestHomeFollowsARun(t *testing.T) {
 	link := "p" + strings.ReplaceAll(card.TS, ".", "") + "|open the card to decide"
 	f.home(samID, link)
 	f.home(samID, "*Stale cache*") // the checks of the request
-	f.clicks(samID, card, actionApprove)
+	f.clicks(samID, card, render.ActionApprove)
 	f.home(samID, "✅ done")
 	if got := homeText(f.home(samID, "check again")); !strings.Contains(got, "since then run") {
 		t.Errorf("the verdict from before the flush stands as if it were news: %s", got)
@@ -60,7 +61,7 @@ func TestCheckFromHome(t *testing.T) {
 	f := newFlow(t, flowOptions{})
 	f.opensHome(robinID)
 	v := f.home(robinID, "Check now")
-	if d := f.sim.ClickView(robinID, v.ID, actionCheckAgain); d.Err != nil {
+	if d := f.sim.ClickView(robinID, v.ID, render.ActionCheckAgain); d.Err != nil {
 		t.Fatal(d.Err)
 	}
 	f.shows(f.sim.Direct(robinID), "What to do")
@@ -69,7 +70,7 @@ func TestCheckFromHome(t *testing.T) {
 		t.Errorf("%d messages in the channel of the target", n)
 	}
 	v, _ = f.sim.Home(robinID)
-	if d := f.sim.ClickView(robinID, v.ID, actionRequest); d.Err != nil {
+	if d := f.sim.ClickView(robinID, v.ID, render.ActionRequest); d.Err != nil {
 		t.Fatal(d.Err)
 	}
 	f.wait("the form", func(s *slacksim.Sim) bool { _, ok := s.View(robinID); return ok })

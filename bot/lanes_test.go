@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"jwksbot/bot/render"
 	"jwksbot/bot/slacksim"
 	"jwksbot/runbook"
 )
@@ -74,9 +75,9 @@ func TestADecisionBeside320Checks(t *testing.T) {
 	start := time.Now()
 	f.says(alexID, bridge, "/jwks-check help")
 	f.tells(alexID, bridge, "It only reads")
-	f.clicks(alexID, card, actionApprove)
+	f.clicks(alexID, card, render.ActionApprove)
 	f.tells(alexID, bridge, "You may not approve")
-	f.clicks(samID, card, actionApprove)
+	f.clicks(samID, card, render.ActionApprove)
 	f.tells(samID, bridge, "Approved. The flush starts now.")
 	if took := time.Since(start); took > promised {
 		t.Errorf("help, a refusal and an approval took %s", took)
@@ -110,7 +111,7 @@ func TestSharedChecksHoldUpNobody(t *testing.T) {
 		all.Go(func() { f.says(id, "crowd", checkLine) })
 	}
 	all.Wait()
-	told, took := f.hears(samID, card, actionDeny)
+	told, took := f.hears(samID, card, render.ActionDeny)
 	if !strings.Contains(told, "Denied") || took > promised {
 		t.Errorf("after %s the approver is told %q", took, told)
 	}
@@ -131,14 +132,14 @@ func TestASlowApprovalIsAnsweredInTheMeantime(t *testing.T) {
 	card := f.asks()
 	gate := make(chan struct{})
 	f.world.set(func(w *flowWorld) { w.gate = gate })
-	told, took := f.hears(samID, card, actionApprove)
+	told, took := f.hears(samID, card, render.ActionApprove)
 	if !strings.Contains(told, "This does not count yet") || took > promised {
 		t.Errorf("after %s the approver is told %q", took, told)
 	}
 	if run := f.only(); run.State != runbook.StatePending || len(run.Decisions) != 0 {
 		t.Errorf("it counted meanwhile: %s, %v", run.State, run.Decisions)
 	}
-	if told, took := f.hears(noorID, card, actionDeny); !strings.Contains(told, "Denied") || took > promised {
+	if told, took := f.hears(noorID, card, render.ActionDeny); !strings.Contains(told, "Denied") || took > promised {
 		t.Errorf("after %s another approver is told %q", took, told)
 	}
 	close(gate)
@@ -162,10 +163,10 @@ func TestDecisionsWhileSlackLimitsEverythingElse(t *testing.T) {
 		f.says(user, bridge, checkLine+" kid=k")
 	}
 	for _, c := range []struct{ user, action, says string }{
-		{alexID, actionApprove, "You may not approve"},
-		{robinID, actionApprove, "This is your own request"},
-		{samID, actionApprove, "Approved"},
-		{noorID, actionDeny, "Already decided"},
+		{alexID, render.ActionApprove, "You may not approve"},
+		{robinID, render.ActionApprove, "This is your own request"},
+		{samID, render.ActionApprove, "Approved"},
+		{noorID, render.ActionDeny, "Already decided"},
 	} {
 		start := time.Now()
 		f.clicks(c.user, card, c.action)
@@ -174,7 +175,7 @@ func TestDecisionsWhileSlackLimitsEverythingElse(t *testing.T) {
 			t.Errorf("%s of %s was answered after %s", c.action, c.user, took)
 		}
 	}
-	if told, took := f.hears(samID, report, actionCheckAgain); took > promised {
+	if told, took := f.hears(samID, report, render.ActionCheckAgain); took > promised {
 		t.Errorf("after %s a click on Check again is told %q", took, told)
 	}
 }
@@ -187,7 +188,7 @@ func TestShutdownDrainsDecisions(t *testing.T) {
 	card := f.asks()
 	gate := make(chan struct{})
 	f.world.set(func(w *flowWorld) { w.gate = gate })
-	f.clicks(samID, card, actionApprove)
+	f.clicks(samID, card, render.ActionApprove)
 	f.stop()
 	f.wait("the end of the connection", func(s *slacksim.Sim) bool { return len(s.Connections()) == 0 })
 	close(gate)
@@ -211,12 +212,12 @@ func BenchmarkClickBesideChecks(b *testing.B) {
 	const clicks = 200
 	f := newFlow(b, flowOptions{required: 3, approve: []string{"U0APPROVER"}})
 	card := f.asks()
-	f.hears(samID, card, actionApprove) // counts; those that follow are told so
+	f.hears(samID, card, render.ActionApprove) // counts; those that follow are told so
 	var times []time.Duration
 	for b.Loop() {
 		slow, _ := f.manyChecks(robinID, 320)
 		for range clicks {
-			told, took := f.hears(samID, card, actionApprove)
+			told, took := f.hears(samID, card, render.ActionApprove)
 			if !strings.Contains(told, "You approved this already") {
 				b.Fatalf("a click is told %q", told)
 			}

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"jwksbot/bot/render"
 )
 
 // appCommand is a slash command as Slack shows it while one types.
@@ -89,5 +91,5 @@ func Manifest() string {
 	for _, scope := range Scopes() {
 		fmt.Fprintf(&scopes, "      - %s\n", scope)
 	}
-	return fmt.Sprintf(manifest, commands.String(), callbackShortcut, scopes.String())
+	return fmt.Sprintf(manifest, commands.String(), render.CallbackShortcut, scopes.String())
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"jwksbot/bot/render"
 	"jwksbot/runbook"
 )
 
@@ -24,7 +25,7 @@ func (b *Bot) openFlushModal(ctx context.Context, from place, req runbook.Reques
 	}
 	quick, cancel := context.WithTimeout(ctx, b.times.open)
 	defer cancel()
-	in := modalInput{Request: req}
+	in := render.FlushInput{Request: req}
 	t, err := b.meant(quick, from.user, req.Target)
 	if err != nil {
 		return err
@@ -37,12 +38,12 @@ func (b *Bot) openFlushModal(ctx context.Context, from place, req runbook.Reques
 		if last, err := b.Desk.Last(quick, in.Target, from.user); err == nil && last != nil {
 			in.Verdict = last.Diagnosis.Verdict.Summary
 			if advised {
-				in.advise(last.Diagnosis.Verdict, modalTargetOf(t))
+				in.Advise(last.Diagnosis.Verdict, render.FormTargetOf(t))
 			}
 		}
 	}
 	in.Channel = from.channel
-	return b.openView(ctx, from, flushModal(in))
+	return b.openView(ctx, from, render.FlushForm(in))
 }
 
 // meant is the target that a form is asked for, nil where it is yet to be
@@ -61,7 +62,7 @@ func (b *Bot) meant(ctx context.Context, user, name string) (*runbook.Target, er
 
 // modalTargets are the targets that somebody may ask for, with what may be
 // asked of each. Where that is not known in time, there is the one they named.
-func (b *Bot) modalTargets(ctx context.Context, user string, named *runbook.Target) ([]modalTarget, error) {
+func (b *Bot) modalTargets(ctx context.Context, user string, named *runbook.Target) ([]render.FormTarget, error) {
 	all, err := b.Desk.Requestable(ctx, user)
 	switch {
 	case err == nil:
@@ -72,9 +73,9 @@ func (b *Bot) modalTargets(ctx context.Context, user string, named *runbook.Targ
 	default:
 		return nil, err
 	}
-	var out []modalTarget
+	var out []render.FormTarget
 	for _, t := range all {
-		out = append(out, modalTargetOf(t))
+		out = append(out, render.FormTargetOf(t))
 	}
 	return out, nil
 }
@@ -96,11 +97,11 @@ func (b *Bot) openView(ctx context.Context, from place, view slack.ModalViewRequ
 func viewAnswer(v slack.View) any {
 	var wrong map[string]string
 	switch v.CallbackID {
-	case callbackFlush:
-		_, wrong = parseFlushModal(v)
-	case callbackNext:
-		_, wrong = parseNextModal(v)
-	case callbackDeny, callbackStop, callbackPick:
+	case render.CallbackFlush:
+		_, wrong = render.ReadFlushForm(v)
+	case render.CallbackNext:
+		_, wrong = render.ReadNextForm(v)
+	case render.CallbackDeny, render.CallbackStop, render.CallbackPick:
 	default:
 		return nil
 	}
@@ -130,24 +131,24 @@ func (e *placedError) Unwrap() error { return e.err }
 
 func (b *Bot) submittedAt(ctx context.Context, from *place, v slack.View) error {
 	switch v.CallbackID {
-	case callbackFlush:
-		req, wrong := parseFlushModal(v)
+	case render.CallbackFlush:
+		req, wrong := render.ReadFlushForm(v)
 		if len(wrong) > 0 {
 			return nil // answered with the acknowledgement
 		}
 		from.moveTo(req.Channel)
 		return b.request(ctx, *from, req)
-	case callbackDeny:
-		ref, reason := parseDenyModal(v)
-		if _, err := b.runOf(ctx, from, ref.run); err != nil {
+	case render.CallbackDeny:
+		ref, reason := render.ReadDenyForm(v)
+		if _, err := b.runOf(ctx, from, ref.Run); err != nil {
 			return err
 		}
 		return b.decision(ctx, *from, ref, runbook.DecideDeny, reason)
-	case callbackStop:
+	case render.CallbackStop:
 		return b.stopWatch(ctx, from, v)
-	case callbackNext:
+	case render.CallbackNext:
 		return b.submittedNext(ctx, from, v)
-	case callbackPick:
+	case render.CallbackPick:
 		return b.picked(ctx, *from, v)
 	}
 	return &runbook.Refusal{Code: "unknown_form", Text: "jwksbot does not know this form; it may be of another version. Use `/jwks-check` or `/jwks-flush`."}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"jwksbot/bot/render"
 	"jwksbot/runbook"
 )
 
@@ -56,6 +57,6 @@ func (b *Bot) offerOverride(ctx context.Context, from place, req runbook.Request
 		return err
 	}
 	b.drafts.keep(from.user, req)
-	b.privateMessage(ctx, from, overrideMessage(refusal, req.Target))
+	b.privateMessage(ctx, from, render.OverrideOffer(refusal, req.Target))
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"jwksbot/bot/render"
 	"jwksbot/runbook"
 )
 
@@ -154,4 +155,4 @@ func parseFlushLine(a asked, words []string) (asked, error) {
 }
 
 // shown is what may be echoed of what somebody typed.
-func shown(s string) string { return quoted(runbook.Redact(s), 80) }
+func shown(s string) string { return render.Quoted(runbook.Redact(s), 80) }

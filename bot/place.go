@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/slack-go/slack"
+
+	"jwksbot/bot/render"
 )
 
 // place is where somebody did something, and how they can be answered there.
@@ -43,11 +45,11 @@ type notHere struct {
 func (n *notHere) Error() string { return n.text }
 
 // onto is a message that says why it is private.
-func (n *notHere) onto(m message) message {
+func (n *notHere) onto(m render.Message) render.Message {
 	if n.invite {
-		return m.private(n.text, inviteLine)
+		return m.Private(n.text, inviteLine)
 	}
-	return m.private(n.text, "")
+	return m.Private(n.text, "")
 }
 
 // inviteLine is what a member has to type so that the bot may post.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"jwksbot/bot/render"
 	"jwksbot/runbook"
 )
 
@@ -157,8 +158,8 @@ func (s *sender) insist(ctx context.Context, method string, call func() error) e
 
 // messageOptions are those of every message: fallback text, blocks, metadata, and no
 // unfolding of links.
-func messageOptions(m message) []slack.MsgOption {
-	m = m.complete()
+func messageOptions(m render.Message) []slack.MsgOption {
+	m = m.Complete()
 	return []slack.MsgOption{slack.MsgOptionText(m.Text, false), slack.MsgOptionBlocks(m.Blocks...), slack.MsgOptionMetadata(m.Metadata),
 		slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl()}
 }
@@ -173,7 +174,7 @@ func (s *sender) admit(ctx context.Context, channel, thread string, broadcast bo
 
 // post sends a new message once and returns its timestamp. broadcast shows a
 // threaded message in the channel as well.
-func (s *sender) post(ctx context.Context, channel, thread string, broadcast bool, m message) (ts string, err error) {
+func (s *sender) post(ctx context.Context, channel, thread string, broadcast bool, m render.Message) (ts string, err error) {
 	if err := s.admit(ctx, channel, thread, broadcast); err != nil {
 		return "", err
 	}
@@ -196,7 +197,7 @@ func (s *sender) post(ctx context.Context, channel, thread string, broadcast boo
 
 // postSurely is post, repeated where that can help. A post whose answer was
 // lost may then stand there twice, which is better than not at all.
-func (s *sender) postSurely(ctx context.Context, channel, thread string, m message) (ts string, err error) {
+func (s *sender) postSurely(ctx context.Context, channel, thread string, m render.Message) (ts string, err error) {
 	if err := s.admit(ctx, channel, thread, false); err != nil {
 		return "", err
 	}
@@ -215,7 +216,7 @@ func (s *sender) postSurely(ctx context.Context, channel, thread string, m messa
 }
 
 // update replaces a message once.
-func (s *sender) update(ctx context.Context, channel, ts string, m message) error {
+func (s *sender) update(ctx context.Context, channel, ts string, m render.Message) error {
 	if err := s.places.readable(ctx, channel, 0, readersFor); err != nil {
 		return err
 	}
@@ -223,7 +224,7 @@ func (s *sender) update(ctx context.Context, channel, ts string, m message) erro
 }
 
 // updateSurely is update for something new, repeated where that can help.
-func (s *sender) updateSurely(ctx context.Context, channel, ts string, m message) error {
+func (s *sender) updateSurely(ctx context.Context, channel, ts string, m render.Message) error {
 	if err := s.places.postable(ctx, channel); err != nil {
 		return err
 	}
@@ -231,11 +232,11 @@ func (s *sender) updateSurely(ctx context.Context, channel, ts string, m message
 }
 
 // replace puts something into the place of a message that anybody may read.
-func (s *sender) replace(ctx context.Context, channel, ts string, m message) error {
+func (s *sender) replace(ctx context.Context, channel, ts string, m render.Message) error {
 	return s.insist(ctx, methodUpdate, s.replacing(ctx, channel, ts, m))
 }
 
-func (s *sender) replacing(ctx context.Context, channel, ts string, m message) func() error {
+func (s *sender) replacing(ctx context.Context, channel, ts string, m render.Message) func() error {
 	return func() error {
 		if err := s.allowed(); err != nil {
 			return err

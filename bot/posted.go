@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 
+	"jwksbot/bot/render"
 	"jwksbot/runbook"
 )
 
@@ -16,7 +17,7 @@ func (p *presenter) escalated(ctx context.Context, run *runbook.Run, post runboo
 	if e == nil || e.Pinged != "" {
 		return nil
 	}
-	ts, err := p.send.post(ctx, post.Channel, post.TS, true, pingMessage(*run, *e))
+	ts, err := p.send.post(ctx, post.Channel, post.TS, true, render.OnCallPing(*run, *e))
 	if err != nil {
 		return err
 	}
@@ -28,7 +29,7 @@ func (p *presenter) brokeGlass(ctx context.Context, run *runbook.Run, post runbo
 	if run.BreakGlass == "" || run.GlassPing != "" {
 		return nil
 	}
-	ts, err := p.send.post(ctx, post.Channel, post.TS, true, glassMessage(*run, p.approvers(*run)))
+	ts, err := p.send.post(ctx, post.Channel, post.TS, true, render.BreakGlassNotice(*run, p.approvers(*run)))
 	if err != nil {
 		return err
 	}
@@ -52,7 +53,7 @@ func (p *presenter) toldAtHome(ctx context.Context, run *runbook.Run, post runbo
 	if err := p.bot.places.postable(ctx, home); err != nil {
 		return err
 	}
-	ts, err := p.bot.send.post(ctx, home, "", false, glassAtHomeMessage(*run, p.approvers(*run)))
+	ts, err := p.bot.send.post(ctx, home, "", false, render.BreakGlassElsewhere(*run, p.approvers(*run)))
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"jwksbot/bot/render"
 	"jwksbot/runbook"
 )
 
@@ -199,7 +200,7 @@ func (p *presenter) remember(ctx context.Context, run runbook.Run, post runbook.
 // channel that turns out to be closed, or not to be for it, is left for the
 // target's.
 func (p *presenter) message(ctx context.Context, run runbook.Run) (runbook.Post, error) {
-	m := runMessage(run, p.bot.Clock.Now())
+	m := render.Run(run, p.bot.Clock.Now())
 	post, err := p.put(ctx, run, m, "", nil)
 	if !shut(err) {
 		return post, err
@@ -220,7 +221,7 @@ func shut(err error) bool { return closed(slackCode(err)) || errors.As(err, new(
 
 // put updates the message; one that was deleted, or is not ours, is posted anew.
 // refused is the channel that was tried in vain, and why.
-func (p *presenter) put(ctx context.Context, run runbook.Run, m message, refused string, why error) (runbook.Post, error) {
+func (p *presenter) put(ctx context.Context, run runbook.Run, m render.Message, refused string, why error) (runbook.Post, error) {
 	post, err := p.place(ctx, run, refused, why)
 	if err != nil {
 		return post, err
@@ -276,7 +277,7 @@ func (p *presenter) remind(ctx context.Context, run runbook.Run, post *runbook.P
 	if run.State != runbook.StatePending || !run.RemindAt.IsZero() || post.Reminder != "" {
 		return nil
 	}
-	ts, err := p.send.post(ctx, post.Channel, post.TS, true, reminderMessage(run, p.approvers(run), b.Clock.Now()))
+	ts, err := p.send.post(ctx, post.Channel, post.TS, true, render.Reminder(run, p.approvers(run), b.Clock.Now()))
 	if err != nil {
 		return err
 	}
@@ -291,7 +292,7 @@ func (p *presenter) evidence(ctx context.Context, run runbook.Run, post *runbook
 	if post.Evidence != "" {
 		there = 1 + strings.Count(post.Evidence, ",")
 	}
-	messages := runThreadMessages(run)
+	messages := render.RunThread(run)
 	for _, m := range messages[min(there, len(messages)):] {
 		ts, err := p.send.post(ctx, post.Channel, post.TS, false, m)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"jwksbot/bot/render"
 	"jwksbot/bot/slacksim"
 	"jwksbot/runbook"
 )
@@ -71,7 +72,7 @@ func TestRateLimitedUpdatesEndWithTheEnd(t *testing.T) {
 	f := newFlow(t, flowOptions{})
 	card := f.asks()
 	f.sim.RateLimit(methodUpdate, 1, 2*time.Second)
-	f.clicks(samID, card, actionApprove)
+	f.clicks(samID, card, render.ActionApprove)
 	f.shows(bridge, "Flushed and proven")
 	calls := f.sim.Calls(methodUpdate)
 	i := slices.IndexFunc(calls, func(c slacksim.Call) bool { return c.Status == 429 })
@@ -178,11 +179,11 @@ func TestACopyIsAdopted(t *testing.T) {
 	t.Parallel()
 	f := newFlow(t, flowOptions{hidden: true})
 	run := f.fromTerminal(bridgeID)
-	ts, err := f.bot.send.postSurely(t.Context(), bridgeID, "", runMessage(run, f.clock.Now()))
+	ts, err := f.bot.send.postSurely(t.Context(), bridgeID, "", render.Run(run, f.clock.Now()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.clicks(samID, slacksim.Message{Channel: bridgeID, TS: ts}, actionApprove)
+	f.clicks(samID, slacksim.Message{Channel: bridgeID, TS: ts}, render.ActionApprove)
 	f.tells(samID, bridge, "The flush starts now")
 	if got := f.run(run.ID).Post; got.TS != ts {
 		t.Fatalf("post %+v, want the one that was clicked", got)
@@ -197,20 +198,20 @@ func TestAnOlderCopyIsRetired(t *testing.T) {
 	t.Parallel()
 	f := newFlow(t, flowOptions{hidden: true})
 	run := f.fromTerminal(bridgeID)
-	old, err := f.bot.send.postSurely(t.Context(), bridgeID, "", runMessage(run, f.clock.Now()))
+	old, err := f.bot.send.postSurely(t.Context(), bridgeID, "", render.Run(run, f.clock.Now()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.shown.Store(true)
 	eventually(t, "the run has a message", func() bool { return f.run(run.ID).Post.TS != "" })
 	now := f.run(run.ID).Post.TS
-	f.clicks(robinID, slacksim.Message{Channel: bridgeID, TS: old}, actionApprove)
+	f.clicks(robinID, slacksim.Message{Channel: bridgeID, TS: old}, render.ActionApprove)
 	f.tells(robinID, bridge, "somebody else has to approve it") // the click counts as any
 	m := f.shows(bridge, "an older copy")
 	if m.TS != old || len(m.Buttons()) != 0 || !strings.Contains(textOf(m), "p"+strings.ReplaceAll(now, ".", "")) || m.Metadata.Payload["run_id"] != run.ID {
 		t.Errorf("the older copy: %s", textOf(m))
 	}
-	if present, _ := f.sim.Message(bridge, now); present.Buttons()[actionApprove] == "" {
+	if present, _ := f.sim.Message(bridge, now); present.Buttons()[render.ActionApprove] == "" {
 		t.Error("the present one lost its buttons")
 	}
 }
@@ -222,13 +223,13 @@ func TestEvidenceIsPostedOnce(t *testing.T) {
 	card := f.asks()
 	id := f.only().ID
 	f.sim.Fail(methodPost, 2, "internal_error")
-	f.clicks(samID, card, actionApprove)
+	f.clicks(samID, card, render.ActionApprove)
 	f.shows(bridge, "Flushed and proven")
 	run := f.settled(id)
-	if n, want := len(f.sim.Thread(bridge, card.TS)), len(runThreadMessages(run)); n != want || want == 0 {
+	if n, want := len(f.sim.Thread(bridge, card.TS)), len(render.RunThread(run)); n != want || want == 0 {
 		t.Errorf("%d messages in the thread, want %d", n, want)
 	}
-	if n := len(strings.Split(run.Post.Evidence, ",")); n != len(runThreadMessages(run)) {
+	if n := len(strings.Split(run.Post.Evidence, ",")); n != len(render.RunThread(run)) {
 		t.Errorf("the journal knows of %d", n)
 	}
 }
@@ -252,14 +253,16 @@ func TestAChangedWorldBringsANewPlan(t *testing.T) {
 	t.Parallel()
 	f := newFlow(t, flowOptions{})
 	card := f.asks()
-	f.world.set(func(w *flowWorld) { w.live = probeOf(liveKey, liveKey2, keyNamed("third", "Dnew")) })
-	f.clicks(samID, card, actionApprove)
+	f.world.set(func(w *flowWorld) {
+		w.live = probeOf(liveKey, liveKey2, keyNamed("third", "Dnew"))
+	})
+	f.clicks(samID, card, render.ActionApprove)
 	f.tells(samID, bridge, "things changed since plan 1")
 	if m := f.shows(bridge, "This is plan 2"); m.TS != card.TS {
 		t.Error("the new plan is another message")
 	}
 	f.world.set(func(w *flowWorld) { w.entry, w.live = "fresh", probeOf(liveKey, liveKey2) })
-	f.clicks(samID, card, actionApprove)
+	f.clicks(samID, card, render.ActionApprove)
 	f.tells(samID, bridge, "Nothing is left to do")
 	f.shows(bridge, "Nothing left to do")
 }
@@ -289,10 +292,10 @@ func TestEveryMessageCarriesTextBlocksAndMetadata(t *testing.T) {
 	t.Parallel()
 	f := newFlow(t, flowOptions{})
 	f.says(robinID, bridge, checkLine)
-	f.clicks(samID, f.asks(), actionApprove)
+	f.clicks(samID, f.asks(), render.ActionApprove)
 	f.shows(bridge, "Flushed and proven")
 	f.settled(f.only().ID)
-	if _, err := f.bot.send.postSurely(t.Context(), bridgeID, "", message{Text: "just words"}); err != nil {
+	if _, err := f.bot.send.postSurely(t.Context(), bridgeID, "", render.Message{Text: "just words"}); err != nil {
 		t.Fatal(err)
 	}
 	for _, method := range []string{methodPost, methodUpdate} {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"jwksbot/bot/render"
 	"jwksbot/runbook"
 )
 
@@ -18,13 +19,13 @@ var answerWaits = []time.Duration{0, 2 * time.Second, 5 * time.Second}
 
 // private answers somebody alone, with finished markup.
 func (b *Bot) private(ctx context.Context, from place, text string) {
-	b.privateMessage(ctx, from, message{Text: text})
+	b.privateMessage(ctx, from, render.Message{Text: text})
 }
 
 // privateMessage answers somebody alone: over the response URL if there is
 // one, else in the channel, else directly. It must not fail in silence, so the
 // log is told if no way was open.
-func (b *Bot) privateMessage(ctx context.Context, from place, m message) {
+func (b *Bot) privateMessage(ctx context.Context, from place, m render.Message) {
 	if from.user == "" && from.responseURL == "" {
 		return // nobody to answer, such as for an event
 	}
@@ -41,9 +42,9 @@ func (b *Bot) privateMessage(ctx context.Context, from place, m message) {
 	b.Log.Error("a private answer could not be given", "user", from.user, "channel", from.channel, "error", err)
 }
 
-func (b *Bot) anyWay(ctx context.Context, from place, m message) error {
+func (b *Bot) anyWay(ctx context.Context, from place, m render.Message) error {
 	var all []error
-	for _, way := range []func(context.Context, place, message) error{b.overURL, b.inChannel, b.directly} {
+	for _, way := range []func(context.Context, place, render.Message) error{b.overURL, b.inChannel, b.directly} {
 		// Also an answer that comes with the shutdown is given.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wayWithin)
 		err := way(ctx, from, m)
@@ -56,7 +57,7 @@ func (b *Bot) anyWay(ctx context.Context, from place, m message) error {
 	return errors.Join(all...)
 }
 
-func (b *Bot) overURL(ctx context.Context, from place, m message) error {
+func (b *Bot) overURL(ctx context.Context, from place, m render.Message) error {
 	if from.responseURL == "" {
 		return errors.New("no response URL")
 	}
@@ -70,7 +71,7 @@ func (b *Bot) overURL(ctx context.Context, from place, m message) error {
 	return nil
 }
 
-func (b *Bot) inChannel(ctx context.Context, from place, m message) error {
+func (b *Bot) inChannel(ctx context.Context, from place, m render.Message) error {
 	if from.channel == "" || from.user == "" {
 		return errors.New("no channel")
 	}
@@ -85,7 +86,7 @@ func (b *Bot) inChannel(ctx context.Context, from place, m message) error {
 	return err
 }
 
-func (b *Bot) directly(ctx context.Context, from place, m message) error {
+func (b *Bot) directly(ctx context.Context, from place, m render.Message) error {
 	if from.user == "" {
 		return errors.New("no user")
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"jwksbot/bot/render"
 	"jwksbot/runbook"
 )
 
@@ -70,7 +71,7 @@ func (p *places) postable(ctx context.Context, channel string) error {
 // A direct message is not asked about, which would need the scope im:read: the
 // post itself tells.
 func (p *places) readable(ctx context.Context, channel string, age, fallback time.Duration) error {
-	if isDirect(channel) || isUserID(channel) {
+	if isDirect(channel) || render.IsUserID(channel) {
 		return nil
 	}
 	why, err := p.readers.ask(ctx, channel, age, func(ctx context.Context) (error, error) { return p.info(ctx, channel) })

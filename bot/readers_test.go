@@ -12,6 +12,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"jwksbot/bot/render"
 	"jwksbot/bot/slacksim"
 )
 
@@ -51,7 +52,7 @@ func TestNoResultIntoAChannelThatBecomesShared(t *testing.T) {
 	f.sim.SetShared(bridge, true)
 	close(gate)
 	f.tells(robinID, bridge, "What to do")
-	f.shows(bridge, withdrawnMessage().Text)
+	f.shows(bridge, render.Withdrawn().Text)
 	m, _ = f.sim.Message(bridge, m.TS)
 	if strings.Contains(textOf(m), "production") || len(f.sim.Thread(bridge, m.TS)) != 0 {
 		t.Errorf("the channel still shows %s, and %d messages in the thread", textOf(m), len(f.sim.Thread(bridge, m.TS)))
@@ -76,7 +77,7 @@ func TestCardsLeaveAChannelThatBecomesShared(t *testing.T) {
 	}
 	f.sim.SetShared("inc-own", true)
 	f.sim.SetShared(bridge, false)
-	f.clicks(samID, card, actionDeny)
+	f.clicks(samID, card, render.ActionDeny)
 	f.tells(samID, "inc-own", "Denied")
 	// The target's own channel is the one that is shared now: nothing is told
 	// there until it is not.
@@ -94,9 +95,9 @@ func TestARunGoesOnWhereOnlyItsPeopleRead(t *testing.T) {
 	f := newFlow(t, twoRooms())
 	card := f.asks()
 	f.sim.SetShared(bridge, true)
-	f.clicks(samID, card, actionApprove)
+	f.clicks(samID, card, render.ActionApprove)
 	f.shows("inc-own", "Flushed and proven")
-	f.shows(bridge, withdrawnMessage().Text)
+	f.shows(bridge, render.Withdrawn().Text)
 	if m, _ := f.sim.Message(bridge, card.TS); strings.Contains(textOf(m), "production") || len(m.Buttons()) != 0 {
 		t.Errorf("the shared channel shows %s", textOf(m))
 	}

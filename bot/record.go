@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"jwksbot/bot/render"
 	"jwksbot/runbook"
 )
 
@@ -22,19 +23,19 @@ func (b *Bot) record(ctx context.Context, from place, a asked) error {
 	if err != nil {
 		return fmt.Errorf("record of run %s: %w", run.ID, err)
 	}
-	terminal := "On a terminal, " + code("jwksbot report "+run.ID) + " prints it."
+	terminal := "On a terminal, " + render.Code("jwksbot report "+run.ID) + " prints it."
 	if run.Post.TS == "" {
-		b.private(ctx, from, fmt.Sprintf("Run %s has no message here, so its record has no thread to go to. %s", code(run.ID), terminal))
+		b.private(ctx, from, fmt.Sprintf("Run %s has no message here, so its record has no thread to go to. %s", render.Code(run.ID), terminal))
 		return nil
 	}
-	files := []file{recordFile(run, from.user, text)}
+	files := []render.File{render.Record(run, from.user, text)}
 	if chart, ok := b.draw(run.Series(), ChartName(run.ID)); ok {
 		files = append(files, chart)
 	}
 	for _, f := range files {
 		if _, err := b.send.upload(ctx, run.Post.Channel, run.Post.TS, f); err != nil {
 			b.Log.Warn("the record of a run could not be posted", "run", run.ID, "file", f.Name, "error", err)
-			b.private(ctx, from, fmt.Sprintf("Slack did not take the record of run %s (%s). %s", code(run.ID), quoted(uploadProblem(err), limitSentence), terminal))
+			b.private(ctx, from, fmt.Sprintf("Slack did not take the record of run %s (%s). %s", render.Code(run.ID), render.Quoted(uploadProblem(err), render.LimitSentence), terminal))
 			return nil
 		}
 	}
@@ -42,7 +43,7 @@ func (b *Bot) record(ctx context.Context, from place, a asked) error {
 	if link := b.permalink(ctx, run.Post); link != "" {
 		where = fmt.Sprintf("<%s|in the thread of its message>", link)
 	}
-	b.private(ctx, from, fmt.Sprintf("The record of run %s is %s. %s", code(run.ID), where, terminal))
+	b.private(ctx, from, fmt.Sprintf("The record of run %s is %s. %s", render.Code(run.ID), where, terminal))
 	return nil
 }
 
@@ -69,7 +70,7 @@ func uploadProblem(err error) string {
 // runAskedFor finds the run that a line names: by its id, by its target, or the
 // newest of all that the person may see.
 func (b *Bot) runAskedFor(ctx context.Context, from place, a asked) (runbook.Run, error) {
-	if ref, ok := parsePlanRef(a.target); ok && ref.generation == 0 {
+	if ref, ok := render.ParsePlanRef(a.target); ok && ref.Generation == 0 {
 		run, err := b.Ledger.Run(ctx, a.target)
 		if errors.Is(err, runbook.ErrUnknownRun) {
 			return run, &runbook.Refusal{Code: runbook.RefusedUnknownRun, Text: fmt.Sprintf("There is no run %s. `%s history` lists the last ones.", a.target, commandCheck)}

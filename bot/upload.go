@@ -8,6 +8,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"jwksbot/bot/render"
 	"jwksbot/bot/socket"
 	"jwksbot/runbook"
 )
@@ -21,7 +22,7 @@ const uploadWithin = 20 * time.Second
 // upload puts a file into a thread and returns its id: an address is asked for,
 // the bytes go there, and the file is shared (docs.slack.dev "Working with
 // files"). It is not repeated, since nobody depends on a picture.
-func (s *sender) upload(ctx context.Context, channel, thread string, f file) (id string, err error) {
+func (s *sender) upload(ctx context.Context, channel, thread string, f render.File) (id string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, uploadWithin)
 	defer cancel()
 	if err := s.admit(ctx, channel, thread, false); err != nil {
@@ -52,8 +53,8 @@ func ChartName(runID string) string { return "jwksbot-" + runID + ".png" }
 
 // draw draws a series; ok is false when there is nothing to draw, or it
 // cannot be drawn.
-func (b *Bot) draw(s runbook.Series, name string) (f file, ok bool) {
-	if b.Chart == nil || !drawable(s) {
+func (b *Bot) draw(s runbook.Series, name string) (f render.File, ok bool) {
+	if b.Chart == nil || !render.Drawable(s) {
 		return f, false
 	}
 	png, err := b.Chart(s)
@@ -61,5 +62,5 @@ func (b *Bot) draw(s runbook.Series, name string) (f file, ok bool) {
 		b.Log.Warn("a chart could not be drawn", "title", s.Title, "error", err)
 		return f, false
 	}
-	return chartFile(s, name, png), true
+	return render.Chart(s, name, png), true
 }

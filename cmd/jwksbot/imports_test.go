@@ -16,7 +16,8 @@ import (
 // prefix. A package that is not listed here may not exist.
 var arrows = map[string][]string{
 	"cmd/jwksbot":                  nil, // everything: the only composition root
-	"bot":                          {"jwksbot/runbook", "jwksbot/bot/socket", "github.com/slack-go/slack"},
+	"bot":                          {"jwksbot/runbook", "jwksbot/bot/render", "jwksbot/bot/socket", "github.com/slack-go/slack"},
+	"bot/render":                   {"jwksbot/runbook", "github.com/slack-go/slack"},
 	"bot/socket":                   {"github.com/slack-go/slack", "github.com/gorilla/websocket"},
 	"bot/slacksim":                 {"github.com/gorilla/websocket"},
 	"runbook":                      {},

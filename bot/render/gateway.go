@@ -1,0 +1,197 @@
+package render
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"jwksbot/runbook"
+)
+
+// gatewayBlocks show what clients of the gateway see, and who judges their
+// tokens there.
+func gatewayBlocks(ev *runbook.GatewayEvidence) []slack.Block {
+	if ev == nil {
+		return nil
+	}
+	lines := []string{clientErrorText(ev)}
+	if bars := gatewayBars(ev.Points); bars != "" {
+		lines = append(lines, "4xx by time: "+bars)
+	}
+	if ev.Denied != nil {
+		n := plural(*ev.Denied, "answer", "answers")
+		if ev.AtLeast {
+			n = "at least " + n
+		}
+		lines = append(lines, "access log: "+n+" with HTTP 401 or 403 in the last "+runbook.Duration(ev.Until.Sub(ev.Since)))
+	} else {
+		lines = append(lines, "4xx counts every client error: the exact number of 401 needs `gateway.access_log_group`")
+	}
+	for i, a := range ev.Authorisers {
+		if i == namesOnRun {
+			lines = append(lines, moreLine(len(ev.Authorisers)-i)+" authorisers")
+			break
+		}
+		lines = append(lines, authoriserText(ev.Kind, a))
+	}
+	return []slack.Block{titled("Gateway "+apiText(ev.GatewaySetup), bullets(lines), maxRows, roomBlock)}
+}
+
+// apiText names an API: its kind, its id and its stage.
+func apiText(s runbook.GatewaySetup) string {
+	kind := map[runbook.APIKind]string{runbook.RestAPI: "REST API", runbook.HTTPAPI: "HTTP API"}[s.Kind]
+	text := cmp.Or(kind, "API") + " " + Code(cmp.Or(s.Name, s.ID))
+	if s.Stage != "" {
+		text += ", stage " + Code(s.Stage)
+	}
+	return text
+}
+
+// clientErrorText is the share of client errors over the window, and since
+// when it is out of the ordinary.
+func clientErrorText(ev *runbook.GatewayEvidence) string {
+	s := "client errors: " + shareText(ev.Points)
+	if t, ok := ev.Turn(); ok && t.Spike {
+		s += fmt.Sprintf("; they rose at %s, from %s to %s", atTime(t.At), percent(t.Before), percent(t.After))
+	}
+	return s
+}
+
+func shareText(points []runbook.GatewayPoint) string {
+	var all, bad float64
+	for _, p := range points {
+		all += p.Requests
+		bad += p.ClientErrors
+	}
+	if all <= 0 {
+		return "no requests"
+	}
+	return fmt.Sprintf("%s of %s over %s", percent(bad/all), plural(int(all), "request", "requests"), runbook.Duration(time.Duration(len(points))*time.Minute))
+}
+
+// percent writes a share with the one digit that tells 10.0 % from 10.1 %.
+func percent(share float64) string { return fmt.Sprintf("%.1f %%", share*100) }
+
+// gatewayBars draws client errors over time; a minute without data is a gap,
+// which reads as no error.
+func gatewayBars(points []runbook.GatewayPoint) string {
+	counts := make([]runbook.MinuteCount, len(points))
+	for i, p := range points {
+		counts[i] = runbook.MinuteCount{At: p.At, Count: int(p.ClientErrors)}
+	}
+	return sparkline(counts)
+}
+
+// authoriserText says who judges tokens, and how long an answer is repeated.
+func authoriserText(api runbook.APIKind, a runbook.GatewayAuthoriser) string {
+	name := "authoriser " + Code(cmp.Or(a.Name, a.ID))
+	switch a.Kind {
+	case runbook.LambdaAuthoriser:
+		s := name + " invokes " + functionText(cmp.Or(a.Function, "an unknown function"), a.Qualifier, "")
+		if a.ResultTTL <= 0 {
+			return s + "; its answers are not cached"
+		}
+		return s + "; its answers are repeated for " + runbook.Duration(a.ResultTTL)
+	case runbook.ManagedJWT, runbook.ManagedUserPool:
+		s := name + " is managed by AWS: the gateway validates tokens itself and keeps the keys for up to " + managedFor(api, a.Kind) + "; nobody can flush that"
+		if a.Issuer != "" {
+			s += "; issuer " + Code(a.Issuer)
+		}
+		return s
+	}
+	return name + " is of a kind that jwksbot does not know"
+}
+
+// managedFor is how long a managed authoriser keeps its copy of the keys.
+func managedFor(api runbook.APIKind, kind runbook.AuthoriserKind) string {
+	if kind == runbook.ManagedUserPool || api == runbook.RestAPI {
+		return "1 h"
+	}
+	return "2 h"
+}
+
+// functionBlocks show the authoriser's function and what a restart would do.
+func functionBlocks(ev *runbook.FunctionEvidence) []slack.Block {
+	if ev == nil {
+		return nil
+	}
+	lines := []string{
+		"invoked: " + functionText(ev.Function, ev.Qualifier, ev.Version),
+		"last changed " + atDay(ev.LastModified) + "; state " + Quoted(cmp.Or(ev.State, "unknown"), LimitName) + ", last update " + Quoted(cmp.Or(ev.UpdateStatus, "unknown"), LimitName),
+	}
+	if ev.Runtime != "" {
+		lines[0] += ", runtime " + Code(ev.Runtime)
+	}
+	if ev.Provisioned > 0 {
+		lines = append(lines, plural(ev.Provisioned, "environment is", "environments are")+" kept ready (provisioned concurrency)")
+	}
+	if ev.Refusal != "" {
+		lines = append(lines, "⛔ a restart would be refused: "+prose(ev.Refusal, LimitSentence))
+	} else {
+		lines = append(lines, "a restart "+renewText(ev.Mode, ev.Provisioned))
+	}
+	return []slack.Block{titled("Authoriser function", bullets(lines), maxRows, roomBlock)}
+}
+
+// functionText names what is invoked: function, alias or $LATEST, version.
+func functionText(function, qualifier, version string) string {
+	if qualifier == "" {
+		return Code(function) + " as `$LATEST`"
+	}
+	s := Code(function + ":" + qualifier)
+	if version != "" && version != qualifier {
+		s += " (version " + Code(version) + ")"
+	}
+	return s
+}
+
+// renewText says how a restart gets new execution environments, as what
+// follows "a restart".
+func renewText(mode runbook.RestartMode, provisioned int) string {
+	switch mode {
+	case runbook.RestartLatest:
+		return "updates the configuration of `$LATEST` and waits for it; code, environment, role and layers stay as they are"
+	case runbook.RestartAlias:
+		s := "publishes the same code as a new version and moves the alias there; it can be moved back"
+		if provisioned > 0 {
+			s += "; it waits until " + plural(provisioned, "provisioned environment is", "provisioned environments are") + " ready"
+		}
+		return s
+	}
+	return "is not possible for what is invoked"
+}
+
+// restartText says what a restart would do to this target, for a report.
+func restartText(ev *runbook.FunctionEvidence) string {
+	switch {
+	case ev == nil:
+		return ""
+	case ev.Refusal != "":
+		return " As things stand it would be refused: " + prose(ev.Refusal, LimitSentence)
+	}
+	return " A restart of " + functionText(ev.Function, ev.Qualifier, ev.Version) + " " + renewText(ev.Mode, ev.Provisioned) + ". A colleague approves it first."
+}
+
+// resultsText says what a flush of the gateway's results would do.
+func resultsText(ev *runbook.GatewayEvidence) string {
+	if ev == nil {
+		return ""
+	}
+	s := " It empties the authoriser's result cache of " + apiText(ev.GatewaySetup)
+	if ttl := longestTTL(ev.Authorisers); ttl > 0 {
+		s += "; by themselves results go after " + runbook.Duration(ttl)
+	}
+	return s + ". The effect cannot be read back. A colleague approves it first."
+}
+
+// longestTTL is how long a result of a Lambda authoriser may be repeated.
+func longestTTL(all []runbook.GatewayAuthoriser) (longest time.Duration) {
+	for _, a := range all {
+		if a.Kind == runbook.LambdaAuthoriser {
+			longest = max(longest, a.ResultTTL)
+		}
+	}
+	return longest
+}

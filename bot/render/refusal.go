@@ -1,0 +1,52 @@
+package render
+
+import (
+	"context"
+	"errors"
+
+	"jwksbot/runbook"
+)
+
+// Refusal is the private answer to somebody whose wish was not carried
+// out. A refusal explains itself; of any other error people learn only what
+// they can do, and the log has the rest.
+func Refusal(err error) string {
+	var refusal *runbook.Refusal
+	var busy *runbook.BusyError
+	var ledger *runbook.LedgerError
+	switch {
+	case errors.As(err, &refusal):
+		s := prose(refusal.Text, limitVerdict)
+		if len(refusal.People) > 0 {
+			s += " Allowed are: " + peopleText(refusal.People) + "."
+		}
+		return s
+	case errors.As(err, &busy):
+		return "Not now: " + prose(busy.Error(), LimitSentence) + "."
+	case errors.Is(err, runbook.ErrUnknownRun):
+		return "This button belongs to no run that jwksbot knows. Start again with `/jwks-flush`."
+	case errors.Is(err, runbook.ErrMoved):
+		return "Somebody was faster: the run has moved on. Its message shows where it stands."
+	case errors.As(err, &ledger) && ledger.Away && !ledger.Lost:
+		return "The journal is away; nothing is lost; try again in a minute."
+	case errors.As(err, &ledger):
+		return "The journal of jwksbot does not work: " + prose(ledger.Advice, LimitSentence) + ". Nothing was decided by this. Try again when that is mended."
+	case errors.Is(err, context.DeadlineExceeded):
+		return "This took too long and was given up. Try again; if it was about a run, its message shows where it stands."
+	case errors.Is(err, context.Canceled):
+		return "jwksbot is being restarted. Try again in a few seconds; if it was about a run, its message shows where it stands."
+	}
+	return "jwksbot could not do this: something inside went wrong, and its log says what. Try again in a minute; if it was about a run, its message shows where it stands."
+}
+
+func peopleText(ids []string) string {
+	var names []string
+	for i, id := range ids {
+		if i == mentioned {
+			names = append(names, moreLine(len(ids)-i))
+			break
+		}
+		names = append(names, mentionID(id))
+	}
+	return andList(names)
+}
