@@ -130,12 +130,20 @@ func (w *flowWorld) Snapshot(context.Context, []string) ([]runbook.Saved, error)
 	return []runbook.Saved{{RawEntry: w.raw(), Payload: []byte(w.entry), At: time.Now()}}, nil
 }
 
+func (w *flowWorld) Take(ctx context.Context, names []string, page func([]runbook.Saved) error) error {
+	saved, err := w.Snapshot(ctx, names)
+	if err != nil || len(saved) == 0 {
+		return err
+	}
+	return page(saved)
+}
+
 func (w *flowWorld) fate(s runbook.Saved) runbook.EntryFate {
 	f := runbook.EntryFate{Name: s.Name, Shard: s.Shard, Fate: runbook.FateLeft}
 	switch {
 	case w.entry == "none":
 		f.Fate = runbook.FateGone
-	case w.entry != string(s.Payload):
+	case w.entry != string(s.Payload) && runbook.SumOf([]byte(w.entry)) != s.Sum:
 		f.Fate = runbook.FateRewritten
 	}
 	return f

@@ -121,6 +121,7 @@ type reader struct {
 	t      *Target
 	budget *Budget
 	known  memo[string, Reading] // by digest
+	says   memo[keyList, string]
 }
 
 func (t *Target) reader(ctx context.Context) *reader {
@@ -140,6 +141,14 @@ func (r *reader) read(raw RawEntry) Entry {
 	e.Reading = reading
 	e.Foreign = r.t.foreignIssuer(e)
 	return e
+}
+
+// meaning is the entry's.
+func (r *reader) meaning(e Entry) string {
+	if e.Reading.Content != ContentKeys {
+		return e.meaning()
+	}
+	return r.says.remember(e.Reading.Set.list(), e.Reading.Set.meaning)
 }
 
 // decode makes a reading of an entry that costs no more than its share.

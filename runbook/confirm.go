@@ -60,7 +60,7 @@ func worse(a, b Status) bool {
 // lookAgain reads the cache once more: an authoriser may have written its old
 // copy after the flush and before its restart.
 func (m *Machine) lookAgain(ctx context.Context, t *Target, run Run, r *Receipt, add func(Status, string)) error {
-	saved, err := m.snaps.Snapshot(ctx, run.ID)
+	saved, err := m.snaps.Sums(ctx, run.ID)
 	if err != nil {
 		return err
 	}

@@ -2,8 +2,11 @@ package runbook
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"time"
 )
 
@@ -12,44 +15,95 @@ import (
 func (m *Machine) snapshot(ctx context.Context, t *Target, run Run) (Transition, error) {
 	begin := m.clock.Now()
 	names := make([]string, len(run.Plan.Entries))
-	meant := map[string]string{}
 	for i, e := range run.Plan.Entries {
-		names[i], meant[string(e.Name)] = string(e.Name), e.Meaning
+		names[i] = string(e.Name)
 	}
-	all, err := t.Entries.Snapshot(ctx, names)
-	if IsDenied(err) {
-		return m.fail(run, nil, "Not flushed: nothing was deleted. %s", sentence(capital(err.Error()))), nil
-	}
-	if errors.Is(err, ErrTooLarge) {
+	c := &copying{machine: m, run: run, reader: t.reader(ctx), planned: run.Plan.Entries, digest: sha256.New()}
+	err := t.Entries.Take(ctx, names, func(page []Saved) error { return c.keep(ctx, page) })
+	switch {
+	case IsDenied(err):
+		return m.fail(run, nil, "Not flushed: nothing was deleted. %s", sentence(capital(err.Error()))), c.discard(ctx)
+	case errors.Is(err, ErrTooLarge):
 		// Trying again would not make them smaller, and hold the cache up for others.
-		return m.fail(run, nil, "Not flushed: nothing was deleted. No copy can be kept (%v), so the flush could not be undone. Raise snapshot.max_bytes, or delete the large entry by hand; then request the flush again.", err), nil
-	}
-	if err != nil {
+		return m.fail(run, nil, "Not flushed: nothing was deleted. No copy can be kept (%v), so the flush could not be undone. Raise snapshot.max_bytes, or delete the large entry by hand; then request the flush again.", err), c.discard(ctx)
+	case err != nil:
 		return Transition{}, fmt.Errorf("snapshot of %s: %w", plural(len(names), "entry", "entries"), err)
-	}
-	saved, bytes, reader := all[:0], 0, t.reader(ctx)
-	for _, s := range all {
-		if e := reader.read(s.RawEntry); e.Foreign == "" && e.meaning() == meant[s.Name] {
-			saved = append(saved, s)
-			bytes += len(s.Payload)
-		}
-	}
-	if len(saved) == 0 {
+	case c.kept == 0:
 		return m.nothingLeft(t, run, begin), nil
 	}
-	if err := m.guard(ctx); err != nil {
-		return Transition{}, err
-	}
-	if err := m.snaps.SaveSnapshot(ctx, run.ID, saved); err != nil {
-		return Transition{}, err
-	}
-	summary := fmt.Sprintf("%s kept (%s bytes)", plural(len(saved), "entry", "entries"), Thousands(int64(bytes)))
-	proof := []string{"digest of what was kept: " + digestOf(saved)}
-	if n := len(names) - len(saved); n > 0 {
+	summary := fmt.Sprintf("%s kept (%s bytes)", plural(c.kept, "entry", "entries"), Thousands(c.bytes))
+	proof := []string{"digest of what was kept: " + hex.EncodeToString(c.digest.Sum(nil)[:8])}
+	if n := len(names) - c.kept; n > 0 {
 		proof = append(proof, fmt.Sprintf("%s gone or rewritten since the approval, left alone", plural(n, "entry", "entries")))
 	}
 	receipt := Receipt{Step: "snapshot", Status: StatusOK, Summary: summary, Proof: proof, StartedAt: begin, EndedAt: m.clock.Now()}
 	return Transition{From: run.State, To: StateFlush, Receipt: &receipt}, nil
+}
+
+// copying is a snapshot that is written into the journal page by page.
+type copying struct {
+	machine *Machine
+	run     Run
+	reader  *reader
+	planned []PlanEntry // those that the next page may be of: the order is the plan's
+	kept    int
+	bytes   int64
+	digest  hash.Hash // of names and payloads
+}
+
+// keep writes what the plan means of a page.
+func (c *copying) keep(ctx context.Context, page []Saved) error {
+	meant := page[:0]
+	for _, s := range page {
+		if e := c.reader.read(s.RawEntry); e.Foreign == "" && c.reader.meaning(e) == c.meaning(s.Name) {
+			meant = append(meant, s)
+		}
+	}
+	if len(meant) == 0 {
+		return nil
+	}
+	if err := c.write(ctx, meant); err != nil {
+		return err
+	}
+	for _, s := range meant {
+		if c.kept++; c.kept > 1 {
+			c.digest.Write([]byte("\n"))
+		}
+		fmt.Fprintf(c.digest, "%s %x", s.Name, sha256.Sum256(s.Payload))
+		c.bytes += int64(len(s.Payload))
+	}
+	return nil
+}
+
+// write puts a page behind the others; the first one takes the place of what an
+// earlier attempt has written.
+func (c *copying) write(ctx context.Context, page []Saved) error {
+	if c.kept > 0 {
+		return c.machine.snaps.AddSnapshot(ctx, c.run.ID, c.kept, page)
+	}
+	if err := c.machine.guard(ctx); err != nil {
+		return err
+	}
+	return c.machine.snaps.SaveSnapshot(ctx, c.run.ID, page)
+}
+
+// meaning is what the plan says of an entry, "" if it is none of the plan's.
+func (c *copying) meaning(name string) string {
+	for i, e := range c.planned {
+		if string(e.Name) == name {
+			c.planned = c.planned[i+1:]
+			return e.Meaning
+		}
+	}
+	return ""
+}
+
+// discard forgets what was copied for a flush that will not be.
+func (c *copying) discard(ctx context.Context) error {
+	if c.kept == 0 {
+		return nil
+	}
+	return c.machine.snaps.SaveSnapshot(ctx, c.run.ID, nil)
 }
 
 // nothingLeft ends the run, or goes on with the steps after the flush.
@@ -77,7 +131,7 @@ func (m *Machine) flush(ctx context.Context, t *Target, run Run) (Transition, er
 		return m.flushByName(ctx, t, run)
 	}
 	begin := m.clock.Now()
-	saved, err := m.snaps.Snapshot(ctx, run.ID)
+	saved, err := m.snaps.Sums(ctx, run.ID)
 	if err != nil {
 		return Transition{}, err
 	}

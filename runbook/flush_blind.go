@@ -166,7 +166,7 @@ func (m *Machine) flushByBridge(ctx context.Context, t *Target, run Run) (Transi
 	if t.Bridge == nil {
 		return m.fail(run, nil, "CommandBridge is no longer configured for %s. Nothing was touched: request the flush again.", t.Name), nil
 	}
-	saved, err := m.snaps.Snapshot(ctx, run.ID)
+	saved, err := m.snaps.Sums(ctx, run.ID)
 	if err != nil {
 		return Transition{}, err
 	}

@@ -225,6 +225,21 @@ func (s *snapshotsStandIn) SaveSnapshot(_ context.Context, id string, saved []Sa
 	return nil
 }
 
+func (s *snapshotsStandIn) AddSnapshot(_ context.Context, id string, first int, saved []Saved) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.saved[id] = append(s.saved[id][:first:first], saved...)
+	return nil
+}
+
+func (s *snapshotsStandIn) Sums(ctx context.Context, id string) ([]Saved, error) {
+	all, err := s.Snapshot(ctx, id)
+	for i := range all {
+		all[i].Sum, all[i].Payload = SumOf(all[i].Payload), nil
+	}
+	return all, err
+}
+
 func (s *snapshotsStandIn) Snapshot(_ context.Context, id string) ([]Saved, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -326,6 +341,22 @@ func (c *cacheStandIn) List(_ context.Context, read func(RawEntry) Entry) (Listi
 
 func (c *cacheStandIn) Nodes(context.Context) ([]string, error) { return []string{"node-001"}, nil }
 
+// Take hands over one entry at a time.
+func (c *cacheStandIn) Take(ctx context.Context, names []string, page func([]Saved) error) error {
+	for _, name := range names {
+		saved, err := c.Snapshot(ctx, []string{name})
+		if err != nil {
+			return err
+		}
+		if len(saved) > 0 {
+			if err := page(saved); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 func (c *cacheStandIn) Snapshot(_ context.Context, names []string) ([]Saved, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -346,7 +377,7 @@ func (c *cacheStandIn) fate(s Saved) EntryFate {
 	switch v, ok := c.entries[s.Name]; {
 	case !ok:
 		f.Fate = FateGone
-	case v != string(s.Payload):
+	case v != string(s.Payload) && SumOf([]byte(v)) != s.Sum:
 		f.Fate = FateRewritten
 	}
 	return f

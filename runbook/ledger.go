@@ -73,8 +73,13 @@ func LedgerAway(err error) bool {
 
 // snapshots is where the values of entries that will be deleted are kept.
 type snapshots interface {
+	// SaveSnapshot keeps the entries in the place of an earlier snapshot, and
+	// AddSnapshot more of them after the first ones.
 	SaveSnapshot(ctx context.Context, runID string, saved []Saved) error
+	AddSnapshot(ctx context.Context, runID string, first int, saved []Saved) error
 	Snapshot(ctx context.Context, runID string) ([]Saved, error)
+	// Sums is Snapshot with the sums of the payloads: what a comparison needs.
+	Sums(ctx context.Context, runID string) ([]Saved, error)
 	MarkFates(ctx context.Context, runID string, fates []EntryFate) error
 	Fates(ctx context.Context, runID string) ([]EntryFate, error)
 }

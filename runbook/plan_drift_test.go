@@ -1,6 +1,7 @@
 package runbook
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -16,6 +17,29 @@ func TestEntriesThatCannotBeCopiedEndTheRun(t *testing.T) {
 	end, _ := o.advance(t, run.ID)
 	if end.State != StateFailed || !strings.Contains(end.Outcome, "nothing was deleted") || !strings.Contains(end.Outcome, "snapshot.max_bytes") || len(o.cache.deleted) != 0 {
 		t.Errorf("%s, %q, deleted %v", end.State, end.Outcome, o.cache.deleted)
+	}
+}
+
+// halfTaken is a cache that becomes too large for a copy after the first page.
+type halfTaken struct{ *cacheStandIn }
+
+func (c halfTaken) Take(ctx context.Context, names []string, page func([]Saved) error) error {
+	if err := c.cacheStandIn.Take(ctx, names[:1], page); err != nil {
+		return err
+	}
+	return fmt.Errorf("cache %q: entries hold more than 1 byte: %w", "prod", ErrTooLarge)
+}
+
+// What was copied for a flush that will not be is not kept.
+func TestHalfACopyIsNotKept(t *testing.T) {
+	o := newOffice(t)
+	o.cache.set("jwks:other", "keys a=1")
+	run := o.approve(t, request("U0ANN"))
+	o.until(t, run.ID, StateSnapshot)
+	o.target.Entries = halfTaken{o.cache}
+	end, _ := o.advance(t, run.ID)
+	if kept, err := o.snaps.Snapshot(t.Context(), run.ID); end.State != StateFailed || len(kept) != 0 || err != nil {
+		t.Errorf("%s, %d entries are kept, %v", end.State, len(kept), err)
 	}
 }
 

@@ -68,6 +68,8 @@ type entryStore interface {
 	List(ctx context.Context, read func(RawEntry) Entry) (Listing, error)
 	Nodes(ctx context.Context) ([]string, error)
 	Snapshot(ctx context.Context, names []string) ([]Saved, error)
+	// Take is Snapshot in pages.
+	Take(ctx context.Context, names []string, page func([]Saved) error) error
 	// Delete deletes the entries that are as they were saved, and sends nothing
 	// without the lease.
 	Delete(ctx context.Context, saved []Saved, lease Lease, done func([]EntryFate) error) error

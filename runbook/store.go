@@ -2,6 +2,7 @@ package runbook
 
 import (
 	"context"
+	"crypto/sha1"
 	"errors"
 	"time"
 )
@@ -26,7 +27,21 @@ type Saved struct {
 	// with and what a restore writes back. It goes into the journal's snapshot
 	// table and nowhere else.
 	Payload []byte
-	At      time.Time
+	// Sum stands for a payload that is not held.
+	Sum Sum
+	At  time.Time
+}
+
+// Sum identifies a payload: its SHA-1, which a server computes as well. The zero
+// Sum is of none.
+type Sum [sha1.Size]byte
+
+// SumOf returns the sum of a payload.
+func SumOf(payload []byte) Sum {
+	if len(payload) == 0 {
+		return Sum{}
+	}
+	return sha1.Sum(payload)
 }
 
 // LeaseFor is how old the answer of the fence may be when something is sent on

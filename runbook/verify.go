@@ -2,11 +2,8 @@ package runbook
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"slices"
-	"sort"
 	"strings"
 	"time"
 )
@@ -38,7 +35,7 @@ type after struct {
 // live keys. Only what was read here is reported.
 func (m *Machine) verify(ctx context.Context, t *Target, run Run) (Transition, error) {
 	begin := m.clock.Now()
-	saved, err := m.snaps.Snapshot(ctx, run.ID)
+	saved, err := m.snaps.Sums(ctx, run.ID)
 	if err != nil {
 		return Transition{}, err
 	}
@@ -245,16 +242,4 @@ func namesOfEntries(entries []Entry) []string {
 		out[i] = e.Name
 	}
 	return out
-}
-
-// digestOf identifies a snapshot in receipts and audit rows.
-func digestOf(saved []Saved) string {
-	sums := make([]string, len(saved))
-	for i, s := range saved {
-		sum := sha256.Sum256(s.Payload)
-		sums[i] = s.Name + " " + hex.EncodeToString(sum[:])
-	}
-	sort.Strings(sums)
-	all := sha256.Sum256([]byte(strings.Join(sums, "\n")))
-	return hex.EncodeToString(all[:8])
 }

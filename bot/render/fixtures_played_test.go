@@ -85,7 +85,8 @@ func (playedFunction) MoveBack(context.Context, runbook.RestartPlan, string) (ru
 
 func (p played) Nodes(context.Context) ([]string, error) { return p.Evidence.Traffic.Nodes, nil }
 
-func (played) Snapshot(context.Context, []string) ([]runbook.Saved, error) { return nil, errReadOnly }
+func (played) Snapshot(context.Context, []string) ([]runbook.Saved, error)       { return nil, errReadOnly }
+func (played) Take(context.Context, []string, func([]runbook.Saved) error) error { return errReadOnly }
 
 func (played) Delete(context.Context, []runbook.Saved, runbook.Lease, func([]runbook.EntryFate) error) error {
 	return errReadOnly

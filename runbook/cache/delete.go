@@ -21,7 +21,7 @@ type Result = runbook.EntryFate
 // gone.
 func (s *Store) Delete(ctx context.Context, saved []runbook.Saved, lease runbook.Lease, done func(batch []Result) error) error {
 	lease = orAnyTime(lease)
-	d := &deletion{done: done, told: make(map[string]runbook.Fate, len(saved))}
+	d := &deletion{done: done, told: make([]runbook.Fate, len(saved))}
 	calls, err := judgeCalls(saved, "delete")
 	if err != nil {
 		return err
@@ -37,19 +37,19 @@ func (s *Store) Delete(ctx context.Context, saved []runbook.Saved, lease runbook
 // deletion is what the caller of a Delete was told.
 type deletion struct {
 	done func(batch []Result) error
-	told map[string]runbook.Fate
+	told []runbook.Fate // by the index of the entry
 	// deleted says that something was.
 	deleted bool
 }
 
 // tell passes answers on, each entry's once, but for one that is deleted only
 // now.
-func (d *deletion) tell(batch []Result) error {
+func (d *deletion) tell(calls []call, batch []Result) error {
 	fresh := make([]Result, 0, len(batch))
-	for _, r := range batch {
-		before, known := d.told[r.Name]
-		if !known || r.Fate == runbook.FateDeleted && before != runbook.FateDeleted {
-			d.told[r.Name] = r.Fate
+	for i, r := range batch {
+		before := &d.told[calls[i].index]
+		if *before == "" || r.Fate == runbook.FateDeleted && *before != runbook.FateDeleted {
+			*before = r.Fate
 			d.deleted = d.deleted || r.Fate == runbook.FateDeleted
 			fresh = append(fresh, r)
 		}
@@ -70,11 +70,11 @@ func (s *Store) Compare(ctx context.Context, saved []runbook.Saved) ([]Result, e
 	if err != nil {
 		return nil, err
 	}
-	at := make(map[string]Result, len(saved))
+	out := make([]Result, len(saved))
 	err = s.with(ctx, func(ctx context.Context, f *fleet) error {
-		return f.judge(ctx, calls, "keep", nil, func(batch []Result) error {
-			for _, r := range batch {
-				at[r.Name] = r
+		return f.judge(ctx, calls, "keep", nil, func(calls []call, batch []Result) error {
+			for i, r := range batch {
+				out[calls[i].index] = r
 			}
 			return nil
 		})
@@ -82,19 +82,15 @@ func (s *Store) Compare(ctx context.Context, saved []runbook.Saved) ([]Result, e
 	if err != nil {
 		return nil, err
 	}
-	out := make([]Result, len(saved))
-	for i, e := range saved {
-		out[i] = at[e.Name]
-	}
 	return out, nil
 }
 
 // judgeCalls asks for the judgement of every entry.
 func judgeCalls(saved []runbook.Saved, action string) ([]call, error) {
 	calls := make([]call, len(saved))
+	args := func(i int) []any { return judgeArgs(saved[i], action) }
 	for i, e := range saved {
-		args, err := judgeArgs(e, action)
-		if err != nil {
+		if err := judgeable(e); err != nil {
 			return nil, err
 		}
 		calls[i] = call{index: i, key: e.Name, args: args}
@@ -105,8 +101,8 @@ func judgeCalls(saved []runbook.Saved, action string) ([]call, error) {
 // judge runs the judgement of every entry; it has to be run for all of them again
 // after a failover: what the old primary had not yet told its replica is undone
 // there, and what it answered is no proof. before, which may be nil, is called
-// ahead of each batch; each gets the answers batch by batch.
-func (f *fleet) judge(ctx context.Context, calls []call, action string, before func() error, each func([]Result) error) error {
+// ahead of each batch; each gets the calls and their answers batch by batch.
+func (f *fleet) judge(ctx context.Context, calls []call, action string, before func() error, each func([]call, []Result) error) error {
 	return f.eachBatch(ctx, judge, calls, before, func(p *primary, calls []call, answers []*redis.Cmd) error {
 		if len(calls) == 0 {
 			return nil
@@ -119,7 +115,7 @@ func (f *fleet) judge(ctx context.Context, calls []call, action string, before f
 			}
 			batch[i] = Result{Name: calls[i].key, Shard: p.name, Fate: fate}
 		}
-		return each(batch)
+		return each(calls, batch)
 	})
 }
 

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
 
+	"jwksbot/runbook"
 	"jwksbot/runbook/cache/redistest"
 )
 
@@ -78,6 +80,38 @@ func TestSnapshotRefusesTooMuch(t *testing.T) {
 	_, err := s.Snapshot(testContext(t), []string{"jwks:1"})
 	if !errors.Is(err, ErrTooLarge) {
 		t.Errorf("error = %v", err)
+	}
+}
+
+// A snapshot comes in pages of their order, and ends where somebody cannot keep
+// one.
+func TestTakeInPages(t *testing.T) {
+	r, ctx := redistest.Start(t, redistest.Options{}), testContext(t)
+	raw := redis.NewClient(&redis.Options{Addr: r.Addr})
+	defer raw.Close()
+	var names, got []string
+	pipe := raw.Pipeline()
+	for i := range 2*pageEntries + 500 {
+		names = append(names, fmt.Sprintf("jwks:%04d", i))
+		pipe.Set(ctx, names[i], "v", 0)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		t.Fatal(err)
+	}
+	s := newStore(t, Settings{URL: "redis://" + r.Addr})
+	var sizes []int
+	if err := s.Take(ctx, append([]string{"jwks:absent"}, names...), func(page []runbook.Saved) error {
+		sizes = append(sizes, len(page))
+		for _, e := range page {
+			got = append(got, e.Name)
+		}
+		return nil
+	}); err != nil || !slices.Equal(got, names) || !slices.Equal(sizes, []int{pageEntries, pageEntries, 500}) {
+		t.Errorf("%d names in pages of %v, %v", len(got), sizes, err)
+	}
+	full, pages := errors.New("the disk is full"), 0
+	if err := s.Take(ctx, names, func([]runbook.Saved) error { pages++; return full }); !errors.Is(err, full) || pages != 1 {
+		t.Errorf("%d pages after an error: %v", pages, err)
 	}
 }
 

@@ -147,12 +147,15 @@ func sha1hex(b []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// call is one run of a script: a key and its arguments.
+// call is one run of a script: a key, and its arguments when it is sent.
 type call struct {
 	index int // the caller's
 	key   string
-	args  []any
+	args  func(index int) []any
 }
+
+// constantly gives every call the same arguments.
+func constantly(args ...any) func(int) []any { return func(int) []any { return args } }
 
 // batchOf is how many calls go into one round trip.
 const batchOf = 500
@@ -167,9 +170,9 @@ func runScript(ctx context.Context, f *fleet, p *primary, sc script, calls []cal
 	cmds := make([]*redis.Cmd, len(calls))
 	for i, c := range calls {
 		if i == 0 {
-			cmds[i] = pipe.Eval(ctx, sc.text, []string{c.key}, c.args...)
+			cmds[i] = pipe.Eval(ctx, sc.text, []string{c.key}, c.args(c.index)...)
 		} else {
-			cmds[i] = pipe.EvalSha(ctx, sc.sha, []string{c.key}, c.args...)
+			cmds[i] = pipe.EvalSha(ctx, sc.sha, []string{c.key}, c.args(c.index)...)
 		}
 	}
 	exec(ctx, pipe)
@@ -181,7 +184,7 @@ func runScript(ctx context.Context, f *fleet, p *primary, sc script, calls []cal
 		case redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT"):
 			// Somebody flushed the scripts in between, or the first call was
 			// redirected.
-			cmds[i] = p.client.Eval(ctx, sc.text, []string{calls[i].key}, calls[i].args...)
+			cmds[i] = p.client.Eval(ctx, sc.text, []string{calls[i].key}, calls[i].args(calls[i].index)...)
 		}
 		if err := cmds[i].Err(); err != nil && failed == nil {
 			failed = p.explain("EVAL", err)
@@ -194,7 +197,7 @@ func runScript(ctx context.Context, f *fleet, p *primary, sc script, calls []cal
 func (f *fleet) ask(ctx context.Context, addr string, sc script, c call) *redis.Cmd {
 	pipe := f.at(addr).client.Pipeline()
 	pipe.Do(ctx, "asking")
-	cmd := pipe.Eval(ctx, sc.text, []string{c.key}, c.args...)
+	cmd := pipe.Eval(ctx, sc.text, []string{c.key}, c.args(c.index)...)
 	exec(ctx, pipe)
 	return cmd
 }
@@ -274,18 +277,30 @@ func effects(calls []call, answers []*redis.Cmd) ([]call, []*redis.Cmd) {
 }
 
 // judgeArgs are the script's arguments for one saved entry.
-func judgeArgs(e runbook.Saved, action string) ([]any, error) {
-	payload, content := "", contentDigest(e.RawEntry)
+func judgeArgs(e runbook.Saved, action string) []any {
+	payload, content := "", ""
+	if sum := payloadSum(e); sum != (runbook.Sum{}) {
+		payload = hex.EncodeToString(sum[:])
+	}
+	if payload == "" || len(e.Value) > 0 || len(e.Parts) > 0 { // else the value was not kept beside the payload
+		content = contentDigest(e.RawEntry)
+	}
+	return []any{payload, content, e.Type, action, strconv.Itoa(maxParts), sizeOf(e.RawEntry)}
+}
+
+func payloadSum(e runbook.Saved) runbook.Sum {
 	if len(e.Payload) > 0 {
-		payload = sha1hex(e.Payload)
-		if len(e.Value) == 0 && len(e.Parts) == 0 {
-			content = "" // the value was not kept beside the payload
-		}
+		return runbook.SumOf(e.Payload)
 	}
-	if payload == "" && content == "" {
-		return nil, fmt.Errorf("cache: entry %q: its snapshot holds neither payload nor value, so that nothing can be compared: take a new snapshot", e.Name)
+	return e.Sum
+}
+
+// judgeable says that there is something to compare an entry with.
+func judgeable(e runbook.Saved) error {
+	if len(e.Payload) == 0 && e.Sum == (runbook.Sum{}) && contentDigest(e.RawEntry) == "" {
+		return fmt.Errorf("cache: entry %q: its snapshot holds neither payload nor value, so that nothing can be compared: take a new snapshot", e.Name)
 	}
-	return []any{payload, content, e.Type, action, strconv.Itoa(maxParts), sizeOf(e.RawEntry)}, nil
+	return nil
 }
 
 // sizeOf is what the server says is the size of a value, "" when it is not

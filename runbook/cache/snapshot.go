@@ -20,20 +20,9 @@ var ErrTooLarge = runbook.ErrTooLarge
 // is asked before anything is fetched: above MaxBytes nothing is.
 func (s *Store) Snapshot(ctx context.Context, names []string) ([]runbook.Saved, error) {
 	var out []runbook.Saved
-	err := s.with(ctx, func(ctx context.Context, f *fleet) error {
-		take := &taking{store: s, fleet: f, names: names, saved: make([]*runbook.Saved, len(names))}
-		weights, err := take.weigh(ctx)
-		if err != nil {
-			return err
-		}
-		err = take.fetch(ctx, weights)
-		out = out[:0]
-		for _, e := range take.saved {
-			if e != nil {
-				out = append(out, *e)
-			}
-		}
-		return err
+	err := s.Take(ctx, names, func(page []runbook.Saved) error {
+		out = append(out, page...)
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -41,13 +30,38 @@ func (s *Store) Snapshot(ctx context.Context, names []string) ([]runbook.Saved, 
 	return out, nil
 }
 
+// Take is Snapshot in pages, so that nobody has to hold all of it. Each entry is
+// handed over once, also when a failover comes between two pages: a copy that the
+// new primary does not agree with is one of an entry that was rewritten. An error
+// from page ends it.
+func (s *Store) Take(ctx context.Context, names []string, page func([]runbook.Saved) error) error {
+	var total int64
+	var refused error
+	err := s.with(ctx, func(ctx context.Context, f *fleet) error {
+		k := &taking{store: s, fleet: f, names: names, total: total}
+		weights, err := k.weigh(ctx)
+		if err != nil {
+			return err
+		}
+		return k.fetch(ctx, weights, func(next int, saved []runbook.Saved) bool {
+			refused = page(saved)
+			names, total = k.names[next:], k.total
+			return refused == nil
+		})
+	})
+	if refused != nil {
+		return refused
+	}
+	return err
+}
+
 // taking is a snapshot being taken.
 type taking struct {
 	store *Store
 	fleet *fleet
 	names []string
-	saved []*runbook.Saved // by the index of the name
-	total int64            // bytes of payloads
+	saved map[int]*runbook.Saved // of the present page, by the index of the name
+	total int64                  // bytes of payloads
 }
 
 func (k *taking) tooLarge(what string) error {
@@ -56,9 +70,9 @@ func (k *taking) tooLarge(what string) error {
 
 // weigh asks how large the entries are; one that does not exist is left out.
 func (k *taking) weigh(ctx context.Context) (map[int]int64, error) {
-	calls := make([]call, len(k.names))
+	calls, args := make([]call, len(k.names)), constantly(maxParts)
 	for i, n := range k.names {
-		calls[i] = call{index: i, key: n, args: []any{maxParts}}
+		calls[i] = call{index: i, key: n, args: args}
 	}
 	weights := make(map[int]int64, len(calls))
 	strings := int64(0) // a collection weighs more than its payload
@@ -108,38 +122,58 @@ func parseWeight(answer []any) (kind string, size, weight int64, err error) {
 // perEntry is what an answer holds beside payload and members.
 const perEntry = 256
 
-// fetch reads the entries in groups that are answered within what a connection
-// takes in: payload and members are twice the weight.
-func (k *taking) fetch(ctx context.Context, weights map[int]int64) error {
-	var group []call
+// A page of a snapshot ends with this many entries or bytes of answers. A larger
+// entry has one to itself.
+const (
+	pageEntries = 2 * batchOf
+	pageBytes   = 2 << 20
+)
+
+// fetch reads the entries in pages, each of which is answered within what a
+// connection takes in: payload and members are twice the weight. It hands over
+// each page with the index of the name that comes next, until hand says no.
+func (k *taking) fetch(ctx context.Context, weights map[int]int64, hand func(next int, page []runbook.Saved) bool) error {
+	var page []call
 	var sum int64
-	flush := func() error {
-		defer func() { group, sum = nil, 0 }()
-		if sum > longRead {
-			for _, p := range k.fleet.primaries {
-				p.extra.Add(sum)
-				defer p.extra.Add(-sum)
-			}
-		}
-		return k.fleet.eachBatch(ctx, save, group, nil, k.take)
-	}
+	args := constantly(maxParts, maxValue, maxCollection, k.store.settings.MaxBytes)
 	for i, n := range k.names {
 		weight, present := weights[i]
 		if !present {
 			continue
 		}
-		if weight = 2*weight + perEntry; len(group) > 0 && sum+weight > longRead {
-			if err := flush(); err != nil {
+		weight = 2*weight + perEntry
+		if len(page) > 0 && (sum+weight > pageBytes || len(page) == pageEntries) {
+			if more, err := k.page(ctx, page, sum, i, hand); !more {
 				return err
 			}
+			page, sum = page[:0], 0
 		}
 		sum += weight
-		group = append(group, call{index: i, key: n, args: []any{maxParts, maxValue, maxCollection, k.store.settings.MaxBytes}})
+		page = append(page, call{index: i, key: n, args: args})
 	}
-	if len(group) == 0 {
-		return nil
+	_, err := k.page(ctx, page, sum, len(k.names), hand)
+	return err
+}
+
+// page fetches one page and hands it over.
+func (k *taking) page(ctx context.Context, calls []call, sum int64, next int, hand func(int, []runbook.Saved) bool) (more bool, err error) {
+	if sum > longRead {
+		for _, p := range k.fleet.primaries {
+			p.extra.Add(sum)
+			defer p.extra.Add(-sum)
+		}
 	}
-	return flush()
+	k.saved = make(map[int]*runbook.Saved, len(calls))
+	if err := k.fleet.eachBatch(ctx, save, calls, nil, k.take); err != nil {
+		return false, err
+	}
+	out := make([]runbook.Saved, 0, len(k.saved))
+	for _, c := range calls {
+		if e := k.saved[c.index]; e != nil {
+			out = append(out, *e)
+		}
+	}
+	return len(out) == 0 || hand(next, out), nil
 }
 
 // take keeps the answers of a batch.

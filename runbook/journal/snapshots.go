@@ -1,11 +1,13 @@
 package journal
 
 import (
+	"bytes"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -43,10 +45,16 @@ func newSealer(key []byte) (cipher.AEAD, error) {
 // earlier snapshot of the run (a state that is carried out again) as long as no
 // fate is recorded; after that it is ErrSnapshotUsed.
 func (j *Journal) SaveSnapshot(ctx context.Context, runID string, saved []runbook.Saved) error {
-	return j.saveSnapshot(ctx, runID, nil, saved)
+	return j.saveSnapshot(ctx, runID, nil, 0, saved)
 }
 
-func (j *Journal) saveSnapshot(ctx context.Context, runID string, only fence, saved []runbook.Saved) error {
+// AddSnapshot keeps more entries, after the first ones that are kept already.
+func (j *Journal) AddSnapshot(ctx context.Context, runID string, first int, saved []runbook.Saved) error {
+	return j.saveSnapshot(ctx, runID, nil, first, saved)
+}
+
+// saveSnapshot keeps entries from the place first on, and nothing else from there.
+func (j *Journal) saveSnapshot(ctx context.Context, runID string, only fence, first int, saved []runbook.Saved) error {
 	err := j.write(ctx, "write to", only.with(func(t *tx) error {
 		var used int
 		if err := t.row(ctx, `SELECT count(*) FROM snapshots WHERE run_id = ? AND fate <> ''`, runID).Scan(&used); err != nil {
@@ -55,11 +63,11 @@ func (j *Journal) saveSnapshot(ctx context.Context, runID string, only fence, sa
 		if used > 0 {
 			return ErrSnapshotUsed
 		}
-		if _, err := t.exec(ctx, `DELETE FROM snapshots WHERE run_id = ?`, runID); err != nil {
+		if _, err := t.exec(ctx, `DELETE FROM snapshots WHERE run_id = ? AND seq >= ?`, runID, first); err != nil {
 			return err
 		}
-		for first := 0; first < len(saved); first += batch {
-			if err := t.insertSaved(ctx, runID, first, saved[first:min(first+batch, len(saved))]); err != nil {
+		for from := 0; from < len(saved); from += batch {
+			if err := t.insertSaved(ctx, runID, first+from, saved[from:min(from+batch, len(saved))]); err != nil {
 				return err
 			}
 		}
@@ -97,40 +105,70 @@ func (t *tx) insertSaved(ctx context.Context, runID string, first int, saved []r
 
 // Snapshot reads the entries that were saved for the run, in the order in which
 // they were given; none if there is no snapshot (any more).
-func (j *Journal) Snapshot(ctx context.Context, runID string) ([]runbook.Saved, error) {
+func (j *Journal) Snapshot(ctx context.Context, runID string) (out []runbook.Saved, err error) {
+	err = j.eachSaved(ctx, runID, func(s runbook.Saved) {
+		s.Payload = bytes.Clone(s.Payload)
+		out = append(out, s)
+	})
+	return out, err
+}
+
+// Sums is Snapshot without the payloads: their sums stand for them.
+func (j *Journal) Sums(ctx context.Context, runID string) (out []runbook.Saved, err error) {
+	err = j.eachSaved(ctx, runID, func(s runbook.Saved) {
+		s.Sum, s.Payload = runbook.SumOf(s.Payload), nil
+		out = append(out, s)
+	})
+	return out, err
+}
+
+// eachSaved reads one entry after the other. Its payload is good until each
+// returns.
+func (j *Journal) eachSaved(ctx context.Context, runID string, each func(runbook.Saved)) error {
 	rows, err := j.db.QueryContext(ctx, j.rebind(`SELECT seq, name, shard, type, bytes, ttl_ms, taken_at, sealed, payload, sha
 		FROM snapshots WHERE run_id = ? ORDER BY seq`), runID)
 	if err != nil {
-		return nil, j.explain("read", err)
+		return j.explain("read", err)
 	}
 	defer rows.Close()
-	var out []runbook.Saved
+	var last runbook.Saved
 	for rows.Next() {
 		var s runbook.Saved
 		var seq, sealed int
 		var ttl int64
 		var at instant
 		var name, sha string
-		var payload []byte
+		var payload sql.RawBytes
 		if err := rows.Scan(&seq, &name, &s.Shard, &s.Type, &s.Bytes, &ttl, &at, &sealed, &payload, &sha); err != nil {
-			return nil, j.explain("read", err)
+			return j.explain("read", err)
 		}
 		s.Name, s.At = decodeName(name), at.Time
 		if s.TTL = time.Duration(ttl) * time.Millisecond; ttl < 0 {
 			s.TTL = runbook.NoExpiry
 		}
 		if sum := sha256.Sum256(payload); hex.EncodeToString(sum[:]) != sha {
-			return nil, fmt.Errorf("snapshot of run %q: entry %q is damaged in the journal", runID, s.Name)
+			return fmt.Errorf("snapshot of run %q: entry %q is damaged in the journal", runID, s.Name)
 		}
 		if s.Payload, err = j.unseal(payload, sealed == 1, sealFor(runID, seq, s.Name)); err != nil {
-			return nil, fmt.Errorf("snapshot of run %q: entry %q: %w", runID, s.Name, err)
+			return fmt.Errorf("snapshot of run %q: entry %q: %w", runID, s.Name, err)
 		}
-		out = append(out, s)
+		s.Shard, s.Type = sameText(last.Shard, s.Shard), sameText(last.Type, s.Type)
+		each(s)
+		last = s
 	}
 	if err := rows.Err(); err != nil {
-		return nil, j.explain("read", err)
+		return j.explain("read", err)
 	}
-	return out, nil
+	return nil
+}
+
+// sameText is the new text, or the last one where that says the same: thousands
+// of rows hold one text then.
+func sameText(last, text string) string {
+	if last == text {
+		return last
+	}
+	return text
 }
 
 // MarkFates records what became of entries of the run's snapshot; a later fate
@@ -190,6 +228,9 @@ func (j *Journal) Fates(ctx context.Context, runID string) ([]runbook.EntryFate,
 		var f runbook.EntryFate
 		if err := rows.Scan(&f.Name, &f.Shard, &f.Fate); err != nil {
 			return nil, j.explain("read", err)
+		}
+		if n := len(out); n > 0 {
+			f.Shard, f.Fate = sameText(out[n-1].Shard, f.Shard), runbook.Fate(sameText(string(out[n-1].Fate), string(f.Fate)))
 		}
 		f.Name = decodeName(f.Name)
 		out = append(out, f)

@@ -41,8 +41,18 @@ func testSnapshot(t *testing.T, j *Journal, id string) {
 	for i := range 250 { // several batches
 		want = append(want, saved(fmt.Sprintf("jwks:%d", i), "e"))
 	}
-	if err := j.SaveSnapshot(ctx, id, want); err != nil {
+	const half = 130
+	if err := errors.Join(j.SaveSnapshot(ctx, id, want[:half]), j.AddSnapshot(ctx, id, half, want), j.AddSnapshot(ctx, id, half, want[half:])); err != nil {
 		t.Fatal(err)
+	}
+	sums, err := j.Sums(ctx, id)
+	if err != nil || len(sums) != len(want) {
+		t.Fatalf("%d sums, %v", len(sums), err)
+	}
+	for i, s := range sums {
+		if s.Name != want[i].Name || s.Type != want[i].Type || s.Sum != runbook.SumOf(want[i].Payload) || s.Payload != nil {
+			t.Errorf("sum %d: %+v", i, s)
+		}
 	}
 	got, err := j.Snapshot(ctx, id)
 	if err != nil {

@@ -63,7 +63,12 @@ func (t Tenure) NoteFolded(ctx context.Context, fold string, entry runbook.Audit
 
 // SaveSnapshot is Journal.SaveSnapshot, fenced.
 func (t Tenure) SaveSnapshot(ctx context.Context, runID string, saved []runbook.Saved) error {
-	return t.j.saveSnapshot(ctx, runID, t.fence, saved)
+	return t.j.saveSnapshot(ctx, runID, t.fence, 0, saved)
+}
+
+// AddSnapshot is Journal.AddSnapshot, fenced.
+func (t Tenure) AddSnapshot(ctx context.Context, runID string, first int, saved []runbook.Saved) error {
+	return t.j.saveSnapshot(ctx, runID, t.fence, first, saved)
 }
 
 // MarkFates is Journal.MarkFates, fenced.
@@ -82,6 +87,11 @@ func (t Tenure) Runs(ctx context.Context, f runbook.Filter) ([]runbook.Run, erro
 // Snapshot is Journal.Snapshot.
 func (t Tenure) Snapshot(ctx context.Context, runID string) ([]runbook.Saved, error) {
 	return t.j.Snapshot(ctx, runID)
+}
+
+// Sums is Journal.Sums.
+func (t Tenure) Sums(ctx context.Context, runID string) ([]runbook.Saved, error) {
+	return t.j.Sums(ctx, runID)
 }
 
 // Fates is Journal.Fates.
