@@ -35,11 +35,7 @@ func (b *Bot) openNext(ctx context.Context, from place, run runbook.Run, kind ru
 }
 
 // submittedNext asks for the next step, as for any mitigation.
-func (b *Bot) submittedNext(ctx context.Context, from *place, v slack.View) error {
-	a, wrong := render.ReadNextForm(v)
-	if len(wrong) > 0 {
-		return nil // answered with the acknowledgement
-	}
+func (b *Bot) submittedNext(ctx context.Context, from *place, a render.NextAnswer) error {
 	run, err := b.runOf(ctx, from, a.Run)
 	if err != nil {
 		return err
@@ -62,8 +58,7 @@ func (b *Bot) submittedNext(ctx context.Context, from *place, v slack.View) erro
 }
 
 // stopWatch ends a watch early.
-func (b *Bot) stopWatch(ctx context.Context, from *place, v slack.View) error {
-	id, reason := render.ReadStopForm(v)
+func (b *Bot) stopWatch(ctx context.Context, from *place, id, reason string) error {
 	if _, err := b.runOf(ctx, from, id); err != nil {
 		return err
 	}

@@ -16,9 +16,9 @@ const updateEvery = 3 * time.Second
 
 // check runs the checks of a target and shows them where the command was
 // typed, or privately where the bot may not post.
-func (b *Bot) check(ctx context.Context, from place, a asked) error {
-	ask := runbook.Ask{Window: a.since, Kid: a.kid}
-	t, err := b.Desk.MayCheck(ctx, a.target, from.user, ask)
+func (b *Bot) check(ctx context.Context, from place, l line) error {
+	ask := runbook.Ask{Window: l.since, Kid: l.kid}
+	t, err := b.Desk.MayCheck(ctx, l.target, from.user, ask)
 	if err != nil {
 		return err
 	}

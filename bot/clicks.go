@@ -9,38 +9,18 @@ import (
 	"github.com/slack-go/slack"
 
 	"jwksbot/bot/render"
-	"jwksbot/bot/socket"
 	"jwksbot/runbook"
 )
 
-// interaction does the work of a click, a shortcut or a submitted view.
-func (b *Bot) interaction(ctx context.Context, from place, call slack.InteractionCallback) error {
-	switch call.Type {
-	case slack.InteractionTypeBlockActions:
-		return b.click(ctx, from, call)
-	case slack.InteractionTypeViewSubmission:
-		return b.submitted(ctx, from, call.View)
-	case slack.InteractionTypeMessageAction:
-		return b.shortcut(ctx, from, call)
-	}
-	return nil // closing a modal asks for nothing
-}
-
-// laneOfCall is the lane of a click, a shortcut or a submitted view.
-func laneOfCall(call slack.InteractionCallback) socket.Lane {
-	switch call.Type {
-	case slack.InteractionTypeBlockActions:
-		if all := call.ActionCallback.BlockActions; len(all) > 0 && all[0].ActionID == render.ActionCheckAgain {
-			return socket.LaneSlow
-		}
-	case slack.InteractionTypeViewSubmission:
-		if call.View.CallbackID == render.CallbackPick {
-			return socket.LaneSlow
-		}
-	case slack.InteractionTypeMessageAction:
-		return socket.LaneSlow
-	}
-	return socket.LaneQuick
+// clicked does the work of a pressed button, and then takes the buttons off a
+// message that is an older copy.
+func (b *Bot) clicked(ctx context.Context, call slack.InteractionCallback) {
+	b.attended(ctx, placeOfCall(call), func(from place) error { return b.click(ctx, from, call) })
+	b.guarded(ctx, place{}, func() error {
+		ctx, cancel := context.WithTimeout(ctx, retireWithin)
+		defer cancel()
+		return b.retireCopy(ctx, call)
+	})
 }
 
 // click answers a pressed button. Its value says what it is about and never
@@ -74,7 +54,7 @@ func (b *Bot) click(ctx context.Context, from place, call slack.InteractionCallb
 		if call.View.Type == slack.VTHomeTab {
 			return b.checkFromHome(ctx, from, action.Value)
 		}
-		return b.check(ctx, inThread(from, call), asked{target: action.Value, since: runbook.DefaultWindow})
+		return b.check(ctx, inThread(from, call), line{target: action.Value, since: runbook.DefaultWindow})
 	case render.ActionDetails:
 		return b.details(ctx, from, call, action.Value)
 	}

@@ -187,9 +187,9 @@ func TestForgedForms(t *testing.T) {
 	run := f.flushes()
 	for i, id := range []string{"", "0214-aaaaaaaa undo", f.only().ID + " launch", f.only().ID} {
 		from := place{user: alexID, channel: bridgeID}
-		view := slack.View{CallbackID: render.CallbackNext, PrivateMetadata: id,
-			State: &slack.ViewState{Values: map[string]map[string]slack.BlockAction{blockReason: {blockReason: {Value: "because"}}}}}
-		if err := f.bot.submittedNext(t.Context(), &from, view); err == nil {
+		_, do := f.bot.readForm(slack.View{CallbackID: render.CallbackNext, PrivateMetadata: id,
+			State: &slack.ViewState{Values: map[string]map[string]slack.BlockAction{blockReason: {blockReason: {Value: "because"}}}}})
+		if err := do(t.Context(), &from); err == nil {
 			t.Errorf("form %d with %q is taken", i, id)
 		}
 	}

@@ -176,7 +176,7 @@ func TestShortcutAnswersInTheThread(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := f.sim.Shortcut(robinID, bridge, ts, render.CallbackShortcut); d.Err != nil {
+	if d := f.sim.Shortcut(robinID, bridge, ts, Shortcuts()[0].ID); d.Err != nil {
 		t.Fatal(d.Err)
 	}
 	f.wait("a report in the thread", func(s *slacksim.Sim) bool {
@@ -195,7 +195,7 @@ func TestShortcutAsksWhichTarget(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.sim.Shortcut(robinID, bridge, ts, render.CallbackShortcut)
+	f.sim.Shortcut(robinID, bridge, ts, Shortcuts()[0].ID)
 	f.wait("the choice", func(s *slacksim.Sim) bool { _, ok := s.View(robinID); return ok })
 	if d := f.sim.Submit(robinID, "", map[string]map[string]any{blockTarget: {blockTarget: "staging"}}); d.Err != nil {
 		t.Fatal(d.Err)

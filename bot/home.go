@@ -11,7 +11,6 @@ import (
 	"github.com/slack-go/slack"
 
 	"jwksbot/bot/render"
-	"jwksbot/bot/socket"
 	"jwksbot/runbook"
 )
 
@@ -116,24 +115,6 @@ type homeEvent struct {
 	Type string `json:"type"`
 	User string `json:"user"`
 	Tab  string `json:"tab"`
-}
-
-func decodeEvent(env socket.Envelope) (e homeEvent, err error) {
-	err = env.Event(&e)
-	return e, err
-}
-
-// event does the work of an event: the Home tab was opened.
-func (b *Bot) event(ctx context.Context, env socket.Envelope) error {
-	e, err := decodeEvent(env)
-	if err != nil {
-		return fmt.Errorf("event: %w", err)
-	}
-	if e.Type != "app_home_opened" || e.Tab != "home" {
-		return nil
-	}
-	b.homes.looks(e.User)
-	return b.publishHome(ctx, e.User, true)
 }
 
 // keepHomes publishes the Home tabs anew that people have open, when something

@@ -5,17 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-
-	"jwksbot/bot/render"
 )
-
-// appCommand is a slash command as Slack shows it while one types.
-type appCommand struct{ Name, Description, Hint string }
-
-var appCommands = []appCommand{
-	{commandCheck, "Says what is wrong with the signing keys, with proof, and whether a flush would help", "[target] [since=1h] [kid=…] | help | status | history | report [run]"},
-	{commandFlush, "Requests a flush, a restart or a gateway flush, with approval", "[target] [INC-… reason] [--restart] [--gateway] | help | status | history"},
-}
 
 // Scopes are the scopes of the bot token, each with the calls that need it.
 // The app-level token needs connections:write besides.
@@ -63,11 +53,7 @@ features:
     always_online: true
   slash_commands:
 %s  shortcuts:
-    - name: Run JWKS check here
-      type: message
-      callback_id: %s
-      description: Checks the signing keys and answers in this thread
-oauth_config:
+%soauth_config:
   scopes:
     bot:
 %ssettings:
@@ -84,12 +70,15 @@ oauth_config:
 // Manifest is the app manifest that creates the Slack app with exactly the
 // commands, the shortcut and the scopes that the code uses.
 func Manifest() string {
-	var commands, scopes strings.Builder
-	for _, c := range appCommands {
+	var commands, shortcuts, scopes strings.Builder
+	for _, c := range Commands() {
 		fmt.Fprintf(&commands, "    - command: %s\n      description: %s\n      usage_hint: %q\n      should_escape: false\n", c.Name, c.Description, c.Hint)
+	}
+	for _, s := range Shortcuts() {
+		fmt.Fprintf(&shortcuts, "    - name: %s\n      type: message\n      callback_id: %s\n      description: %s\n", s.Name, s.ID, s.Description)
 	}
 	for _, scope := range Scopes() {
 		fmt.Fprintf(&scopes, "      - %s\n", scope)
 	}
-	return fmt.Sprintf(manifest, commands.String(), render.CallbackShortcut, scopes.String())
+	return fmt.Sprintf(manifest, commands.String(), shortcuts.String(), scopes.String())
 }

@@ -6,7 +6,17 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"jwksbot/bot/slacksim"
 )
+
+// What the emulated workspace grants by default is what the app asks for: a call
+// that needs more fails in every test.
+func TestTheWorkspaceGrantsTheScopesOfTheManifest(t *testing.T) {
+	if diff := cmp.Diff(Scopes(), slacksim.DefaultScopes()); diff != "" {
+		t.Error(diff)
+	}
+}
 
 // The file at the top level is what people paste into Slack; it must be what
 // the code needs.

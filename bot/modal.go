@@ -2,7 +2,6 @@ package bot
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -90,80 +89,4 @@ func (b *Bot) openView(ctx context.Context, from place, view slack.ModalViewRequ
 	}
 	from.heard()
 	return nil
-}
-
-// viewAnswer is the answer to a submitted modal that needs no I/O: what is
-// wrong with the form, or to close it.
-func viewAnswer(v slack.View) any {
-	var wrong map[string]string
-	switch v.CallbackID {
-	case render.CallbackFlush:
-		_, wrong = render.ReadFlushForm(v)
-	case render.CallbackNext:
-		_, wrong = render.ReadNextForm(v)
-	case render.CallbackDeny, render.CallbackStop, render.CallbackPick:
-	default:
-		return nil
-	}
-	if len(wrong) > 0 {
-		return map[string]any{"response_action": "errors", "errors": wrong}
-	}
-	return map[string]any{"response_action": "clear"}
-}
-
-// submitted does the work of a modal whose form was in order. A form has no
-// channel of its own: what is wrong is answered where the work found its place.
-func (b *Bot) submitted(ctx context.Context, from place, v slack.View) error {
-	if err := b.submittedAt(ctx, &from, v); err != nil {
-		return &placedError{from, err}
-	}
-	return nil
-}
-
-// placedError is an error that is answered somewhere else than it came from.
-type placedError struct {
-	at  place
-	err error
-}
-
-func (e *placedError) Error() string { return e.err.Error() }
-func (e *placedError) Unwrap() error { return e.err }
-
-func (b *Bot) submittedAt(ctx context.Context, from *place, v slack.View) error {
-	switch v.CallbackID {
-	case render.CallbackFlush:
-		req, wrong := render.ReadFlushForm(v)
-		if len(wrong) > 0 {
-			return nil // answered with the acknowledgement
-		}
-		from.moveTo(req.Channel)
-		return b.request(ctx, *from, req)
-	case render.CallbackDeny:
-		ref, reason := render.ReadDenyForm(v)
-		if _, err := b.runOf(ctx, from, ref.Run); err != nil {
-			return err
-		}
-		return b.decision(ctx, *from, ref, runbook.DecideDeny, reason)
-	case render.CallbackStop:
-		return b.stopWatch(ctx, from, v)
-	case render.CallbackNext:
-		return b.submittedNext(ctx, from, v)
-	case render.CallbackPick:
-		return b.picked(ctx, *from, v)
-	}
-	return &runbook.Refusal{Code: "unknown_form", Text: "jwksbot does not know this form; it may be of another version. Use `/jwks-check` or `/jwks-flush`."}
-}
-
-// runOf finds the run that a form is about; the answer to its submission goes
-// to where the run's message stands. A run that nobody knows is left for the
-// desk to refuse.
-func (b *Bot) runOf(ctx context.Context, from *place, id string) (runbook.Run, error) {
-	run, err := b.Ledger.Run(ctx, id)
-	if errors.Is(err, runbook.ErrUnknownRun) {
-		return run, nil
-	}
-	if err == nil {
-		from.moveTo(run.Post.Channel)
-	}
-	return run, err
 }

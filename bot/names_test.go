@@ -51,7 +51,7 @@ func TestNamesAreForMembersOnly(t *testing.T) {
 			f.says(user, "mixed", line)
 			f.wait("an answer to "+line, func(s *slacksim.Sim) bool { return len(s.Ephemerals(user, "mixed")) == i+1 })
 		}
-		if d := f.sim.Shortcut(user, "mixed", ts, render.CallbackShortcut); d.Err != nil {
+		if d := f.sim.Shortcut(user, "mixed", ts, Shortcuts()[0].ID); d.Err != nil {
 			t.Fatal(d.Err)
 		}
 		f.sim.OpenHome(user)
@@ -125,7 +125,7 @@ func TestAnyOf250TargetsCanBeChosen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.sim.Shortcut(robinID, bridge, ts, render.CallbackShortcut)
+	f.sim.Shortcut(robinID, bridge, ts, Shortcuts()[0].ID)
 	f.wait("the choice", func(s *slacksim.Sim) bool { v, ok := s.View(robinID); return ok && v.CallbackID == render.CallbackPick })
 	if d := f.sim.Submit(robinID, "", map[string]map[string]any{blockTarget: {blockTarget: "target-148"}}); d.Err != nil {
 		t.Fatal(d.Err)

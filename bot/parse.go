@@ -2,6 +2,7 @@ package bot
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -9,18 +10,13 @@ import (
 	"jwksbot/runbook"
 )
 
-// The two commands.
-const (
-	commandCheck = "/jwks-check"
-	commandFlush = "/jwks-flush"
-)
-
-// asked is a command line, understood.
-type asked struct {
-	verb   string // "" does the command's own work; else one of verbs
-	target string // after "report" it may be a run
-	since  time.Duration
-	kid    string
+// line is a command line, understood.
+type line struct {
+	command string // with the slash
+	verb    string // the sub-command; "" is the command's own work
+	target  string // after "report" it may be a run
+	since   time.Duration
+	kid     string
 
 	ticket string // /jwks-flush with everything on the line
 	reason string
@@ -29,14 +25,12 @@ type asked struct {
 }
 
 // request is what a line of /jwks-flush asks for.
-func (a asked) request() runbook.Request {
-	return runbook.Request{Target: a.target, Ticket: a.ticket, Reason: a.reason,
-		Restart: a.restart, Gateway: a.gateway, NoFlush: a.noFlush, Direct: a.direct}
+func (l line) request() runbook.Request {
+	return runbook.Request{Target: l.target, Ticket: l.ticket, Reason: l.reason,
+		Restart: l.restart, Gateway: l.gateway, NoFlush: l.noFlush, Direct: l.direct}
 }
 
 const maxLine = 2000
-
-var verbs = map[string]bool{"help": true, "status": true, "history": true, "report": true}
 
 // unescaper takes back what Slack does to & < > in the text of a command. They
 // are escaped again wherever they are shown.
@@ -50,66 +44,73 @@ func (e *usageError) Error() string { return e.text }
 
 func usage(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
-// parseLine reads what was typed after a command. A name that is missing or
-// unknown is left for the desk, which knows who may learn the others.
-func parseLine(command, text string) (asked, error) {
-	a := asked{since: runbook.DefaultWindow}
+// parseLine reads what was typed after a command and returns what it leads to. A
+// name that is missing or unknown is left for the desk, which knows who may learn
+// the others: an error goes to anybody, so that it names no target.
+func parseLine(command, text string) (line, action, error) {
+	l := line{command: command, since: runbook.DefaultWindow}
+	all := Commands()
+	i := slices.IndexFunc(all, func(c Command) bool { return c.Name == command })
+	if i < 0 {
+		return l, action{}, usage("jwksbot does not know %s. It knows `%s` and `%s`.", shown(command), commandCheck, commandFlush)
+	}
 	text = unescaper.Replace(text)
 	if len(text) > maxLine {
-		return a, usage("That is too long for a command line. Try `%s help`.", command)
+		return l, action{}, usage("That is too long for a command line. Try `%s help`.", command)
 	}
 	words := strings.Fields(text)
-	if len(words) > 0 && verbs[strings.ToLower(words[0])] {
-		a.verb = strings.ToLower(words[0])
-		words = words[1:]
-		if len(words) > 0 {
-			a.target, words = words[0], words[1:]
+	if len(words) > 0 {
+		for _, s := range subcommands() {
+			if strings.EqualFold(s.name, words[0]) {
+				return l, s.action, l.parseSubcommand(s, words[1:])
+			}
 		}
-		if len(words) > 0 {
-			return a, usage("`%s %s` takes %s at most. Try `%s help`.", command, a.verb, taken(a.verb), command)
-		}
-		return a, nil
 	}
-	if command == commandFlush {
-		return parseFlushLine(a, words)
-	}
-	return parseCheckLine(a, words)
+	err := all[i].parse(&l, words)
+	return l, all[i].action, err
 }
 
-func taken(verb string) string {
-	if verb == "report" {
-		return "a run or a target"
+// parseSubcommand reads what follows a sub-command: one word at most.
+func (l *line) parseSubcommand(s subcommand, words []string) error {
+	l.verb = s.name
+	switch len(words) {
+	case 0:
+	case 1:
+		l.target = words[0]
+	default:
+		return usage("`%s %s` takes %s at most. Try `%s help`.", l.command, s.name, s.takes, l.command)
 	}
-	return "a target"
+	return nil
 }
 
-func parseCheckLine(a asked, words []string) (asked, error) {
+// parseCheckLine reads "[target] [since=1h] [kid=…]".
+func parseCheckLine(l *line, words []string) error {
 	for _, w := range words {
 		name, value, isOption := strings.Cut(w, "=")
 		switch {
-		case !isOption && a.target == "":
-			a.target = w
+		case !isOption && l.target == "":
+			l.target = w
 		case !isOption:
-			return a, usage("“%s” is one word too many. Usage: `%s [target] [since=1h] [kid=…]`", shown(w), commandCheck)
+			return usage("“%s” is one word too many. Usage: `%s [target] [since=1h] [kid=…]`", shown(w), commandCheck)
 		case name == "since":
 			d, err := time.ParseDuration(value)
 			if err != nil || d < runbook.MinWindow || d > runbook.MaxWindow {
-				return a, usage("“since=%s” is no time span between 1m and 24h. Write since=15m or since=2h.", shown(value))
+				return usage("“since=%s” is no time span between 1m and 24h. Write since=15m or since=2h.", shown(value))
 			}
-			a.since = d
+			l.since = d
 		case name == "kid" && value != "":
-			a.kid = value // may hold + / = as Cognito's do
+			l.kid = value // may hold + / = as Cognito's do
 		default:
-			return a, usage("“%s” is no option. Known are since=1h and kid=….", shown(w))
+			return usage("“%s” is no option. Known are since=1h and kid=….", shown(w))
 		}
 	}
-	return a, nil
+	return nil
 }
 
 // flags reads the words that begin with two dashes, wherever they stand, and
 // returns the others.
-func (a *asked) flags(words []string) (rest []string, err error) {
-	known := map[string]*bool{"restart": &a.restart, "gateway": &a.gateway, "no-flush": &a.noFlush, "direct": &a.direct}
+func (l *line) flags(words []string) (rest []string, err error) {
+	known := map[string]*bool{"restart": &l.restart, "gateway": &l.gateway, "no-flush": &l.noFlush, "direct": &l.direct}
 	for _, w := range words {
 		// Phones turn two dashes into a long one, which people write as well.
 		long := strings.TrimLeft(w, "—–")
@@ -125,7 +126,7 @@ func (a *asked) flags(words []string) (rest []string, err error) {
 			rest = append(rest, w)
 		}
 	}
-	if a.noFlush && !a.restart && !a.gateway {
+	if l.noFlush && !l.restart && !l.gateway {
 		return nil, usage("Without a flush there is nothing to do: add `--restart` or `--gateway`.")
 	}
 	return rest, nil
@@ -133,25 +134,22 @@ func (a *asked) flags(words []string) (rest []string, err error) {
 
 // parseFlushLine reads "[target] TICKET reason…" and flags. Without a ticket
 // the modal asks for the rest.
-func parseFlushLine(a asked, words []string) (asked, error) {
-	words, err := a.flags(words)
+func parseFlushLine(l *line, words []string) error {
+	words, err := l.flags(words)
 	if err != nil {
-		return a, err
+		return err
+	}
+	if len(words) > 0 && runbook.CheckTicket(words[0]) != nil {
+		l.target, words = words[0], words[1:]
 	}
 	if len(words) == 0 {
-		return a, nil
+		return nil
 	}
 	if runbook.CheckTicket(words[0]) != nil {
-		a.target, words = words[0], words[1:]
+		return usage("“%s” is no ticket: it looks like INC-2026-0214-001. Usage: `%s [target] [TICKET reason…]`", shown(words[0]), commandFlush)
 	}
-	if len(words) == 0 {
-		return a, nil
-	}
-	if runbook.CheckTicket(words[0]) != nil {
-		return a, usage("“%s” is no ticket: it looks like INC-2026-0214-001. Usage: `%s [target] [TICKET reason…]`", shown(words[0]), commandFlush)
-	}
-	a.ticket, a.reason = words[0], strings.Join(words[1:], " ")
-	return a, nil
+	l.ticket, l.reason = words[0], strings.Join(words[1:], " ")
+	return nil
 }
 
 // shown is what may be echoed of what somebody typed.

@@ -11,11 +11,11 @@ import (
 
 // record posts the record of a run, for the review afterwards, as a file into
 // the run's thread, with the chart of its watch, and tells the person where.
-func (b *Bot) record(ctx context.Context, from place, a asked) error {
+func (b *Bot) record(ctx context.Context, from place, l line) error {
 	if b.Report == nil {
 		return &runbook.Refusal{Code: "no_record", Text: "This jwksbot writes no records. On a terminal, `jwksbot report` does."}
 	}
-	run, err := b.runAskedFor(ctx, from, a)
+	run, err := b.runAskedFor(ctx, from, l)
 	if err != nil {
 		return err
 	}
@@ -69,11 +69,11 @@ func uploadProblem(err error) string {
 
 // runAskedFor finds the run that a line names: by its id, by its target, or the
 // newest of all that the person may see.
-func (b *Bot) runAskedFor(ctx context.Context, from place, a asked) (runbook.Run, error) {
-	if ref, ok := render.ParsePlanRef(a.target); ok && ref.Generation == 0 {
-		run, err := b.Ledger.Run(ctx, a.target)
+func (b *Bot) runAskedFor(ctx context.Context, from place, l line) (runbook.Run, error) {
+	if ref, ok := render.ParsePlanRef(l.target); ok && ref.Generation == 0 {
+		run, err := b.Ledger.Run(ctx, l.target)
 		if errors.Is(err, runbook.ErrUnknownRun) {
-			return run, &runbook.Refusal{Code: runbook.RefusedUnknownRun, Text: fmt.Sprintf("There is no run %s. `%s history` lists the last ones.", a.target, commandCheck)}
+			return run, &runbook.Refusal{Code: runbook.RefusedUnknownRun, Text: fmt.Sprintf("There is no run %s. `%s history` lists the last ones.", l.target, commandCheck)}
 		}
 		if err != nil {
 			return run, err
@@ -81,7 +81,7 @@ func (b *Bot) runAskedFor(ctx context.Context, from place, a asked) (runbook.Run
 		_, err = b.Desk.View(ctx, run.Target, from.user)
 		return run, err
 	}
-	targets, err := b.asked(ctx, from, a.target)
+	targets, err := b.asked(ctx, from, l.target)
 	if err != nil {
 		return runbook.Run{}, err
 	}

@@ -9,12 +9,19 @@ import (
 	"jwksbot/runbook"
 )
 
-// shortcut runs a check in the thread of the message that it was used on:
-// slash commands do not work in threads.
+// shortcut does the work of a message shortcut.
 func (b *Bot) shortcut(ctx context.Context, from place, call slack.InteractionCallback) error {
-	if call.CallbackID != render.CallbackShortcut {
-		return &runbook.Refusal{Code: "unknown_shortcut", Text: "jwksbot does not know this shortcut; it may be of another version. Use `/jwks-check`."}
+	for _, s := range Shortcuts() {
+		if s.ID == call.CallbackID {
+			return s.run(b, ctx, from, call)
+		}
 	}
+	return &runbook.Refusal{Code: "unknown_shortcut", Text: "jwksbot does not know this shortcut; it may be of another version. Use `/jwks-check`."}
+}
+
+// checkHere runs a check in the thread of the message that it was used on:
+// slash commands do not work in threads.
+func (b *Bot) checkHere(ctx context.Context, from place, call slack.InteractionCallback) error {
 	from.thread = call.Message.ThreadTimestamp
 	if from.thread == "" {
 		from.thread = call.MessageTs
@@ -24,14 +31,14 @@ func (b *Bot) shortcut(ctx context.Context, from place, call slack.InteractionCa
 		return err
 	}
 	if len(targets) == 1 {
-		return b.check(ctx, from, asked{target: targets[0].Name, since: runbook.DefaultWindow})
+		return b.check(ctx, from, line{target: targets[0].Name, since: runbook.DefaultWindow})
 	}
 	return b.openView(ctx, from, render.PickForm(runbook.Names(targets), from.channel, from.thread))
 }
 
-func (b *Bot) picked(ctx context.Context, from place, v slack.View) error {
-	channel, thread, target := render.ReadPickForm(v)
+// picked runs the check of checkHere once a target was chosen.
+func (b *Bot) picked(ctx context.Context, from place, channel, thread, target string) error {
 	from.moveTo(channel)
 	from.thread = thread
-	return b.check(ctx, from, asked{target: target, since: runbook.DefaultWindow})
+	return b.check(ctx, from, line{target: target, since: runbook.DefaultWindow})
 }

@@ -113,8 +113,8 @@ func forceInput(ticked bool) slack.Block {
 	return slack.NewInputBlock(blockForce, plainText("Newer values", limitOption), nil, e).WithOptional(true)
 }
 
-// nextAnswer is a submitted form of a next step.
-type nextAnswer struct {
+// NextAnswer is a submitted form of a next step.
+type NextAnswer struct {
 	Run                          string
 	Kind                         runbook.NextKind
 	Reason, Override, BreakGlass string
@@ -123,9 +123,9 @@ type nextAnswer struct {
 
 // ReadNextForm reads what is asked for. Problems are sentences keyed by block id,
 // as those of ReadFlushForm.
-func ReadNextForm(v slack.View) (nextAnswer, map[string]string) {
+func ReadNextForm(v slack.View) (NextAnswer, map[string]string) {
 	id, kind, _ := strings.Cut(v.PrivateMetadata, " ")
-	a := nextAnswer{Run: id, Kind: runbook.NextKind(kind), Reason: strings.TrimSpace(inputOf(v, blockReason).Value),
+	a := NextAnswer{Run: id, Kind: runbook.NextKind(kind), Reason: strings.TrimSpace(inputOf(v, blockReason).Value),
 		Override: strings.TrimSpace(inputOf(v, blockOverride).Value), BreakGlass: strings.TrimSpace(inputOf(v, blockGlass).Value),
 		Force: len(inputOf(v, blockForce).SelectedOptions) > 0}
 	if a.Reason == "" {

@@ -146,7 +146,7 @@ func TestNextModalRoundTrip(t *testing.T) {
 		golden(t, "modal/next_"+string(kind)+".json", asJSON(t, modal))
 		viewWithinLimits(t, modal)
 		a, problems := ReadNextForm(submitModal(modal, map[string]string{blockReason: " because ", blockForce: blockForce}))
-		want := nextAnswer{Run: r.ID, Kind: kind, Reason: "because", Force: kind == runbook.NextUndo}
+		want := NextAnswer{Run: r.ID, Kind: kind, Reason: "because", Force: kind == runbook.NextUndo}
 		if a != want || problems != nil {
 			t.Errorf("%+v, want %+v; problems %v", a, want, problems)
 		}

@@ -279,7 +279,7 @@ func TestMonstrousRuns(t *testing.T) {
 			withinLimits(t, OnCallPing(r, *r.Escalation))
 			withinLimits(t, Status(ids, runs, noon))
 			withinLimits(t, History(runs))
-			noStrayMentions(t, Help("/jwks-check", ids, ""))
+			noStrayMentions(t, Help("/jwks-check", nil, ids, ""))
 			noStrayMentions(t, Refusal(&runbook.Refusal{Text: nasty(seed), People: ids}))
 		}
 		viewWithinLimits(t, FlushForm(FlushInput{Verdict: nasty(seed), Targets: []FormTarget{{nasty(seed), true, true, true, true, true}, {Name: "production"}},

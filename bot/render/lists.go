@@ -17,9 +17,16 @@ const (
 	MaxRuns = 20
 )
 
-// Help explains a command to whoever types it with "help". targets are
-// those that they may see; where there are none, note says why.
-func Help(command string, targets []string, note string) string {
+// HelpLine is a sub-command in the help of a command.
+type HelpLine struct {
+	Typed string // the word, and what may follow it
+	Does  string // a clause without a subject
+}
+
+// Help explains a command to whoever types it with "help", with its
+// sub-commands. targets are those that they may see; where there are none, note
+// says why.
+func Help(command string, also []HelpLine, targets []string, note string) string {
 	example := "TARGET"
 	if len(targets) > 0 {
 		example = clip(targets[0], LimitName)
@@ -28,10 +35,14 @@ func Help(command string, targets []string, note string) string {
 	if strings.HasSuffix(command, "flush") {
 		lines = flushHelp(example)
 	}
+	words := make([]string, len(also))
+	for i, l := range also {
+		words[i] = Code(l.Typed) + " " + l.Does
+	}
 	return strings.Join(append(lines,
 		"",
 		"*Targets:* "+cmp.Or(codes(targets, maxTargetsShown), note),
-		"*Also:* `status` shows what waits and what runs, `history` the last runs, `report [run]` puts the record of a run into its thread, for the review."), "\n")
+		"*Also:* "+strings.Join(words, "; ")+"."), "\n")
 }
 
 func checkHelp(target string) []string {

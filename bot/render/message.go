@@ -46,14 +46,13 @@ const (
 	ActionRequestAgain = "request_again"
 )
 
-// Callback ids of modals and of the message shortcut.
+// Callback ids of forms.
 const (
-	CallbackFlush    = "flush"
-	CallbackDeny     = "deny"
-	CallbackStop     = "stop_watch"
-	CallbackNext     = "next_step"
-	CallbackPick     = "pick_target" // the target of a shortcut
-	CallbackShortcut = "check_here"
+	CallbackFlush = "flush"
+	CallbackDeny  = "deny"
+	CallbackStop  = "stop_watch"
+	CallbackNext  = "next_step"
+	CallbackPick  = "pick_target" // the target of a shortcut
 )
 
 // Event types of message metadata, for other apps to react on.

@@ -225,7 +225,7 @@ func TestLists(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	for _, command := range []string{"/jwks-check", "/jwks-flush"} {
-		golden(t, "help"+strings.ReplaceAll(command, "/", "_")+".txt", []byte(Help(command, []string{"production", "staging"}, "")+"\n"))
+		golden(t, "help"+strings.ReplaceAll(command, "/", "_")+".txt", []byte(Help(command, []HelpLine{{"status", "shows what waits"}, {"report [run]", "puts the record of a run into its thread"}}, []string{"production", "staging"}, "")+"\n"))
 	}
 }
 

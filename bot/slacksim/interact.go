@@ -72,7 +72,7 @@ func (s *Sim) Command(user, channel, line string) *Delivery {
 		return &Delivery{Err: err}
 	}
 	s.record(journalLine{kind: lineCommand, channel: c.ID, user: user, text: line})
-	if !slices.ContainsFunc(s.opt.Commands, func(h CommandHelp) bool { return h.Command == name }) {
+	if s.opt.Commands != nil && !slices.ContainsFunc(s.opt.Commands, func(h CommandHelp) bool { return h.Command == name }) {
 		s.whisper(u.ID, c.ID, "", fmt.Sprintf("%s is not a valid command.", escape(name)))
 		s.mu.Unlock()
 		return failed("%s is not a valid command", name)

@@ -13,7 +13,7 @@ func (s *Sim) serveState(w http.ResponseWriter, r *http.Request) {
 	out := obj{
 		"version": s.version, "now": s.opt.Clock.Now().UnixMilli(), "workspace": s.opt.Workspace, "note": s.opt.Note, "as": u.ID,
 		"bot": BotUser, "system": SystemUser, "panel": s.opt.Panel != nil,
-		"commands": s.opt.Commands, "shortcuts": s.opt.Shortcuts, "connected": len(s.socket.conns) > 0,
+		"commands": append([]CommandHelp{}, s.opt.Commands...), "shortcuts": append([]Shortcut{}, s.opt.Shortcuts...), "connected": len(s.socket.conns) > 0,
 		"users": s.pageUsers(), "groups": s.pageGroups(),
 		"view": s.pageView(s.top(u.ID)), "home": s.pageView(s.homes[u.ID]), "depth": len(s.stacks[u.ID]),
 	}

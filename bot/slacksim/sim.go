@@ -40,8 +40,8 @@ type Options struct {
 	Users     []User        // default DefaultUsers
 	Channels  []Channel     // default DefaultChannels
 	Groups    []UserGroup   // default DefaultGroups
-	Commands  []CommandHelp // commands of the app; others are refused as unknown; default DefaultCommands
-	Shortcuts []Shortcut    // message shortcuts of the app; default DefaultShortcuts
+	Commands  []CommandHelp // commands of the app, which the page offers; others are refused as unknown; nil: the app has any
+	Shortcuts []Shortcut    // message shortcuts of the app, which the page offers; nil: the app has any
 
 	BotToken string   // default "xoxb-demo-bot"
 	AppToken string   // default "xapp-demo-app"
@@ -138,8 +138,6 @@ func (o *Options) setDefaults() {
 	setIfEmpty(&o.Users, DefaultUsers)
 	setIfEmpty(&o.Channels, DefaultChannels)
 	setIfEmpty(&o.Groups, DefaultGroups)
-	setIfEmpty(&o.Commands, DefaultCommands)
-	setIfEmpty(&o.Shortcuts, DefaultShortcuts)
 	setIfEmpty(&o.Scopes, DefaultScopes)
 	if o.EventRetries == nil {
 		o.EventRetries = []time.Duration{0, time.Minute, 5 * time.Minute}

@@ -15,9 +15,19 @@ import (
 
 const bridge = "C0BRIDGE"
 
+// What the app of these tests has.
+var (
+	commands = []slacksim.CommandHelp{
+		{Command: "/jwks-check", Description: "Find out why sign-ins fail", Usage: "[target] [since=1h]"},
+		{Command: "/jwks-flush", Description: "Ask for a flush", Usage: "[target] [INC-… reason]"},
+	}
+	shortcuts = []slacksim.Shortcut{{CallbackID: "check_here", Name: "Run JWKS check here"}}
+)
+
 // start returns a running workspace and slack-go's client for it.
 func start(t *testing.T, o slacksim.Options) (*slacksim.Sim, *slack.Client) {
 	t.Helper()
+	o.Commands, o.Shortcuts = commands, shortcuts
 	sim := slacksim.New(o)
 	base, err := sim.Start("127.0.0.1:0")
 	if err != nil {

@@ -118,7 +118,7 @@ func (s *Sim) showErrors(v *View, errs map[string]string) error {
 		return errors.New("slack workspace: response_action errors without errors")
 	}
 	for id := range errs {
-		known := slices.ContainsFunc(v.Blocks, func(b Block) bool { return text(b, "block_id") == id && text(b, "type") == "input" })
+		known := s.opt.Shortcuts == nil || slices.ContainsFunc(v.Blocks, func(b Block) bool { return text(b, "block_id") == id && text(b, "type") == "input" })
 		if !known {
 			return fmt.Errorf("slack workspace: errors name %q, which is no input block", id)
 		}
@@ -159,7 +159,7 @@ func (s *Sim) Shortcut(user, channel, ts, callbackID string) *Delivery {
 		return &Delivery{Err: err}
 	}
 	m := s.findAny(c.ID, ts, user)
-	known := slices.ContainsFunc(s.opt.Shortcuts, func(sc Shortcut) bool { return sc.CallbackID == callbackID })
+	known := s.opt.Shortcuts == nil || slices.ContainsFunc(s.opt.Shortcuts, func(sc Shortcut) bool { return sc.CallbackID == callbackID })
 	if m == nil || !known {
 		s.mu.Unlock()
 		return failed("no shortcut %q on message %s", callbackID, ts)

@@ -121,19 +121,6 @@ func DefaultGroups() []UserGroup {
 	}
 }
 
-// DefaultCommands are the two commands of jwksbot.
-func DefaultCommands() []CommandHelp {
-	return []CommandHelp{
-		{Command: "/jwks-check", Description: "Find out why sign-ins fail: live keys, cached keys, logs, traffic", Usage: "[target] [since=1h] [kid=…] | help | status | history | report [run]"},
-		{Command: "/jwks-flush", Description: "Ask for a flush, a restart or a gateway flush, with approval and proof", Usage: "[target] [INC-… reason] [--restart] [--gateway] | help | status | history"},
-	}
-}
-
-// DefaultShortcuts is the message shortcut of jwksbot.
-func DefaultShortcuts() []Shortcut {
-	return []Shortcut{{CallbackID: "check_here", Name: "Run JWKS check here"}}
-}
-
 // DefaultScopes is the least that jwksbot works with.
 func DefaultScopes() []string {
 	return []string{"commands", "chat:write", "files:write", "usergroups:read", "users:read", "channels:read", "groups:read"}

@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"runtime/debug"
@@ -14,29 +15,79 @@ import (
 // acknowledgement (slack-go, socketmode: maxResponseSize).
 const maxAck = 20480
 
-// respond acknowledges with what the receiver answers. It is asked here and
-// not in another goroutine, since at the 99th percentile changing goroutines
-// costs more than everything else; when it takes too long, a timer
-// acknowledges without it, and a receiver that hangs costs this connection
-// (which is silent then) but not the bot.
-func (s *session) respond(l *link, env Envelope) error {
+// accept reads an envelope, acknowledges it and then, when it is the first
+// delivery, starts the work. Room for the work is taken first, so that the
+// acknowledgement can say that there is none.
+func (s *session) accept(l *link, env Envelope) error {
+	if !s.seen.claim("envelope " + env.ID) {
+		s.count.duplicates.Add(1)
+		return s.ack(l, env.ID, nil)
+	}
+	j, refused, err := s.answer(l, env)
+	if err != nil {
+		s.seen.forget("envelope " + env.ID)
+		j.drop()
+		return err
+	}
+	if refused != "" {
+		s.pool.tell(env, refused)
+		return nil
+	}
+	if id := deliveryID(env); id != "" && !s.seen.claim(id) {
+		s.count.duplicates.Add(1)
+		j.drop()
+		return nil
+	}
+	s.pool.start(j)
+	return nil
+}
+
+// answer acknowledges with what the receiver replies, or with why its work is
+// not taken on. The receiver is asked here and not in another goroutine, since
+// at the 99th percentile changing goroutines costs more than everything else;
+// when it takes too long, a timer acknowledges without it, and a receiver that
+// hangs costs this connection (which is silent then) but not the bot.
+func (s *session) answer(l *link, env Envelope) (j job, refused string, err error) {
 	var once sync.Once
-	var err error
-	limit := time.AfterFunc(s.set.RespondWithin, func() {
+	limit := time.AfterFunc(s.set.AcceptWithin, func() {
 		once.Do(func() {
-			s.log.Error("no response in time, acknowledged without one", "envelope", env.ID, "type", env.Type, "limit_ms", s.set.RespondWithin.Milliseconds())
+			s.log.Error("not read in time, acknowledged without a reply", "envelope", env.ID, "type", env.Type, "limit_ms", s.set.AcceptWithin.Milliseconds())
 			err = s.ack(l, env.ID, nil)
 		})
 	})
-	reply := s.ask(env)
+	j, refused = s.take(env)
 	limit.Stop()
-	once.Do(func() { err = s.ack(l, env.ID, reply) })
-	return err
+	once.Do(func() {
+		switch {
+		case refused != "":
+			err = s.ack(l, env.ID, refusalReply(env, refused))
+		case env.AcceptsResponse:
+			err = s.ack(l, env.ID, j.Reply)
+		default:
+			err = s.ack(l, env.ID, nil)
+		}
+	})
+	return j, refused, err
 }
 
-func (s *session) ask(env Envelope) (reply any) {
+// take asks the receiver what an envelope leads to and makes room for it. Where
+// it is not taken on it returns what its sender is to be told.
+func (s *session) take(env Envelope) (j job, refused string) {
+	work, ok := s.ask(env)
+	if !ok {
+		return job{}, brokenText
+	}
+	if j, refused = s.pool.take(env, work); refused != "" {
+		s.count.busy.Add(1)
+		s.log.Log(context.Background(), refusalLevel(refused), "not taken on, the user is told so", "envelope", env.ID, "type", env.Type, "user", work.Person)
+	}
+	return j, refused
+}
+
+// ask has the receiver read it; ok is false where it panicked.
+func (s *session) ask(env Envelope) (w Work, ok bool) {
 	defer func() { s.recovered(env, recover()) }()
-	return s.to.Respond(env)
+	return s.to.Accept(env), true
 }
 
 func (s *Client) recovered(env Envelope, panicked any) {

@@ -13,25 +13,6 @@ import (
 	"github.com/slack-go/slack"
 )
 
-// Receiver is what a [Client] delivers to.
-type Receiver interface {
-	// Respond returns the payload of the acknowledgement, or nil for none: the
-	// private first answer to a command, or the errors of a submitted view. It
-	// is called before the acknowledgement is written and only where Slack
-	// accepts a payload, so it computes and does no I/O; after
-	// Settings.RespondWithin the envelope is acknowledged without it.
-	Respond(Envelope) any
-	// Lane says whose work an envelope leads to, and in which lane. It is called
-	// before the acknowledgement, too, so it computes and does no I/O. A person
-	// of "" is bounded by the lane alone.
-	Lane(Envelope) (lane Lane, person string)
-	// Handle does the work. It starts after the acknowledgement was written, in
-	// a goroutine of its own, in no particular order and at most once per
-	// delivery. ctx outlives the context of Run by the lane's Limits.Drain, so
-	// that work under way can end.
-	Handle(ctx context.Context, env Envelope)
-}
-
 // Settings say how a [Client] connects. API is required; every zero
 // value is replaced by the default named beside it.
 type Settings struct {
@@ -43,13 +24,13 @@ type Settings struct {
 	HTTP *http.Client      // for "busy" answers to a response_url; 5 s timeout
 	Dial *websocket.Dialer // proxy from the environment, one frame per message
 
-	OpenWithin    time.Duration // for apps.connections.open, dialling and hello each: 10 s
-	RespondWithin time.Duration // for Receiver.Respond: 1 s of Slack's 3 s
-	Silence       time.Duration // without any frame before an own ping: 30 s
-	PongWithin    time.Duration // from the own ping to the end of the connection: 10 s
-	Grace         time.Duration // an old connection is read after its successor is there: 60 s
-	BackoffBase   time.Duration // first wait after a refused connection: 500 ms
-	BackoffMax    time.Duration // longest wait, unless Slack asks for more: 30 s
+	OpenWithin   time.Duration // for apps.connections.open, dialling and hello each: 10 s
+	AcceptWithin time.Duration // for Receiver.Accept: 1 s of Slack's 3 s
+	Silence      time.Duration // without any frame before an own ping: 30 s
+	PongWithin   time.Duration // from the own ping to the end of the connection: 10 s
+	Grace        time.Duration // an old connection is read after its successor is there: 60 s
+	BackoffBase  time.Duration // first wait after a refused connection: 500 ms
+	BackoffMax   time.Duration // longest wait, unless Slack asks for more: 30 s
 
 	Quick Limits // of LaneQuick: 256, 16 for each person; 25 s at the end, more than a decision takes
 	Slow  Limits // of LaneSlow: 256, 3 for each person; 10 s at the end
@@ -101,7 +82,7 @@ func New(set Settings) (*Client, error) {
 		field *time.Duration
 		value time.Duration
 	}{
-		{&set.OpenWithin, 10 * time.Second}, {&set.RespondWithin, time.Second},
+		{&set.OpenWithin, 10 * time.Second}, {&set.AcceptWithin, time.Second},
 		{&set.Silence, 30 * time.Second}, {&set.PongWithin, 10 * time.Second},
 		{&set.Grace, time.Minute}, {&set.Quick.Drain, 25 * time.Second}, {&set.Slow.Drain, 10 * time.Second},
 		{&set.BackoffBase, 500 * time.Millisecond}, {&set.BackoffMax, 30 * time.Second},
@@ -133,7 +114,7 @@ func New(set Settings) (*Client, error) {
 type session struct {
 	*Client
 	to      Receiver
-	work    *work
+	pool    *pool
 	readers sync.WaitGroup
 	fail    context.CancelCauseFunc
 }
@@ -147,7 +128,7 @@ func (s *Client) Run(ctx context.Context, to Receiver) error {
 	live, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	se := &session{Client: s, to: to, fail: fail}
-	se.work = s.newWork(context.WithoutCancel(ctx))
+	se.pool = s.newPool(context.WithoutCancel(ctx))
 	err := se.keepConnected(live)
 	se.shutdown()
 	var permanent *PermanentError
@@ -257,12 +238,12 @@ func (s *session) shutdown() {
 	go func() { s.readers.Wait(); close(read) }()
 	select {
 	case <-read:
-	case <-time.After(drainTimeout + closeTimeout + s.set.RespondWithin):
+	case <-time.After(drainTimeout + closeTimeout + s.set.AcceptWithin):
 		for _, l := range s.openLinks() {
 			l.kill("the bot is stopping")
 		}
 	}
-	if left := s.work.drain(); left > 0 {
+	if left := s.pool.drain(); left > 0 {
 		s.log.Warn("stopped with work unfinished", "envelopes", left)
 	}
 }

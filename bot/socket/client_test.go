@@ -207,8 +207,6 @@ func TestBusyIsSaid(t *testing.T) {
 	}
 }
 
-// python-slack-sdk#1940: clicks vanish on dead registrations, and everything
-// looks healthy.
 func TestNewNeedsAnAPI(t *testing.T) {
 	if _, err := New(Settings{}); err == nil {
 		t.Error("no error without a Slack client")

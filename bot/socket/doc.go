@@ -12,7 +12,7 @@
 // # Promises
 //
 //   - An envelope is acknowledged in the goroutine that read it, before any work
-//     on it, and after Settings.RespondWithin at the latest.
+//     on it, and after Settings.AcceptWithin at the latest.
 //   - The successor of a link is open before the link ends, and both are read
 //     until Slack closes the old one.
 //   - Each delivery is handed on at most once.

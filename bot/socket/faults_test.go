@@ -163,18 +163,18 @@ func TestBadMessagesDoNoHarm(t *testing.T) {
 				<-slow
 			case "large":
 				return strings.Repeat("x", maxAck)
-			case "panics":
+			case "reading panics":
 				panic("respond")
 			}
 			return nil
 		},
 		handle: func(_ context.Context, env Envelope) {
-			if env.ID == "panics" {
+			if env.ID == "panics" { // after the acknowledgement
 				panic("handle")
 			}
 		},
 	}
-	sock := runClient(t, srv.http.URL, rec, Settings{RespondWithin: 10 * time.Millisecond})
+	sock := runClient(t, srv.http.URL, rec, Settings{AcceptWithin: 10 * time.Millisecond})
 	c := srv.nextConn()
 	for _, text := range []string{
 		``, `{`, `null`, `[]`, `"x"`, `{"type":7}`, `{"type":"slash_commands"}`, "\x00\xff", `{"envelope_id":{}}`, `{}`,
@@ -187,6 +187,10 @@ func TestBadMessagesDoNoHarm(t *testing.T) {
 	c.wantAck(t, "mistyped")
 	c.send(`{"envelope_id":"huge","type":"events_api","payload":"` + strings.Repeat("x", 2*maxFrame) + `"}`)
 	c.wantAck(t, "huge")
+	c.command("reading panics", "T1")
+	if told := string(c.wantAck(t, "reading panics").Payload); !strings.Contains(told, brokenText) {
+		t.Errorf("the sender of what could not be read is told %q", told)
+	}
 	for _, id := range []string{"slow", "large", "panics", "good"} {
 		c.command(id, id)
 		if a := c.wantAck(t, id); len(a.Payload) > 0 {
@@ -206,6 +210,8 @@ func TestBadMessagesDoNoHarm(t *testing.T) {
 	}
 }
 
+// python-slack-sdk#1940: clicks vanish on dead registrations, and everything
+// looks healthy.
 func TestGhostsAreCounted(t *testing.T) {
 	srv := newSlackServer(t)
 	srv.greet = func(c *serverConn) { c.send(`{"type":"hello","num_connections":4}`) }

@@ -55,6 +55,7 @@ func newLane(ctx context.Context, limits Limits) *lane {
 const (
 	busyText       = "The bot is busy and did not take this on. Nothing was done; please try again in a minute."
 	tooManyText    = "Too much of yours is under way, so this was not taken on. Nothing was done; try again when something has ended."
+	brokenText     = "Something went wrong inside jwksbot; its log has the details. Nothing was done."
 	restartingText = "jwksbot is being restarted and did not take this on. Nothing was done; try again in a few seconds."
 )
 

@@ -66,46 +66,6 @@ func (s *session) reject(l *link, f frame, cause error) error {
 	return s.ack(l, f.EnvelopeID, nil)
 }
 
-// accept acknowledges an envelope and then, when it is the first delivery,
-// starts the work. Room for it is taken first, so that the acknowledgement can
-// say that there is none.
-func (s *session) accept(l *link, env Envelope) error {
-	if !s.seen.claim("envelope " + env.ID) {
-		s.count.duplicates.Add(1)
-		return s.ack(l, env.ID, nil)
-	}
-	j, refused := s.work.take(s.to, env)
-	var err error
-	switch {
-	case refused != "":
-		err = s.ack(l, env.ID, refusalReply(env, refused))
-	case env.AcceptsResponse:
-		err = s.respond(l, env)
-	default:
-		err = s.ack(l, env.ID, nil)
-	}
-	if err != nil {
-		s.seen.forget("envelope " + env.ID)
-		if refused == "" {
-			j.drop()
-		}
-		return err
-	}
-	if refused != "" {
-		s.count.busy.Add(1)
-		s.log.Log(context.Background(), refusalLevel(refused), "not taken on, the user is told so", "envelope", env.ID, "type", env.Type, "user", j.person)
-		s.work.tell(env, refused)
-		return nil
-	}
-	if id := deliveryID(env); id != "" && !s.seen.claim(id) {
-		s.count.duplicates.Add(1)
-		j.drop()
-		return nil
-	}
-	s.work.start(s.to, j)
-	return nil
-}
-
 // deliveryID names what is delivered beyond the envelope, which is new at each
 // redelivery: the event, or the command by its trigger.
 func deliveryID(env Envelope) string {

@@ -49,7 +49,7 @@ func refusalReply(env Envelope, text string) any {
 // tell answers a click that was not taken on, whose acknowledgement carries no
 // payload, through its response_url. Where even these answers pile up, the log
 // has to do.
-func (w *work) tell(env Envelope, text string) {
+func (p *pool) tell(env Envelope, text string) {
 	if env.Type != TypeInteraction || env.AcceptsResponse {
 		return
 	}
@@ -60,18 +60,18 @@ func (w *work) tell(env Envelope, text string) {
 		return
 	}
 	select {
-	case w.toTell <- struct{}{}:
+	case p.toTell <- struct{}{}:
 	default:
-		w.socket.log.Warn("too many are refused at once to tell them all", "envelope", env.ID)
+		p.client.log.Warn("too many are refused at once to tell them all", "envelope", env.ID)
 		return
 	}
-	answers := w.lanes[LaneQuick]
+	answers := p.lanes[LaneQuick]
 	answers.also(func() {
-		defer func() { <-w.toTell }()
-		w.tells <- struct{}{}
-		defer func() { <-w.tells }()
-		if err := postRefusal(answers.ctx, w.socket.set.HTTP, click.ResponseURL, text); err != nil {
-			w.socket.log.Warn("the user could not be told that the bot is busy", "envelope", env.ID, "error", err)
+		defer func() { <-p.toTell }()
+		p.tells <- struct{}{}
+		defer func() { <-p.tells }()
+		if err := postRefusal(answers.ctx, p.client.set.HTTP, click.ResponseURL, text); err != nil {
+			p.client.log.Warn("the user could not be told that the bot is busy", "envelope", env.ID, "error", err)
 		}
 	})
 }

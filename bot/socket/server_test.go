@@ -209,21 +209,18 @@ type recorder struct {
 	got []Envelope
 }
 
-func (r *recorder) Respond(env Envelope) any {
-	if r.respond == nil {
-		return nil
+func (r *recorder) Accept(env Envelope) Work {
+	w := Work{Do: func(ctx context.Context) { r.work(ctx, env) }}
+	if r.lane != nil {
+		w.Lane, w.Person = r.lane(env)
 	}
-	return r.respond(env)
+	if r.respond != nil {
+		w.Reply = r.respond(env)
+	}
+	return w
 }
 
-func (r *recorder) Lane(env Envelope) (Lane, string) {
-	if r.lane == nil {
-		return LaneQuick, ""
-	}
-	return r.lane(env)
-}
-
-func (r *recorder) Handle(ctx context.Context, env Envelope) {
+func (r *recorder) work(ctx context.Context, env Envelope) {
 	if r.handle != nil {
 		r.handle(ctx, env)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/spf13/cobra"
 
+	"jwksbot/bot"
 	"jwksbot/bot/slacksim"
 	"jwksbot/runbook"
 	"jwksbot/runbook/drill"
@@ -93,7 +94,7 @@ func (c *demoCmd) build(ctx context.Context, w *world, journal string) (_ *stage
 	if st.drill, err = drill.Start(ctx, drill.Options{Scenario: c.Scenario, Clock: clock, OtherKeys: 1200}); err != nil {
 		return nil, err
 	}
-	st.sim = slacksim.New(slacksim.Options{Clock: clock, Panel: st.drill.Panel(), Note: c.note()})
+	st.sim = slacksim.New(demoWorkspace(slacksim.Options{Clock: clock, Panel: st.drill.Panel(), Note: c.note()}))
 	if st.url, err = st.sim.Start(c.Listen); err != nil {
 		return nil, fmt.Errorf("demo: %w; choose another address with --listen", err)
 	}
@@ -105,6 +106,18 @@ func (c *demoCmd) build(ctx context.Context, w *world, journal string) (_ *stage
 		return nil, err
 	}
 	return st, st.remember(ctx, w)
+}
+
+// demoWorkspace installs the app as its manifest describes it.
+func demoWorkspace(o slacksim.Options) slacksim.Options {
+	o.Scopes = bot.Scopes()
+	for _, c := range bot.Commands() {
+		o.Commands = append(o.Commands, slacksim.CommandHelp{Command: c.Name, Description: c.Description, Usage: c.Hint})
+	}
+	for _, s := range bot.Shortcuts() {
+		o.Shortcuts = append(o.Shortcuts, slacksim.Shortcut{CallbackID: s.ID, Name: s.Name})
+	}
+	return o
 }
 
 // remember lets the bot know the live keys of the past hour, as one that had

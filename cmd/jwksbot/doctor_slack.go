@@ -142,16 +142,10 @@ func (d *doctor) hello(ctx context.Context) (finding, error) {
 // bystander answers what comes in the moment of the doctor's connection.
 type bystander struct{}
 
-// Lane is that of all answers.
-func (bystander) Lane(socket.Envelope) (socket.Lane, string) { return socket.LaneQuick, "" }
-
-// Respond tells a command to be typed again.
-func (bystander) Respond(socket.Envelope) any {
-	return map[string]string{"text": "Somebody runs jwksbot doctor, which caught this. Please send it once more."}
+// Accept tells a command to be typed again, and does nothing.
+func (bystander) Accept(socket.Envelope) socket.Work {
+	return socket.Work{Reply: map[string]string{"text": "Somebody runs jwksbot doctor, which caught this. Please send it once more."}}
 }
-
-// Handle does nothing.
-func (bystander) Handle(context.Context, socket.Envelope) {}
 
 // slackFault says what to do about an error of the Web API.
 func slackFault(method string, err error) error {

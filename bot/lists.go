@@ -1,0 +1,67 @@
+package bot
+
+import (
+	"context"
+	"slices"
+
+	"jwksbot/bot/render"
+	"jwksbot/runbook"
+)
+
+// status shows privately, for each target, what is open and what was last.
+func (b *Bot) status(ctx context.Context, from place, l line) error {
+	targets, runs, err := b.runsOf(ctx, from, l.target)
+	if err != nil {
+		return err
+	}
+	b.privateMessage(ctx, from, render.Status(targets, runs, b.Clock.Now()))
+	return nil
+}
+
+// history lists the last runs privately.
+func (b *Bot) history(ctx context.Context, from place, l line) error {
+	_, runs, err := b.runsOf(ctx, from, l.target)
+	if err != nil {
+		return err
+	}
+	b.privateMessage(ctx, from, render.History(runs[:min(len(runs), render.MaxRuns)]))
+	return nil
+}
+
+// runsOf reads the runs of the target that was named, or of all that the person
+// may see.
+func (b *Bot) runsOf(ctx context.Context, from place, target string) (targets []string, runs []runbook.Run, err error) {
+	if targets, err = b.asked(ctx, from, target); err != nil {
+		return nil, nil, err
+	}
+	runs, err = b.newest(ctx, targets)
+	return targets, runs, err
+}
+
+// asked is the target that was named, or all that the person may see.
+func (b *Bot) asked(ctx context.Context, from place, target string) ([]string, error) {
+	if target == "" {
+		all, err := b.Desk.ViewAll(ctx, from.user)
+		return runbook.Names(all), err
+	}
+	t, err := b.Desk.View(ctx, target, from.user)
+	if err != nil {
+		return nil, err
+	}
+	return []string{t.Name}, nil
+}
+
+// newest reads the latest runs of each target, newest first: those of a busy
+// target hide no open run of another.
+func (b *Bot) newest(ctx context.Context, targets []string) ([]runbook.Run, error) {
+	var all []runbook.Run
+	for _, name := range targets {
+		runs, err := b.Ledger.Runs(ctx, runbook.Filter{Target: name, Limit: render.MaxRuns})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, runs...)
+	}
+	slices.SortStableFunc(all, func(x, y runbook.Run) int { return y.CreatedAt.Compare(x.CreatedAt) })
+	return all, nil
+}
