@@ -28,10 +28,15 @@ type page struct {
 	tab   context.Context
 }
 
-// openPage starts the demo and a browser that looks at it as user.
+// openPage starts the demo and a browser that looks at it as user. Time runs
+// faster, but for pictures, where the page would say so.
 func openPage(t *testing.T, scenario, user string) *page {
 	t.Helper()
-	return openStage(t, startStage(t, scenario), user)
+	speed := 4.0
+	if os.Getenv("JWKSBOT_SHOTS") != "" {
+		speed = 1
+	}
+	return openStage(t, startDemo(t, demoCmd{Scenario: scenario, Speed: speed}), user)
 }
 
 // openStage opens a browser on a stage that is set.

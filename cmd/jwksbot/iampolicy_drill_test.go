@@ -144,6 +144,7 @@ func TestEveryScenarioKeepsToThePrintedPolicy(t *testing.T) {
 	t.Parallel()
 	for _, s := range drill.Scenarios() {
 		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
 			g := newGuarded(t, s.Name)
 			g.permit(t, g.cfg.policy("", true, true))
 			target, p := g.target(t)

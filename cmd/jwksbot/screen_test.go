@@ -163,7 +163,11 @@ func TestTheExportIsInert(t *testing.T) {
 func TestNoURLIsPrintedWithItsPassword(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, "healthy")
-	d.env = append(d.env, "SLACK_BOT_TOKEN=xoxb-1", "SLACK_APP_TOKEN=xapp-1", "SLACK_API_URL=http://127.0.0.1:1/")
+	slack := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"ok": false, "error": "invalid_auth"}`) // at once: who cannot be reached is tried again
+	}))
+	t.Cleanup(slack.Close)
+	d.env = append(d.env, "SLACK_BOT_TOKEN=xoxb-1", "SLACK_APP_TOKEN=xapp-1", "SLACK_API_URL="+slack.URL+"/")
 	group := "cache: {replication_group: drill-oidc-cache}"
 	places := []string{"host=db user=bot password=" + planted + " dbname=x", "host=db password='" + planted + "'", "bot:" + planted + "@tcp(db:3306)/x", "bot:" + planted + "@db/x", "sqlite:bot:" + planted + "@x"}
 	for _, scheme := range []string{"mysql", "postgres", "redis", "rediss", "mongodb+srv", "https", "made.up"} {

@@ -73,6 +73,20 @@ func (c *stormCache) goStale(ctx context.Context) (stop func() []string, err err
 	}, nil
 }
 
+// refills writes the live keys under a name whenever it is missing, as an
+// authoriser does, until the test ends.
+func (c *stormCache) refills(t *testing.T, name string) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	done.Go(func() {
+		for ctx.Err() == nil {
+			c.redis.SetNX(ctx, name, c.fresh, time.Hour)
+			pause(ctx, 20*time.Millisecond)
+		}
+	})
+	t.Cleanup(func() { cancel(); done.Wait() })
+}
+
 // judgeCache: everything that the other client wrote is still there, and after
 // a run that is done nothing old is.
 func (s *storm) judgeCache(ctx context.Context, c *stormCache, id string, written []string) error {

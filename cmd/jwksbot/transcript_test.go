@@ -47,7 +47,7 @@ func TestStories(t *testing.T) {
 			for _, f := range archive.Files {
 				part[f.Name] = string(f.Data)
 			}
-			demo := demoCmd{Scenario: strings.TrimSpace(part["scenario"]), Speed: 1}
+			demo := demoCmd{Scenario: strings.TrimSpace(part["scenario"]), Speed: 4}
 			if text := strings.TrimSpace(part["speed"]); text != "" {
 				demo.watch = runbook.DefaultWatch
 				if demo.Speed, err = strconv.ParseFloat(text, 64); err != nil {

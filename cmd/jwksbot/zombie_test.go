@@ -60,7 +60,7 @@ func TestZombie(t *testing.T) {
 	t.Cleanup(server.Stop)
 	s := newStorm(t, server.Database(t), 2, 1)
 	c := s.caches[0]
-	c.proxy.lag = 100 * time.Millisecond // so that a slow test does not stop it too late
+	c.proxy.lag = 0
 	ctx := t.Context()
 
 	first := s.serve(t)
@@ -81,16 +81,19 @@ func TestZombie(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	left := func() int64 { return c.redis.DBSize(ctx).Val() }
+	held := c.proxy.holdWhile(func() bool { return left() < stormEntries })
 	s.approve(ctx, run)
-	poll(t, func() bool { return s.deleted(ctx, id) > 0 }, func() string { return "the first batch" })
+	await(t, "the first batch", held)
 	if err := first.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	stopped := time.Now()
-	before := s.deleted(ctx, id)
+	before := stormEntries - left()
 	if before >= stormEntries {
 		t.Fatal("the flush was over before it could be stopped: the test proved nothing")
 	}
+	c.proxy.release() // what was sent arrives
 	second.says(t, "executing runs")
 	t.Logf("stopped after %d of %d entries; taken over after %v", before, stormEntries, time.Since(stopped).Round(10*time.Millisecond))
 	poll(t, func() bool { r, err := s.journal.Run(ctx, id); return err == nil && r.State.Ended() }, func() string { return "the end of the run" })
