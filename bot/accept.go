@@ -39,7 +39,7 @@ func (b *Bot) acceptCommand(env socket.Envelope) (socket.Work, error) {
 		return socket.Work{Person: cmd.UserID, Reply: map[string]any{"response_type": "ephemeral", "text": err.Error()}}, nil
 	}
 	return socket.Work{Person: cmd.UserID, Lane: does.lane, Do: func(ctx context.Context) {
-		b.attended(ctx, placeOfCommand(cmd), func(from place) error { return does.run(b, ctx, from, l) })
+		b.serve(ctx, originOfCommand(cmd), func(from origin) error { return does.run(b, ctx, from, l) })
 	}}, nil
 }
 
@@ -59,11 +59,11 @@ func (b *Bot) acceptInteraction(env socket.Envelope) (socket.Work, error) {
 			return w, nil
 		}
 		w.Do = func(ctx context.Context) {
-			b.attended(ctx, placeOfCall(call), func(from place) error { return b.submit(ctx, from, do) })
+			b.serve(ctx, originOfCall(call), func(from origin) error { return b.submit(ctx, from, do) })
 		}
 	case slack.InteractionTypeMessageAction:
 		w.Do = func(ctx context.Context) {
-			b.attended(ctx, placeOfCall(call), func(from place) error { return b.shortcut(ctx, from, call) })
+			b.serve(ctx, originOfCall(call), func(from origin) error { return b.shortcut(ctx, from, call) })
 		}
 	}
 	return w, nil // closing a form asks for nothing
@@ -97,8 +97,8 @@ func (b *Bot) acceptEvent(env socket.Envelope) (socket.Work, error) {
 		return socket.Work{}, nil
 	}
 	return socket.Work{Person: e.User, Do: func(ctx context.Context) {
-		b.guarded(ctx, place{}, func() error {
-			b.homes.looks(e.User)
+		b.guarded(ctx, origin{}, func() error {
+			b.homes.noteOpened(e.User)
 			return b.publishHome(ctx, e.User, true)
 		})
 	}}, nil

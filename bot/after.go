@@ -16,7 +16,7 @@ import (
 
 // openNext opens the form of a next step. Whoever may not ask for it is told so
 // before they type.
-func (b *Bot) openNext(ctx context.Context, from place, run runbook.Run, kind runbook.NextKind) error {
+func (b *Bot) openNext(ctx context.Context, from origin, run runbook.Run, kind runbook.NextKind) error {
 	quick, cancel := context.WithTimeout(ctx, b.times.open)
 	defer cancel()
 	t, err := b.Desk.MayRequest(quick, run.Target, from.user)
@@ -35,7 +35,7 @@ func (b *Bot) openNext(ctx context.Context, from place, run runbook.Run, kind ru
 }
 
 // submittedNext asks for the next step, as for any mitigation.
-func (b *Bot) submittedNext(ctx context.Context, from *place, a render.NextAnswer) error {
+func (b *Bot) submittedNext(ctx context.Context, from *origin, a render.NextAnswer) error {
 	run, err := b.runOf(ctx, from, a.Run)
 	if err != nil {
 		return err
@@ -58,7 +58,7 @@ func (b *Bot) submittedNext(ctx context.Context, from *place, a render.NextAnswe
 }
 
 // stopWatch ends a watch early.
-func (b *Bot) stopWatch(ctx context.Context, from *place, id, reason string) error {
+func (b *Bot) stopWatch(ctx context.Context, from *origin, id, reason string) error {
 	if _, err := b.runOf(ctx, from, id); err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (b *Bot) stopWatch(ctx context.Context, from *place, id, reason string) err
 }
 
 // gotIt records who takes an escalation over, and says so where it was called.
-func (b *Bot) gotIt(ctx context.Context, from place, call slack.InteractionCallback, id string) error {
+func (b *Bot) gotIt(ctx context.Context, from origin, call slack.InteractionCallback, id string) error {
 	run, err := b.Desk.Acknowledge(ctx, id, from.user)
 	if err != nil {
 		return err

@@ -15,16 +15,16 @@ func (b *Bot) Announce(ctx context.Context, r runbook.Report) error {
 	if err != nil {
 		return err
 	}
-	channel, err := b.places.resolve(ctx, t.Channel)
+	channel, err := b.channels.resolve(ctx, t.Channel)
 	if err != nil {
 		return err
 	}
-	ts, err := b.send.postSurely(ctx, channel, "", render.Rotation(r))
+	ts, err := b.send.postRetrying(ctx, channel, "", render.Rotation(r))
 	if err != nil {
 		return err
 	}
 	for _, e := range render.Evidence(r) {
-		if _, err := b.send.postSurely(ctx, channel, ts, e); err != nil {
+		if _, err := b.send.postRetrying(ctx, channel, ts, e); err != nil {
 			b.Log.Warn("the evidence of an announcement could not be posted", "target", r.Target, "error", err)
 			break // the announcement itself stands: it must not be repeated
 		}

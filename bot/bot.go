@@ -48,17 +48,17 @@ type Settings struct {
 // Bot is the Slack side of the program.
 type Bot struct {
 	Settings
-	socket *socket.Client
-	send   *sender
-	places *places
-	homes  *homes
-	drafts drafts
-	times  times
-	http   *http.Client // for response URLs
+	socket   *socket.Client
+	send     *sender
+	channels *channelCache
+	homes    *homeTabs
+	drafts   drafts
+	times    times
+	http     *http.Client // for response URLs
 }
 
-// times are the paces of a bot. Only tests have others: their workspace is as
-// slow as their machine, and as patient as they are.
+// times are how long the bot waits. Only tests have others: their workspace is
+// as slow as their machine, and as patient as they are.
 type times struct {
 	open    time.Duration // openWithin
 	update  time.Duration // updateEvery
@@ -81,9 +81,9 @@ func New(s Settings) (*Bot, error) {
 	if err != nil {
 		return nil, err
 	}
-	places := newPlaces(s.API)
-	return &Bot{Settings: s, socket: conn, send: newSender(s.API, places), places: places, homes: newHomes(),
-		times: times{openWithin, updateEvery, presentEvery, interimAfter}, http: &http.Client{Timeout: wayWithin}}, nil
+	channels := newChannelCache(s.API)
+	return &Bot{Settings: s, socket: conn, send: newSender(s.API, channels), channels: channels, homes: newHomeTabs(),
+		times: times{openWithin, updateEvery, presentEvery, interimAfter}, http: &http.Client{Timeout: privateWithin}}, nil
 }
 
 // What one person may have under way, and how long checks may take at the end.
@@ -121,7 +121,7 @@ func (b *Bot) Run(ctx context.Context) error {
 		}
 	})
 	wg.Go(func() { b.present(showing) })
-	wg.Go(func() { b.keepHomes(ctx) })
+	wg.Go(func() { b.keepHomesUpToDate(ctx) })
 	err := b.socket.Run(ctx, b)
 	stop()
 	show()
@@ -145,7 +145,7 @@ func (b *Bot) checkToken(ctx context.Context) error {
 	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
 		me, err := b.API.AuthTestContext(ctx)
 		if err == nil {
-			return unfit(me)
+			return tokenProblem(me)
 		}
 		var refused slack.SlackErrorResponse
 		if errors.As(err, &refused) && isTokenError(refused.Err) {
@@ -157,8 +157,8 @@ func (b *Bot) checkToken(ctx context.Context) error {
 	}
 }
 
-// unfit says what a token that Slack knows lacks.
-func unfit(me *slack.AuthTestResponse) error {
+// tokenProblem says what a token that Slack knows lacks.
+func tokenProblem(me *slack.AuthTestResponse) error {
 	if me.BotID == "" {
 		return errors.New("slack.bot_token is a user's token: set it to the app's Bot User OAuth Token, which begins with xoxb-")
 	}
@@ -178,7 +178,7 @@ func isTokenError(code string) bool {
 
 // guarded does some work for somebody. Whatever goes wrong, they get an answer
 // and the log gets the details.
-func (b *Bot) guarded(ctx context.Context, from place, work func() error) {
+func (b *Bot) guarded(ctx context.Context, from origin, work func() error) {
 	defer func() {
 		if v := recover(); v != nil {
 			b.Log.Error("work panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()), "user", from.user)
@@ -193,9 +193,9 @@ func (b *Bot) guarded(ctx context.Context, from place, work func() error) {
 	if !errors.As(err, &refusal) || refusal.Code == runbook.RefusedUnheard || refusal.Code == runbook.RefusedLimited {
 		b.Log.Error("work for a user failed", "error", err, "user", from.user, "channel", from.channel)
 	}
-	var placed *placedError
+	var placed *answeredElsewhere
 	if errors.As(err, &placed) {
-		from = placed.at
+		from = placed.where
 	}
 	b.private(ctx, from, render.Refusal(err))
 }

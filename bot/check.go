@@ -16,18 +16,18 @@ const updateEvery = 3 * time.Second
 
 // check runs the checks of a target and shows them where the command was
 // typed, or privately where the bot may not post.
-func (b *Bot) check(ctx context.Context, from place, l line) error {
+func (b *Bot) check(ctx context.Context, from origin, l line) error {
 	ask := runbook.Ask{Window: l.since, Kid: l.kid}
 	t, err := b.Desk.MayCheck(ctx, l.target, from.user, ask)
 	if err != nil {
 		return err
 	}
-	from.meanwhile(fmt.Sprintf("The checks of %s are under way; the result comes by itself.", render.Code(t.Name)))
+	from.say(fmt.Sprintf("The checks of %s are under way; the result comes by itself.", render.Code(t.Name)))
 	return b.checkInChannel(ctx, from, t.Name, t.Steps(), ask)
 }
 
 // checkPrivately loses nothing: the whole report goes to the person who asked.
-func (b *Bot) checkPrivately(ctx context.Context, from place, target string, ask runbook.Ask, why *notHere) error {
+func (b *Bot) checkPrivately(ctx context.Context, from origin, target string, ask runbook.Ask, why *notPostable) error {
 	report, err := await(ctx, func() (runbook.Report, error) {
 		return b.Desk.Check(ctx, target, from.user, ask, runbook.Silent{})
 	})
@@ -35,16 +35,16 @@ func (b *Bot) checkPrivately(ctx context.Context, from place, target string, ask
 		return err
 	}
 	b.homes.note(report)
-	b.privateMessage(ctx, from, why.onto(render.Report(report)))
+	b.privateMessage(ctx, from, why.explain(render.Report(report)))
 	return nil
 }
 
 // checkInChannel posts one message and updates it as steps end.
-func (b *Bot) checkInChannel(ctx context.Context, from place, target string, steps []string, ask runbook.Ask) error {
+func (b *Bot) checkInChannel(ctx context.Context, from origin, target string, steps []string, ask runbook.Ask) error {
 	live := &liveMessage{bot: b, from: from, target: target, started: b.Clock.Now(), changed: make(chan struct{}, 1)}
 	live.Started(target, steps)
-	ts, err := b.send.postSurely(ctx, from.channel, from.thread, live.render())
-	if why := privately(from.channel, err); why != nil {
+	ts, err := b.send.postRetrying(ctx, from.channel, from.thread, live.render())
+	if why := whyPrivate(from.channel, err); why != nil {
 		// The answer is not lost where the channel is not for it, but it is private.
 		b.Log.Info("a check is answered privately", "channel", from.channel, "error", err)
 		return b.checkPrivately(ctx, from, target, ask, why)
@@ -52,7 +52,7 @@ func (b *Bot) checkInChannel(ctx context.Context, from place, target string, ste
 	if err != nil {
 		return err
 	}
-	from.heard()
+	from.answered()
 	following, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { live.follow(ctx, following, ts) })
@@ -78,17 +78,17 @@ func (b *Bot) checkInChannel(ctx context.Context, from place, target string, ste
 // finish puts the last state into the message of a check, and says whether it
 // stands in the channel. The message may have been deleted meanwhile, or the
 // channel may have got other readers: the answer is not lost.
-func (b *Bot) finish(ctx context.Context, from place, ts string, final render.Message) (shown bool) {
-	err := b.send.updateSurely(ctx, from.channel, ts, final)
+func (b *Bot) finish(ctx context.Context, from origin, ts string, final render.Message) (shown bool) {
+	err := b.send.updateRetrying(ctx, from.channel, ts, final)
 	if err == nil {
 		return true
 	}
 	b.Log.Warn("the message of a check could not be updated", "channel", from.channel, "error", err)
-	if why := privately(from.channel, err); why != nil {
-		b.privateMessage(ctx, from, why.onto(final))
+	if why := whyPrivate(from.channel, err); why != nil {
+		b.privateMessage(ctx, from, why.explain(final))
 		return b.withdraw(ctx, from.channel, ts)
 	}
-	if _, err := b.send.postSurely(ctx, from.channel, from.thread, final); err != nil {
+	if _, err := b.send.postRetrying(ctx, from.channel, from.thread, final); err != nil {
 		b.privateMessage(ctx, from, final)
 		return false
 	}
@@ -108,7 +108,7 @@ func (b *Bot) withdraw(ctx context.Context, channel, ts string) (shown bool) {
 const interruptWithin = 800 * time.Millisecond
 
 // interrupted says in the message that its check will not end.
-func (b *Bot) interrupted(ctx context.Context, from place, ts, target string) error {
+func (b *Bot) interrupted(ctx context.Context, from origin, ts, target string) error {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), interruptWithin)
 	defer cancel()
 	m := render.CheckNotice(target, "interrupted", "⚠ This check was interrupted by a restart of jwksbot; run it again.")
@@ -147,13 +147,13 @@ func await[T any](ctx context.Context, work func() (T, error)) (T, error) {
 }
 
 // evidence puts what is long into the thread of the report.
-func (b *Bot) evidence(ctx context.Context, from place, ts string, report runbook.Report) error {
+func (b *Bot) evidence(ctx context.Context, from origin, ts string, report runbook.Report) error {
 	thread := ts
 	if from.thread != "" {
 		thread = from.thread
 	}
 	for _, m := range render.Evidence(report) {
-		if _, err := b.send.postSurely(ctx, from.channel, thread, m); err != nil {
+		if _, err := b.send.postRetrying(ctx, from.channel, thread, m); err != nil {
 			return err
 		}
 	}
@@ -176,7 +176,7 @@ func (b *Bot) chartOfCheck(ctx context.Context, channel, thread string, report r
 // liveMessage follows a check and keeps its message up to date meanwhile.
 type liveMessage struct {
 	bot     *Bot
-	from    place
+	from    origin
 	target  string
 	started time.Time
 	changed chan struct{}

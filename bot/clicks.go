@@ -15,8 +15,8 @@ import (
 // clicked does the work of a pressed button, and then takes the buttons off a
 // message that is an older copy.
 func (b *Bot) clicked(ctx context.Context, call slack.InteractionCallback) {
-	b.attended(ctx, placeOfCall(call), func(from place) error { return b.click(ctx, from, call) })
-	b.guarded(ctx, place{}, func() error {
+	b.serve(ctx, originOfCall(call), func(from origin) error { return b.click(ctx, from, call) })
+	b.guarded(ctx, origin{}, func() error {
 		ctx, cancel := context.WithTimeout(ctx, retireWithin)
 		defer cancel()
 		return b.retireCopy(ctx, call)
@@ -25,7 +25,7 @@ func (b *Bot) clicked(ctx context.Context, call slack.InteractionCallback) {
 
 // click answers a pressed button. Its value says what it is about and never
 // what may be done.
-func (b *Bot) click(ctx context.Context, from place, call slack.InteractionCallback) error {
+func (b *Bot) click(ctx context.Context, from origin, call slack.InteractionCallback) error {
 	if len(call.ActionCallback.BlockActions) == 0 {
 		return nil
 	}
@@ -67,7 +67,7 @@ func (b *Bot) click(ctx context.Context, from place, call slack.InteractionCallb
 
 // inThread keeps the answer of a click inside a thread there, and out of it
 // otherwise.
-func inThread(from place, call slack.InteractionCallback) place {
+func inThread(from origin, call slack.InteractionCallback) origin {
 	from.thread = ""
 	if t := call.Message.ThreadTimestamp; t != call.Message.Timestamp {
 		from.thread = t // a message with replies names itself as its thread
@@ -77,7 +77,7 @@ func inThread(from place, call slack.InteractionCallback) place {
 
 var kindOfAction = map[string]runbook.DecisionKind{render.ActionApprove: runbook.DecideApprove, render.ActionDeny: runbook.DecideDeny, render.ActionWithdraw: runbook.DecideWithdraw}
 
-func (b *Bot) clickOnRun(ctx context.Context, from place, call slack.InteractionCallback, action string, ref render.PlanRef) error {
+func (b *Bot) clickOnRun(ctx context.Context, from origin, call slack.InteractionCallback, action string, ref render.PlanRef) error {
 	switch action {
 	case render.ActionDenyReason:
 		if ref.Generation == 0 {
@@ -103,7 +103,7 @@ func (b *Bot) clickOnRun(ctx context.Context, from place, call slack.Interaction
 
 // decision is a person's click or form about a plan. A card that names none is
 // posted anew, with buttons that do.
-func (b *Bot) decision(ctx context.Context, from place, ref render.PlanRef, kind runbook.DecisionKind, reason string) error {
+func (b *Bot) decision(ctx context.Context, from origin, ref render.PlanRef, kind runbook.DecisionKind, reason string) error {
 	err := b.decide(ctx, from, runbook.Click{Run: ref.Run, Generation: ref.Generation, By: from.user, Kind: kind, Reason: strings.TrimSpace(reason), Via: runbook.ViaSlack})
 	if ref.Generation == 0 {
 		if err := b.Desk.RenewCard(ctx, ref.Run); err != nil {
@@ -114,10 +114,10 @@ func (b *Bot) decision(ctx context.Context, from place, ref render.PlanRef, kind
 }
 
 // decide hands a decision to the desk and tells the person what came of it.
-func (b *Bot) decide(ctx context.Context, from place, c runbook.Click) error {
+func (b *Bot) decide(ctx context.Context, from origin, c runbook.Click) error {
 	start := time.Now()
 	if c.Kind == runbook.DecideApprove {
-		from.meanwhile("This does not count yet: your rights, the live keys and the cache are read again first. The answer comes here.")
+		from.say("This does not count yet: your rights, the live keys and the cache are read again first. The answer comes here.")
 	}
 	answer, err := b.Desk.Decide(ctx, c)
 	if err != nil {
@@ -130,7 +130,7 @@ func (b *Bot) decide(ctx context.Context, from place, c runbook.Click) error {
 
 // details shows the evidence of the newest report privately, for whoever does
 // not want to open the thread.
-func (b *Bot) details(ctx context.Context, from place, call slack.InteractionCallback, target string) error {
+func (b *Bot) details(ctx context.Context, from origin, call slack.InteractionCallback, target string) error {
 	report, err := b.Desk.Last(ctx, target, from.user)
 	if err != nil {
 		return err
@@ -143,4 +143,38 @@ func (b *Bot) details(ctx context.Context, from place, call slack.InteractionCal
 		b.privateMessage(ctx, from, m)
 	}
 	return nil
+}
+
+// shortcut does the work of a message shortcut.
+func (b *Bot) shortcut(ctx context.Context, from origin, call slack.InteractionCallback) error {
+	for _, s := range Shortcuts() {
+		if s.ID == call.CallbackID {
+			return s.run(b, ctx, from, call)
+		}
+	}
+	return &runbook.Refusal{Code: "unknown_shortcut", Text: "jwksbot does not know this shortcut; it may be of another version. Use `/jwks-check`."}
+}
+
+// checkHere runs a check in the thread of the message that it was used on:
+// slash commands do not work in threads.
+func (b *Bot) checkHere(ctx context.Context, from origin, call slack.InteractionCallback) error {
+	from.thread = call.Message.ThreadTimestamp
+	if from.thread == "" {
+		from.thread = call.MessageTs
+	}
+	targets, err := b.Desk.ViewAll(ctx, from.user)
+	if err != nil {
+		return err
+	}
+	if len(targets) == 1 {
+		return b.check(ctx, from, line{target: targets[0].Name, since: runbook.DefaultWindow})
+	}
+	return b.openView(ctx, from, render.PickForm(runbook.Names(targets), from.channel, from.thread))
+}
+
+// picked runs the check of checkHere once a target was chosen.
+func (b *Bot) picked(ctx context.Context, from origin, channel, thread, target string) error {
+	from.moveTo(channel)
+	from.thread = thread
+	return b.check(ctx, from, line{target: target, since: runbook.DefaultWindow})
 }

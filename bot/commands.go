@@ -33,7 +33,7 @@ type Command struct {
 // action is what a line leads to.
 type action struct {
 	lane socket.Lane
-	run  func(b *Bot, ctx context.Context, from place, l line) error
+	run  func(b *Bot, ctx context.Context, from origin, l line) error
 }
 
 // Commands are the slash commands of the app.
@@ -81,7 +81,7 @@ type Shortcut struct {
 	ID          string // callback id
 	Name        string
 	Description string
-	run         func(b *Bot, ctx context.Context, from place, call slack.InteractionCallback) error
+	run         func(b *Bot, ctx context.Context, from origin, call slack.InteractionCallback) error
 }
 
 // Shortcuts are the message shortcuts of the app. Their work goes into the lane

@@ -31,7 +31,7 @@ func clickedOn(call slack.InteractionCallback) (post runbook.Post, id string) {
 	if !ok {
 		return post, ""
 	}
-	return runbook.Post{Channel: placeOfCall(call).channel, TS: call.Container.MessageTs}, ref.Run
+	return runbook.Post{Channel: originOfCall(call).channel, TS: call.Container.MessageTs}, ref.Run
 }
 
 // adoptCopy remembers a message that nobody remembers as the run's own.

@@ -24,9 +24,9 @@ const (
 // Directory is the runbook's directory of people, by Slack's word.
 type Directory struct {
 	api    *slack.Client
-	people *inquiry[runbook.Person]
-	groups *inquiry[runbook.Group]
-	own    *inquiry[ownTeam]
+	people *sharedCalls[runbook.Person]
+	groups *sharedCalls[runbook.Group]
+	own    *sharedCalls[ownTeam]
 }
 
 // ownTeam is where the bot belongs to.
@@ -37,14 +37,14 @@ type ownTeam struct {
 
 // NewDirectory returns a directory over the Web API.
 func NewDirectory(api *slack.Client) *Directory {
-	return &Directory{api: api, people: newInquiry[runbook.Person]("users.info"), groups: newInquiry[runbook.Group]("usergroups.users.list"),
-		own: newInquiry[ownTeam]("auth.test")}
+	return &Directory{api: api, people: newSharedCalls[runbook.Person]("users.info"), groups: newSharedCalls[runbook.Group]("usergroups.users.list"),
+		own: newSharedCalls[ownTeam]("auth.test")}
 }
 
 // Person says who an id is. An id that Slack does not know is no error.
 func (d *Directory) Person(ctx context.Context, id string) (runbook.Person, error) {
 	// The bot's own workspace never changes.
-	own, err := d.own.ask(ctx, "", math.MaxInt64, func(ctx context.Context) (ownTeam, error) {
+	own, err := d.own.do(ctx, "", math.MaxInt64, func(ctx context.Context) (ownTeam, error) {
 		me, err := d.api.AuthTestContext(ctx)
 		if err != nil {
 			return ownTeam{}, err
@@ -54,7 +54,7 @@ func (d *Directory) Person(ctx context.Context, id string) (runbook.Person, erro
 	if err != nil {
 		return runbook.Person{}, err
 	}
-	return d.people.ask(ctx, id, freshFor, func(ctx context.Context) (runbook.Person, error) {
+	return d.people.do(ctx, id, freshFor, func(ctx context.Context) (runbook.Person, error) {
 		u, err := d.api.GetUserInfoContext(ctx, id)
 		if code := slackCode(err); code == "user_not_found" || code == "user_not_visible" {
 			return runbook.Person{PersonRef: runbook.PersonRef{ID: id}, Kind: runbook.KindUnknown}, nil
@@ -98,7 +98,7 @@ func (d *Directory) Members(ctx context.Context, group string, fresh bool) (runb
 	if fresh {
 		notOlder = freshFor
 	}
-	return d.groups.ask(ctx, group, notOlder, func(ctx context.Context) (runbook.Group, error) {
+	return d.groups.do(ctx, group, notOlder, func(ctx context.Context) (runbook.Group, error) {
 		members, err := d.api.GetUserGroupMembersContext(ctx, group)
 		if code := slackCode(err); code == "no_such_subteam" || code == "subteam_not_found" {
 			return runbook.Group{}, nil
@@ -107,8 +107,8 @@ func (d *Directory) Members(ctx context.Context, group string, fresh bool) (runb
 	})
 }
 
-// scoped names the scope that is missing, where that is what is wrong.
-func scoped(method string, err error) error {
+// withMissingScope names the scope that is missing, where that is what is wrong.
+func withMissingScope(method string, err error) error {
 	var refused slack.SlackErrorResponse
 	if errors.As(err, &refused) && refused.Err == "missing_scope" {
 		return fmt.Errorf("%s: the bot token lacks the scope %s: add it to the app and install it again: %w", method, refused.Needed, err)

@@ -73,7 +73,7 @@ func TestMissingScopesAreNamed(t *testing.T) {
 	if _, err := d.Members(t.Context(), "S0LEADS", true); err == nil || !strings.Contains(err.Error(), "usergroups:read") {
 		t.Errorf("usergroups.users.list: %v", err)
 	}
-	p := newPlaces(d.api)
+	p := newChannelCache(d.api)
 	if err := p.postable(t.Context(), bridgeID); err == nil || !strings.Contains(err.Error(), "channels:read") {
 		t.Errorf("conversations.info: %v", err)
 	}
@@ -81,7 +81,7 @@ func TestMissingScopesAreNamed(t *testing.T) {
 
 func TestChannelsByName(t *testing.T) {
 	d, sim := directoryOf(t, slacksim.Options{})
-	p := newPlaces(d.api)
+	p := newChannelCache(d.api)
 	for name, want := range map[string]string{bridge: bridgeID, "#" + bridge: bridgeID, "C0ANY": "C0ANY", " " + bridge + " ": bridgeID} {
 		if got, err := p.resolve(t.Context(), name); err != nil || got != want {
 			t.Errorf("%q is %q, %v; want %q", name, got, err, want)

@@ -186,7 +186,7 @@ func TestForgedForms(t *testing.T) {
 	f := newFlow(t, flowOptions{watch: true})
 	run := f.flushes()
 	for i, id := range []string{"", "0214-aaaaaaaa undo", f.only().ID + " launch", f.only().ID} {
-		from := place{user: alexID, channel: bridgeID}
+		from := origin{user: alexID, channel: bridgeID}
 		_, do := f.bot.readForm(slack.View{CallbackID: render.CallbackNext, PrivateMetadata: id,
 			State: &slack.ViewState{Values: map[string]map[string]slack.BlockAction{blockReason: {blockReason: {Value: "because"}}}}})
 		if err := do(t.Context(), &from); err == nil {

@@ -268,7 +268,7 @@ func TestShutdownInTheMiddleOfACheck(t *testing.T) {
 func TestPanicIsAnswered(t *testing.T) {
 	t.Parallel()
 	f := newFlow(t, flowOptions{})
-	f.bot.guarded(context.Background(), place{user: robinID, channel: bridgeID}, func() error { panic("boom") })
+	f.bot.guarded(context.Background(), origin{user: robinID, channel: bridgeID}, func() error { panic("boom") })
 	f.tells(robinID, bridge, "Something went wrong inside jwksbot")
 	if !strings.Contains(f.log.String(), "boom") {
 		t.Error("the log does not know of it")
@@ -283,13 +283,13 @@ func TestPrivateAnswersFindAWay(t *testing.T) {
 	t.Parallel()
 	f := newFlow(t, flowOptions{})
 	gone := f.sim.URL() + "/response/GONE"
-	f.bot.private(t.Context(), place{user: robinID, channel: bridgeID, responseURL: gone}, "in the channel")
+	f.bot.private(t.Context(), origin{user: robinID, channel: bridgeID, responseURL: gone}, "in the channel")
 	f.tells(robinID, bridge, "in the channel")
-	f.bot.private(t.Context(), place{user: robinID, channel: "C0PRIVATE", responseURL: gone}, "directly")
+	f.bot.private(t.Context(), origin{user: robinID, channel: "C0PRIVATE", responseURL: gone}, "directly")
 	if m := f.shows(f.sim.Direct(robinID), "directly"); m.Metadata == nil {
 		t.Error("a direct answer has no metadata")
 	}
-	f.bot.private(t.Context(), place{user: "U0NOBODY", responseURL: gone}, "to nobody")
+	f.bot.private(t.Context(), origin{user: "U0NOBODY", responseURL: gone}, "to nobody")
 	if log := f.log.String(); !strings.Contains(log, "a private answer could not be given") || strings.Contains(log, "GONE") {
 		t.Errorf("the log: %s", log)
 	}
@@ -317,10 +317,10 @@ func TestAMissingScopeEndsTheStart(t *testing.T) {
 
 func TestAUsersTokenEndsTheStart(t *testing.T) {
 	t.Parallel()
-	if err := unfit(&slack.AuthTestResponse{UserID: "U0ROBIN"}); err == nil || !strings.Contains(err.Error(), "user's token") {
+	if err := tokenProblem(&slack.AuthTestResponse{UserID: "U0ROBIN"}); err == nil || !strings.Contains(err.Error(), "user's token") {
 		t.Errorf("a token without a bot: %v", err)
 	}
-	if err := unfit(&slack.AuthTestResponse{BotID: "B0"}); err != nil {
+	if err := tokenProblem(&slack.AuthTestResponse{BotID: "B0"}); err != nil {
 		t.Errorf("where Slack names no scopes: %v", err)
 	}
 }

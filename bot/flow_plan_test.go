@@ -43,7 +43,7 @@ func TestACardThatNamesNoPlanDecidesNothing(t *testing.T) {
 	old := render.Message{Text: "an old card", Blocks: []slack.Block{slack.NewActionBlock("",
 		pressable(render.ActionApprove, id, "Approve"), pressable(render.ActionDeny, id, "Deny"), pressable(render.ActionDenyReason, id, "Deny with reason"))}}
 	for _, action := range []string{render.ActionApprove, render.ActionDeny, render.ActionDenyReason} {
-		if err := f.bot.send.updateSurely(t.Context(), card.Channel, card.TS, old); err != nil {
+		if err := f.bot.send.updateRetrying(t.Context(), card.Channel, card.TS, old); err != nil {
 			t.Fatal(err)
 		}
 		before := len(f.sim.Ephemerals(samID, bridge))
@@ -57,7 +57,7 @@ func TestACardThatNamesNoPlanDecidesNothing(t *testing.T) {
 			f.shows(bridge, "Approval needed")
 		}
 	}
-	if err := f.bot.send.updateSurely(t.Context(), card.Channel, card.TS, render.Run(f.run(id), f.clock.Now())); err != nil {
+	if err := f.bot.send.updateRetrying(t.Context(), card.Channel, card.TS, render.Run(f.run(id), f.clock.Now())); err != nil {
 		t.Fatal(err)
 	}
 	f.clicks(samID, card, render.ActionApprove)

@@ -228,7 +228,7 @@ func TestForgedButtons(t *testing.T) {
 		m := render.Message{Text: fmt.Sprintf("forged %d", i)}
 		b := pressable(forged.action, forged.value, "Press")
 		m.Blocks = []slack.Block{slack.NewActionBlock("", b)}
-		ts, err := f.bot.send.postSurely(t.Context(), bridgeID, "", m)
+		ts, err := f.bot.send.postRetrying(t.Context(), bridgeID, "", m)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,8 +18,8 @@ import (
 // when they open it, and kept up to date for a while after that, since Slack
 // says nothing when it is closed.
 const (
-	homeFor   = 30 * time.Minute // after it was opened
-	homesKept = 50
+	homeTabKept = 30 * time.Minute // after it was opened
+	maxHomeTabs = 50
 	// homeEvery is the least time between two rounds of updates, and homePace
 	// what each call adds to it: views.publish takes about 100 calls a minute
 	// (docs.slack.dev, Tier 4).
@@ -27,8 +27,8 @@ const (
 	homePace  = 700 * time.Millisecond
 )
 
-// homes remembers who looks at the Home tab, and what is known of the targets.
-type homes struct {
+// homeTabs remembers who looks at the Home tab, and what is known of the targets.
+type homeTabs struct {
 	changed chan struct{} // a message of a run was posted or updated
 
 	mu       sync.Mutex
@@ -39,13 +39,13 @@ type homes struct {
 	busy     map[string]map[string]int     // user → target → checks under way
 }
 
-func newHomes() *homes {
-	return &homes{changed: make(chan struct{}, 1), opened: map[string]time.Time{}, shown: map[string]string{}, verdicts: map[string]render.SeenVerdict{},
+func newHomeTabs() *homeTabs {
+	return &homeTabs{changed: make(chan struct{}, 1), opened: map[string]time.Time{}, shown: map[string]string{}, verdicts: map[string]render.SeenVerdict{},
 		links: map[runbook.Post]string{}, busy: map[string]map[string]int{}}
 }
 
-// touch says that a run looks otherwise than before.
-func (h *homes) touch() {
+// changedRun says that a run looks otherwise than before.
+func (h *homeTabs) changedRun() {
 	select {
 	case h.changed <- struct{}{}:
 	default:
@@ -53,7 +53,7 @@ func (h *homes) touch() {
 }
 
 // note remembers the verdict of a report for the Home tabs.
-func (h *homes) note(r runbook.Report) {
+func (h *homeTabs) note(r runbook.Report) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if at := r.StartedAt; at.After(h.verdicts[r.Target].At) {
@@ -61,13 +61,13 @@ func (h *homes) note(r runbook.Report) {
 	}
 }
 
-// looks remembers that somebody has their Home tab before them. The one who
+// noteOpened remembers that somebody has their Home tab before them. The one who
 // opened it longest ago makes room.
-func (h *homes) looks(user string) {
+func (h *homeTabs) noteOpened(user string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.opened[user] = time.Now()
-	for len(h.opened) > homesKept {
+	for len(h.opened) > maxHomeTabs {
 		oldest := user
 		for u, at := range h.opened {
 			if at.Before(h.opened[oldest]) {
@@ -79,13 +79,13 @@ func (h *homes) looks(user string) {
 	}
 }
 
-// looking lists who opened their Home tab not long ago.
-func (h *homes) looking() []string {
+// openTabs lists who opened their Home tab not long ago.
+func (h *homeTabs) openTabs() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var out []string
 	for u, at := range h.opened {
-		if time.Since(at) > homeFor {
+		if time.Since(at) > homeTabKept {
 			delete(h.opened, u)
 			delete(h.shown, u)
 			continue
@@ -96,7 +96,7 @@ func (h *homes) looking() []string {
 }
 
 // checking counts the checks that somebody began from their Home tab.
-func (h *homes) checking(user, target string, n int) {
+func (h *homeTabs) checking(user, target string, n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.busy[user] == nil {
@@ -117,9 +117,9 @@ type homeEvent struct {
 	Tab  string `json:"tab"`
 }
 
-// keepHomes publishes the Home tabs anew that people have open, when something
+// keepHomesUpToDate publishes the Home tabs anew that people have open, when something
 // that they show has changed.
-func (b *Bot) keepHomes(ctx context.Context) {
+func (b *Bot) keepHomesUpToDate(ctx context.Context) {
 	woken, unsubscribe := b.Ledger.Subscribe()
 	defer unsubscribe()
 	for {
@@ -129,7 +129,7 @@ func (b *Bot) keepHomes(ctx context.Context) {
 		case <-woken:
 		case <-b.homes.changed:
 		}
-		looking := b.homes.looking()
+		looking := b.homes.openTabs()
 		for _, user := range looking {
 			if err := b.publishHome(ctx, user, false); err != nil && ctx.Err() == nil {
 				b.Log.Debug("a Home tab is behind", "user", user, "error", err)
@@ -229,7 +229,7 @@ func (b *Bot) permalink(ctx context.Context, post runbook.Post) string {
 
 // checkFromHome checks a target for somebody alone: a Home tab has no channel
 // to answer in. The report comes into the Messages tab.
-func (b *Bot) checkFromHome(ctx context.Context, from place, target string) error {
+func (b *Bot) checkFromHome(ctx context.Context, from origin, target string) error {
 	t, err := b.Desk.View(ctx, target, from.user)
 	if err != nil {
 		return err
@@ -242,7 +242,7 @@ func (b *Bot) checkFromHome(ctx context.Context, from place, target string) erro
 	b.homes.checking(from.user, t.Name, 1)
 	show()
 	err = b.checkPrivately(ctx, from, t.Name, runbook.Ask{Window: runbook.DefaultWindow},
-		&notHere{text: fmt.Sprintf("Asked for on the Home tab, so only you see this. `%s %s` in the incident channel shows it to all.", commandCheck, render.Quoted(t.Name, render.LimitName))})
+		&notPostable{text: fmt.Sprintf("Asked for on the Home tab, so only you see this. `%s %s` in the incident channel shows it to all.", commandCheck, render.Quoted(t.Name, render.LimitName))})
 	b.homes.checking(from.user, t.Name, -1)
 	show()
 	return err

@@ -89,24 +89,24 @@ func TestHomeOfWhoMaySeeNothing(t *testing.T) {
 // Whoever does not look any more is not published to, and a round stays below
 // what Slack takes in a minute.
 func TestOnlyOpenHomesAreKept(t *testing.T) {
-	h := newHomes()
-	for i := range 3 * homesKept {
-		h.looks(fmt.Sprintf("U%02d", i))
+	h := newHomeTabs()
+	for i := range 3 * maxHomeTabs {
+		h.noteOpened(fmt.Sprintf("U%02d", i))
 	}
-	got := h.looking()
+	got := h.openTabs()
 	slices.Sort(got)
-	if len(got) != homesKept || got[len(got)-1] != fmt.Sprintf("U%02d", 3*homesKept-1) {
+	if len(got) != maxHomeTabs || got[len(got)-1] != fmt.Sprintf("U%02d", 3*maxHomeTabs-1) {
 		t.Errorf("kept are %v", got)
 	}
-	for n := 1; n <= homesKept; n++ {
+	for n := 1; n <= maxHomeTabs; n++ {
 		if perMinute := float64(n) * float64(time.Minute) / float64(homeEvery+time.Duration(n)*homePace); perMinute > 100 {
 			t.Errorf("%d open Home tabs make %.0f calls a minute", n, perMinute)
 		}
 	}
 	for u := range h.opened {
-		h.opened[u] = time.Now().Add(-homeFor - time.Second)
+		h.opened[u] = time.Now().Add(-homeTabKept - time.Second)
 	}
-	if got := h.looking(); len(got) != 0 {
-		t.Errorf("kept after %s: %v", homeFor, got)
+	if got := h.openTabs(); len(got) != 0 {
+		t.Errorf("kept after %s: %v", homeTabKept, got)
 	}
 }

@@ -2,6 +2,7 @@ package bot
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"jwksbot/bot/render"
@@ -9,7 +10,7 @@ import (
 )
 
 // status shows privately, for each target, what is open and what was last.
-func (b *Bot) status(ctx context.Context, from place, l line) error {
+func (b *Bot) status(ctx context.Context, from origin, l line) error {
 	targets, runs, err := b.runsOf(ctx, from, l.target)
 	if err != nil {
 		return err
@@ -19,7 +20,7 @@ func (b *Bot) status(ctx context.Context, from place, l line) error {
 }
 
 // history lists the last runs privately.
-func (b *Bot) history(ctx context.Context, from place, l line) error {
+func (b *Bot) history(ctx context.Context, from origin, l line) error {
 	_, runs, err := b.runsOf(ctx, from, l.target)
 	if err != nil {
 		return err
@@ -30,16 +31,16 @@ func (b *Bot) history(ctx context.Context, from place, l line) error {
 
 // runsOf reads the runs of the target that was named, or of all that the person
 // may see.
-func (b *Bot) runsOf(ctx context.Context, from place, target string) (targets []string, runs []runbook.Run, err error) {
-	if targets, err = b.asked(ctx, from, target); err != nil {
+func (b *Bot) runsOf(ctx context.Context, from origin, target string) (targets []string, runs []runbook.Run, err error) {
+	if targets, err = b.targetNames(ctx, from, target); err != nil {
 		return nil, nil, err
 	}
 	runs, err = b.newest(ctx, targets)
 	return targets, runs, err
 }
 
-// asked is the target that was named, or all that the person may see.
-func (b *Bot) asked(ctx context.Context, from place, target string) ([]string, error) {
+// targetNames is the target that was named, or all that the person may see.
+func (b *Bot) targetNames(ctx context.Context, from origin, target string) ([]string, error) {
 	if target == "" {
 		all, err := b.Desk.ViewAll(ctx, from.user)
 		return runbook.Names(all), err
@@ -64,4 +65,34 @@ func (b *Bot) newest(ctx context.Context, targets []string) ([]runbook.Run, erro
 	}
 	slices.SortStableFunc(all, func(x, y runbook.Run) int { return y.CreatedAt.Compare(x.CreatedAt) })
 	return all, nil
+}
+
+// help explains a command to anybody. Who may see targets is told their names,
+// unless it takes too long to find out who it is.
+func (b *Bot) help(ctx context.Context, from origin, l line) error {
+	quick, cancel := context.WithTimeout(ctx, b.times.open)
+	defer cancel()
+	targets, err := b.Desk.Visible(quick, from.user)
+	var refusal *runbook.Refusal
+	note := ""
+	switch {
+	case errors.As(err, &refusal):
+		note = render.Refusal(err)
+	case err != nil:
+		b.Log.Warn("help names no targets", "user", from.user, "error", err)
+		note = "not listed, since Slack did not say who you are; `status` lists them"
+	}
+	b.private(ctx, from, render.Help(l.command, helpLines(), runbook.Names(targets), note))
+	return nil
+}
+
+// helpLines are the sub-commands as the help of a command lists them.
+func helpLines() []render.HelpLine {
+	var out []render.HelpLine
+	for _, s := range subcommands() {
+		if s.does != "" {
+			out = append(out, render.HelpLine{Typed: s.typed(), Does: s.does})
+		}
+	}
+	return out
 }

@@ -18,14 +18,14 @@ const openWithin = 1500 * time.Millisecond
 // openFlushModal opens the form of a request. Whoever may not request is told
 // so instead, unless that takes too long to find out; the desk asks again when
 // the form is submitted. advised ticks what the last verdict recommends.
-func (b *Bot) openFlushModal(ctx context.Context, from place, req runbook.Request, advised bool) error {
+func (b *Bot) openFlushModal(ctx context.Context, from origin, req runbook.Request, advised bool) error {
 	if err := b.Ledger.Usable(); err != nil {
 		return err // before anybody fills it in
 	}
 	quick, cancel := context.WithTimeout(ctx, b.times.open)
 	defer cancel()
 	in := render.FlushInput{Request: req}
-	t, err := b.meant(quick, from.user, req.Target)
+	t, err := b.targetForForm(quick, from.user, req.Target)
 	if err != nil {
 		return err
 	}
@@ -45,10 +45,10 @@ func (b *Bot) openFlushModal(ctx context.Context, from place, req runbook.Reques
 	return b.openView(ctx, from, render.FlushForm(in))
 }
 
-// meant is the target that a form is asked for, nil where it is yet to be
+// targetForForm is the target that a form is asked for, nil where it is yet to be
 // chosen. Who is asking may not be known before the form has to open: then it
 // names nothing that they did not name.
-func (b *Bot) meant(ctx context.Context, user, name string) (*runbook.Target, error) {
+func (b *Bot) targetForForm(ctx context.Context, user, name string) (*runbook.Target, error) {
 	t, err := b.Desk.Target(name)
 	if err != nil && name == "" {
 		return nil, nil
@@ -79,7 +79,7 @@ func (b *Bot) modalTargets(ctx context.Context, user string, named *runbook.Targ
 	return out, nil
 }
 
-func (b *Bot) openView(ctx context.Context, from place, view slack.ModalViewRequest) error {
+func (b *Bot) openView(ctx context.Context, from origin, view slack.ModalViewRequest) error {
 	_, err := b.API.OpenViewContext(ctx, from.trigger, view)
 	switch code := slackCode(err); {
 	case code == "expired_trigger_id" || code == "exchanged_trigger_id" || code == "trigger_expired":
@@ -87,6 +87,6 @@ func (b *Bot) openView(ctx context.Context, from place, view slack.ModalViewRequ
 	case err != nil:
 		return fmt.Errorf("views.open: %w", err)
 	}
-	from.heard()
+	from.answered()
 	return nil
 }

@@ -51,7 +51,7 @@ func (d *drafts) of(user, target string) runbook.Request {
 
 // offerOverride answers a refused request with a way to complete it, where that
 // is what it lacks. Any other error is left as it is.
-func (b *Bot) offerOverride(ctx context.Context, from place, req runbook.Request, err error) error {
+func (b *Bot) offerOverride(ctx context.Context, from origin, req runbook.Request, err error) error {
 	var refusal *runbook.Refusal
 	if !errors.As(err, &refusal) || refusal.Code != runbook.RefusedOverride || req.RestoreOf != "" {
 		return err

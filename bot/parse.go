@@ -52,7 +52,7 @@ func parseLine(command, text string) (line, action, error) {
 	all := Commands()
 	i := slices.IndexFunc(all, func(c Command) bool { return c.Name == command })
 	if i < 0 {
-		return l, action{}, usage("jwksbot does not know %s. It knows `%s` and `%s`.", shown(command), commandCheck, commandFlush)
+		return l, action{}, usage("jwksbot does not know %s. It knows `%s` and `%s`.", echo(command), commandCheck, commandFlush)
 	}
 	text = unescaper.Replace(text)
 	if len(text) > maxLine {
@@ -91,17 +91,17 @@ func parseCheckLine(l *line, words []string) error {
 		case !isOption && l.target == "":
 			l.target = w
 		case !isOption:
-			return usage("“%s” is one word too many. Usage: `%s [target] [since=1h] [kid=…]`", shown(w), commandCheck)
+			return usage("“%s” is one word too many. Usage: `%s [target] [since=1h] [kid=…]`", echo(w), commandCheck)
 		case name == "since":
 			d, err := time.ParseDuration(value)
 			if err != nil || d < runbook.MinWindow || d > runbook.MaxWindow {
-				return usage("“since=%s” is no time span between 1m and 24h. Write since=15m or since=2h.", shown(value))
+				return usage("“since=%s” is no time span between 1m and 24h. Write since=15m or since=2h.", echo(value))
 			}
 			l.since = d
 		case name == "kid" && value != "":
 			l.kid = value // may hold + / = as Cognito's do
 		default:
-			return usage("“%s” is no option. Known are since=1h and kid=….", shown(w))
+			return usage("“%s” is no option. Known are since=1h and kid=….", echo(w))
 		}
 	}
 	return nil
@@ -119,7 +119,7 @@ func (l *line) flags(words []string) (rest []string, err error) {
 		case isFlag && set != nil:
 			*set = true
 		case isFlag && name != "":
-			return nil, usage("“%s” is no option. Known are `--restart`, `--gateway`, `--no-flush` and `--direct`; the form (`%s [target]`) has the rest.", shown(w), commandFlush)
+			return nil, usage("“%s” is no option. Known are `--restart`, `--gateway`, `--no-flush` and `--direct`; the form (`%s [target]`) has the rest.", echo(w), commandFlush)
 		case long != w && known[long] != nil:
 			*known[long] = true
 		default:
@@ -146,11 +146,11 @@ func parseFlushLine(l *line, words []string) error {
 		return nil
 	}
 	if runbook.CheckTicket(words[0]) != nil {
-		return usage("“%s” is no ticket: it looks like INC-2026-0214-001. Usage: `%s [target] [TICKET reason…]`", shown(words[0]), commandFlush)
+		return usage("“%s” is no ticket: it looks like INC-2026-0214-001. Usage: `%s [target] [TICKET reason…]`", echo(words[0]), commandFlush)
 	}
 	l.ticket, l.reason = words[0], strings.Join(words[1:], " ")
 	return nil
 }
 
-// shown is what may be echoed of what somebody typed.
-func shown(s string) string { return render.Quoted(runbook.Redact(s), 80) }
+// echo is what may be echoed of what somebody typed.
+func echo(s string) string { return render.Quoted(runbook.Redact(s), 80) }

@@ -21,28 +21,30 @@ import (
 // channel itself by an answer of now, into a thread by one of just before. What
 // stands there already is kept up to date as long as the last answer allows it.
 type sender struct {
-	api    *slack.Client
-	places *places
-	may    func() bool // asked right before a message is sent; nil: it always may
-	*paces
+	api      *slack.Client
+	channels *channelCache
+	may      func() bool // asked right before a message is sent; nil: it always may
+	*rateLimits
 }
 
-// paces are how fast Slack may be asked. All senders of a process share them.
-type paces struct {
-	mu   sync.Mutex
-	hold map[string]time.Time // method → not before
-	free map[string]time.Time // channel → when it has taken every post at one a second
+// rateLimits are how fast Slack may be asked. All senders of a process share them.
+type rateLimits struct {
+	mu        sync.Mutex
+	heldUntil map[string]time.Time // method → not before
+	freeAt    map[string]time.Time // channel → when it has taken every post at one a second
 }
 
-func newSender(api *slack.Client, places *places) *sender {
-	return &sender{api: api, places: places, paces: &paces{hold: map[string]time.Time{}, free: map[string]time.Time{}}}
+func newSender(api *slack.Client, channels *channelCache) *sender {
+	return &sender{api: api, channels: channels, rateLimits: &rateLimits{heldUntil: map[string]time.Time{}, freeAt: map[string]time.Time{}}}
 }
 
-// while is the sender that sends only while may says so.
-func (s *sender) while(may func() bool) *sender { return &sender{s.api, s.places, may, s.paces} }
+// onlyWhile is the sender that sends only while may says so.
+func (s *sender) onlyWhile(may func() bool) *sender {
+	return &sender{s.api, s.channels, may, s.rateLimits}
+}
 
-// errNotMine says that another process sends the messages of runs.
-var errNotMine = errors.New("another process posts the messages of runs now")
+// errNotPresenter says that another process sends the messages of runs.
+var errNotPresenter = errors.New("another process posts the messages of runs now")
 
 const (
 	methodPost   = "chat.postMessage"
@@ -59,18 +61,18 @@ const (
 	postBurst = 4
 )
 
-// pace waits until the channel may be posted into.
-func (s *sender) pace(ctx context.Context, channel string) error {
+// waitForChannel waits until the channel may be posted into.
+func (s *sender) waitForChannel(ctx context.Context, channel string) error {
 	s.mu.Lock()
 	now := time.Now()
-	if len(s.free) > 1000 {
-		clear(s.free)
+	if len(s.freeAt) > 1000 {
+		clear(s.freeAt)
 	}
-	free := s.free[channel]
+	free := s.freeAt[channel]
 	if free.Before(now) {
 		free = now
 	}
-	s.free[channel] = free.Add(postEvery)
+	s.freeAt[channel] = free.Add(postEvery)
 	s.mu.Unlock()
 	return runbook.SystemClock{}.Wait(ctx, free.Sub(now)-(postBurst-1)*postEvery)
 }
@@ -85,8 +87,8 @@ type retryError struct {
 func (e *retryError) Error() string { return e.err.Error() }
 func (e *retryError) Unwrap() error { return e.err }
 
-// judge tells errors that a retry can help from those that it cannot.
-func judge(err error) error {
+// classify tells errors that a retry can help from those that it cannot.
+func classify(err error) error {
 	var limited *slack.RateLimitedError
 	var status slack.StatusCodeError
 	var refused slack.SlackErrorResponse
@@ -108,7 +110,7 @@ func judge(err error) error {
 func (s *sender) held(method string) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return time.Until(s.hold[method])
+	return time.Until(s.heldUntil[method])
 }
 
 // attempt makes one call, unless the method is on hold.
@@ -116,12 +118,12 @@ func (s *sender) attempt(method string, call func() error) error {
 	if d := s.held(method); d > 0 {
 		return &retryError{d, true, fmt.Errorf("%s: on hold for %s, as Slack asked", method, d.Round(time.Second))}
 	}
-	err := judge(call())
+	err := classify(call())
 	var again *retryError
 	var limited *slack.RateLimitedError
 	if errors.As(err, &again) && errors.As(err, &limited) {
 		s.mu.Lock()
-		s.hold[method] = time.Now().Add(again.after)
+		s.heldUntil[method] = time.Now().Add(again.after)
 		s.mu.Unlock()
 	}
 	return err
@@ -130,14 +132,14 @@ func (s *sender) attempt(method string, call func() error) error {
 // allowed is asked right before a message of a run is sent.
 func (s *sender) allowed() error {
 	if s.may != nil && !s.may() {
-		return errNotMine
+		return errNotPresenter
 	}
 	return nil
 }
 
-// insist repeats a call until it succeeds, a retry cannot help, or it was
+// retry repeats a call until it succeeds, a retry cannot help, or it was
 // tried often enough.
-func (s *sender) insist(ctx context.Context, method string, call func() error) error {
+func (s *sender) retry(ctx context.Context, method string, call func() error) error {
 	var err error
 	for n := 1; n <= sendAttempts; n++ {
 		err = s.attempt(method, call)
@@ -167,9 +169,9 @@ func messageOptions(m render.Message) []slack.MsgOption {
 // admit says whether something new may go into a channel, or into a thread of it.
 func (s *sender) admit(ctx context.Context, channel, thread string, broadcast bool) error {
 	if thread != "" && !broadcast {
-		return s.places.readable(ctx, channel, threadAge, readersFor)
+		return s.channels.readable(ctx, channel, threadAge, readersFor)
 	}
-	return s.places.postable(ctx, channel)
+	return s.channels.postable(ctx, channel)
 }
 
 // post sends a new message once and returns its timestamp. broadcast shows a
@@ -186,7 +188,7 @@ func (s *sender) post(ctx context.Context, channel, thread string, broadcast boo
 		}
 	}
 	err = s.attempt(methodPost, func() error {
-		if err := errors.Join(s.pace(ctx, channel), s.allowed()); err != nil {
+		if err := errors.Join(s.waitForChannel(ctx, channel), s.allowed()); err != nil {
 			return err
 		}
 		_, ts, err = s.api.PostMessageContext(ctx, channel, opts...)
@@ -195,9 +197,9 @@ func (s *sender) post(ctx context.Context, channel, thread string, broadcast boo
 	return ts, err
 }
 
-// postSurely is post, repeated where that can help. A post whose answer was
+// postRetrying is post, repeated where that can help. A post whose answer was
 // lost may then stand there twice, which is better than not at all.
-func (s *sender) postSurely(ctx context.Context, channel, thread string, m render.Message) (ts string, err error) {
+func (s *sender) postRetrying(ctx context.Context, channel, thread string, m render.Message) (ts string, err error) {
 	if err := s.admit(ctx, channel, thread, false); err != nil {
 		return "", err
 	}
@@ -205,8 +207,8 @@ func (s *sender) postSurely(ctx context.Context, channel, thread string, m rende
 	if thread != "" {
 		opts = append(opts, slack.MsgOptionTS(thread))
 	}
-	err = s.insist(ctx, methodPost, func() error {
-		if err := s.pace(ctx, channel); err != nil {
+	err = s.retry(ctx, methodPost, func() error {
+		if err := s.waitForChannel(ctx, channel); err != nil {
 			return err
 		}
 		_, ts, err = s.api.PostMessageContext(ctx, channel, opts...)
@@ -217,15 +219,15 @@ func (s *sender) postSurely(ctx context.Context, channel, thread string, m rende
 
 // update replaces a message once.
 func (s *sender) update(ctx context.Context, channel, ts string, m render.Message) error {
-	if err := s.places.readable(ctx, channel, 0, readersFor); err != nil {
+	if err := s.channels.readable(ctx, channel, 0, readersFor); err != nil {
 		return err
 	}
 	return s.attempt(methodUpdate, s.replacing(ctx, channel, ts, m))
 }
 
-// updateSurely is update for something new, repeated where that can help.
-func (s *sender) updateSurely(ctx context.Context, channel, ts string, m render.Message) error {
-	if err := s.places.postable(ctx, channel); err != nil {
+// updateRetrying is update for something new, repeated where that can help.
+func (s *sender) updateRetrying(ctx context.Context, channel, ts string, m render.Message) error {
+	if err := s.channels.postable(ctx, channel); err != nil {
 		return err
 	}
 	return s.replace(ctx, channel, ts, m)
@@ -233,7 +235,7 @@ func (s *sender) updateSurely(ctx context.Context, channel, ts string, m render.
 
 // replace puts something into the place of a message that anybody may read.
 func (s *sender) replace(ctx context.Context, channel, ts string, m render.Message) error {
-	return s.insist(ctx, methodUpdate, s.replacing(ctx, channel, ts, m))
+	return s.retry(ctx, methodUpdate, s.replacing(ctx, channel, ts, m))
 }
 
 func (s *sender) replacing(ctx context.Context, channel, ts string, m render.Message) func() error {

@@ -10,9 +10,9 @@ import (
 // What stands in a run's thread is posted once: the desk records it in the run
 // right after, and the run that comes back is the one to go on with.
 
-// escalated calls the on-call group in the thread, and in the channel, so that
+// pingOnCall calls the on-call group in the thread, and in the channel, so that
 // whoever reads along sees it; once for each escalation.
-func (p *presenter) escalated(ctx context.Context, run *runbook.Run, post runbook.Post) error {
+func (p *presenter) pingOnCall(ctx context.Context, run *runbook.Run, post runbook.Post) error {
 	e := run.Escalation
 	if e == nil || e.Pinged != "" {
 		return nil
@@ -24,8 +24,8 @@ func (p *presenter) escalated(ctx context.Context, run *runbook.Run, post runboo
 	return p.record(ctx, run, runbook.Posted{Ping: ts})
 }
 
-// brokeGlass tells the approvers that somebody acted without them.
-func (p *presenter) brokeGlass(ctx context.Context, run *runbook.Run, post runbook.Post) error {
+// breakGlassNotice tells the approvers that somebody acted without them.
+func (p *presenter) breakGlassNotice(ctx context.Context, run *runbook.Run, post runbook.Post) error {
 	if run.BreakGlass == "" || run.GlassPing != "" {
 		return nil
 	}
@@ -36,9 +36,9 @@ func (p *presenter) brokeGlass(ctx context.Context, run *runbook.Run, post runbo
 	return p.record(ctx, run, runbook.Posted{GlassPing: ts})
 }
 
-// toldAtHome tells the approvers in the target's own channel of a glass that
+// breakGlassElsewhere tells the approvers in the target's own channel of a glass that
 // was broken somewhere else, where they may not see it.
-func (p *presenter) toldAtHome(ctx context.Context, run *runbook.Run, post runbook.Post) error {
+func (p *presenter) breakGlassElsewhere(ctx context.Context, run *runbook.Run, post runbook.Post) error {
 	if run.BreakGlass == "" || run.GlassTold != "" {
 		return nil
 	}
@@ -46,11 +46,11 @@ func (p *presenter) toldAtHome(ctx context.Context, run *runbook.Run, post runbo
 	if err != nil {
 		return nil // it has no channel any more
 	}
-	home, err := p.bot.places.resolve(ctx, t.Channel)
+	home, err := p.bot.channels.resolve(ctx, t.Channel)
 	if err != nil || home == post.Channel {
 		return err
 	}
-	if err := p.bot.places.postable(ctx, home); err != nil {
+	if err := p.bot.channels.postable(ctx, home); err != nil {
 		return err
 	}
 	ts, err := p.bot.send.post(ctx, home, "", false, render.BreakGlassElsewhere(*run, p.approvers(*run)))

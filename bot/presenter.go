@@ -31,7 +31,7 @@ type presenter struct {
 // present reconciles until the context ends, and once more after that, so that
 // an end that came with the shutdown is shown.
 func (b *Bot) present(ctx context.Context) {
-	p := &presenter{bot: b, send: b.send.while(b.Present), next: map[string]time.Time{}, slow: map[string]time.Duration{}, seen: map[string]runbook.State{}}
+	p := &presenter{bot: b, send: b.send.onlyWhile(b.Present), next: map[string]time.Time{}, slow: map[string]time.Duration{}, seen: map[string]runbook.State{}}
 	woken, unsubscribe := b.Ledger.Subscribe()
 	defer unsubscribe()
 	tick := time.NewTicker(b.times.present)
@@ -68,7 +68,7 @@ func (p *presenter) reconcile(ctx context.Context) {
 			return
 		}
 		if p.due(run) {
-			p.guarded(ctx, run)
+			p.try(ctx, run)
 		}
 	}
 	if len(p.next) > 1000 {
@@ -101,16 +101,16 @@ func (p *presenter) due(run runbook.Run) bool {
 		(run.State.Ended() || run.State == runbook.StateApproved || run.State == runbook.StateEscalate)
 }
 
-func (p *presenter) guarded(ctx context.Context, run runbook.Run) {
-	err := p.recovered(ctx, run)
+func (p *presenter) try(ctx context.Context, run runbook.Run) {
+	err := p.showSafely(ctx, run)
 	if err == nil {
 		delete(p.slow, run.ID)
 		p.seen[run.ID] = run.State
 		p.next[run.ID] = time.Now().Add(p.bot.times.update)
-		p.bot.homes.touch()
+		p.bot.homes.changedRun()
 		return
 	}
-	if ctx.Err() != nil || errors.Is(err, errNotMine) {
+	if ctx.Err() != nil || errors.Is(err, errNotPresenter) {
 		return
 	}
 	wait := min(max(2*p.slow[run.ID], time.Second), time.Minute)
@@ -127,9 +127,9 @@ func (p *presenter) guarded(ctx context.Context, run runbook.Run) {
 // of the program: Slack might carry one out after a later update.
 const showWithin = 15 * time.Second
 
-// recovered is show, where a panic is an error like others: it must not end the
+// showSafely is show, where a panic is an error like others: it must not end the
 // program, and not the messages of other runs either.
-func (p *presenter) recovered(ctx context.Context, run runbook.Run) (err error) {
+func (p *presenter) showSafely(ctx context.Context, run runbook.Run) (err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), showWithin)
 	defer cancel()
 	defer func() {
@@ -158,7 +158,7 @@ func (p *presenter) show(ctx context.Context, run runbook.Run) error {
 	if run.Post.TS != "" {
 		// A call for help does not wait for an update. What fails here is tried
 		// again below, once the message is where it belongs.
-		_ = p.escalated(ctx, &run, run.Post)
+		_ = p.pingOnCall(ctx, &run, run.Post)
 	}
 	post, err := p.message(ctx, run)
 	if err != nil {
@@ -173,12 +173,12 @@ func (p *presenter) show(ctx context.Context, run runbook.Run) error {
 	if err := p.remind(ctx, run, &post); err != nil {
 		return err
 	}
-	for _, once := range []func(context.Context, *runbook.Run, runbook.Post) error{p.brokeGlass, p.escalated} {
+	for _, once := range []func(context.Context, *runbook.Run, runbook.Post) error{p.breakGlassNotice, p.pingOnCall} {
 		if err := once(ctx, &run, post); err != nil {
 			return err
 		}
 	}
-	home := p.toldAtHome(ctx, &run, post) // another channel: what fails there holds up nothing here
+	home := p.breakGlassElsewhere(ctx, &run, post) // another channel: what fails there holds up nothing here
 	if err := p.evidence(ctx, run, &post); err != nil {
 		return err
 	}
@@ -202,27 +202,29 @@ func (p *presenter) remember(ctx context.Context, run runbook.Run, post runbook.
 func (p *presenter) message(ctx context.Context, run runbook.Run) (runbook.Post, error) {
 	m := render.Run(run, p.bot.Clock.Now())
 	post, err := p.put(ctx, run, m, "", nil)
-	if !shut(err) {
+	if !notThere(err) {
 		return post, err
 	}
 	why := err
 	if post, err = p.put(ctx, run, m, post.Channel, why); err != nil {
 		return post, err
 	}
-	var here *notHere
+	var here *notPostable
 	if run.Post.TS != "" && errors.As(why, &here) && here.shared {
 		p.bot.withdraw(ctx, run.Post.Channel, run.Post.TS)
 	}
 	return post, nil
 }
 
-// shut says that a channel takes no message of the bot, or not this one.
-func shut(err error) bool { return closed(slackCode(err)) || errors.As(err, new(*notHere)) }
+// notThere says that a channel takes no message of the bot, or not this one.
+func notThere(err error) bool {
+	return takesNoMessage(slackCode(err)) || errors.As(err, new(*notPostable))
+}
 
 // put updates the message; one that was deleted, or is not ours, is posted anew.
 // refused is the channel that was tried in vain, and why.
 func (p *presenter) put(ctx context.Context, run runbook.Run, m render.Message, refused string, why error) (runbook.Post, error) {
-	post, err := p.place(ctx, run, refused, why)
+	post, err := p.channelFor(ctx, run, refused, why)
 	if err != nil {
 		return post, err
 	}
@@ -240,17 +242,17 @@ func (p *presenter) put(ctx context.Context, run runbook.Run, m render.Message, 
 	return post, err
 }
 
-// place finds the channel of a run's message: where it stands, else the
+// channelFor finds the channel of a run's message: where it stands, else the
 // channel of the request, else its target's.
-func (p *presenter) place(ctx context.Context, run runbook.Run, refused string, why error) (runbook.Post, error) {
+func (p *presenter) channelFor(ctx context.Context, run runbook.Run, refused string, why error) (runbook.Post, error) {
 	b, post := p.bot, run.Post
 	if post.Channel != "" {
-		id, err := b.places.resolve(ctx, post.Channel)
+		id, err := b.channels.resolve(ctx, post.Channel)
 		if err == nil && id != refused {
 			post.Channel = id
 			return post, nil
 		}
-		if here := (*notHere)(nil); err != nil && !errors.As(err, &here) {
+		if here := (*notPostable)(nil); err != nil && !errors.As(err, &here) {
 			return post, err
 		}
 	}
@@ -258,7 +260,7 @@ func (p *presenter) place(ctx context.Context, run runbook.Run, refused string, 
 	if err != nil {
 		return post, err
 	}
-	id, err := b.places.resolve(ctx, t.Channel)
+	id, err := b.channels.resolve(ctx, t.Channel)
 	if err != nil {
 		return post, err
 	}

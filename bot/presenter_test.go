@@ -179,7 +179,7 @@ func TestACopyIsAdopted(t *testing.T) {
 	t.Parallel()
 	f := newFlow(t, flowOptions{hidden: true})
 	run := f.fromTerminal(bridgeID)
-	ts, err := f.bot.send.postSurely(t.Context(), bridgeID, "", render.Run(run, f.clock.Now()))
+	ts, err := f.bot.send.postRetrying(t.Context(), bridgeID, "", render.Run(run, f.clock.Now()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +198,7 @@ func TestAnOlderCopyIsRetired(t *testing.T) {
 	t.Parallel()
 	f := newFlow(t, flowOptions{hidden: true})
 	run := f.fromTerminal(bridgeID)
-	old, err := f.bot.send.postSurely(t.Context(), bridgeID, "", render.Run(run, f.clock.Now()))
+	old, err := f.bot.send.postRetrying(t.Context(), bridgeID, "", render.Run(run, f.clock.Now()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -295,7 +295,7 @@ func TestEveryMessageCarriesTextBlocksAndMetadata(t *testing.T) {
 	f.clicks(samID, f.asks(), render.ActionApprove)
 	f.shows(bridge, "Flushed and proven")
 	f.settled(f.only().ID)
-	if _, err := f.bot.send.postSurely(t.Context(), bridgeID, "", render.Message{Text: "just words"}); err != nil {
+	if _, err := f.bot.send.postRetrying(t.Context(), bridgeID, "", render.Message{Text: "just words"}); err != nil {
 		t.Fatal(err)
 	}
 	for _, method := range []string{methodPost, methodUpdate} {

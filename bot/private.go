@@ -13,40 +13,40 @@ import (
 
 // How hard an answer to one person is tried: every way with its own limit, and
 // all of them again after a while.
-const wayWithin = 5 * time.Second
+const privateWithin = 5 * time.Second
 
-var answerWaits = []time.Duration{0, 2 * time.Second, 5 * time.Second}
+var privateRetries = []time.Duration{0, 2 * time.Second, 5 * time.Second}
 
 // private answers somebody alone, with finished markup.
-func (b *Bot) private(ctx context.Context, from place, text string) {
+func (b *Bot) private(ctx context.Context, from origin, text string) {
 	b.privateMessage(ctx, from, render.Message{Text: text})
 }
 
 // privateMessage answers somebody alone: over the response URL if there is
 // one, else in the channel, else directly. It must not fail in silence, so the
 // log is told if no way was open.
-func (b *Bot) privateMessage(ctx context.Context, from place, m render.Message) {
+func (b *Bot) privateMessage(ctx context.Context, from origin, m render.Message) {
 	if from.user == "" && from.responseURL == "" {
 		return // nobody to answer, such as for an event
 	}
-	from.heard()
+	from.answered()
 	var err error
-	for _, wait := range answerWaits {
+	for _, wait := range privateRetries {
 		if (runbook.SystemClock{}).Wait(ctx, wait) != nil && wait > 0 {
 			break
 		}
-		if err = b.anyWay(ctx, from, m); err == nil {
+		if err = b.sendPrivately(ctx, from, m); err == nil {
 			return
 		}
 	}
 	b.Log.Error("a private answer could not be given", "user", from.user, "channel", from.channel, "error", err)
 }
 
-func (b *Bot) anyWay(ctx context.Context, from place, m render.Message) error {
+func (b *Bot) sendPrivately(ctx context.Context, from origin, m render.Message) error {
 	var all []error
-	for _, way := range []func(context.Context, place, render.Message) error{b.overURL, b.inChannel, b.directly} {
+	for _, way := range []func(context.Context, origin, render.Message) error{b.viaResponseURL, b.viaEphemeral, b.viaDirectMessage} {
 		// Also an answer that comes with the shutdown is given.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wayWithin)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), privateWithin)
 		err := way(ctx, from, m)
 		cancel()
 		if err == nil {
@@ -57,7 +57,7 @@ func (b *Bot) anyWay(ctx context.Context, from place, m render.Message) error {
 	return errors.Join(all...)
 }
 
-func (b *Bot) overURL(ctx context.Context, from place, m render.Message) error {
+func (b *Bot) viaResponseURL(ctx context.Context, from origin, m render.Message) error {
 	if from.responseURL == "" {
 		return errors.New("no response URL")
 	}
@@ -71,7 +71,7 @@ func (b *Bot) overURL(ctx context.Context, from place, m render.Message) error {
 	return nil
 }
 
-func (b *Bot) inChannel(ctx context.Context, from place, m render.Message) error {
+func (b *Bot) viaEphemeral(ctx context.Context, from origin, m render.Message) error {
 	if from.channel == "" || from.user == "" {
 		return errors.New("no channel")
 	}
@@ -86,7 +86,7 @@ func (b *Bot) inChannel(ctx context.Context, from place, m render.Message) error
 	return err
 }
 
-func (b *Bot) directly(ctx context.Context, from place, m render.Message) error {
+func (b *Bot) viaDirectMessage(ctx context.Context, from origin, m render.Message) error {
 	if from.user == "" {
 		return errors.New("no user")
 	}

@@ -11,7 +11,7 @@ import (
 
 // record posts the record of a run, for the review afterwards, as a file into
 // the run's thread, with the chart of its watch, and tells the person where.
-func (b *Bot) record(ctx context.Context, from place, l line) error {
+func (b *Bot) record(ctx context.Context, from origin, l line) error {
 	if b.Report == nil {
 		return &runbook.Refusal{Code: "no_record", Text: "This jwksbot writes no records. On a terminal, `jwksbot report` does."}
 	}
@@ -49,11 +49,11 @@ func (b *Bot) record(ctx context.Context, from place, l line) error {
 
 // uploadProblem says what an upload failed of, for somebody who can act on it.
 func uploadProblem(err error) string {
-	var here *notHere
+	var here *notPostable
 	switch {
 	case errors.As(err, &here) && here.shared:
 		return "the channel is shared with another organisation now"
-	case errors.As(err, new(*unknownReaders)):
+	case errors.As(err, new(*readersUnknown)):
 		return "it did not say who reads the channel"
 	}
 	switch slackCode(err) {
@@ -69,7 +69,7 @@ func uploadProblem(err error) string {
 
 // runAskedFor finds the run that a line names: by its id, by its target, or the
 // newest of all that the person may see.
-func (b *Bot) runAskedFor(ctx context.Context, from place, l line) (runbook.Run, error) {
+func (b *Bot) runAskedFor(ctx context.Context, from origin, l line) (runbook.Run, error) {
 	if ref, ok := render.ParsePlanRef(l.target); ok && ref.Generation == 0 {
 		run, err := b.Ledger.Run(ctx, l.target)
 		if errors.Is(err, runbook.ErrUnknownRun) {
@@ -81,7 +81,7 @@ func (b *Bot) runAskedFor(ctx context.Context, from place, l line) (runbook.Run,
 		_, err = b.Desk.View(ctx, run.Target, from.user)
 		return run, err
 	}
-	targets, err := b.asked(ctx, from, l.target)
+	targets, err := b.targetNames(ctx, from, l.target)
 	if err != nil {
 		return runbook.Run{}, err
 	}

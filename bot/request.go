@@ -11,7 +11,7 @@ import (
 
 // flush opens the form of a request, or takes the request where everything was
 // typed.
-func (b *Bot) flush(ctx context.Context, from place, l line) error {
+func (b *Bot) flush(ctx context.Context, from origin, l line) error {
 	if l.ticket == "" {
 		advised := !l.restart && !l.gateway && !l.noFlush && !l.direct
 		return b.openFlushModal(ctx, from, l.request(), advised)
@@ -21,7 +21,7 @@ func (b *Bot) flush(ctx context.Context, from place, l line) error {
 
 // request takes a request for a flush: it answers at once that it is at work,
 // and afterwards where the card stands. The card itself is the presenter's.
-func (b *Bot) request(ctx context.Context, from place, req runbook.Request) error {
+func (b *Bot) request(ctx context.Context, from origin, req runbook.Request) error {
 	if err := b.Ledger.Usable(); err != nil {
 		return err // before anybody is told that a card will come
 	}
@@ -31,7 +31,7 @@ func (b *Bot) request(ctx context.Context, from place, req runbook.Request) erro
 	}
 	channel, note, err := b.cardChannel(ctx, from, t)
 	if err != nil {
-		return unsure(err)
+		return refuseUnknownReaders(err)
 	}
 	comes := "The approval card comes into"
 	if req.BreakGlass != "" {
@@ -55,10 +55,10 @@ func (b *Bot) request(ctx context.Context, from place, req runbook.Request) erro
 
 // cardChannel is where the approval card will stand: here if the bot may post
 // here, else in the target's channel.
-func (b *Bot) cardChannel(ctx context.Context, from place, t *runbook.Target) (channel, note string, err error) {
-	var here *notHere
+func (b *Bot) cardChannel(ctx context.Context, from origin, t *runbook.Target) (channel, note string, err error) {
+	var here *notPostable
 	if from.channel != "" && !isDirect(from.channel) {
-		err = b.places.postable(ctx, from.channel)
+		err = b.channels.postable(ctx, from.channel)
 		switch {
 		case err == nil:
 			return from.channel, "", nil
@@ -67,14 +67,14 @@ func (b *Bot) cardChannel(ctx context.Context, from place, t *runbook.Target) (c
 		}
 		note = " " + here.text
 	}
-	channel, err = b.places.resolve(ctx, t.Channel)
+	channel, err = b.channels.resolve(ctx, t.Channel)
 	if err == nil {
-		err = b.places.postable(ctx, channel)
+		err = b.channels.postable(ctx, channel)
 	}
 	if err == nil {
 		return channel, note, nil
 	}
-	var home *notHere
+	var home *notPostable
 	if !errors.As(err, &home) {
 		return "", "", err
 	}

@@ -12,7 +12,7 @@ import (
 
 // submitted is the work of a form that is in order. A form has no channel of its
 // own: the work moves from to where its answer belongs.
-type submitted func(ctx context.Context, from *place) error
+type submitted func(ctx context.Context, from *origin) error
 
 // readForm reads a submitted form: what its acknowledgement says (to close it,
 // or what is wrong with it), and what there is to do, nil for nothing.
@@ -22,25 +22,25 @@ func (b *Bot) readForm(v slack.View) (reply any, do submitted) {
 	case render.CallbackFlush:
 		var req runbook.Request
 		req, wrong = render.ReadFlushForm(v)
-		do = func(ctx context.Context, from *place) error {
+		do = func(ctx context.Context, from *origin) error {
 			from.moveTo(req.Channel)
 			return b.request(ctx, *from, req)
 		}
 	case render.CallbackNext:
 		var next render.NextAnswer
 		next, wrong = render.ReadNextForm(v)
-		do = func(ctx context.Context, from *place) error { return b.submittedNext(ctx, from, next) }
+		do = func(ctx context.Context, from *origin) error { return b.submittedNext(ctx, from, next) }
 	case render.CallbackDeny:
 		ref, reason := render.ReadDenyForm(v)
-		do = func(ctx context.Context, from *place) error { return b.denied(ctx, from, ref, reason) }
+		do = func(ctx context.Context, from *origin) error { return b.denied(ctx, from, ref, reason) }
 	case render.CallbackStop:
 		run, reason := render.ReadStopForm(v)
-		do = func(ctx context.Context, from *place) error { return b.stopWatch(ctx, from, run, reason) }
+		do = func(ctx context.Context, from *origin) error { return b.stopWatch(ctx, from, run, reason) }
 	case render.CallbackPick:
 		channel, thread, target := render.ReadPickForm(v)
-		do = func(ctx context.Context, from *place) error { return b.picked(ctx, *from, channel, thread, target) }
+		do = func(ctx context.Context, from *origin) error { return b.picked(ctx, *from, channel, thread, target) }
 	default:
-		return nil, func(context.Context, *place) error {
+		return nil, func(context.Context, *origin) error {
 			return &runbook.Refusal{Code: "unknown_form", Text: "jwksbot does not know this form; it may be of another version. Use `/jwks-check` or `/jwks-flush`."}
 		}
 	}
@@ -52,24 +52,24 @@ func (b *Bot) readForm(v slack.View) (reply any, do submitted) {
 
 // submit does the work of a form. What is wrong is answered where the work found
 // its place.
-func (b *Bot) submit(ctx context.Context, from place, do submitted) error {
+func (b *Bot) submit(ctx context.Context, from origin, do submitted) error {
 	if err := do(ctx, &from); err != nil {
-		return &placedError{from, err}
+		return &answeredElsewhere{from, err}
 	}
 	return nil
 }
 
-// placedError is an error that is answered somewhere else than it came from.
-type placedError struct {
-	at  place
-	err error
+// answeredElsewhere is an error that is answered somewhere else than it came from.
+type answeredElsewhere struct {
+	where origin
+	err   error
 }
 
-func (e *placedError) Error() string { return e.err.Error() }
-func (e *placedError) Unwrap() error { return e.err }
+func (e *answeredElsewhere) Error() string { return e.err.Error() }
+func (e *answeredElsewhere) Unwrap() error { return e.err }
 
 // denied denies a request with a reason.
-func (b *Bot) denied(ctx context.Context, from *place, ref render.PlanRef, reason string) error {
+func (b *Bot) denied(ctx context.Context, from *origin, ref render.PlanRef, reason string) error {
 	if _, err := b.runOf(ctx, from, ref.Run); err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (b *Bot) denied(ctx context.Context, from *place, ref render.PlanRef, reaso
 // runOf finds the run that a form is about; the answer to its submission goes
 // to where the run's message stands. A run that nobody knows is left for the
 // desk to refuse.
-func (b *Bot) runOf(ctx context.Context, from *place, id string) (runbook.Run, error) {
+func (b *Bot) runOf(ctx context.Context, from *origin, id string) (runbook.Run, error) {
 	run, err := b.Ledger.Run(ctx, id)
 	if errors.Is(err, runbook.ErrUnknownRun) {
 		return run, nil

@@ -43,7 +43,7 @@ func (s *sender) upload(ctx context.Context, channel, thread string, f render.Fi
 		return nil
 	})
 	if err != nil {
-		return "", fmt.Errorf("upload %q: %w", f.Name, scoped("files", err))
+		return "", fmt.Errorf("upload %q: %w", f.Name, withMissingScope("files", err))
 	}
 	return id, nil
 }

@@ -12,25 +12,25 @@ import (
 	"jwksbot/runbook"
 )
 
-// inquiry asks one method of Slack, once for all who want to know the same at
+// sharedCalls asks one method of Slack, once for all who want to know the same at
 // the same time, and keeps off it for as long as Slack asks.
-type inquiry[T any] struct {
+type sharedCalls[T any] struct {
 	method string
 
 	mu    sync.Mutex
-	calls map[string]*inquired[T]
+	calls map[string]*sharedCall[T]
 	hold  time.Time // not before, as Slack asked
 }
 
-// inquired is one call; its answer is as old as its beginning.
-type inquired[T any] struct {
-	begun time.Time
-	done  chan struct{} // closed when value and err are there
-	value T
-	err   error
+// sharedCall is one call; its answer is as old as its beginning.
+type sharedCall[T any] struct {
+	started time.Time
+	done    chan struct{} // closed when value and err are there
+	value   T
+	err     error
 }
 
-func (c *inquired[T]) underWay() bool {
+func (c *sharedCall[T]) running() bool {
 	select {
 	case <-c.done:
 		return false
@@ -39,21 +39,21 @@ func (c *inquired[T]) underWay() bool {
 	}
 }
 
-// inquiries bounds how many answers are remembered.
-const inquiries = 5000
+// maxSharedCalls bounds how many answers are remembered.
+const maxSharedCalls = 5000
 
 // callWithin is how long Slack has for an answer. Whoever waits for it may give
 // up sooner.
 const callWithin = 15 * time.Second
 
-func newInquiry[T any](method string) *inquiry[T] {
-	return &inquiry[T]{method: method, calls: map[string]*inquired[T]{}}
+func newSharedCalls[T any](method string) *sharedCalls[T] {
+	return &sharedCalls[T]{method: method, calls: map[string]*sharedCall[T]{}}
 }
 
-// ask returns an answer about something that is not older than notOlder: that
+// do returns an answer about something that is not older than notOlder: that
 // of a call that is over or under way, or of a new one. With a notOlder of 0 no
 // call that is over counts. When Slack does not answer the error is a *runbook.Unanswered.
-func (q *inquiry[T]) ask(ctx context.Context, about string, notOlder time.Duration, call func(context.Context) (T, error)) (T, error) {
+func (q *sharedCalls[T]) do(ctx context.Context, about string, notOlder time.Duration, call func(context.Context) (T, error)) (T, error) {
 	for {
 		c, err := q.join(ctx, about, notOlder, call)
 		if err != nil {
@@ -66,7 +66,7 @@ func (q *inquiry[T]) ask(ctx context.Context, about string, notOlder time.Durati
 			return none, fmt.Errorf("%s: %w", q.method, ctx.Err())
 		case <-c.done:
 		}
-		if c.err != nil || notOlder <= 0 || time.Since(c.begun) < notOlder {
+		if c.err != nil || notOlder <= 0 || time.Since(c.started) < notOlder {
 			return c.value, c.err
 		}
 		// It took too long to be true now.
@@ -74,27 +74,27 @@ func (q *inquiry[T]) ask(ctx context.Context, about string, notOlder time.Durati
 }
 
 // join returns the call to wait for.
-func (q *inquiry[T]) join(ctx context.Context, about string, notOlder time.Duration, call func(context.Context) (T, error)) (*inquired[T], error) {
+func (q *sharedCalls[T]) join(ctx context.Context, about string, notOlder time.Duration, call func(context.Context) (T, error)) (*sharedCall[T], error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if c := q.calls[about]; c != nil && (time.Since(c.begun) < notOlder || notOlder <= 0 && c.underWay()) {
+	if c := q.calls[about]; c != nil && (time.Since(c.started) < notOlder || notOlder <= 0 && c.running()) {
 		return c, nil
 	}
 	if left := time.Until(q.hold); left > 0 {
 		return nil, &runbook.Unanswered{Limited: true, After: left, Err: fmt.Errorf("%s: on hold for %s, as Slack asked", q.method, left.Round(time.Second))}
 	}
-	if len(q.calls) >= inquiries {
+	if len(q.calls) >= maxSharedCalls {
 		clear(q.calls)
 	}
-	c := &inquired[T]{begun: time.Now(), done: make(chan struct{})}
+	c := &sharedCall[T]{started: time.Now(), done: make(chan struct{})}
 	q.calls[about] = c
-	go q.carryOut(context.WithoutCancel(ctx), about, c, call)
+	go q.run(context.WithoutCancel(ctx), about, c, call)
 	return c, nil
 }
 
-// carryOut makes a call, whoever still waits for it. A failure is not
+// run makes a call, whoever still waits for it. A failure is not
 // remembered.
-func (q *inquiry[T]) carryOut(ctx context.Context, about string, c *inquired[T], call func(context.Context) (T, error)) {
+func (q *sharedCalls[T]) run(ctx context.Context, about string, c *sharedCall[T], call func(context.Context) (T, error)) {
 	ctx, cancel := context.WithTimeout(ctx, callWithin)
 	defer cancel()
 	defer close(c.done)
@@ -119,12 +119,12 @@ func unanswered(method string, err error) error {
 	if err == nil {
 		return nil
 	}
-	named := scoped(method, err)
+	named := withMissingScope(method, err)
 	var limited *slack.RateLimitedError
 	if errors.As(err, &limited) {
 		return &runbook.Unanswered{Limited: true, After: min(limited.RetryAfter, maxHold), Err: named}
 	}
-	if again := (*retryError)(nil); errors.As(judge(err), &again) {
+	if again := (*retryError)(nil); errors.As(classify(err), &again) {
 		return &runbook.Unanswered{Err: named}
 	}
 	return named

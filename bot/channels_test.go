@@ -133,7 +133,7 @@ func TestOneQuestionForAllThatWait(t *testing.T) {
 		fmt.Fprint(w, `{"ok":true,"channel":{"id":"C0BRIDGE","is_member":true}}`)
 	}))
 	t.Cleanup(srv.Close)
-	p := newPlaces(slack.New("xoxb-test", slack.OptionAPIURL(srv.URL+"/")))
+	p := newChannelCache(slack.New("xoxb-test", slack.OptionAPIURL(srv.URL+"/")))
 	var all sync.WaitGroup
 	ask := func() {
 		if err := p.postable(t.Context(), bridgeID); err != nil {

@@ -15,11 +15,11 @@ import (
 const groupUsers = "usergroups.users.list"
 
 // made ago lets every answer that the directory has be older.
-func (q *inquiry[T]) made(ago time.Duration) {
+func (q *sharedCalls[T]) made(ago time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, c := range q.calls {
-		c.begun = c.begun.Add(-ago)
+		c.started = c.started.Add(-ago)
 	}
 }
 
@@ -58,7 +58,7 @@ func TestOneCallForABurst(t *testing.T) {
 // TestAnAnswerThatTookTooLong: whoever joined a call whose answer came after
 // more than five seconds gets the answer of another one.
 func TestAnAnswerThatTookTooLong(t *testing.T) {
-	q := newInquiry[int]("test")
+	q := newSharedCalls[int]("test")
 	calls, came := 0, make(chan struct{}) // one call at a time: no lock
 	call := func(context.Context) (int, error) {
 		if calls++; calls == 1 {
@@ -67,7 +67,7 @@ func TestAnAnswerThatTookTooLong(t *testing.T) {
 		}
 		return calls, nil
 	}
-	if n, err := q.ask(t.Context(), "x", freshFor, call); n != 2 || err != nil {
+	if n, err := q.do(t.Context(), "x", freshFor, call); n != 2 || err != nil {
 		t.Errorf("answer %d, %v", n, err)
 	}
 	<-came
@@ -76,7 +76,7 @@ func TestAnAnswerThatTookTooLong(t *testing.T) {
 // TestWhoGivesUpLeavesTheCall: the deadline of one who waits ends no call of
 // others.
 func TestWhoGivesUpLeavesTheCall(t *testing.T) {
-	q := newInquiry[string]("test")
+	q := newSharedCalls[string]("test")
 	asked, answer := make(chan struct{}), make(chan struct{})
 	call := func(context.Context) (string, error) {
 		close(asked)
@@ -86,7 +86,7 @@ func TestWhoGivesUpLeavesTheCall(t *testing.T) {
 	hasty, leave := context.WithCancel(t.Context())
 	left := make(chan error)
 	go func() {
-		_, err := q.ask(hasty, "x", freshFor, call)
+		_, err := q.do(hasty, "x", freshFor, call)
 		left <- err
 	}()
 	<-asked
@@ -95,7 +95,7 @@ func TestWhoGivesUpLeavesTheCall(t *testing.T) {
 		t.Errorf("who gave up got %v", err)
 	}
 	close(answer)
-	if got, err := q.ask(t.Context(), "x", freshFor, call); got != "yes" || err != nil {
+	if got, err := q.do(t.Context(), "x", freshFor, call); got != "yes" || err != nil {
 		t.Errorf("who stayed got %q, %v", got, err)
 	}
 }

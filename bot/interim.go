@@ -15,17 +15,17 @@ const interimAfter = 2 * time.Second
 // longerText is what they are told where nothing better is known.
 const longerText = "This takes longer than usual. jwksbot is still at it, and the answer comes by itself."
 
-// attention is the wait of one person for a first word about what they did. A
+// interimAnswer is the wait of one person for a first word about what they did. A
 // nil one is nobody's.
-type attention struct {
+type interimAnswer struct {
 	mu      sync.Mutex // held while the interim answer is given, so that no result overtakes it
 	done    bool       // they heard or saw something
 	text    string     // of the interim answer
 	channel string     // where they are
 }
 
-// heard says that they get an answer now, or see what came of it.
-func (a *attention) heard() {
+// answered says that they get an answer now, or see what came of it.
+func (a *interimAnswer) answered() {
 	if a != nil {
 		a.mu.Lock()
 		defer a.mu.Unlock()
@@ -33,8 +33,8 @@ func (a *attention) heard() {
 	}
 }
 
-// meanwhile is what they are told if the answer takes longer.
-func (a *attention) meanwhile(text string) {
+// say is what they are told if the answer takes longer.
+func (a *interimAnswer) say(text string) {
 	if a != nil {
 		a.mu.Lock()
 		defer a.mu.Unlock()
@@ -44,23 +44,23 @@ func (a *attention) meanwhile(text string) {
 
 // moveTo goes to the channel in which somebody is to be answered: a form has
 // none of its own.
-func (p *place) moveTo(channel string) {
-	p.channel = channel
-	if a := p.attention; a != nil {
+func (o *origin) moveTo(channel string) {
+	o.channel = channel
+	if a := o.interimAnswer; a != nil {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.channel = channel
 	}
 }
 
-// attended does some work for somebody, and gives them an interim answer if they
+// serve does some work for somebody, and gives them an interim answer if they
 // hear nothing of it for a while.
-func (b *Bot) attended(ctx context.Context, from place, work func(place) error) {
-	from.attention = &attention{text: longerText, channel: from.channel}
+func (b *Bot) serve(ctx context.Context, from origin, work func(origin) error) {
+	from.interimAnswer = &interimAnswer{text: longerText, channel: from.channel}
 	given := make(chan struct{})
 	late := time.AfterFunc(b.times.interim, func() {
 		defer close(given)
-		b.interim(ctx, from)
+		b.sendInterim(ctx, from)
 	})
 	b.guarded(ctx, from, func() error { return work(from) })
 	if !late.Stop() {
@@ -68,16 +68,16 @@ func (b *Bot) attended(ctx context.Context, from place, work func(place) error) 
 	}
 }
 
-// interim tells somebody that it takes longer, unless they have heard already.
-func (b *Bot) interim(ctx context.Context, from place) {
-	a := from.attention
+// sendInterim tells somebody that it takes longer, unless they have heard already.
+func (b *Bot) sendInterim(ctx context.Context, from origin) {
+	a := from.interimAnswer
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.done {
 		return
 	}
 	from.channel = a.channel
-	if err := b.anyWay(ctx, from, render.Message{Text: a.text}); err != nil {
+	if err := b.sendPrivately(ctx, from, render.Message{Text: a.text}); err != nil {
 		b.Log.Warn("somebody could not be told that it takes longer", "user", from.user, "channel", from.channel, "error", err)
 	}
 }
