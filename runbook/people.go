@@ -26,7 +26,6 @@ const (
 	RefusedTwice       = "already_decided"
 	RefusedEnded       = "run_ended"
 	RefusedUnknownRun  = "unknown_run"
-	RefusedBusy        = "busy"
 	RefusedCooldown    = "cooldown"
 	RefusedOverride    = "override_needed"
 	RefusedPlan        = "other_plan" // the decision was about another plan than the present one

@@ -21,6 +21,7 @@ func refuse(code, format string, args ...any) *Refusal {
 // Codes of refusals that more than one room gives.
 const (
 	RefusedKind    = "not_a_member"
+	RefusedBusy    = "busy"
 	RefusedUnsafe  = "unsafe"
 	RefusedNothing = "nothing_to_do"
 	RefusedChanged = "world_changed"
