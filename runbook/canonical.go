@@ -67,7 +67,7 @@ func entriesInOrder(entries []Entry) []Entry {
 				entries, copied = slices.Clone(entries), true
 			}
 			set := entries[i].Reading.Set
-			entries[i].Reading.Set = ordered.remember(set.list(), set.inOrder)
+			entries[i].Reading.Set = ordered.remember(set.list(), func() KeySet { return set.inOrder() })
 		}
 	}
 	if slices.IsSortedFunc(entries, byEntry) {
