@@ -68,9 +68,9 @@ func FuzzParseLine(f *testing.F) {
 		f.Add(true, s)
 		f.Add(false, s)
 	}
-	f.Fuzz(func(t *testing.T, check bool, text string) {
+	f.Fuzz(func(t *testing.T, isCheck bool, text string) {
 		command := commandFlush
-		if check {
+		if isCheck {
 			command = commandCheck
 		}
 		a, does, err := parseLine(command, text)

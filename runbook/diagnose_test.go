@@ -33,14 +33,14 @@ func logged(words ...string) *LogEvidence {
 	ev := &LogEvidence{Since: t0.Add(-time.Hour), Until: t0, Pages: 1, Classes: map[string]int{}}
 	for _, w := range words {
 		if kid, n, ok := strings.Cut(w, "="); ok {
-			ev.Kids = append(ev.Kids, KidCount{kid, atoi(n)})
+			ev.Kids = append(ev.Kids, KidCount{Kid: kid, Count: atoi(n)})
 			continue
 		}
 		class, n, _ := strings.Cut(w, ":")
 		ev.Classes[class] = atoi(n)
 		ev.Count += atoi(n)
 	}
-	ev.PerMinute = []MinuteCount{{t0.Add(-2 * time.Minute), ev.Count / 2}, {t0.Add(-time.Minute), ev.Count - ev.Count/2}}
+	ev.PerMinute = []MinuteCount{{At: t0.Add(-2 * time.Minute), Count: ev.Count / 2}, {At: t0.Add(-time.Minute), Count: ev.Count - ev.Count/2}}
 	return ev
 }
 
@@ -52,7 +52,7 @@ func atoi(s string) (n int) {
 // ended is the same log, whose last failure is some time ago.
 func ended(ago time.Duration, words ...string) *LogEvidence {
 	ev := logged(words...)
-	ev.PerMinute = []MinuteCount{{t0.Add(-ago - time.Minute), ev.Count}, {t0.Add(-time.Minute), 0}}
+	ev.PerMinute = []MinuteCount{{At: t0.Add(-ago - time.Minute), Count: ev.Count}, {At: t0.Add(-time.Minute)}}
 	return ev
 }
 

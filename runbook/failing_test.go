@@ -17,12 +17,12 @@ func series(class string, runs ...int) *LogEvidence {
 	at := t0.Add(-time.Duration(minutes) * time.Minute)
 	for i := 0; i+1 < len(runs); i += 2 {
 		for range runs[i] {
-			ev.PerMinute = append(ev.PerMinute, MinuteCount{at, runs[i+1]})
+			ev.PerMinute = append(ev.PerMinute, MinuteCount{At: at, Count: runs[i+1]})
 			n := 0
 			if !AboutTokens(class) {
 				n = runs[i+1]
 			}
-			ev.KeyMinutes = append(ev.KeyMinutes, MinuteCount{at, n})
+			ev.KeyMinutes = append(ev.KeyMinutes, MinuteCount{At: at, Count: n})
 			ev.Count += runs[i+1]
 			at = at.Add(time.Minute)
 		}

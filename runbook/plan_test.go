@@ -12,7 +12,7 @@ import (
 // planned resolves a flush against live keys and entries.
 func planned(l *LiveEvidence, override bool, entries ...Entry) Plan {
 	e := Evidence{Live: l, Cached: cached(entries...)}
-	return planOf(&Target{Name: "production", Resource: resource}, e, override)
+	return planOf(&Target{Name: "production", Resource: "replication group prod-cache"}, e, override)
 }
 
 // planOf resolves a flush of matching keys.
@@ -167,7 +167,7 @@ func TestPlanTouchesOnlyWhatIsOld(t *testing.T) {
 
 func TestPlanCarriesTheVerdict(t *testing.T) {
 	p := planned(agreed("b=2"), false, entry("jwks", "keys a=1"))
-	if p.Verdict != StaleCache || p.Advice != "" || p.Summary == "" || p.Resource != resource || p.Shards != 1 {
+	if p.Verdict != StaleCache || p.Advice != "" || p.Summary == "" || p.Resource != "replication group prod-cache" || p.Shards != 1 {
 		t.Errorf("got %+v", p)
 	}
 	p = planned(agreed("b=2"), false, entry("jwks", "keys a=1 b=2"))
@@ -231,7 +231,7 @@ func TestForeignIssuer(t *testing.T) {
 
 // What a flush would touch does not depend on the order in which it was read.
 func TestOrderDecidesNoPlan(t *testing.T) {
-	target := &Target{Name: "production", Resource: resource}
+	target := &Target{Name: "production", Resource: "replication group prod-cache"}
 	e := Evidence{Live: agreed("b=2"), Cached: cached(entry("jwks:1", "keys a=1"), entry("jwks:2", "keys a=1 c=3"), entry("jwks:3", "keys b=2"), entry("jwks:4", "<html>"))}
 	want := planOf(target, e, false)
 	if len(want.Entries) != 3 {

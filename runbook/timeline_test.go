@@ -23,7 +23,7 @@ func incident() (Run, TimelineSources) {
 		}
 		return t
 	}
-	robin, sam, kim := PersonRef{"U1", "Robin"}, PersonRef{"U2", "Sam | <b>"}, PersonRef{ID: "U3"}
+	robin, sam, kim := PersonRef{ID: "U1", Name: "Robin"}, PersonRef{ID: "U2", Name: "Sam | <b>"}, PersonRef{ID: "U3"}
 	run := Run{ID: "r-0214-abc", Target: "production", Resource: "replication group oidc", State: StateDone, Requester: robin, Via: ViaSlack,
 		Ticket: "INC-2026-0214-001", Reason: "keys rotated at 02:40", Required: 1, CreatedAt: at("03:00:00"), ApprovedAt: at("03:01:30"),
 		StartedAt: at("03:01:31"), EndedAt: at("03:20:00"), Outcome: "The on-call team was called. Failures fell from 34 % to 0 %.",

@@ -122,7 +122,7 @@ func TestVerdictsFromRawBytes(t *testing.T) {
 			}
 			target := &runbook.Target{Name: "production", JWKSURL: idp.URL + "/jwks.json", Live: endpoint(t, idp.URL+"/jwks.json"),
 				Entries: store(t, cache.Settings{URL: "redis://" + redis.Addr()}), Decode: keys.Decode}
-			report := check(t, target)
+			report := checked(t, target)
 			if v := report.Diagnosis.Verdict; v.ID != row.want {
 				t.Fatalf("verdict %s (%s), want %s", v.ID, v.Summary, row.want)
 			}
@@ -172,7 +172,7 @@ func hangUp(w http.ResponseWriter) {
 
 // A target of which nothing is configured can be checked all the same.
 func TestReportOfAnEmptyTarget(t *testing.T) {
-	out := checkShape(t, check(t, &runbook.Target{Name: "empty"}))
+	out := checkShape(t, checked(t, &runbook.Target{Name: "empty"}))
 	if out.Verdict != "inconclusive" || len(out.Steps) != 6 || len(out.Keys.Live)+len(out.Keys.Cached)+len(out.Keys.Logged) != 0 {
 		t.Errorf("printed %+v", out)
 	}

@@ -43,7 +43,7 @@ func TestOneDeniedCallHidesNoOthers(t *testing.T) {
 			t.Parallel()
 			w, target := start(t, drill.Options{Scenario: "stale"})
 			denied(t, w, c.action)
-			report := check(t, target)
+			report := checked(t, target)
 			gateway, function := report.Steps[4], report.Steps[5]
 			text := gateway.Summary + "\n" + function.Summary
 			if c.action == "apigateway:GET" && gateway.Status == runbook.StatusWarn {
@@ -69,7 +69,7 @@ func TestOneDeniedCallHidesNoOthers(t *testing.T) {
 func TestTheReportHasTheLayers(t *testing.T) {
 	t.Parallel()
 	_, target := start(t, drill.Options{Scenario: "memory-alias"})
-	out := checkShape(t, check(t, target))
+	out := checkShape(t, checked(t, target))
 	g, f := out.Gateway, out.Authoriser
 	if !g.Read || g.Kind != "rest" || g.Stage != drill.Stage || g.Requests == 0 || g.ClientErrors == 0 || !g.Spike || g.Denied == 0 || len(g.Authorisers) == 0 || g.Authorisers[0].Qualifier != drill.Alias {
 		t.Errorf("gateway %+v", g)
@@ -78,7 +78,7 @@ func TestTheReportHasTheLayers(t *testing.T) {
 		t.Errorf("authoriser %+v", f)
 	}
 	target.API, target.Meter, target.Access, target.Function = nil, nil, nil, nil
-	if out := checkShape(t, check(t, target)); out.Gateway.Read || out.Gateway.Denied != -1 || out.Authoriser.Read {
+	if out := checkShape(t, checked(t, target)); out.Gateway.Read || out.Gateway.Denied != -1 || out.Authoriser.Read {
 		t.Errorf("not read: %+v, %+v", out.Gateway, out.Authoriser)
 	}
 }

@@ -91,7 +91,7 @@ func closedPort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func check(t *testing.T, target *runbook.Target) runbook.Report {
+func checked(t *testing.T, target *runbook.Target) runbook.Report {
 	t.Helper()
 	r := runbook.NewRunner(runbook.SystemClock{}, func(step string, value any, stack []byte) {
 		t.Errorf("%s panicked: %v\n%s", step, value, stack)
@@ -167,7 +167,7 @@ func TestVerdictsOverTheWire(t *testing.T) {
 			if c.alter != nil {
 				c.alter(t, w, target)
 			}
-			report := check(t, target)
+			report := checked(t, target)
 			v := report.Diagnosis.Verdict
 			if v.ID != c.want {
 				for _, s := range report.Steps {
@@ -204,7 +204,7 @@ func broken(health string) func(*testing.T, *drill.World, *runbook.Target) {
 func TestForeignEntryIsShownAndLeftAlone(t *testing.T) {
 	t.Parallel()
 	_, target := start(t, drill.Options{Scenario: "foreign"})
-	out := checkShape(t, check(t, target))
+	out := checkShape(t, checked(t, target))
 	owners := map[string]string{}
 	for _, e := range out.Keys.Cached {
 		owners[e.Entry] = e.Foreign
@@ -221,7 +221,7 @@ func TestForeignEntryIsShownAndLeftAlone(t *testing.T) {
 func TestUnreadableReportCountsFailures(t *testing.T) {
 	t.Parallel()
 	w, target := start(t, drill.Options{Scenario: "unreadable"})
-	out := checkShape(t, check(t, target))
+	out := checkShape(t, checked(t, target))
 	if because := strings.Join(out.Because, "\n"); !strings.Contains(because, w.State().SigningKid) {
 		t.Errorf("because %q does not name the kid that fails", because)
 	}
@@ -231,7 +231,7 @@ func TestUnreadableReportCountsFailures(t *testing.T) {
 // one, and who else lives in the cache.
 func TestStaleReportTellsTheStory(t *testing.T) {
 	_, target := start(t, drill.Options{Scenario: "stale", OtherKeys: 40})
-	out := checkShape(t, check(t, target))
+	out := checkShape(t, checked(t, target))
 	if len(out.Keys.Live) == 0 || len(out.Keys.Cached) != 1 || len(out.Keys.Cached[0].Keys) == 0 || len(out.Keys.Logged) == 0 {
 		t.Fatalf("keys %+v", out.Keys)
 	}
