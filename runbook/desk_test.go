@@ -100,7 +100,7 @@ func TestOpenRefuses(t *testing.T) {
 			o.cache.drop("jwks:current")
 			o.cache.set("jwks:kid:c", "jwk c=3")
 			o.live.become(always(good("b=2", "c=3")))
-			o.target.Logs = logsFunc(func(context.Context) (LogEvidence, error) { return *logged(manyErrors...), nil })
+			o.target.Logs = logsFunc(func(context.Context) (LogEvidence, error) { return *logged("unknown_kid:40", "b=40"), nil })
 		}, RefusedOverride, "no entry of that key exists"},
 		{"nothing there, with an override", func(o *office, r *Request) { o.cache.drop("jwks:current"); r.Override = "to be sure" }, RefusedNothing, ""},
 	} {

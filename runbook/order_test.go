@@ -12,6 +12,9 @@ import (
 // shuffler puts evidence into another order without changing what it says.
 type shuffler struct{ *rand.Rand }
 
+// newShuffler is the shuffler of a seed.
+func newShuffler(seed, stream uint64) shuffler { return shuffler{rand.New(rand.NewPCG(seed, stream))} }
+
 func shuffled[T any](r shuffler, list []T) []T {
 	out := slices.Clone(list)
 	r.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
@@ -108,7 +111,7 @@ func TestOrderDecidesNothing(t *testing.T) {
 	for i, e := range all {
 		want := Diagnose(e)
 		for seed := range uint64(12) {
-			r := shuffler{rand.New(rand.NewPCG(seed, uint64(i)))}
+			r := newShuffler(seed, uint64(i))
 			got := Diagnose(r.evidence(e))
 			if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
 				t.Fatalf("case %d (%s), seed %d: order changed the diagnosis\n got %+v\nwant %+v", i, want.Verdict.ID, seed, got, want)

@@ -26,7 +26,7 @@ func TestNothingIsDeletedThatNobodyApproved(t *testing.T) {
 	}
 	total := counts{}
 	for i := range uint64(*worlds) {
-		w := newApprovalWorld(t, shuffler{rand.New(rand.NewPCG(base, i))})
+		w := newApprovalWorld(t, newShuffler(base, i))
 		w.live()
 		total.add(w.counts)
 		if t.Failed() {

@@ -2,7 +2,6 @@ package runbook
 
 import (
 	"context"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -238,7 +237,7 @@ func TestOrderDecidesNoPlan(t *testing.T) {
 		t.Fatalf("the plan deletes %s", namesOf(want))
 	}
 	for seed := range uint64(12) {
-		r := shuffler{rand.New(rand.NewPCG(seed, 0))}
+		r := newShuffler(seed, 0)
 		if got := planOf(target, r.evidence(e), false); got.Digest != want.Digest {
 			t.Errorf("seed %d: order changed the plan's digest", seed)
 		}

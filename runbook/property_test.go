@@ -3,7 +3,6 @@ package runbook
 import (
 	"flag"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -245,7 +244,7 @@ func TestOrderNamesAndEncodingDecideNothing(t *testing.T) {
 	}
 	seen := map[VerdictID]int{}
 	for i := range uint64(2000) {
-		r := inventor{shuffler{rand.New(rand.NewPCG(base, i))}}
+		r := inventor{newShuffler(base, i)}
 		e, names := r.evidence(), r.renamer()
 		d := Diagnose(e)
 		seen[d.Verdict.ID]++

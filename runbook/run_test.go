@@ -6,6 +6,8 @@ import (
 	"time"
 )
 
+var begin = time.Date(2026, 2, 14, 3, 0, 0, 0, time.UTC)
+
 // ways are all transitions there are, written once more by hand from the
 // picture in run.go.
 var ways = map[State][]State{
@@ -36,7 +38,7 @@ func TestEveryWayFromStateToState(t *testing.T) {
 				t.Errorf("%s to %s: can is %t", from, to, from.CanBecome(to))
 			}
 			run := Run{ID: "r", State: from, Progress: Progress{Done: 1, Total: 2}}
-			err := run.Apply(Transition{From: from, To: to, Outcome: "so"}, t0)
+			err := run.Apply(Transition{From: from, To: to, Outcome: "so"}, begin)
 			switch {
 			case allowed[to] && (err != nil || run.State != to || run.Outcome != "so" || run.Progress != Progress{}):
 				t.Errorf("%s to %s: %v, %+v", from, to, err, run)
@@ -54,7 +56,7 @@ func TestEveryWayFromStateToState(t *testing.T) {
 
 func TestApplyRefusesAnotherFrom(t *testing.T) {
 	run := Run{State: StateVerify}
-	if err := run.Apply(Transition{From: StateFlush, To: StateVerify}, t0); !errors.Is(err, ErrMoved) || len(run.Receipts) != 0 {
+	if err := run.Apply(Transition{From: StateFlush, To: StateVerify}, begin); !errors.Is(err, ErrMoved) || len(run.Receipts) != 0 {
 		t.Errorf("error %v", err)
 	}
 }
@@ -75,7 +77,7 @@ func TestHoldsAndExecutes(t *testing.T) {
 }
 
 func TestNextAt(t *testing.T) {
-	pending := Run{State: StatePending, RemindAt: t0.Add(time.Minute), ExpiresAt: t0.Add(2 * time.Minute)}
+	pending := Run{State: StatePending, RemindAt: begin.Add(time.Minute), ExpiresAt: begin.Add(2 * time.Minute)}
 	if !pending.NextAt().Equal(pending.RemindAt) {
 		t.Errorf("next %s", pending.NextAt())
 	}
@@ -83,12 +85,12 @@ func TestNextAt(t *testing.T) {
 	if !pending.NextAt().Equal(pending.ExpiresAt) {
 		t.Errorf("next %s", pending.NextAt())
 	}
-	approved := Run{State: StateApproved, StartBy: t0, ExpiresAt: t0.Add(time.Minute)}
-	if !approved.NextAt().Equal(t0) {
+	approved := Run{State: StateApproved, StartBy: begin, ExpiresAt: begin.Add(time.Minute)}
+	if !approved.NextAt().Equal(begin) {
 		t.Errorf("next %s", approved.NextAt())
 	}
 	for _, s := range States() {
-		run := Run{State: s, StartBy: t0, ExpiresAt: t0, RemindAt: t0}
+		run := Run{State: s, StartBy: begin, ExpiresAt: begin, RemindAt: begin}
 		if due := s == StatePending || s == StateApproved; run.NextAt().IsZero() == due {
 			t.Errorf("%s: next %s", s, run.NextAt())
 		}
