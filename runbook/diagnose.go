@@ -79,7 +79,7 @@ func (f *facts) liveUnhealthy() (Verdict, bool) {
 	}
 	v := critical(LiveUnhealthy, "The identity provider's key endpoint is broken: %s. Do not flush: the cache may hold the last good copy.", unhealthy[0].Problem)
 	v.Because = probeLines(f.Live)
-	v.Against = []Advice{{FlushCache, lastCopy}, {RestartAuthoriser, "a fresh authoriser would have to fetch keys from the broken endpoint"}}
+	v.Against = []Advice{{Mitigation: FlushCache, Reason: lastCopy}, {Mitigation: RestartAuthoriser, Reason: "a fresh authoriser would have to fetch keys from the broken endpoint"}}
 	v.WouldChange = "three probes in a row that bring the same key set"
 	return v, true
 }
@@ -99,7 +99,7 @@ func (f *facts) liveDisagrees() (Verdict, bool) {
 	}
 	v := critical(LiveDisagrees, "The identity provider's edges disagree: %s. Wait and check again; a flush now could fetch the wrong set.", what)
 	v.Because = probeLines(f.Live)
-	v.Against = []Advice{{FlushCache, "the cache could be refilled from an edge that is behind"}, {RestartAuthoriser, "the memory could be refilled from an edge that is behind"}}
+	v.Against = []Advice{{Mitigation: FlushCache, Reason: "the cache could be refilled from an edge that is behind"}, {Mitigation: RestartAuthoriser, Reason: "the memory could be refilled from an edge that is behind"}}
 	v.WouldChange = "three probes in a row that bring the same key set"
 	return v, true
 }
@@ -124,7 +124,7 @@ func (f *facts) liveUnknown() (Verdict, bool) {
 	}
 	v := warning(Inconclusive, "Cannot tell: the live keys could not be read from here, so there is nothing to compare the cache with.")
 	v.Because = []string{"live-keys: " + f.whyNoLive()}
-	v.Against = []Advice{{FlushCache, "nobody knows whether the identity provider serves good keys now"}}
+	v.Against = []Advice{{Mitigation: FlushCache, Reason: "nobody knows whether the identity provider serves good keys now"}}
 	v.WouldChange = "live-keys: open the JWKS URL from another network, or let the bot reach it"
 	return v, true
 }
@@ -154,7 +154,7 @@ func (f *facts) cacheUnknown() (Verdict, bool) {
 			}
 		}
 	}
-	v.Against = []Advice{{FlushCache, "what would be deleted is unknown"}}
+	v.Against = []Advice{{Mitigation: FlushCache, Reason: "what would be deleted is unknown"}}
 	v.WouldChange = "cached-keys: let the bot read the cache (jwksbot doctor names what is missing), or read an entry by hand and compare it with jwksbot keys diff"
 	return v, true
 }

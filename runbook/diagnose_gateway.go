@@ -63,7 +63,7 @@ func (f *facts) managed() (Verdict, bool) {
 		}
 	}
 	const untouched = "the gateway checks tokens with its own copy of the keys"
-	v.Against = []Advice{{FlushCache, untouched}, {RestartAuthoriser, untouched}, {FlushGateway, "a managed authoriser has no result cache, and its keys cannot be evicted"}}
+	v.Against = []Advice{{Mitigation: FlushCache, Reason: untouched}, {Mitigation: RestartAuthoriser, Reason: untouched}, {Mitigation: FlushGateway, Reason: "a managed authoriser has no result cache, and its keys cannot be evicted"}}
 	v.WouldChange = fmt.Sprintf("denials that go on more than %s after the rotation: then the identity provider has to publish the old key again", Duration(kept))
 	return v, true
 }
@@ -98,7 +98,7 @@ func (f *facts) gatewayResults() (Verdict, bool) {
 		v.Because = append(v.Because, "4xx counts every client error: set gateway.access_log_group to tell 401 and 403 apart")
 	}
 	v.Recommended = []Mitigation{FlushGateway}
-	v.Against = []Advice{{FlushCache, "no cached key set lacks a live key"}, {RestartAuthoriser, "the authoriser rejects no token"}}
+	v.Against = []Advice{{Mitigation: FlushCache, Reason: "no cached key set lacks a live key"}, {Mitigation: RestartAuthoriser, Reason: "the authoriser rejects no token"}}
 	v.WouldChange = fmt.Sprintf("denials that go on %s after the gateway's cache was flushed, or failures in the authoriser's log", Duration(ttl))
 	return v, true
 }
@@ -158,7 +158,7 @@ func (f *facts) deniedUnexplained() (Verdict, bool) {
 	v := warning(Inconclusive, "Cannot tell: the gateway turns clients away (%s), but keys, cache and the authoriser's log show no reason.", denied)
 	v.Because = append([]string{denied, f.Gateway.authoriserText()}, f.failureLine()...)
 	v.Because = append(v.Because, f.Gateway.Problems...)
-	v.Against = []Advice{{FlushCache, "nothing shows that the cache is at fault"}}
+	v.Against = []Advice{{Mitigation: FlushCache, Reason: "nothing shows that the cache is at fault"}}
 	switch {
 	case f.Unread[StepLoggedKeys] != "":
 		v.WouldChange = "logged-keys: let the bot read the log group (" + f.Unread[StepLoggedKeys] + ")"

@@ -32,7 +32,7 @@ func (f *facts) staleMemory() (Verdict, bool) {
 	v := critical(StaleMemory, "%s, yet the authoriser still rejects tokens (%s %s): it keeps old keys in memory. Restart it; a flush would change nothing.", holds, plural(recent, "failure", "failures"), f.recentText())
 	v.Because = append(append(f.failureLine(), f.functionLines()...), f.afterglow()...)
 	v.Recommended = f.withGateway(RestartAuthoriser)
-	v.Against = []Advice{{FlushCache, "no cached key set lacks a live key"}}
+	v.Against = []Advice{{Mitigation: FlushCache, Reason: "no cached key set lacks a live key"}}
 	v.WouldChange = "failures that end by themselves, or a cache that differs from live"
 	if f.Function != nil && f.Function.Refusal != "" {
 		v.Summary = fmt.Sprintf("%s, yet the authoriser still rejects tokens (%s %s): it keeps old keys in memory. It has to be restarted, but as things stand jwksbot would refuse: first do what the reason below says. A flush would change nothing.", holds, plural(recent, "failure", "failures"), f.recentText())
@@ -40,7 +40,7 @@ func (f *facts) staleMemory() (Verdict, bool) {
 	if since, ok := f.renewed(); ok {
 		v.Summary = fmt.Sprintf("%s, and the authoriser was renewed %s ago, yet it still rejects tokens (%s %s): old keys are baked into its package, a layer or a snapshot. Build and deploy it anew.", holds, Duration(since), plural(recent, "failure", "failures"), f.recentText())
 		v.Recommended = nil
-		v.Against = append(v.Against, Advice{RestartAuthoriser, "it was renewed after the flush already, and came up with old keys"})
+		v.Against = append(v.Against, Advice{Mitigation: RestartAuthoriser, Reason: "it was renewed after the flush already, and came up with old keys"})
 		v.WouldChange = "failures that end after a deployment that fetches keys at its start"
 	}
 	return v, true

@@ -21,7 +21,7 @@ func (f *facts) cacheUnreadable() (Verdict, bool) {
 		v.Because = append(v.Because, fmt.Sprintf("entry %s: %s (%s, %s)", quoteName(e.Name), e.Reading.Note, e.Type, e.Expires()))
 	}
 	v.Because = append(v.Because, f.failureLine()...)
-	v.Against = []Advice{{FlushCache, "what the entries hold is unknown"}}
+	v.Against = []Advice{{Mitigation: FlushCache, Reason: "what the entries hold is unknown"}}
 	v.WouldChange = "a decoder for this format, or a look at how the authoriser stores keys"
 	return v, true
 }
@@ -73,19 +73,19 @@ func (f *facts) refetchThrottled() (Verdict, bool) {
 	}
 	v := warning(RefetchThrottled, "The authoriser may not fetch keys right now: its refetch limit answered %s. Wait a minute; every restart starts the storm again.", plural(n, "time", "times"))
 	v.Because = append(f.failureLine(), f.functionLines()...)
-	v.Against = []Advice{{FlushCache, "no cached key set lacks a live key"}}
+	v.Against = []Advice{{Mitigation: FlushCache, Reason: "no cached key set lacks a live key"}}
 	v.WouldChange = "failures that go on for more than a few minutes"
 	lasts := f.since()
 	switch {
 	case len(f.sets) == 0:
-		v.Against = append(v.Against, Advice{RestartAuthoriser, "fresh environments would all fetch at once and be throttled again"})
+		v.Against = append(v.Against, Advice{Mitigation: RestartAuthoriser, Reason: "fresh environments would all fetch at once and be throttled again"})
 	case lasts > throttleOver:
 		v.Summary = fmt.Sprintf("The authoriser may not fetch keys: its refetch limit answered %s, and waiting has not helped for %s. Restart it: fresh environments read the live keys from the cache and need not fetch.", plural(n, "time", "times"), Duration(lasts))
 		v.Recommended = f.withGateway(RestartAuthoriser)
 		v.WouldChange = "failures that end by themselves"
 	default:
 		v.Summary = fmt.Sprintf("The authoriser may not fetch keys right now: its refetch limit answered %s. Wait a few minutes: it ends by itself when the limit does.", plural(n, "time", "times"))
-		v.Against = append(v.Against, Advice{RestartAuthoriser, "the limit ends by itself within minutes; if it does not, a restart helps, since the cache holds the live keys"})
+		v.Against = append(v.Against, Advice{Mitigation: RestartAuthoriser, Reason: "the limit ends by itself within minutes; if it does not, a restart helps, since the cache holds the live keys"})
 	}
 	return v, true
 }
@@ -105,7 +105,7 @@ func (f *facts) retiredKeyCached() (Verdict, bool) {
 		v := warning(RetiredKeyCached, "Nothing live is missing. The cache also holds retired key %s, with which older tokens still pass. No flush, unless that key is being revoked.", quoteAll(kids))
 		v.Because = append(append(f.cacheLine(c, nil), "live: "+quoteAll(kidsOf(f.live.Keys))), f.failureLine()...)
 		v.Because = append(v.Because, f.stillPass(c.retired)...)
-		v.Against = []Advice{{FlushCache, "tokens signed with " + quoteAll(kids) + " that are still valid would be refused at once"}}
+		v.Against = []Advice{{Mitigation: FlushCache, Reason: "tokens signed with " + quoteAll(kids) + " that are still valid would be refused at once"}}
 		v.WouldChange = "a stated revocation of the retired key"
 		return v, true
 	}
@@ -123,7 +123,7 @@ func (f *facts) metadataChanged() (Verdict, bool) {
 			if m := changedMember(l, k); m != "" {
 				v := warning(MetadataChanged, "The keys are the same, but key %s is described differently (%s). A flush helps only if the authoriser filters on that.", quote(k.Kid), m)
 				v.Because = append([]string{c.name() + ": " + m}, f.failureLine()...)
-				v.Against = []Advice{{FlushCache, "the key material is equal; flush only if the verifier filters on " + quote(m)}}
+				v.Against = []Advice{{Mitigation: FlushCache, Reason: "the key material is equal; flush only if the verifier filters on " + quote(m)}}
 				v.WouldChange = "an authoriser that is known to filter keys by use, alg or key_ops"
 				return v, true
 			}
@@ -181,7 +181,7 @@ func (f *facts) healthy() (Verdict, bool) {
 		why = "there is nothing in the cache that a flush could change"
 	}
 	v.Because = f.inOrder()
-	v.Against = []Advice{{FlushCache, why}, {RestartAuthoriser, "nothing fails"}}
+	v.Against = []Advice{{Mitigation: FlushCache, Reason: why}, {Mitigation: RestartAuthoriser, Reason: "nothing fails"}}
 	v.WouldChange = "failures in the authoriser's log"
 	return v, true
 }
@@ -238,7 +238,7 @@ func (f *facts) inconclusive() (Verdict, bool) {
 	if why := f.Unread[stepHistory]; why != "" {
 		v.Because = append(v.Because, "what earlier checks saw could not be read: "+why)
 	}
-	v.Against = []Advice{{FlushCache, "nothing shows that the cache is at fault"}}
+	v.Against = []Advice{{Mitigation: FlushCache, Reason: "nothing shows that the cache is at fault"}}
 	return v, true
 }
 

@@ -25,7 +25,7 @@ func (f *facts) unsupportedKey() (Verdict, bool) {
 			v = warning(UnsupportedKey, "A new kind of key appeared in the live set (%s); nothing fails yet. Do not flush: an authoriser that cannot read it would lose the copy that works. See to the consumer first.", kindsOf(strange))
 		}
 		v.Because = append(append([]string{fact}, rekeyLines(c)...), f.failureLine()...)
-		v.Against = []Advice{{FlushCache, "the authoriser would fetch a set that it cannot parse"}, {RestartAuthoriser, "the authoriser would fetch a set that it cannot parse"}}
+		v.Against = []Advice{{Mitigation: FlushCache, Reason: "the authoriser would fetch a set that it cannot parse"}, {Mitigation: RestartAuthoriser, Reason: "the authoriser would fetch a set that it cannot parse"}}
 		v.WouldChange = "the new key withdrawn, or an authoriser that skips keys it does not know"
 		return v, true
 	}
@@ -102,7 +102,7 @@ func (f *facts) stale(c comparison, lost []Key) Verdict {
 	}
 	v.Because = append(append(v.Because, f.failureLine()...), f.afterglow()...)
 	v.Recommended = f.withGateway(FlushCache)
-	v.Against = []Advice{{RestartAuthoriser, "a restarted authoriser would read the same old entry; restart only if failures go on after the flush"}}
+	v.Against = []Advice{{Mitigation: RestartAuthoriser, Reason: "a restarted authoriser would read the same old entry; restart only if failures go on after the flush"}}
 	return v
 }
 
@@ -141,7 +141,7 @@ func (f *facts) notAskedFor() (Verdict, bool) {
 		v.Because = append([]string{"live: " + quoteAll(kidsOf(f.live.Keys))}, f.cacheLine(*f.perKid, nil)...)
 		v.Because = append(append(v.Because, f.failureLine()...), f.functionLines()...)
 		v.Recommended = f.withGateway(RestartAuthoriser)
-		v.Against = []Advice{{FlushCache, "no entry of that key exists that a flush could delete"}}
+		v.Against = []Advice{{Mitigation: FlushCache, Reason: "no entry of that key exists that a flush could delete"}}
 		v.WouldChange = "an entry for the key, which appears as soon as the authoriser asks for it"
 		return v, true
 	}

@@ -19,7 +19,7 @@ func (f *facts) unknownIssuer() (Verdict, bool) {
 	for _, iss := range f.Logged.Issuers {
 		v.Because = append(v.Because, "issuer named in failures: "+quote(iss))
 	}
-	v.Against = []Advice{{FlushCache, "keys of this issuer would not verify those tokens"}, {RestartAuthoriser, "keys of this issuer would not verify those tokens"}}
+	v.Against = []Advice{{Mitigation: FlushCache, Reason: "keys of this issuer would not verify those tokens"}, {Mitigation: RestartAuthoriser, Reason: "keys of this issuer would not verify those tokens"}}
 	v.WouldChange = "failures on a kid that is live"
 	return v, true
 }
@@ -38,7 +38,7 @@ func (f *facts) unknownKids() (Verdict, bool) {
 	}
 	v := warning(UnknownKids, "Somebody sends tokens with made-up key ids: %d different unknown kids, about once each. Neither flush nor restart helps; rate limit the sender.", strange)
 	v.Because = f.failureLine()
-	v.Against = []Advice{{FlushCache, "no key set holds those kids"}, {RestartAuthoriser, "no key set holds those kids"}}
+	v.Against = []Advice{{Mitigation: FlushCache, Reason: "no key set holds those kids"}, {Mitigation: RestartAuthoriser, Reason: "no key set holds those kids"}}
 	v.WouldChange = "failures on a kid that is live"
 	return v, true
 }
@@ -55,7 +55,7 @@ func (f *facts) noKid() (Verdict, bool) {
 	if nameless := f.nameless(); nameless > 0 {
 		v.Because = append(v.Because, capital(plural(nameless, "live key has", "live keys have"))+" no kid either: the identity provider publishes keys that cannot be looked up by kid")
 	}
-	v.Against = []Advice{{FlushCache, "no key can be looked up without a kid"}, {RestartAuthoriser, "no key can be looked up without a kid"}}
+	v.Against = []Advice{{Mitigation: FlushCache, Reason: "no key can be looked up without a kid"}, {Mitigation: RestartAuthoriser, Reason: "no key can be looked up without a kid"}}
 	v.WouldChange = "failures on a kid that is live"
 	return v, true
 }
@@ -77,7 +77,7 @@ func (f *facts) ambiguousKid() (Verdict, bool) {
 	}
 	v := critical(DuplicateKid, "The authoriser refuses the key set because a kid stands in it more than once (%s). Neither flush nor restart helps: the identity provider has to give each key its own kid.", plural(n, "failure", "failures"))
 	v.Because = append([]string{"live: " + quoteAll(kidsOf(f.live.Keys))}, f.failureLine()...)
-	v.Against = []Advice{{FlushCache, "the same set would be fetched again"}, {RestartAuthoriser, "the same set would be fetched again"}}
+	v.Against = []Advice{{Mitigation: FlushCache, Reason: "the same set would be fetched again"}, {Mitigation: RestartAuthoriser, Reason: "the same set would be fetched again"}}
 	v.WouldChange = "a live set in which each kid stands once"
 	return v, true
 }
@@ -105,7 +105,7 @@ func (f *facts) claimsOrClock() (Verdict, bool) {
 	}
 	v := warning(ClaimsOrClock, "Tokens are refused for what they say (expired, audience, not yet valid), not for their keys. Neither flush nor restart helps; look at the clients and at the clocks.")
 	v.Because = append(f.failureLine(), f.classLine())
-	v.Against = []Advice{{FlushCache, "the keys are not the cause"}, {RestartAuthoriser, "the keys are not the cause"}}
+	v.Against = []Advice{{Mitigation: FlushCache, Reason: "the keys are not the cause"}, {Mitigation: RestartAuthoriser, Reason: "the keys are not the cause"}}
 	v.WouldChange = "signature failures, or failures on a kid that is live"
 	return v, true
 }

@@ -11,7 +11,7 @@ func (f *facts) standing(verdict VerdictID) []Finding {
 	var out []Finding
 	add := func(id VerdictID, sev Severity, format string, args ...any) {
 		if id != verdict {
-			out = append(out, Finding{id, sev, fmt.Sprintf(format, args...)})
+			out = append(out, Finding{ID: id, Severity: sev, Summary: fmt.Sprintf(format, args...)})
 		}
 	}
 	f.liveFindings(add)

@@ -72,7 +72,7 @@ func (f *facts) removedTooEarly() (Verdict, bool) {
 	v := critical(RemovedTooEarly, "Key %s was taken out of the live set although tokens signed with it are still in use (%s). The identity provider has to publish it again; neither flush nor restart can bring it back.",
 		quote(kid), plural(count, "failure", "failures"))
 	v.Because = append([]string{fmt.Sprintf("%s was last seen live %s ago, and is in neither set now", quote(kid), Duration(ago))}, f.failureLine()...)
-	v.Against = []Advice{{FlushCache, "no key set holds that key any more"}}
+	v.Against = []Advice{{Mitigation: FlushCache, Reason: "no key set holds that key any more"}}
 	v.WouldChange = "the key published again, or the last token signed with it expired"
 	if live := f.failsOnLive(); live > count {
 		// Most of the window's failures are others. They may have ended with a
@@ -80,7 +80,7 @@ func (f *facts) removedTooEarly() (Verdict, bool) {
 		v.Because = append(v.Because, plural(live, "failure names a live key", "failures name live keys")+": if those go on, the authoriser keeps old keys in memory, and a restart helps against them")
 		return v, true
 	}
-	v.Against = append(v.Against, Advice{RestartAuthoriser, "no key set holds that key any more"})
+	v.Against = append(v.Against, Advice{Mitigation: RestartAuthoriser, Reason: "no key set holds that key any more"})
 	return v, true
 }
 
@@ -94,7 +94,7 @@ func (f *facts) longExpired() (Verdict, bool) {
 	v := warning(ClaimsOrClock, "Somebody still sends tokens that expired long ago: key %s left the live set %s ago (%s). Neither flush nor restart helps; look at that client.",
 		quote(kid), Duration(ago), plural(count, "failure", "failures"))
 	v.Because = append([]string{fmt.Sprintf("%s was last seen live %s ago; no token lives longer than %s", quote(kid), Duration(ago), Duration(f.longestLife()))}, f.failureLine()...)
-	v.Against = []Advice{{FlushCache, "no key set holds that key any more"}, {RestartAuthoriser, "no key set holds that key any more"}}
+	v.Against = []Advice{{Mitigation: FlushCache, Reason: "no key set holds that key any more"}, {Mitigation: RestartAuthoriser, Reason: "no key set holds that key any more"}}
 	v.WouldChange = "failures on a kid that is live"
 	return v, true
 }

@@ -258,7 +258,7 @@ func TestVerdictFromTheLogsStands(t *testing.T) {
 	o := newOffice(t)
 	o.cache.drop("jwks:current")
 	o.cache.set("jwks:kid:a", "jwk a=2") // the live key, under the kid of before
-	o.target.Logs = logsFunc(func(context.Context) (LogEvidence, error) { return *logged(manyErrors...), nil })
+	o.target.Logs = logsFunc(func(context.Context) (LogEvidence, error) { return *logged("unknown_kid:40", "b=40"), nil })
 	run := o.approve(t, request("U0ANN"))
 	if run.Plan.Verdict != StaleCache || namesOf(run.Plan) != "jwks:kid:a" {
 		t.Fatalf("plan %+v", run.Plan)

@@ -58,7 +58,7 @@ func TestTheDeskNamesNoTargetToOutsiders(t *testing.T) {
 // everyQuestion asks all that names a target.
 func everyQuestion(ctx context.Context, d *Desk, target, by string) []error {
 	_, view := d.View(ctx, target, by)
-	_, check := d.Check(ctx, target, by, Ask{}, Silent{})
+	_, checked := d.Check(ctx, target, by, Ask{}, Silent{})
 	_, last := d.Last(ctx, target, by)
 	_, may := d.MayRequest(ctx, target, by)
 	req := request(by)
@@ -67,7 +67,7 @@ func everyQuestion(ctx context.Context, d *Desk, target, by string) []error {
 	_, visible := d.Visible(ctx, by)
 	_, all := d.ViewAll(ctx, by)
 	_, requestable := d.Requestable(ctx, by)
-	return []error{view, check, last, may, request, visible, all, requestable}
+	return []error{view, checked, last, may, request, visible, all, requestable}
 }
 
 func TestWhoSeesWhichTargets(t *testing.T) {

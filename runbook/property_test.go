@@ -127,7 +127,7 @@ func (r inventor) evidence() Evidence {
 	}
 	for range r.IntN(4) {
 		k, first := r.key(), time.Duration(r.IntN(90))*time.Hour
-		e.History = append(e.History, Sighting{k.Kid, k.Thumbprint, t0.Add(-first), t0.Add(-first / 2)})
+		e.History = append(e.History, Sighting{Kid: k.Kid, Thumbprint: k.Thumbprint, FirstSeen: t0.Add(-first), LastSeen: t0.Add(-first / 2)})
 	}
 	if r.yes(30) {
 		e.TokenLife = time.Duration(1+r.IntN(48)) * time.Hour

@@ -170,7 +170,7 @@ func lasting(minutes, perMinute int, words ...string) *LogEvidence {
 	ev := logged(words...)
 	ev.PerMinute = nil
 	for i := minutes; i > 0; i-- {
-		ev.PerMinute = append(ev.PerMinute, MinuteCount{t0.Add(-time.Duration(i) * time.Minute), perMinute})
+		ev.PerMinute = append(ev.PerMinute, MinuteCount{At: t0.Add(-time.Duration(i) * time.Minute), Count: perMinute})
 	}
 	return ev
 }

@@ -17,7 +17,7 @@ type (
 	logsFunc  func(context.Context) (LogEvidence, error)
 	nodesFunc struct {
 		*cacheStandIn
-		nodes func(context.Context) ([]string, error)
+		answer func(context.Context) ([]string, error)
 	}
 	trafficFunc func(context.Context) (TrafficEvidence, error)
 )
@@ -28,7 +28,7 @@ func (f logsFunc) Failures(ctx context.Context, _, _ time.Time, _ string) (LogEv
 	return f(ctx)
 }
 
-func (n nodesFunc) Nodes(ctx context.Context) ([]string, error) { return n.nodes(ctx) }
+func (n nodesFunc) Nodes(ctx context.Context) ([]string, error) { return n.answer(ctx) }
 
 func (f trafficFunc) Traffic(ctx context.Context, _ []string, _, _ time.Time) (TrafficEvidence, error) {
 	return f(ctx)
@@ -102,7 +102,7 @@ func TestChecksRunAtOnce(t *testing.T) {
 	})
 	store := newCache(map[string]string{"jwks": "keys a=1"})
 	store.onList = func(*cacheStandIn) { meet(t.Context()) }
-	target.Entries = nodesFunc{store, func(ctx context.Context) ([]string, error) { meet(ctx); return []string{"n"}, nil }}
+	target.Entries = nodesFunc{cacheStandIn: store, answer: func(ctx context.Context) ([]string, error) { meet(ctx); return []string{"n"}, nil }}
 	target.API = setupFunc(func(ctx context.Context) (GatewaySetup, error) {
 		meet(ctx)
 		return setupOf(lambdaOf("jwks", "auth", "")), nil
