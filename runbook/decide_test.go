@@ -23,7 +23,7 @@ func TestApproveHandsTheRunOver(t *testing.T) {
 	if got.State != StateApproved || !got.ApprovedAt.Equal(at) || !got.StartBy.Equal(at.Add(10*time.Minute)) || got.Version != 2 {
 		t.Errorf("kept %+v", got)
 	}
-	want := Decision{By: PersonRef{"U0LIZ", "u0liz"}, Kind: DecideApprove, Generation: 1, At: at, Via: ViaSlack}
+	want := Decision{By: PersonRef{ID: "U0LIZ", Name: "u0liz"}, Kind: DecideApprove, Generation: 1, At: at, Via: ViaSlack}
 	if len(got.Decisions) != 1 || got.Decisions[0] != want {
 		t.Errorf("decisions %+v", got.Decisions)
 	}

@@ -17,7 +17,7 @@ func TestOpenLeavesAPendingRun(t *testing.T) {
 	if got.State != StatePending || got.Generation != 1 || got.Version != 1 || got.Required != 1 || got.Ticket != "INC-2026-0214-001" {
 		t.Errorf("kept %+v", got)
 	}
-	if got.Requester != (PersonRef{"U0ANN", "u0ann"}) || got.Post.Channel != "C0INC" || got.Resource != resource {
+	if got.Requester != (PersonRef{ID: "U0ANN", Name: "u0ann"}) || got.Post.Channel != "C0INC" || got.Resource != resource {
 		t.Errorf("requester %v, channel %q, resource %q", got.Requester, got.Post.Channel, got.Resource)
 	}
 	if !got.ExpiresAt.Equal(t0.Add(15*time.Minute)) || !got.RemindAt.Equal(t0.Add(450*time.Second)) {
@@ -246,7 +246,7 @@ func TestCooldownAtTheRequest(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := newOffice(t)
-			o.ledger.put(Run{ID: "0213-earlier", Target: "production", Resource: c.res, State: c.state, Requester: PersonRef{"U0BEN", "ben"},
+			o.ledger.put(Run{ID: "0213-earlier", Target: "production", Resource: c.res, State: c.state, Requester: PersonRef{ID: "U0BEN", Name: "ben"},
 				Receipts: []Receipt{{Step: c.step, EndedAt: t0.Add(-c.ago)}}})
 			_, _, err := o.desk.Open(t.Context(), request("U0ANN"), Silent{})
 			if c.code == "" {

@@ -12,7 +12,7 @@ import (
 func TestARefusedFlushDeletedNothing(t *testing.T) {
 	o := newOffice(t)
 	s := o.around()
-	o.cache.onDelete = func(int) error { return &Denied{errors.New(`redis "h": the user may not do this`)} }
+	o.cache.onDelete = func(int) error { return &Denied{Err: errors.New(`redis "h": the user may not do this`)} }
 	run := o.until(t, o.approve(t, request("U0ANN")).ID, StateFailed)
 	if want := `Not flushed: nothing was deleted. Redis "h": the user may not do this.`; run.Outcome != want {
 		t.Errorf("outcome %q, want %q", run.Outcome, want)
@@ -36,7 +36,7 @@ func TestARefusedFlushDeletedNothing(t *testing.T) {
 func TestARefusedCopyDeletedNothing(t *testing.T) {
 	o := newOffice(t)
 	run := o.until(t, o.approve(t, request("U0ANN")).ID, StateSnapshot)
-	o.cache.listErr = &Denied{errors.New("no EVAL")}
+	o.cache.listErr = &Denied{Err: errors.New("no EVAL")}
 	run, _ = o.advance(t, run.ID)
 	if run.State != StateFailed || !strings.HasPrefix(run.Outcome, "Not flushed: nothing was deleted. No EVAL.") {
 		t.Errorf("%s: %s", run.State, run.Outcome)
@@ -51,9 +51,9 @@ func TestAPageThatIsRefusedIsSentOnce(t *testing.T) {
 		sent int
 		says string
 	}{
-		"refused":       {&Denied{errors.New("invalid key")}, 1, "the paging service refused the call"},
+		"refused":       {&Denied{Err: errors.New("invalid key")}, 1, "the paging service refused the call"},
 		"out of reach":  {errors.New("timeout"), pageAttempts, "the paging service could not be reached"},
-		"busy, refused": {errors.Join(errors.New("x"), &Denied{errors.New("no")}), 1, "refused the call"},
+		"busy, refused": {errors.Join(errors.New("x"), &Denied{Err: errors.New("no")}), 1, "refused the call"},
 	} {
 		o := newOffice(t)
 		sent := 0
@@ -75,7 +75,7 @@ func TestARefusedRestart(t *testing.T) {
 		want string
 	}{
 		"at once": {refuse(RefusedRestart, "Updating is not permitted."), "Not done: Updating is not permitted. Nothing was touched."},
-		"later":   {&Denied{errors.New("alias live still points to version 12: publishing is not permitted")}, "Not done: alias live still points to version 12: publishing is not permitted."},
+		"later":   {&Denied{Err: errors.New("alias live still points to version 12: publishing is not permitted")}, "Not done: alias live still points to version 12: publishing is not permitted."},
 	} {
 		o := newOffice(t)
 		s := o.around()
