@@ -2,6 +2,7 @@ package runbook
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -116,11 +117,7 @@ func (f *facts) retiredKeyCached() (Verdict, bool) {
 func (f *facts) metadataChanged() (Verdict, bool) {
 	for _, c := range f.sets {
 		for _, k := range c.set.Keys {
-			l, as := find(f.live, k)
-			if as != foundSame {
-				continue
-			}
-			if m := changedMember(l, k); m != "" {
+			if m := redescribed(f.live, k); m != "" {
 				v := warning(MetadataChanged, "The keys are the same, but key %s is described differently (%s). A flush helps only if the authoriser filters on that.", quote(k.Kid), m)
 				v.Because = append([]string{c.name() + ": " + m}, f.failureLine()...)
 				v.Against = []Advice{{Mitigation: FlushCache, Reason: "the key material is equal; flush only if the verifier filters on " + quote(m)}}
@@ -132,14 +129,28 @@ func (f *facts) metadataChanged() (Verdict, bool) {
 	return Verdict{}, false
 }
 
-// changedMember names the first of the members that verifiers filter on that differs.
-func changedMember(live, cached Key) string {
-	for _, m := range []string{"use", "alg", "key_ops"} {
-		if live.Metadata[m] != cached.Metadata[m] {
-			return m
+// filteredOn are the members by which verifiers choose among keys.
+var filteredOn = []string{"use", "alg", "key_ops"}
+
+// redescribed names the first member that verifiers filter on in which the key
+// differs from the live key that it is. A key without a kid may be any of several
+// live ones; it is described as before if one of them agrees.
+func redescribed(live KeySet, cached Key) string {
+	changed := len(filteredOn)
+	for _, l := range live.Keys {
+		if _, as := find(KeySet{Keys: []Key{l}}, cached); as != foundSame {
+			continue
 		}
+		differs := slices.IndexFunc(filteredOn, func(m string) bool { return l.Metadata[m] != cached.Metadata[m] })
+		if differs < 0 {
+			return ""
+		}
+		changed = min(changed, differs)
 	}
-	return ""
+	if changed == len(filteredOn) {
+		return ""
+	}
+	return filteredOn[changed]
 }
 
 // healthy: the cache was read, agrees with live (or is empty), and nothing

@@ -354,3 +354,27 @@ func TestNeverHealthyWithoutReading(t *testing.T) {
 		}
 	}
 }
+
+// A key without a kid may be any live one of the same material, whatever their
+// names and order.
+func TestHowACachedKeyIsDescribed(t *testing.T) {
+	described := func(kid, alg string) Key {
+		return Key{Kid: kid, Thumbprint: "print", Metadata: map[string]string{"use": "sig", "alg": alg}}
+	}
+	for name, c := range map[string]struct {
+		cached Key
+		want   string
+	}{
+		"without a kid, as one of them": {described("", "RS256"), ""},
+		"without a kid, as none":        {described("", "PS256"), "alg"},
+		"of the same kid":               {described("b", "RS256"), ""},
+		"as the one of another kid":     {described("a", "RS256"), "alg"},
+		"of another kid":                {described("c", "PS256"), ""},
+	} {
+		for _, live := range []KeySet{{Keys: []Key{described("a", "RS512"), described("b", "RS256")}}, {Keys: []Key{described("b", "RS256"), described("a", "RS512")}}} {
+			if got := redescribed(live, c.cached); got != c.want {
+				t.Errorf("%s, live %v: %q, want %q", name, kidsOf(live.Keys), got, c.want)
+			}
+		}
+	}
+}
