@@ -190,11 +190,15 @@ func (p *printer) doctorSum(lines []doctorLine) error {
 	return p.err
 }
 
-// journalExam opens the journal as every command does.
+// journalExam opens the journal as every command does, but leaves it as it is.
 func (d *doctor) journalExam() exam {
 	return exam{"journal", "open", func(ctx context.Context) (finding, error) {
-		j, err := d.w.openJournal(ctx, d.cfg, d.clock)
+		j, err := d.lookAtJournal(ctx)
 		switch {
+		case errors.Is(err, journal.ErrNotYet):
+			return well("it does not exist yet: the first command that uses it creates it")
+		case errors.Is(err, journal.ErrOlder):
+			return well("it was written by an older jwksbot: the first command that uses it brings its tables up to date")
 		case errors.Is(err, journal.ErrPooler):
 			return finding{}, err // says what to do
 		case err != nil:
@@ -213,6 +217,15 @@ func (d *doctor) journalExam() exam {
 		}
 		return well("it opens and answers%s", notes)
 	}}
+}
+
+func (d *doctor) lookAtJournal(ctx context.Context) (*journal.Journal, error) {
+	s, err := d.w.journalSettings(d.cfg, d.clock)
+	if err != nil {
+		return nil, err
+	}
+	s.LookOnly = true
+	return journal.Open(ctx, s)
 }
 
 // diskExam says whether the journal lasts longer than the container.

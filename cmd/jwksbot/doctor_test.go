@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -81,6 +82,7 @@ func (d *doctor) withoutAWS() []exam {
 func TestNothingIsWrongInTheDemo(t *testing.T) {
 	st := ward(t)
 	d := patient(t, st, func(*config) {})
+	openJournal(t, d.cfg.Journal.Reveal())
 	lines := examine(t.Context(), d.withoutAWS(), untold)
 	for _, l := range lines {
 		if !healthy([]doctorLine{l}) {
@@ -232,5 +234,18 @@ targets:
 	out.Reset()
 	if code := run(t.Context(), []string{"doctor"}, w); code != exitFinding || !strings.Contains(out.String(), "3 failures") || !strings.Contains(out.String(), "fix:") {
 		t.Errorf("exit %d: %s", code, out)
+	}
+}
+
+// The doctor writes nothing, not even a journal.
+func TestTheDoctorLeavesNoJournal(t *testing.T) {
+	st := ward(t)
+	d := patient(t, st, func(*config) {})
+	line := seen(t, examine(t.Context(), d.exams(), untold), "journal", "open")
+	if line.Status != runbook.StatusOK || !strings.Contains(line.Text, "it does not exist yet") {
+		t.Errorf("%+v", line)
+	}
+	if _, err := os.Stat(d.cfg.Journal.Reveal()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s: %v", d.cfg.Journal.Reveal(), err)
 	}
 }

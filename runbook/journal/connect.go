@@ -37,8 +37,15 @@ func (j *Journal) connect(ctx context.Context, url string) error {
 	}
 	j.path, j.name, j.writer = path, path, make(chan struct{}, 1)
 	j.standing.name = path
-	if err := createFile(path); err != nil {
+	switch missing, err := checkFile(path); {
+	case err != nil:
 		return fmt.Errorf("open journal %q: %w", path, err)
+	case missing && j.lookOnly:
+		return fmt.Errorf("journal %q: %w", path, ErrNotYet)
+	case missing:
+		if err := createFile(path); err != nil {
+			return fmt.Errorf("open journal %q: %w", path, err)
+		}
 	}
 	j.db, err = openSQLite(path, 4, busyTimeout, j.gate)
 	return err
@@ -62,27 +69,39 @@ func sqlitePath(url string) (string, error) {
 	return path, nil
 }
 
-// createFile creates the file, readable by its owner alone. An existing file
-// is not opened here: closing it again would drop SQLite's locks on it.
-func createFile(path string) error {
+// checkFile says whether the file is missing, or empty, and can be made. An existing
+// file is not opened here: closing it again would drop SQLite's locks on it.
+func checkFile(path string) (missing bool, err error) {
 	switch info, err := os.Stat(path); {
 	case err == nil && info.IsDir():
-		return errors.New("it is a directory; give the path of a file")
+		return false, errors.New("it is a directory; give the path of a file")
 	case err == nil:
-		return nil
+		return info.Size() == 0, nil
 	case !errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%w; give jwksbot access to the directory", errors.Unwrap(err))
+		return false, fmt.Errorf("%w; give jwksbot access to the directory", errors.Unwrap(err))
 	}
 	dir := filepath.Dir(path)
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("directory %q does not exist; create it, or name another path", dir)
+		return false, fmt.Errorf("directory %q does not exist; create it, or name another path", dir)
 	}
+	if err := mayCreate(dir); err != nil {
+		return false, noAccess(err)
+	}
+	return true, nil
+}
+
+func noAccess(err error) error {
+	return fmt.Errorf("cannot create it (%w); give jwksbot write access to the directory", err)
+}
+
+// createFile creates the file, readable by its owner alone.
+func createFile(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("cannot create it (%w); give jwksbot write access to the directory", errors.Unwrap(err))
+		return noAccess(errors.Unwrap(err))
 	}
 	return f.Close()
 }

@@ -78,7 +78,18 @@ type Settings struct {
 	// everything is refused with a *runbook.LedgerError that is Away. What time
 	// does not heal ends Execute and Present.
 	Patient bool
+	// LookOnly opens a journal to see whether it is in order: no file is created
+	// and no table is changed. Open returns [ErrNotYet] or [ErrOlder] where there
+	// would have been something to do.
+	LookOnly bool
 }
+
+var (
+	// ErrNotYet says that the file or the tables of a journal are not there yet.
+	ErrNotYet = errors.New("it does not exist yet")
+	// ErrOlder says that the tables of a journal are those of an older build.
+	ErrOlder = errors.New("it was written by an older jwksbot")
+)
 
 // Journal is an open journal. It is safe for concurrent use.
 type Journal struct {
@@ -95,6 +106,7 @@ type Journal struct {
 	sealer    cipher.AEAD // nil: snapshots are not encrypted
 	keep      time.Duration
 	patient   bool
+	lookOnly  bool
 
 	// writer bounds the transactions that write. On SQLite it lets one through
 	// at a time, so that only processes compete for the file's lock; on Postgres
@@ -124,7 +136,7 @@ const defaultSnapshotKeep = 24 * time.Hour
 // operator. Nothing is executed before Execute.
 func Open(ctx context.Context, s Settings) (*Journal, error) {
 	j := &Journal{
-		clock: s.Clock, log: s.Log, auditKey: s.AuditKey, keep: s.SnapshotKeep, patient: s.Patient,
+		clock: s.Clock, log: s.Log, auditKey: s.AuditKey, keep: s.SnapshotKeep, patient: s.Patient, lookOnly: s.LookOnly,
 		auditLog: s.AuditLog, headEvery: int64(cmp.Or(s.HeadEvery, headRows)),
 		subs: map[chan struct{}]struct{}{},
 	}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -36,6 +37,47 @@ func TestNewerSchema(t *testing.T) {
 		}
 		refused(t, Settings{URL: url}, fmt.Sprintf("written by a newer jwksbot (schema 99; this one knows %d)", schemaVersion))
 	})
+}
+
+// Who only looks creates nothing and changes nothing, and is told what is
+// missing.
+func TestLookOnly(t *testing.T) {
+	eachEngine(t, func(t *testing.T, url string) {
+		look := func(want error) {
+			t.Helper()
+			j, err := Open(t.Context(), Settings{URL: url, LookOnly: true})
+			if !errors.Is(err, want) {
+				t.Errorf("%v, want %v", err, want)
+			}
+			if err == nil {
+				j.Close(t.Context())
+			}
+		}
+		look(ErrNotYet)
+		if path, err := sqlitePath(url); err == nil {
+			if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("the file is there: %v", err)
+			}
+		}
+		j := open(t, url)
+		look(nil)
+		mustExec(t, j.db, `UPDATE journal_schema SET version = 2`)
+		look(ErrOlder)
+		var version int
+		if err := j.db.QueryRow(`SELECT version FROM journal_schema`).Scan(&version); err != nil || version != 2 {
+			t.Errorf("the tables are of schema %d now, %v", version, err)
+		}
+	})
+	if os.Geteuid() == 0 {
+		return // who may write anywhere
+	}
+	shut := t.TempDir()
+	if err := os.Chmod(shut, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), Settings{URL: filepath.Join(shut, "journal.db"), LookOnly: true}); err == nil || !strings.Contains(err.Error(), "write access to the directory") {
+		t.Errorf("where nothing can be created: %v", err)
+	}
 }
 
 func TestOpenRefuses(t *testing.T) {

@@ -172,6 +172,12 @@ func (j *Journal) migrate(ctx context.Context, db *sql.DB) error {
 		if version == schemaVersion {
 			return errUnchanged
 		}
+		switch {
+		case j.lookOnly && version == 0:
+			return ErrNotYet
+		case j.lookOnly:
+			return ErrOlder
+		}
 		return t.upgrade(ctx, version)
 	})
 	if errors.Is(err, errUnchanged) {
