@@ -16,7 +16,9 @@ type Alarm struct {
 	At       time.Time
 }
 
-// pager opens and closes an incident at a paging service. Both may be repeated.
+// pager opens and closes an incident at a paging service. It repeats a call that
+// failed while that can help and within bounds of its own, so that nobody else
+// does; a state that is carried out again may call again.
 type pager interface {
 	Trigger(ctx context.Context, a Alarm) error
 	Resolve(ctx context.Context, a Alarm) error

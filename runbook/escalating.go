@@ -6,10 +6,6 @@ import (
 	"time"
 )
 
-// pageAttempts is how often the paging service is tried before the run goes on
-// without it.
-const pageAttempts = 3
-
 // breachAlarm is the call for people when failures persist.
 func (t *Target) breachAlarm(run Run, w Watch, o outlook, now time.Time) *Escalation {
 	p, _ := o.last()
@@ -79,7 +75,7 @@ func (m *Machine) escalate(ctx context.Context, t *Target, run Run) (Transition,
 
 // page triggers the paging service.
 func (m *Machine) page(ctx context.Context, t *Target, run Run) error {
-	failed, err := m.tried(ctx, func() error { return t.Pager.Trigger(ctx, run.alarm()) })
+	failed, err := m.paged(ctx, func() error { return t.Pager.Trigger(ctx, run.alarm()) })
 	if err != nil {
 		return err
 	}
@@ -151,7 +147,7 @@ func (m *Machine) resolve(ctx context.Context, t *Target, run *Run, o outlook) e
 	var failed error
 	if t.Pager != nil && !run.Escalation.Paged.IsZero() {
 		var err error
-		failed, err = m.tried(ctx, func() error { return t.Pager.Resolve(ctx, run.alarm()) })
+		failed, err = m.paged(ctx, func() error { return t.Pager.Resolve(ctx, run.alarm()) })
 		if err != nil {
 			return err
 		}
@@ -172,18 +168,12 @@ func (m *Machine) resolve(ctx context.Context, t *Target, run *Run, o outlook) e
 	return err
 }
 
-// tried calls the paging service a few times if need be and if that can help.
-// failed is what it answered last; err says that this process may not go on.
-func (m *Machine) tried(ctx context.Context, call func() error) (failed, err error) {
-	for attempt := 1; ; attempt++ {
-		if err := m.guard(ctx); err != nil {
-			return nil, err
-		}
-		if failed = call(); failed == nil || IsDenied(failed) || attempt == pageAttempts {
-			return failed, ctx.Err()
-		}
-		if err := m.clock.Wait(ctx, time.Duration(attempt)*2*time.Second); err != nil {
-			return failed, err
-		}
+// paged calls the paging service, which itself repeats what can be repeated.
+// failed is what came of it; err says that this process may not go on.
+func (m *Machine) paged(ctx context.Context, call func() error) (failed, err error) {
+	if err := m.guard(ctx); err != nil {
+		return nil, err
 	}
+	failed = call()
+	return failed, ctx.Err()
 }

@@ -43,23 +43,22 @@ func TestARefusedCopyDeletedNothing(t *testing.T) {
 	}
 }
 
-// A paging service that refuses is not asked again, and the people in the thread
-// are told to call.
-func TestAPageThatIsRefusedIsSentOnce(t *testing.T) {
+// A page that failed is not asked for again, the pager has repeated what could
+// be repeated, and the people in the thread are told to call.
+func TestAPageThatFailsIsAskedForOnce(t *testing.T) {
 	for name, c := range map[string]struct {
 		err  error
-		sent int
 		says string
 	}{
-		"refused":       {&Denied{Err: errors.New("invalid key")}, 1, "the paging service refused the call"},
-		"out of reach":  {errors.New("timeout"), pageAttempts, "the paging service could not be reached"},
-		"busy, refused": {errors.Join(errors.New("x"), &Denied{Err: errors.New("no")}), 1, "refused the call"},
+		"refused":       {&Denied{Err: errors.New("invalid key")}, "the paging service refused the call"},
+		"out of reach":  {errors.New("timeout"), "the paging service could not be reached"},
+		"busy, refused": {errors.Join(errors.New("x"), &Denied{Err: errors.New("no")}), "refused the call"},
 	} {
 		o := newOffice(t)
 		sent := 0
-		failed, err := o.machine.tried(t.Context(), func() error { sent++; return c.err })
-		if err != nil || sent != c.sent || !errors.Is(failed, c.err) {
-			t.Errorf("%s: sent %d times, want %d: %v, %v", name, sent, c.sent, failed, err)
+		failed, err := o.machine.paged(t.Context(), func() error { sent++; return c.err })
+		if err != nil || sent != 1 || !errors.Is(failed, c.err) {
+			t.Errorf("%s: sent %d times, want 1: %v, %v", name, sent, failed, err)
 		}
 		if got := "the paging service " + unheard(failed); !strings.Contains(got, c.says) {
 			t.Errorf("%s: %s", name, got)

@@ -190,7 +190,7 @@ func awsError(kind, name, action string, err error) error {
 	if errors.As(err, &api) {
 		switch api.ErrorCode() {
 		case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized":
-			return fmt.Errorf("%s %q: the bot's role may not call it: allow %s: %w", kind, name, action, err)
+			return &runbook.Denied{Err: fmt.Errorf("%s %q: the bot's role may not call it: allow %s: %w", kind, name, action, err)}
 		case "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "SignatureDoesNotMatch":
 			return fmt.Errorf("%s %q: AWS refused the bot's credentials: renew them: %w", kind, name, err)
 		}

@@ -19,6 +19,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"jwksbot/runbook/cache/redistest"
+
+	"jwksbot/runbook"
 )
 
 // elastiCache speaks ElastiCache's wire protocol (AWS Query, XML).
@@ -181,6 +183,9 @@ func TestDiscoveryErrorsSayWhatToDo(t *testing.T) {
 				if !strings.Contains(err.Error(), w) {
 					t.Errorf("error %q does not contain %q", err, w)
 				}
+			}
+			if denied := c.name == "denied"; runbook.IsDenied(err) != denied {
+				t.Errorf("refused for certain: %t, want %t", !denied, denied)
 			}
 			for _, secret := range []string{"geheim", "verysecret", "X-Amz"} {
 				if strings.Contains(err.Error(), secret) {
