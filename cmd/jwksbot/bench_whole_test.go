@@ -46,7 +46,7 @@ type whole struct {
 	fresh   []byte // what an authoriser fetches
 	sim     *slacksim.Sim
 	bot     *exec.Cmd
-	office  *office
+	app     *app
 }
 
 func newWhole(b *testing.B, entries int, byName bool) *whole {
@@ -76,7 +76,7 @@ func newWhole(b *testing.B, entries int, byName bool) *whole {
 	return w
 }
 
-// serve starts the program, and puts an office of the same journal beside it,
+// serve starts the program, and puts an app on the same journal beside it,
 // for the requests.
 func (w *whole) serve(b *testing.B, file, slackURL string, world *drill.World) {
 	dir := b.TempDir()
@@ -120,10 +120,10 @@ targets:
 	if err != nil {
 		b.Fatal(err)
 	}
-	if w.office, err = quiet.openOffice(b.Context(), p, bot.NewDirectory(slackAPI(cfg, slackURL+"/api/"))); err != nil {
+	if w.app, err = quiet.openApp(b.Context(), p, bot.NewDirectory(slackAPI(cfg, slackURL+"/api/"))); err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { w.office.close() })
+	b.Cleanup(func() { w.app.close() })
 }
 
 // measure flushes with the bot and by hand, in turns.
@@ -204,8 +204,8 @@ func (w *whole) request(ctx context.Context, b *testing.B) runbook.Post {
 	if w.byName {
 		req.Override = "measured"
 	}
-	w.office.runner.Forget("production") // what the last flush has changed
-	run, _, err := w.office.desk.Open(ctx, req, runbook.Silent{})
+	w.app.runner.Forget("production") // what the last flush has changed
+	run, _, err := w.app.desk.Open(ctx, req, runbook.Silent{})
 	if err != nil {
 		b.Fatal(err)
 	}

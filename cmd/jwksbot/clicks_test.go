@@ -62,7 +62,7 @@ func crowdApproves(t *testing.T, journalURL string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { sim.Close() })
-	replicas := []*office{crowdOffice(t, file, slack), crowdOffice(t, file, slack)}
+	replicas := []*app{crowdApp(t, file, slack), crowdApp(t, file, slack)}
 	run, _, err := replicas[0].desk.Open(t.Context(), runbook.Request{Target: "production", Ticket: "INC-1", Reason: "rotated", By: "U0ONCALL", Via: runbook.ViaSlack}, runbook.Silent{})
 	if err != nil {
 		t.Fatal(err)
@@ -147,22 +147,22 @@ people:
 `, journalURL, people, drill.Region, world.JWKSURL(), world.Issuer(), c.proxy.addr, strings.Join(approvers, ", "), quorum)
 }
 
-// crowdOffice is one replica without its connection to Slack.
-func crowdOffice(t *testing.T, file, slack string) *office {
+// crowdApp is one replica without its connection to Slack.
+func crowdApp(t *testing.T, file, slack string) *app {
 	t.Helper()
 	w := quietWorld()
 	w.config = file
 	w.getenv = func(name string) string {
 		return map[string]string{"SLACK_BOT_TOKEN": "xoxb-demo-bot", "SLACK_API_URL": slack + "/api/"}[name]
 	}
-	o, _, err := w.terminalOffice(t.Context())
+	a, _, err := w.terminalApp(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := o.close(); err != nil {
+		if err := a.close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return o
+	return a
 }

@@ -50,12 +50,12 @@ func (c *denyCmd) run(ctx context.Context, w *world) error {
 // decide hands the decision in. Where no other process executes, this one does
 // and stays until the run has ended.
 func decide(ctx context.Context, w *world, click runbook.Click) (err error) {
-	o, _, err := w.terminalOffice(ctx)
+	a, _, err := w.terminalApp(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, o.close()) }()
-	run, err := o.journal.Run(ctx, click.Run)
+	defer func() { err = errors.Join(err, a.close()) }()
+	run, err := a.journal.Run(ctx, click.Run)
 	if errors.Is(err, runbook.ErrUnknownRun) {
 		return unknownRun(click.Run)
 	}
@@ -65,18 +65,18 @@ func decide(ctx context.Context, w *world, click runbook.Click) (err error) {
 	if err := namePlan(&click, run); err != nil {
 		return err
 	}
-	return o.staffed(ctx, w, func(ctx context.Context) error {
-		answer, err := o.ask(ctx, remote.Request{Decide: &click})
+	return a.runAsExecutor(ctx, w, func(ctx context.Context) error {
+		answer, err := a.ask(ctx, remote.Request{Decide: &click})
 		if err != nil {
 			return err
 		}
 		p := newPrinter(w)
 		p.line("%s", clean(answer.Text))
-		run, err := o.journal.Run(ctx, click.Run)
-		if err != nil || !o.journal.Executing() || !run.State.Executes() {
+		run, err := a.journal.Run(ctx, click.Run)
+		if err != nil || !a.journal.Executing() || !run.State.Executes() {
 			return errors.Join(p.err, err)
 		}
-		return o.watch(ctx, w, click.Run)
+		return a.watch(ctx, w, click.Run)
 	})
 }
 

@@ -62,29 +62,29 @@ func (c *flushCmd) run(ctx context.Context, w *world) (err error) {
 	if err := c.complete(); err != nil {
 		return err
 	}
-	o, _, err := w.terminalOffice(ctx)
+	a, _, err := w.terminalApp(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, o.close()) }()
-	if err := o.cfg.needToAct(); err != nil && !c.dryRun {
+	defer func() { err = errors.Join(err, a.close()) }()
+	if err := a.cfg.needToAct(); err != nil && !c.dryRun {
 		return err
 	}
-	if err := c.undone(ctx, o); err != nil {
+	if err := c.undone(ctx, a); err != nil {
 		return err
 	}
-	if err := c.preview(ctx, w, o); err != nil || c.dryRun {
+	if err := c.preview(ctx, w, a); err != nil || c.dryRun {
 		return err
 	}
 	if err := c.confirm(w); err != nil {
 		return err
 	}
-	return o.staffed(ctx, w, func(ctx context.Context) error {
-		answer, err := o.ask(ctx, remote.Request{Open: &c.req})
+	return a.runAsExecutor(ctx, w, func(ctx context.Context) error {
+		answer, err := a.ask(ctx, remote.Request{Open: &c.req})
 		if err != nil {
 			return err
 		}
-		run, err := o.journal.Run(ctx, answer.Run)
+		run, err := a.journal.Run(ctx, answer.Run)
 		if err != nil {
 			return err
 		}
@@ -98,17 +98,17 @@ func (c *flushCmd) run(ctx context.Context, w *world) (err error) {
 		if run.Verified != "" {
 			fmt.Fprintf(w.stderr, "%s, not by a running bot; the record says so\n", run.Verified)
 		}
-		return o.watch(ctx, w, run.ID)
+		return a.watch(ctx, w, run.ID)
 	})
 }
 
 // undone takes the target from the run that is to be undone, and its ticket and
 // reason where no others are given.
-func (c *flushCmd) undone(ctx context.Context, o *office) error {
+func (c *flushCmd) undone(ctx context.Context, a *app) error {
 	if c.req.RestoreOf == "" {
 		return nil
 	}
-	run, err := o.journal.Run(ctx, c.req.RestoreOf)
+	run, err := a.journal.Run(ctx, c.req.RestoreOf)
 	if errors.Is(err, runbook.ErrUnknownRun) {
 		return unknownRun(c.req.RestoreOf)
 	}
@@ -123,8 +123,8 @@ func (c *flushCmd) undone(ctx context.Context, o *office) error {
 }
 
 // preview prints what would be done, and why that may be refused.
-func (c *flushCmd) preview(ctx context.Context, w *world, o *office) error {
-	plan, report, refused := o.desk.Preview(ctx, c.req, &stepPrinter{w: w})
+func (c *flushCmd) preview(ctx context.Context, w *world, a *app) error {
+	plan, report, refused := a.desk.Preview(ctx, c.req, &stepPrinter{w: w})
 	if report.Target == "" {
 		return refused
 	}
@@ -181,8 +181,8 @@ func ignoreEOF(err error) error {
 }
 
 // watch prints what becomes of a run, to its end.
-func (o *office) watch(ctx context.Context, w *world, id string) error {
-	woken, unsubscribe := o.journal.Subscribe()
+func (a *app) watch(ctx context.Context, w *world, id string) error {
+	woken, unsubscribe := a.journal.Subscribe()
 	defer unsubscribe()
 	p, aside := newPrinter(w), newPrinter(w)
 	aside.out, aside.colour = w.stderr, false
@@ -190,22 +190,22 @@ func (o *office) watch(ctx context.Context, w *world, id string) error {
 	escalated := 0
 	var duty carrier
 	for {
-		run, err := o.journal.Run(ctx, id)
+		run, err := a.journal.Run(ctx, id)
 		switch {
 		case ctx.Err() != nil:
 			return interrupted(id)
 		case waitable(err):
-			if err := o.awaitJournal(ctx, w, id); err != nil {
+			if err := a.awaitJournal(ctx, w, id); err != nil {
 				return err
 			}
 			continue
 		case err != nil:
 			return err
 		}
-		duty.tell(w, o.journal.Executing())
+		duty.tell(w, a.journal.Executing())
 		if now := standing(run); now != last {
 			last = now
-			fmt.Fprintf(w.stderr, "%s  %s\n", o.clock.Now().Format(time.TimeOnly), clean(now))
+			fmt.Fprintf(w.stderr, "%s  %s\n", a.clock.Now().Format(time.TimeOnly), clean(now))
 		}
 		if e := run.Escalation; e != nil && e.N > escalated && !run.State.Ended() {
 			escalated = e.N

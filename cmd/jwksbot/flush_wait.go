@@ -31,13 +31,13 @@ func waitable(err error) bool {
 }
 
 // awaitJournal waits until the run can be read again.
-func (o *office) awaitJournal(ctx context.Context, w *world, id string) error {
-	fmt.Fprintf(w.stderr, "%s  the journal is away; nothing is lost, waiting for it\n", o.clock.Now().Format(time.TimeOnly))
+func (a *app) awaitJournal(ctx context.Context, w *world, id string) error {
+	fmt.Fprintf(w.stderr, "%s  the journal is away; nothing is lost, waiting for it\n", a.clock.Now().Format(time.TimeOnly))
 	for {
 		if err := (runbook.SystemClock{}).Wait(ctx, time.Second); err != nil {
 			return interrupted(id)
 		}
-		if _, err := o.journal.Run(ctx, id); !waitable(err) {
+		if _, err := a.journal.Run(ctx, id); !waitable(err) {
 			return nil
 		}
 	}

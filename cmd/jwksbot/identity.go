@@ -74,8 +74,8 @@ const (
 
 // lastWord is a directory whose answers are kept in the journal, for when Slack
 // cannot be asked.
-func (o *office) lastWord(w *world, slack runbook.Directory, within time.Duration) *runbook.LastWord {
-	return &runbook.LastWord{Directory: slack, Memory: o.journal, Clock: o.clock, Within: within,
+func (a *app) lastWord(w *world, slack runbook.Directory, within time.Duration) *runbook.LastWord {
+	return &runbook.LastWord{Directory: slack, Memory: a.journal, Clock: a.clock, Within: within,
 		Failed: func(err error) { w.background("what Slack said of people", err) }}
 }
 

@@ -15,20 +15,20 @@ import (
 	"jwksbot/runbook/journal"
 )
 
-// meter makes everything countable that the office and the bot do. Call it
+// meter makes everything countable that the app and the bot do. Call it
 // before they begin.
-func (o *office) meter(b *bot.Bot) *metrics {
-	m := o.metrics
+func (a *app) meter(b *bot.Bot) *metrics {
+	m := a.metrics
 	if m == nil {
 		m = newMetrics()
 	}
-	o.runner.Observe(m.checked)
+	a.runner.Observe(m.checked)
 	m.socket(b.Status)
 	m.yes("jwksbot_slack_connected", "1 while Slack can reach this process over Socket Mode.", func(ctx context.Context) bool { return b.Ready(ctx) == nil })
-	m.yes("jwksbot_executor", "1 in the one process that executes runs.", func(context.Context) bool { return o.journal.Executing() })
-	m.yes("jwksbot_presenter", "1 in the one process that posts the messages of runs.", func(context.Context) bool { return o.journal.Presenting() })
+	m.yes("jwksbot_executor", "1 in the one process that executes runs.", func(context.Context) bool { return a.journal.Executing() })
+	m.yes("jwksbot_presenter", "1 in the one process that posts the messages of runs.", func(context.Context) bool { return a.journal.Presenting() })
 	m.yes("jwksbot_journal_up", "1 while the journal answers.", func(ctx context.Context) bool {
-		_, err := o.journal.AuditHead(ctx)
+		_, err := a.journal.AuditHead(ctx)
 		return err == nil
 	})
 	return m

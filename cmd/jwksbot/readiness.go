@@ -20,7 +20,7 @@ type readiness struct {
 const readyWithin = 2 * time.Second
 
 // readiness looks at everything that the bot needs.
-func (o *office) readiness(slack func(context.Context) error) func(context.Context) readiness {
+func (a *app) readiness(slack func(context.Context) error) func(context.Context) readiness {
 	return func(ctx context.Context) readiness {
 		ctx, cancel := context.WithTimeout(ctx, readyWithin)
 		defer cancel()
@@ -29,7 +29,7 @@ func (o *office) readiness(slack func(context.Context) error) func(context.Conte
 			r.Slack = err.Error()
 			r.miss(r.Slack)
 		}
-		if err := o.lookAtJournal(ctx, &r); err != nil {
+		if err := a.lookAtJournal(ctx, &r); err != nil {
 			r.Journal = oneLine(err)
 			r.miss(r.Journal)
 		}
@@ -37,21 +37,21 @@ func (o *office) readiness(slack func(context.Context) error) func(context.Conte
 	}
 }
 
-func (o *office) lookAtJournal(ctx context.Context, r *readiness) error {
-	if err := o.journal.Usable(); err != nil {
+func (a *app) lookAtJournal(ctx context.Context, r *readiness) error {
+	if err := a.journal.Usable(); err != nil {
 		return err
 	}
-	there, err := o.journal.Presented(ctx)
+	there, err := a.journal.Presented(ctx)
 	if err != nil {
 		return err
 	}
-	executor, err := o.journal.Executor(ctx)
+	executor, err := a.journal.Executor(ctx)
 	if err != nil {
 		return err
 	}
 	r.Posting, r.Executing = "nobody", executor
 	switch {
-	case o.journal.Presenting():
+	case a.journal.Presenting():
 		r.Posting = "here"
 	case there:
 		r.Posting = "elsewhere"
@@ -59,7 +59,7 @@ func (o *office) lookAtJournal(ctx context.Context, r *readiness) error {
 		r.miss("no process posts the messages of runs")
 	}
 	switch {
-	case o.journal.Executing():
+	case a.journal.Executing():
 		r.Executing = "here"
 	case executor == "":
 		r.Executing = "nobody"

@@ -143,8 +143,8 @@ func (c *reportCmd) write(w *world, run runbook.Run, from runbook.TimelineSource
 }
 
 // record is what the bot posts when somebody asks for the record of a run.
-func (o *office) record(ctx context.Context, run runbook.Run) ([]byte, error) {
-	from, err := recordSources(ctx, o.journal, run)
+func (a *app) record(ctx context.Context, run runbook.Run) ([]byte, error) {
+	from, err := recordSources(ctx, a.journal, run)
 	if err != nil {
 		return nil, err
 	}

@@ -195,7 +195,7 @@ func TestRightsOnAnotherReplica(t *testing.T) {
 
 // twoReplicas are two processes on one journal, with a directory each, and an
 // authoriser that refills what is flushed.
-func twoReplicas(t *testing.T) (executes, decides *office, sim *slacksim.Sim) {
+func twoReplicas(t *testing.T) (executes, decides *app, sim *slacksim.Sim) {
 	t.Helper()
 	world, err := drill.Start(t.Context(), drill.Options{})
 	if err != nil {
@@ -230,5 +230,5 @@ targets:
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return crowdOffice(t, file, slack), crowdOffice(t, file, slack), sim
+	return crowdApp(t, file, slack), crowdApp(t, file, slack), sim
 }

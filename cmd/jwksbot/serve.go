@@ -72,25 +72,25 @@ func (c *config) needSlack() error {
 // entries 17 MiB less, while collecting is a small part of what either works.
 const heapGrowth = 50
 
-// serve puts the bot around the office and runs everything until it ends.
+// serve puts the bot around the app and runs everything until it ends.
 func (w *world) serve(ctx context.Context, p *parts, api *slack.Client) (err error) {
 	w.level.Set(min(w.level.Level(), slog.LevelInfo)) // who watches a bot wants to see it work
 	if w.getenv("GOGC") == "" {
 		debug.SetGCPercent(heapGrowth)
 	}
 	dir := bot.NewDirectory(api)
-	o, err := w.openOffice(ctx, p, dir)
+	a, err := w.openApp(ctx, p, dir)
 	if err != nil {
 		p.close()
 		return err
 	}
-	defer func() { err = errors.Join(err, o.close()) }()
-	b, err := bot.New(bot.Settings{API: api, Desk: o.desk, Ledger: o.journal, Clock: p.clock, Log: w.log, Present: o.journal.Presenting,
-		Chart: chart.Draw, Report: o.record})
+	defer func() { err = errors.Join(err, a.close()) }()
+	b, err := bot.New(bot.Settings{API: api, Desk: a.desk, Ledger: a.journal, Clock: p.clock, Log: w.log, Present: a.journal.Presenting,
+		Chart: chart.Draw, Report: a.record})
 	if err != nil {
 		return err
 	}
-	m := o.meter(b)
+	m := a.meter(b)
 	group, ctx := errgroup.WithContext(ctx)
 	// Who presents goes on until the last message is sent.
 	presenting, presented := context.WithCancel(context.WithoutCancel(ctx))
@@ -98,21 +98,21 @@ func (w *world) serve(ctx context.Context, p *parts, api *slack.Client) (err err
 		defer presented()
 		return b.Run(ctx)
 	})
-	group.Go(func() error { return o.journal.Present(presenting) })
-	group.Go(func() error { return o.journal.Execute(ctx, o.machine.Advance) })
+	group.Go(func() error { return a.journal.Present(presenting) })
+	group.Go(func() error { return a.journal.Execute(ctx, a.machine.Advance) })
 	group.Go(func() error {
-		return o.keeper.Keep(ctx, func(err error) {
+		return a.keeper.Keep(ctx, func(err error) {
 			m.journalErrors.Inc()
 			w.background("due runs", err)
 		})
 	})
-	group.Go(func() error { return o.server.Serve(ctx, ctx) })
-	w.watchRotations(ctx, group, o, b)
+	group.Go(func() error { return a.server.Serve(ctx, ctx) })
+	w.watchRotations(ctx, group, a, b)
 	group.Go(func() error { return w.releaseIdle(ctx, func() uint64 { return b.Status().Acked }) })
 	if p.cfg.Listen != "" {
-		group.Go(func() error { return m.follow(ctx, o.journal) })
+		group.Go(func() error { return m.follow(ctx, a.journal) })
 	}
-	group.Go(func() error { return serveHealth(ctx, p.cfg.Listen, healthServer{o.readiness(b.Ready), m}) })
+	group.Go(func() error { return serveHealth(ctx, p.cfg.Listen, healthServer{a.readiness(b.Ready), m}) })
 	err = group.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil // asked to end, and ended in order
@@ -146,14 +146,14 @@ func (w *world) releaseIdle(ctx context.Context, asked func() uint64) error {
 }
 
 // watchRotations starts the rotation watcher of every target that asks for one.
-func (w *world) watchRotations(ctx context.Context, group *errgroup.Group, o *office, b *bot.Bot) {
-	for i, t := range o.targets {
-		every := o.cfg.Targets[i].Watch.RotationEvery
+func (w *world) watchRotations(ctx context.Context, group *errgroup.Group, a *app, b *bot.Bot) {
+	for i, t := range a.targets {
+		every := a.cfg.Targets[i].Watch.RotationEvery
 		if every <= 0 {
 			continue
 		}
-		watcher := runbook.NewWatcher(runbook.WatcherSettings{Target: t, Runner: o.runner, Memory: o.journal, Clock: o.clock,
-			Every: every, Active: o.journal.Presenting, Announce: b.Announce})
+		watcher := runbook.NewWatcher(runbook.WatcherSettings{Target: t, Runner: a.runner, Memory: a.journal, Clock: a.clock,
+			Every: every, Active: a.journal.Presenting, Announce: b.Announce})
 		group.Go(func() error {
 			return watcher.Watch(ctx, func(err error) {
 				if !runbook.LedgerAway(err) {

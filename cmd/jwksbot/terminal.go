@@ -12,19 +12,19 @@ import (
 
 // remoteServer answers what is asked for at terminals, like the desk of these
 // settings, but people go by the names that the configuration gives them.
-func (o *office) remoteServer(desk runbook.DeskSettings, slack runbook.Directory, log *slog.Logger) *remote.Server {
-	desk.People = terminalPeople{people: o.cfg.People, slack: slack}
-	s := remote.Settings{Queue: o.journal.Tenure(), Reader: o.journal, Who: o.whoAsks, Log: log,
-		Begin: func(request, verified string) (remote.Transaction, error) { return o.begin(request, verified, desk) }}
-	if o.terminal {
-		s.Client = o.client
+func (a *app) remoteServer(desk runbook.DeskSettings, slack runbook.Directory, log *slog.Logger) *remote.Server {
+	desk.People = terminalPeople{people: a.cfg.People, slack: slack}
+	s := remote.Settings{Queue: a.journal.Tenure(), Reader: a.journal, Who: a.whoAsks, Log: log,
+		Begin: func(request, verified string) (remote.Transaction, error) { return a.begin(request, verified, desk) }}
+	if a.terminal {
+		s.Client = a.client
 	}
 	return remote.NewServer(s)
 }
 
 // begin returns a desk all of whose writes belong to one request.
-func (o *office) begin(request, verified string, settings runbook.DeskSettings) (remote.Transaction, error) {
-	tx := o.journal.Tenure().RequestTransaction(request)
+func (a *app) begin(request, verified string, settings runbook.DeskSettings) (remote.Transaction, error) {
+	tx := a.journal.Tenure().RequestTransaction(request)
 	settings.Ledger, settings.Verified = tx, verified
 	desk, err := runbook.NewDesk(settings)
 	return struct {
@@ -43,7 +43,7 @@ func proveAWS(ctx context.Context, purpose []byte) (string, error) {
 }
 
 // whoAsks lets STS, by this process's own settings, say who made a proof.
-func (o *office) whoAsks(ctx context.Context, proof string, purpose []byte) (runbook.PersonRef, error) {
+func (a *app) whoAsks(ctx context.Context, proof string, purpose []byte) (runbook.PersonRef, error) {
 	cfg, err := loadAWS(ctx)
 	if err != nil {
 		return runbook.PersonRef{}, err
@@ -56,12 +56,12 @@ func (o *office) whoAsks(ctx context.Context, proof string, purpose []byte) (run
 	if err != nil {
 		return runbook.PersonRef{}, err
 	}
-	return terminalPeople{people: o.cfg.People}.person(arn)
+	return terminalPeople{people: a.cfg.People}.person(arn)
 }
 
 // ask hands in what somebody asks for at this terminal.
-func (o *office) ask(ctx context.Context, want remote.Request) (remote.Reply, error) {
-	answer, err := o.client.Do(ctx, want)
+func (a *app) ask(ctx context.Context, want remote.Request) (remote.Reply, error) {
+	answer, err := a.client.Do(ctx, want)
 	if err == nil && ctx.Err() != nil {
 		err = interrupted(answer.Run)
 	}

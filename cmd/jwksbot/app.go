@@ -14,9 +14,9 @@ import (
 	"jwksbot/runbook/remote"
 )
 
-// office is everything around the journal: the desk that takes requests, the
+// app is everything around the journal: the desk that takes requests, the
 // machine that executes them, and the keeper of due times.
-type office struct {
+type app struct {
 	*parts
 	journal *journal.Journal
 	desk    *runbook.Desk
@@ -26,9 +26,9 @@ type office struct {
 	server  *remote.Server // answers what is asked for at terminals
 }
 
-// openOffice opens the journal and puts the domain around it. A bot waits for a
+// openApp opens the journal and puts the domain around it. A bot waits for a
 // journal that is away, a terminal does not.
-func (w *world) openOffice(ctx context.Context, p *parts, people runbook.Directory) (*office, error) {
+func (w *world) openApp(ctx context.Context, p *parts, people runbook.Directory) (*app, error) {
 	s, err := w.journalSettings(p.cfg, p.clock)
 	if err != nil {
 		return nil, err
@@ -39,31 +39,31 @@ func (w *world) openOffice(ctx context.Context, p *parts, people runbook.Directo
 		return nil, err
 	}
 	p.runner.Remember(j)
-	o := &office{parts: p, journal: j, keeper: runbook.NewKeeper(j, p.clock)}
-	settings := runbook.DeskSettings{Targets: p.targets, Runner: p.runner, Ledger: j, Snapshots: j, People: o.lastWord(w, people, clickWithin), Clock: p.clock}
-	if o.desk, err = runbook.NewDesk(settings); err != nil {
+	a := &app{parts: p, journal: j, keeper: runbook.NewKeeper(j, p.clock)}
+	settings := runbook.DeskSettings{Targets: p.targets, Runner: p.runner, Ledger: j, Snapshots: j, People: a.lastWord(w, people, clickWithin), Clock: p.clock}
+	if a.desk, err = runbook.NewDesk(settings); err != nil {
 		return nil, errors.Join(err, j.Close(ctx))
 	}
-	calm := o.lastWord(w, people, calmWithin)
-	o.client = remote.NewClient(j, proveAWS)
-	o.server = o.remoteServer(settings, calm, w.log)
+	calm := a.lastWord(w, people, calmWithin)
+	a.client = remote.NewClient(j, proveAWS)
+	a.server = a.remoteServer(settings, calm, w.log)
 	verified := ""
 	if p.terminal {
 		verified = byTerminal
 	}
-	o.machine = runbook.NewMachine(runbook.MachineSettings{Targets: p.targets, Ledger: j.Tenure(), Snapshots: j.Tenure(), People: calm, Clock: p.clock,
+	a.machine = runbook.NewMachine(runbook.MachineSettings{Targets: p.targets, Ledger: j.Tenure(), Snapshots: j.Tenure(), People: calm, Clock: p.clock,
 		Guard: j.Guard, Changed: p.runner.Forget, Verified: verified})
-	return o, nil
+	return a, nil
 }
 
 // closeWithin is how long an orderly end may take.
 const closeWithin = 10 * time.Second
 
-func (o *office) close() error {
-	o.parts.close()
+func (a *app) close() error {
+	a.parts.close()
 	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
 	defer cancel()
-	return o.journal.Close(ctx)
+	return a.journal.Close(ctx)
 }
 
 // slackAPI is the client of the Web API, at Slack or at SLACK_API_URL. through
@@ -83,8 +83,8 @@ func slackAPI(cfg *config, apiURL string, through ...func(http.RoundTripper) htt
 	return slack.New(cfg.Slack.BotToken.Reveal(), opts...)
 }
 
-// terminalOffice is the office as commands on the terminal use it.
-func (w *world) terminalOffice(ctx context.Context) (*office, terminalPeople, error) {
+// terminalApp is the app as commands on the terminal use it.
+func (w *world) terminalApp(ctx context.Context) (*app, terminalPeople, error) {
 	cfg, err := w.readConfig()
 	if err != nil {
 		return nil, terminalPeople{}, err
@@ -98,10 +98,10 @@ func (w *world) terminalOffice(ctx context.Context) (*office, terminalPeople, er
 	if cfg.Slack.BotToken != "" {
 		people.slack = bot.NewDirectory(slackAPI(cfg, w.getenv("SLACK_API_URL")))
 	}
-	o, err := w.openOffice(ctx, p, people.slack)
+	a, err := w.openApp(ctx, p, people.slack)
 	if err != nil {
 		p.close()
 		return nil, terminalPeople{}, err
 	}
-	return o, people, nil
+	return a, people, nil
 }

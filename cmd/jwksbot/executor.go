@@ -8,20 +8,20 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// staffed runs fn while this process executes the journal, or another one does:
-// if that one ends and no bot is running, this one takes over.
-func (o *office) staffed(ctx context.Context, w *world, fn func(context.Context) error) error {
+// runAsExecutor runs fn while this process executes the journal, or another one
+// does: if that one ends and no bot is running, this one takes over.
+func (a *app) runAsExecutor(ctx context.Context, w *world, fn func(context.Context) error) error {
 	around, stop := context.WithCancel(ctx)
 	group, around := errgroup.WithContext(around)
-	group.Go(func() error { return o.journal.StandIn(around, o.machine.Advance) })
+	group.Go(func() error { return a.journal.StandIn(around, a.machine.Advance) })
 	group.Go(func() error {
-		return o.keeper.Keep(around, func(err error) { w.background("due runs", err) })
+		return a.keeper.Keep(around, func(err error) { w.background("due runs", err) })
 	})
 	open, closes := context.WithCancel(around)
 	served := make(chan struct{})
 	group.Go(func() error {
 		defer close(served)
-		return o.server.Serve(around, open)
+		return a.server.Serve(around, open)
 	})
 	err := fn(around)
 	// Whoever is being served gets the answer: the run that fn has waited for may
