@@ -115,6 +115,7 @@ func (ev FunctionEvidence) invokedBy(a GatewayAuthoriser) bool {
 	return functionName(ev.Function) == functionName(a.Function)
 }
 
+// functionName is the bare name in a function's name, ARN or alias ARN.
 func functionName(s string) string {
 	if _, rest, ok := strings.Cut(s, ":function:"); ok {
 		s = rest

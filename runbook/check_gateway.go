@@ -235,10 +235,12 @@ func (a GatewayAuthoriser) keysKept() time.Duration {
 	return time.Hour
 }
 
+// managed says that the gateway validates tokens itself.
 func (a GatewayAuthoriser) managed() bool {
 	return a.Kind == ManagedJWT || a.Kind == ManagedUserPool
 }
 
+// qualified writes a function with its alias or version.
 func qualified(function, qualifier string) string {
 	if qualifier == "" {
 		return function

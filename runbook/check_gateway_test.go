@@ -41,10 +41,12 @@ func (inspectFunc) MoveBack(context.Context, RestartPlan, string) (RestartResult
 	panic("a check moved the alias")
 }
 
+// setupOf is an API with the authorisers.
 func setupOf(authorisers ...GatewayAuthoriser) GatewaySetup {
 	return GatewaySetup{Kind: RestAPI, ID: "a1b2c3", Name: "shop", Stage: "prod", Authorisers: authorisers}
 }
 
+// lambdaOf is a Lambda authoriser.
 func lambdaOf(name, function, qualifier string) GatewayAuthoriser {
 	return GatewayAuthoriser{ID: "id-" + name, Name: name, Kind: LambdaAuthoriser, Function: function, Qualifier: qualifier, ResultTTL: 5 * time.Minute}
 }

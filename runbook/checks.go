@@ -124,6 +124,7 @@ type reader struct {
 	says   memo[keyList, string]
 }
 
+// reader reads entries, equal ones once.
 func (t *Target) reader(ctx context.Context) *reader {
 	return &reader{t: t, budget: checkBudget(ctx)}
 }

@@ -13,8 +13,8 @@ import (
 var ticketForm = regexp.MustCompile(`^(INC|CHG)-[\w-]+$`)
 
 const (
-	maxTicket = 64
-	maxReason = 500
+	maxTicket = 64 // characters
+	maxReason = 500 // characters
 )
 
 // Open takes a request: it checks the person and the form, runs the checks
@@ -117,6 +117,7 @@ func (r *Request) tidy() {
 	r.RestoreOf = strings.TrimSpace(r.RestoreOf)
 }
 
+// clip cuts a text to n characters and shows that it did.
 func clip(s string, n int) string {
 	if r := []rune(s); len(r) > n {
 		return string(r[:n-1]) + "…"
@@ -193,6 +194,7 @@ func (p Plan) noun() string {
 	return "a flush"
 }
 
+// verb is the form of a verb that fits the number.
 func verb(n int, one, many string) string {
 	if n == 1 {
 		return one

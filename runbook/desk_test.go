@@ -116,6 +116,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// disagreeing are two edges that serve different keys.
 func disagreeing(n int) Probe {
 	if n%2 == 0 {
 		return good("a=1")

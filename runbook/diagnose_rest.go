@@ -213,6 +213,7 @@ func (f *facts) inOrder() []string {
 	return append(out, f.failureLine()...)
 }
 
+// capital writes the first letter of a sentence as a capital.
 func capital(s string) string {
 	if s == "" {
 		return s

@@ -14,10 +14,12 @@ func entry(name, value string) Entry {
 	return Entry{Name: name, Shard: "s1", Type: raw.Type, TTL: raw.TTL, Bytes: raw.Bytes, Reading: decode(raw, nil), Digest: raw.digest()}
 }
 
+// cached is a cache that holds the entries.
 func cached(entries ...Entry) *CacheEvidence {
 	return &CacheEvidence{Shards: []Shard{{Name: "s1"}}, Entries: entries}
 }
 
+// live is what the probes answered.
 func live(probes ...Probe) *LiveEvidence {
 	return &LiveEvidence{URL: "https://idp.example/jwks.json", Probes: probes}
 }
@@ -258,6 +260,7 @@ var verdictCases = []struct {
 	{"nothing at all", Evidence{}, Inconclusive, nothing, "", nil},
 }
 
+// foreign is an entry of another issuer.
 func foreign(name, value string) Entry {
 	e := entry(name, value)
 	e.Foreign = "https://other.example"

@@ -47,6 +47,7 @@ func (e *Escalation) open() bool { return e != nil && e.Resolved.IsZero() }
 // breach says that the team was called for failures that have not gone.
 func (e *Escalation) breach() bool { return e.open() && e.Kind == EscalateBreach }
 
+// newEscalation calls people for the run.
 func (r Run) newEscalation(kind EscalationKind, why string, now time.Time) *Escalation {
 	e := &Escalation{Kind: kind, N: 1, At: now, Why: why, Group: r.OnCall, Evidence: r.alarmEvidence()}
 	if r.Escalation != nil {

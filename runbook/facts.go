@@ -63,6 +63,7 @@ func (c comparison) says(one, many string) string {
 	return c.name() + " " + one
 }
 
+// gather puts the evidence into order and works out what the rules look at.
 func gather(e Evidence) *facts {
 	e = canonical(e)
 	f := &facts{Evidence: e}
@@ -106,6 +107,7 @@ type keyList struct {
 	len   int
 }
 
+// list is the identity of the keys: sets of one list are equal.
 func (s KeySet) list() keyList {
 	if len(s.Keys) == 0 {
 		return keyList{}
@@ -306,6 +308,7 @@ func quote(s string) string {
 	return "`" + s + "`"
 }
 
+// quoteAll quotes a few names and counts the rest.
 func quoteAll(list []string) string {
 	const shown = 4
 	out := make([]string, 0, shown)

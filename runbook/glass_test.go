@@ -7,6 +7,7 @@ import (
 	"testing"
 )
 
+// glass asks to act alone.
 func glass(why string) Request {
 	return steps(func(r *Request) { r.BreakGlass = why })
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 )
 
+// keySet is a sound set of the kids.
 func keySet(kids ...string) KeySet {
 	s := KeySet{Shape: ShapeSet, Usable: len(kids)}
 	for _, kid := range kids {
@@ -15,6 +16,7 @@ func keySet(kids ...string) KeySet {
 	return s
 }
 
+// failuresOn are failures that name one kid.
 func failuresOn(at time.Time, kid string, n int) *LogEvidence {
 	return &LogEvidence{Since: at.Add(-time.Hour), Until: at, Pages: 1, Count: n, Classes: map[string]int{ClassUnknownKid: n},
 		Kids: []KidCount{{Kid: kid, Count: n}}, PerMinute: []MinuteCount{{At: at.Add(-time.Minute), Count: n}}}

@@ -99,6 +99,7 @@ func (s *surroundings) Gateway(_ context.Context, api GatewaySetup, since, until
 	return out, nil
 }
 
+// Failures are the log lines of the minutes asked for.
 func (s *surroundings) Failures(_ context.Context, since, until time.Time, _ string) (LogEvidence, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,13 +114,16 @@ func (s *surroundings) Failures(_ context.Context, since, until time.Time, _ str
 	return ev, s.logErr
 }
 
+// Setup is the gateway as it is set up.
 func (s *surroundings) Setup(context.Context) (GatewaySetup, error) { return s.setup, s.setupErr }
 
+// FlushResults counts.
 func (s *surroundings) FlushResults(context.Context) error {
 	s.emptied++
 	return s.flushErr
 }
 
+// Inspect is the function as it is.
 func (s *surroundings) Inspect(_ context.Context, qualifier string) (FunctionEvidence, error) {
 	ev := s.function
 	if ev.Qualifier != qualifier {
@@ -128,6 +132,7 @@ func (s *surroundings) Inspect(_ context.Context, qualifier string) (FunctionEvi
 	return ev, nil
 }
 
+// Restart notes the run and answers as the test says.
 func (s *surroundings) Restart(_ context.Context, plan RestartPlan, run string, progress func(string)) (RestartResult, error) {
 	progress("waits for the update")
 	res, err := s.restart()
@@ -137,19 +142,23 @@ func (s *surroundings) Restart(_ context.Context, plan RestartPlan, run string, 
 	return res, err
 }
 
+// MoveBack notes the run.
 func (s *surroundings) MoveBack(_ context.Context, plan RestartPlan, run string) (RestartResult, error) {
 	s.movedBack = append(s.movedBack, run)
 	return RestartResult{Version: plan.Version, Previous: "13", UpdatedAt: s.clock.Now()}, nil
 }
 
+// Streams answers as the test says.
 func (s *surroundings) Streams(context.Context, time.Time) (LogStreams, error) {
 	return s.streams, s.streamsErr
 }
 
+// Successes answers as the test says.
 func (s *surroundings) Successes(context.Context, time.Time, time.Time) (int, []string, bool, error) {
 	return s.successes, s.kids, false, nil
 }
 
+// Try signs in as the test says.
 func (s *surroundings) Try(context.Context) (CanaryResult, error) {
 	if s.rejects--; s.rejects >= 0 {
 		return CanaryResult{Status: 401}, nil
@@ -157,6 +166,7 @@ func (s *surroundings) Try(context.Context) (CanaryResult, error) {
 	return s.sign, nil
 }
 
+// Flush notes the ticket and claims what the test says.
 func (s *surroundings) Flush(_ context.Context, ticket, _ string) (string, error) {
 	s.asked = append(s.asked, ticket)
 	if s.onBridge != nil {
@@ -165,6 +175,7 @@ func (s *surroundings) Flush(_ context.Context, ticket, _ string) (string, error
 	return s.claim, s.bridgeErr
 }
 
+// Trigger pages.
 func (s *surroundings) Trigger(_ context.Context, a Alarm) error {
 	if s.pageErr != nil {
 		return s.pageErr
@@ -174,11 +185,13 @@ func (s *surroundings) Trigger(_ context.Context, a Alarm) error {
 	return nil
 }
 
+// Resolve ends the incident.
 func (s *surroundings) Resolve(context.Context, Alarm) error {
 	s.resolves++
 	return nil
 }
 
+// Publish sends to the subscribers.
 func (s *surroundings) Publish(context.Context, Alarm) (string, error) {
 	s.published++
 	return "m-1", s.publishErr

@@ -24,20 +24,24 @@ type manualClock struct {
 	onWait func(n int) // called before the n-th wait returns
 }
 
+// newClock shows three in the morning.
 func newClock() *manualClock { return &manualClock{now: t0} }
 
+// Now is the time that the test has set.
 func (c *manualClock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.now
 }
 
+// advance moves the time on.
 func (c *manualClock) advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)
 }
 
+// Wait moves the time on by itself.
 func (c *manualClock) Wait(ctx context.Context, d time.Duration) error {
 	c.mu.Lock()
 	c.now = c.now.Add(d)
@@ -61,6 +65,7 @@ type ledgerStandIn struct {
 	folds []string
 }
 
+// newLedger is empty.
 func newLedger() *ledgerStandIn { return &ledgerStandIn{runs: map[string]Run{}} }
 
 func copyRun(r Run) Run {
@@ -87,6 +92,7 @@ func (l *ledgerStandIn) held(r Run) error {
 	return nil
 }
 
+// Create keeps a new run.
 func (l *ledgerStandIn) Create(_ context.Context, run Run, audit ...AuditEntry) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -102,6 +108,7 @@ func (l *ledgerStandIn) Create(_ context.Context, run Run, audit ...AuditEntry) 
 	return nil
 }
 
+// Run reads a run.
 func (l *ledgerStandIn) Run(_ context.Context, id string) (Run, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -112,6 +119,7 @@ func (l *ledgerStandIn) Run(_ context.Context, id string) (Run, error) {
 	return copyRun(r), nil
 }
 
+// Runs reads what the filter selects.
 func (l *ledgerStandIn) Runs(_ context.Context, f Filter) ([]Run, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -138,6 +146,7 @@ func (f Filter) selects(r Run) bool {
 	return state && due && active && (f.Resource == "" || f.Resource == r.Resource) && (f.Target == "" || f.Target == r.Target) && (!f.Unshown || r.Shown < r.Version)
 }
 
+// Change changes a run and keeps what is to be audited.
 func (l *ledgerStandIn) Change(_ context.Context, id string, change func(*Run) ([]AuditEntry, error)) (Run, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -159,6 +168,7 @@ func (l *ledgerStandIn) Change(_ context.Context, id string, change func(*Run) (
 	return after, nil
 }
 
+// Note keeps an audit row.
 func (l *ledgerStandIn) Note(_ context.Context, entries ...AuditEntry) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -214,10 +224,12 @@ type snapshotsStandIn struct {
 	fates map[string]map[string]EntryFate
 }
 
+// newSnapshots is empty.
 func newSnapshots() *snapshotsStandIn {
 	return &snapshotsStandIn{saved: map[string][]Saved{}, fates: map[string]map[string]EntryFate{}}
 }
 
+// SaveSnapshot replaces the copies of a run.
 func (s *snapshotsStandIn) SaveSnapshot(_ context.Context, id string, saved []Saved) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -225,6 +237,7 @@ func (s *snapshotsStandIn) SaveSnapshot(_ context.Context, id string, saved []Sa
 	return nil
 }
 
+// AddSnapshot keeps a page of copies.
 func (s *snapshotsStandIn) AddSnapshot(_ context.Context, id string, first int, saved []Saved) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -232,6 +245,7 @@ func (s *snapshotsStandIn) AddSnapshot(_ context.Context, id string, first int, 
 	return nil
 }
 
+// Sums are the copies without their values.
 func (s *snapshotsStandIn) Sums(ctx context.Context, id string) ([]Saved, error) {
 	all, err := s.Snapshot(ctx, id)
 	for i := range all {
@@ -240,12 +254,14 @@ func (s *snapshotsStandIn) Sums(ctx context.Context, id string) ([]Saved, error)
 	return all, err
 }
 
+// Snapshot reads the copies of a run.
 func (s *snapshotsStandIn) Snapshot(_ context.Context, id string) ([]Saved, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]Saved(nil), s.saved[id]...), nil
 }
 
+// MarkFates keeps what became of entries.
 func (s *snapshotsStandIn) MarkFates(_ context.Context, id string, fates []EntryFate) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -255,6 +271,7 @@ func (s *snapshotsStandIn) MarkFates(_ context.Context, id string, fates []Entry
 	return nil
 }
 
+// Fates reads what became of them.
 func (s *snapshotsStandIn) Fates(_ context.Context, id string) ([]EntryFate, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -282,6 +299,7 @@ type cacheStandIn struct {
 	onList   func(*cacheStandIn)
 }
 
+// newCache holds the entries.
 func newCache(entries map[string]string) *cacheStandIn {
 	c := &cacheStandIn{entries: map[string]string{}}
 	for k, v := range entries {
@@ -290,24 +308,28 @@ func newCache(entries map[string]string) *cacheStandIn {
 	return c
 }
 
+// set writes a value.
 func (c *cacheStandIn) set(name, value string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.entries[name] = value
 }
 
+// drop deletes an entry, as somebody else would.
 func (c *cacheStandIn) drop(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.entries, name)
 }
 
+// fail makes every reading fail.
 func (c *cacheStandIn) fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.listErr = err
 }
 
+// get is the value of an entry.
 func (c *cacheStandIn) get(name string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -319,6 +341,7 @@ func (c *cacheStandIn) raw(name string) RawEntry {
 	return RawEntry{Name: name, Shard: "s1", Type: "string", TTL: time.Hour, Value: []byte(v), Bytes: len(v)}
 }
 
+// List reads the entries in the order of their names.
 func (c *cacheStandIn) List(_ context.Context, read func(RawEntry) Entry) (Listing, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -339,6 +362,7 @@ func (c *cacheStandIn) List(_ context.Context, read func(RawEntry) Entry) (Listi
 	return l, nil
 }
 
+// Nodes names the one node.
 func (c *cacheStandIn) Nodes(context.Context) ([]string, error) { return []string{"node-001"}, nil }
 
 // Take hands over one entry at a time.
@@ -357,6 +381,7 @@ func (c *cacheStandIn) Take(ctx context.Context, names []string, page func([]Sav
 	return nil
 }
 
+// Snapshot copies the named entries.
 func (c *cacheStandIn) Snapshot(_ context.Context, names []string) ([]Saved, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -383,6 +408,7 @@ func (c *cacheStandIn) fate(s Saved) EntryFate {
 	return f
 }
 
+// Delete deletes, under the lease, what is as it was saved.
 func (c *cacheStandIn) Delete(ctx context.Context, saved []Saved, lease Lease, done func([]EntryFate) error) error {
 	c.mu.Lock()
 	c.asked++
@@ -420,6 +446,7 @@ func (c *cacheStandIn) remove(name string, byName bool) {
 	c.deleted = append(c.deleted, name)
 }
 
+// Compare tells the fates.
 func (c *cacheStandIn) Compare(_ context.Context, saved []Saved) ([]EntryFate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -430,6 +457,7 @@ func (c *cacheStandIn) Compare(_ context.Context, saved []Saved) ([]EntryFate, e
 	return out, nil
 }
 
+// Purge deletes by name, under the lease.
 func (c *cacheStandIn) Purge(ctx context.Context, lease Lease, meant func(string) bool, progress func(int64)) (int64, error) {
 	if lease != nil {
 		if err := lease.Hold(ctx); err != nil {
@@ -457,6 +485,7 @@ func (c *cacheStandIn) Purge(ctx context.Context, lease Lease, meant func(string
 	return n, nil
 }
 
+// FlushAll deletes everything.
 func (c *cacheStandIn) FlushAll(ctx context.Context) error {
 	_, err := c.Purge(ctx, nil, nil, nil)
 	c.mu.Lock()
@@ -465,6 +494,7 @@ func (c *cacheStandIn) FlushAll(ctx context.Context) error {
 	return err
 }
 
+// Restore writes back.
 func (c *cacheStandIn) Restore(_ context.Context, saved []Saved, force bool, now time.Time) ([]EntryFate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -532,6 +562,7 @@ type liveStandIn struct {
 	n      int
 }
 
+// Probe answers as the test says.
 func (l *liveStandIn) Probe(context.Context) Probe {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -539,20 +570,25 @@ func (l *liveStandIn) Probe(context.Context) Probe {
 	return l.answer(l.n)
 }
 
+// become makes it answer otherwise.
 func (l *liveStandIn) become(answer func(n int) Probe) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.answer = answer
 }
 
+// good serves the keys.
 func good(words ...string) Probe {
 	return Probe{Status: 200, ContentType: "application/json", Set: set(words...)}
 }
 
+// bad has a problem.
 func bad(problem string) Probe { return Probe{Status: 503, Problem: problem} }
 
+// unreachable did not answer.
 func unreachable(problem string) Probe { return Probe{Unreachable: true, Problem: problem} }
 
+// always answers the same.
 func always(p Probe) func(int) Probe { return func(int) Probe { return p } }
 
 // directoryStandIn is a workspace with people and user groups.
@@ -564,6 +600,7 @@ type directoryStandIn struct {
 	err    error
 }
 
+// Person answers from the test's lists.
 func (d *directoryStandIn) Person(_ context.Context, id string) (Person, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -574,6 +611,7 @@ func (d *directoryStandIn) Person(_ context.Context, id string) (Person, error) 
 	return Person{PersonRef: PersonRef{ID: id, Name: strings.ToLower(id)}, Kind: kind}, d.err
 }
 
+// Members answers from the test's lists.
 func (d *directoryStandIn) Members(_ context.Context, group string, fresh bool) (Group, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -586,6 +624,7 @@ func (d *directoryStandIn) Members(_ context.Context, group string, fresh bool) 
 	return Group{Members: d.groups[group]}, nil
 }
 
+// make gives people another kind.
 func (d *directoryStandIn) make(kind Kind, ids ...string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -629,8 +668,10 @@ func (o *office) guarded(t *testing.T, guard func(context.Context) error) {
 	o.build(t)
 }
 
+// resource is what a flush of the world's target holds to itself.
 const resource = "replication group prod-cache"
 
+// newOffice is the world at three in the morning.
 func newOffice(t *testing.T) *office {
 	t.Helper()
 	o := &office{clock: newClock(), ledger: newLedger(), snaps: newSnapshots(),
@@ -652,6 +693,7 @@ func newOffice(t *testing.T) *office {
 	return o
 }
 
+// request asks for a flush of the target.
 func request(by string) Request {
 	return Request{Target: "production", Ticket: "INC-2026-0214-001", Reason: "keys rotated at 02:40", By: by, Via: ViaSlack}
 }
@@ -686,6 +728,7 @@ func (o *office) approve(t *testing.T, req Request) Run {
 	return a.Run
 }
 
+// run reads a run.
 func (o *office) run(t *testing.T, id string) Run {
 	t.Helper()
 	r, err := o.ledger.Run(t.Context(), id)

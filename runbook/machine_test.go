@@ -22,6 +22,7 @@ func (o *office) advance(t *testing.T, id string) (Run, Transition) {
 	return o.apply(t, id, tr), tr
 }
 
+// apply records a transition as a journal does.
 func (o *office) apply(t *testing.T, id string, tr Transition) Run {
 	t.Helper()
 	run, err := o.ledger.Change(t.Context(), id, func(r *Run) ([]AuditEntry, error) {
@@ -55,6 +56,7 @@ func (o *office) refill(value string, atWait int) {
 	}
 }
 
+// receipt finds the receipt of a step.
 func receipt(t *testing.T, run Run, step string) Receipt {
 	t.Helper()
 	for _, r := range run.Receipts {

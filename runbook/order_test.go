@@ -42,6 +42,7 @@ func (r shuffler) rebuilt(m map[string]string) map[string]string {
 	return out
 }
 
+// evidence says the same in another order.
 func (r shuffler) evidence(e Evidence) Evidence {
 	if e.Live != nil {
 		l := *e.Live

@@ -152,8 +152,10 @@ func (p Plan) locks() []string {
 	return slices.Compact(out)
 }
 
+// functionResource is what a restart of the function holds to itself.
 func functionResource(name string) string { return "function " + functionName(name) }
 
+// resource is what emptying the result cache holds to itself.
 func (g GatewayPlan) resource() string {
 	return fmt.Sprintf("result cache of %s API %s, stage %s", g.Kind, g.API, g.Stage)
 }

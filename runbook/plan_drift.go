@@ -167,6 +167,7 @@ func (p Plan) flushHealed(now Plan) bool {
 	return true
 }
 
+// meanings tells what each listed entry meant.
 func (p Plan) meanings() map[EntryName]string {
 	out := make(map[EntryName]string, len(p.Entries))
 	for _, e := range p.Entries {

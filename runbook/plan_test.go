@@ -23,6 +23,7 @@ func planOf(t *Target, e Evidence, override bool) Plan {
 	return p
 }
 
+// namesOf are the entries of a plan.
 func namesOf(p Plan) string {
 	var out []string
 	for _, e := range p.Entries {

@@ -8,6 +8,7 @@ import (
 	"time"
 )
 
+// seed is the flag -seed of the random tests.
 var seed = flag.Uint64("seed", 0, "seed of the random evidence; 0: another one each time")
 
 // inventor makes up evidence: any mixture of keys, entries, failures, gateways

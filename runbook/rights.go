@@ -19,6 +19,7 @@ func (f fallen) text() string { return f.by.Label() + ", who approved it, " + f.
 // losses are all of them.
 type losses []fallen
 
+// text says who may no longer do what, in one sentence.
 func (l losses) text() string {
 	texts := make([]string, len(l))
 	for i, f := range l {
@@ -27,6 +28,7 @@ func (l losses) text() string {
 	return strings.Join(texts, "; ")
 }
 
+// ids are the people whose approvals fell.
 func (l losses) ids() []string {
 	ids := make([]string, len(l))
 	for i, f := range l {

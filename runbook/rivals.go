@@ -52,6 +52,7 @@ func (d *Desk) cooledDown(ctx context.Context, t *Target, self string) error {
 	return cooledDown(ctx, d.ledger, t, d.clock.Now(), self)
 }
 
+// cooledDown refuses a flush so soon after the last one of the resource.
 func cooledDown(ctx context.Context, l ledger, t *Target, now time.Time, self string) error {
 	if t.Policy.Cooldown <= 0 {
 		return nil

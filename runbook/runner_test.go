@@ -22,14 +22,18 @@ type (
 	trafficFunc func(context.Context) (TrafficEvidence, error)
 )
 
+// Probe calls f.
 func (f probeFunc) Probe(ctx context.Context) Probe { return f(ctx) }
 
+// Failures calls f.
 func (f logsFunc) Failures(ctx context.Context, _, _ time.Time, _ string) (LogEvidence, error) {
 	return f(ctx)
 }
 
+// Nodes calls its function.
 func (n nodesFunc) Nodes(ctx context.Context) ([]string, error) { return n.answer(ctx) }
 
+// Traffic calls f.
 func (f trafficFunc) Traffic(ctx context.Context, _ []string, _, _ time.Time) (TrafficEvidence, error) {
 	return f(ctx)
 }

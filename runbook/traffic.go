@@ -60,4 +60,5 @@ func (ev TrafficEvidence) describe() (Status, string) {
 	return StatusOK, text + "; no spike in misses"
 }
 
+// percent writes a ratio: "12 %".
 func percent(r float64) string { return fmt.Sprintf("%.0f %%", r*100) }

@@ -84,6 +84,7 @@ func clientErrors(points []GatewayPoint) (ratio float64, ok bool) {
 	return errors / n, true
 }
 
+// serverErrors counts the 5xx answers.
 func serverErrors(points []GatewayPoint) float64 {
 	n, errors := requests(points), 0.0
 	for _, p := range points {

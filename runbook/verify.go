@@ -236,6 +236,7 @@ func (a after) outcome(run Run, r Receipt) string {
 	return "The old entries are gone. The cache is empty and fills with the live keys when the next token comes."
 }
 
+// namesOfEntries are their names, in order.
 func namesOfEntries(entries []Entry) []string {
 	out := make([]string, len(entries))
 	for i, e := range entries {

@@ -16,6 +16,7 @@ func pointsOf(minutes ...[]float64) []RatioPoint {
 	return out
 }
 
+// times repeats a minute.
 func times(n int, m ...float64) [][]float64 {
 	out := make([][]float64, n)
 	for i := range out {
@@ -24,6 +25,7 @@ func times(n int, m ...float64) [][]float64 {
 	return out
 }
 
+// join puts minutes after one another.
 func join(lists ...[][]float64) [][]float64 {
 	var out [][]float64
 	for _, l := range lists {
