@@ -13,7 +13,7 @@ import (
 var ticketForm = regexp.MustCompile(`^(INC|CHG)-[\w-]+$`)
 
 const (
-	maxTicket = 64 // characters
+	maxTicket = 64  // characters
 	maxReason = 500 // characters
 )
 
