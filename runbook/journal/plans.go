@@ -87,12 +87,60 @@ func (t *tx) savePlan(ctx context.Context, run runbook.Run) error {
 	if _, err := t.exec(ctx, `DELETE FROM plans WHERE run_id = ? AND generation = ?`, run.ID, run.Generation); err != nil || !isApart(run.Plan) {
 		return err
 	}
-	body, err := json.Marshal(listsOf(run.Plan))
+	body, err := json.Marshal(foldLists(listsOf(run.Plan)))
 	if err != nil {
 		return fmt.Errorf("plan of run %q: %w", run.ID, err)
 	}
 	_, err = t.exec(ctx, `INSERT INTO plans (run_id, generation, body) VALUES (?,?,?)`, run.ID, run.Generation, string(body))
 	return err
+}
+
+// folded are the lists of a plan as they are written: thousands of entries that
+// say the same are a list of names, and share in memory what they say. Plans of
+// an earlier version have Entries instead.
+type folded struct {
+	runbook.Plan
+	Names []runbook.EntryName `json:"names,omitempty"`
+	Says  []runbook.PlanEntry `json:"says,omitempty"`  // without names
+	Which []int               `json:"which,omitempty"` // of Says, for each name
+}
+
+func foldLists(p runbook.Plan) folded {
+	f, place := folded{Plan: p}, map[string]int{}
+	f.Entries = nil
+	for _, e := range p.Entries {
+		f.Names, e.Name = append(f.Names, e.Name), ""
+		key := fmt.Sprintf("%q %q %q %q %q", e.Shard, e.Format, e.Kids, e.Thumbprints, e.Meaning)
+		at, known := place[key]
+		if !known {
+			at, place[key] = len(f.Says), len(f.Says)
+			f.Says = append(f.Says, e)
+		}
+		f.Which = append(f.Which, at)
+	}
+	return f
+}
+
+func unfoldLists(body []byte) (runbook.Plan, error) {
+	var f folded
+	if err := json.Unmarshal(body, &f); err != nil {
+		return runbook.Plan{}, err
+	}
+	if len(f.Which) != len(f.Names) {
+		return runbook.Plan{}, fmt.Errorf("%d names, %d places", len(f.Names), len(f.Which))
+	}
+	if len(f.Names) > 0 {
+		f.Entries = make([]runbook.PlanEntry, len(f.Names))
+	}
+	for i, name := range f.Names {
+		at := f.Which[i]
+		if at < 0 || at >= len(f.Says) {
+			return runbook.Plan{}, fmt.Errorf("no place %d", at)
+		}
+		f.Entries[i] = f.Says[at]
+		f.Entries[i].Name = name
+	}
+	return f.Plan, nil
 }
 
 // reader is the database, or a transaction.
@@ -113,7 +161,7 @@ func (j *Journal) attach(ctx context.Context, from reader, run *row) error {
 		if err != nil {
 			return err
 		}
-		if err := json.Unmarshal(body, &lists); err != nil {
+		if lists, err = unfoldLists(body); err != nil {
 			return fmt.Errorf("plan of run %q cannot be read back: %w", run.ID, err)
 		}
 		j.plans.put(key, lists)

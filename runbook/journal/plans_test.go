@@ -16,7 +16,7 @@ func large(n int, digest string) runbook.Plan {
 	p := runbook.Plan{Target: "production", Verdict: "stale_cache", Digest: digest, Live: []string{"t1"}, Untouched: nil,
 		Restore: &runbook.RestorePlan{Of: "r0"}}
 	for i := range n {
-		p.Entries = append(p.Entries, runbook.PlanEntry{Kids: []string{"k1"}, Thumbprints: []string{"t0"}, Meaning: fmt.Sprint(digest, i)})
+		p.Entries = append(p.Entries, runbook.PlanEntry{Kids: []string{"k1"}, Thumbprints: []string{"t0"}, Meaning: fmt.Sprint(digest, i%7), Name: runbook.EntryName(fmt.Sprint("jwks:\xff", i)), Shard: fmt.Sprint("s", i%3)})
 		p.Restore.Entries = append(p.Restore.Entries, runbook.RestoreEntry{Saved: fmt.Sprint(digest, i)})
 	}
 	return p
@@ -107,4 +107,30 @@ func TestUpgradeOfALargePlan(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestPlanOfAnEarlierVersion: lists that were written entry by entry are read.
+func TestPlanOfAnEarlierVersion(t *testing.T) {
+	ctx, j := context.Background(), open(t, sqliteURL(t))
+	run := pending("r1", "cache a")
+	run.Plan = large(500, "d1")
+	create(t, j, run)
+	body, err := json.Marshal(listsOf(run.Plan))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var length int
+	if err := j.db.QueryRow(`SELECT length(CAST(body AS TEXT)) FROM plans`).Scan(&length); err != nil || length > len(body)*3/4 {
+		t.Errorf("%d characters, %d entry by entry, %v", length, len(body), err)
+	}
+	if _, err := j.db.Exec(`UPDATE plans SET body = ?`, string(body)); err != nil {
+		t.Fatal(err)
+	}
+	got, err := j.Run(ctx, "r1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(run.Plan, got.Plan); diff != "" {
+		t.Error(diff)
+	}
 }
