@@ -78,30 +78,19 @@ func (a after) settled() bool {
 // look reads the cache once and sorts what it finds.
 func (m *Machine) look(ctx context.Context, t *Target, run Run, saved []Saved) (after, error) {
 	var a after
-	fates, err := m.snaps.Fates(ctx, run.ID)
-	if err != nil {
+	var err error
+	if a.left, err = m.leftOf(ctx, t, run, saved); err != nil {
 		return a, err
 	}
-	// A batch that was cut off before it was recorded finds its entries gone.
-	deleted, old, unlisted := map[string]bool{}, map[string]bool{}, map[string]bool{}
-	for _, f := range fates {
-		deleted[f.Name] = f.Fate == FateDeleted || f.Fate == FateGone
+	old, unlisted := map[string]bool{}, map[string]bool{}
+	for _, f := range a.left {
+		old[f.Name] = true
 	}
 	for _, name := range run.Plan.Untouched {
 		old[string(name)] = true
 	}
 	for _, name := range run.Unlisted {
 		unlisted[string(name)] = true
-	}
-	now, err := t.Entries.Compare(ctx, saved)
-	if err != nil {
-		return a, fmt.Errorf("read back: %w", err)
-	}
-	for _, f := range now {
-		if f.Fate == FateLeft && !deleted[f.Name] {
-			a.left = append(a.left, f)
-			old[f.Name] = true
-		}
 	}
 	e := t.reread(ctx)
 	if e.Cached == nil {
@@ -124,6 +113,29 @@ func (m *Machine) look(ctx context.Context, t *Target, run Run, saved []Saved) (
 		}
 	}
 	return a, nil
+}
+
+// leftOf are the entries of the snapshot that were never deleted and are as they
+// were. An entry that is deleted and there again was written again.
+func (m *Machine) leftOf(ctx context.Context, t *Target, run Run, saved []Saved) ([]EntryFate, error) {
+	now, err := t.Entries.Compare(ctx, saved)
+	if err != nil {
+		return nil, fmt.Errorf("read back: %w", err)
+	}
+	left := slices.DeleteFunc(now, func(f EntryFate) bool { return f.Fate != FateLeft })
+	if len(left) == 0 {
+		return nil, nil
+	}
+	fates, err := m.snaps.Fates(ctx, run.ID)
+	if err != nil {
+		return nil, err
+	}
+	// A batch that was cut off before it was recorded finds its entries gone.
+	deleted := map[string]bool{}
+	for _, f := range fates {
+		deleted[f.Name] = f.Fate == FateDeleted || f.Fate == FateGone
+	}
+	return slices.DeleteFunc(left, func(f EntryFate) bool { return deleted[f.Name] }), nil
 }
 
 // spares says that the run left the entry alone from the start, since its plan

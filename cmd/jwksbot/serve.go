@@ -137,6 +137,7 @@ func (w *world) releaseIdle(ctx context.Context, asked func() uint64) error {
 		if err := (runbook.SystemClock{}).Wait(ctx, wait); err != nil {
 			return err
 		}
+		calmMemory()
 		now := asked()
 		if now == last || wait == settled {
 			w.logIf("memory that is not needed", releaseMemory())

@@ -78,7 +78,7 @@ func assemble(found []*lister, most int) runbook.Listing {
 }
 
 // entriesOf are the entries of all primaries, sorted by name. A key that is being
-// moved is found on both sides: the first counts.
+// moved is found on both sides, and counts once.
 func entriesOf(found []*lister) []runbook.Entry {
 	var all []runbook.Entry
 	for _, l := range found {
@@ -88,7 +88,7 @@ func entriesOf(found []*lister) []runbook.Entry {
 			all = append(all, l.entries...)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b runbook.Entry) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(all, func(a, b runbook.Entry) int { return strings.Compare(a.Name, b.Name) })
 	return slices.CompactFunc(all, func(a, b runbook.Entry) bool { return a.Name == b.Name })
 }
 
@@ -147,6 +147,9 @@ func (l *lister) run(ctx context.Context) error {
 		}
 		if scanning && trip.page.Err() == nil {
 			cursor, scanning = next, next != 0
+		}
+		if !scanning {
+			l.seen = nil
 		}
 	}
 	return nil

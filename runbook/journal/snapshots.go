@@ -57,7 +57,7 @@ func (j *Journal) AddSnapshot(ctx context.Context, runID string, first int, save
 func (j *Journal) saveSnapshot(ctx context.Context, runID string, only fence, first int, saved []runbook.Saved) error {
 	err := j.write(ctx, "write to", only.with(func(t *tx) error {
 		var used int
-		if err := t.row(ctx, `SELECT count(*) FROM snapshots WHERE run_id = ? AND fate <> ''`, runID).Scan(&used); err != nil {
+		if err := t.row(ctx, `SELECT count(*) FROM snapshots WHERE run_id = ? AND seq >= ? AND fate <> ''`, runID, first).Scan(&used); err != nil {
 			return err
 		}
 		if used > 0 {
