@@ -120,69 +120,13 @@ func manyCallers(t *testing.T, endpoint string) string {
 	return srv.URL
 }
 
-// process is the program while it runs.
-type process struct {
-	t        *testing.T
-	cmd      *exec.Cmd
-	out, err lockedBuffer
-	ended    chan struct{}
-}
-
 // start runs the program as somebody, with text on its standard input.
 func (d *desk) start(t *testing.T, who, stdin string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.CommandContext(t.Context(), "jwksbot", args...), ended: make(chan struct{})}
-	p.cmd.Dir, p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = d.dir, strings.NewReader(stdin), &p.out, &p.err
-	p.cmd.Env = append(append([]string{}, d.env...), "AWS_ACCESS_KEY_ID=AKIA"+strings.ToUpper(who)+"0")
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { p.cmd.Wait(); close(p.ended) }()
-	t.Cleanup(func() {
-		p.cmd.Process.Kill()
-		<-p.ended
-	})
-	return p
-}
-
-// exit waits for the end and returns the exit code.
-func (p *process) exit() int {
-	p.t.Helper()
-	select {
-	case <-p.ended:
-	case <-bounded(p.t, 90*time.Second).Done():
-		p.t.Fatalf("%v does not end\n%s%s", p.cmd.Args, p.out.String(), p.err.String())
-	}
-	return p.cmd.ProcessState.ExitCode()
-}
-
-// says waits until the program has printed something that matches.
-func (p *process) says(pattern string) []string {
-	p.t.Helper()
-	re := regexp.MustCompile(pattern)
-	var found []string
-	poll(p.t, func() bool {
-		select {
-		case <-p.ended:
-			p.t.Fatalf("it ended (%v) before it said %q:\n%s%s", p.cmd.ProcessState, pattern, p.out.String(), p.err.String())
-		default:
-		}
-		found = re.FindStringSubmatch(p.out.String() + p.err.String())
-		return found != nil
-	}, func() string { return fmt.Sprintf("%q in\n%s%s", pattern, p.out.String(), p.err.String()) })
-	return found
-}
-
-func poll(t *testing.T, holds func() bool, what func() string) {
-	t.Helper()
-	ctx := bounded(t, 90*time.Second)
-	for !holds() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("waited in vain for %s", what())
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
+	cmd := exec.CommandContext(t.Context(), "jwksbot", args...)
+	cmd.Dir, cmd.Stdin = d.dir, strings.NewReader(stdin)
+	cmd.Env = append(append([]string{}, d.env...), "AWS_ACCESS_KEY_ID=AKIA"+strings.ToUpper(who)+"0")
+	return startProcess(t, cmd)
 }
 
 // run runs the program to its end, holds the exit code and returns what it

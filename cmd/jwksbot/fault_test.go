@@ -28,7 +28,7 @@ func TestFullDisk(t *testing.T) {
 	file := filepath.Join(disk, "journal.db")
 	s := newStorm(t, file, 1, 1)
 	p := s.serve(t)
-	p.says(t, "executing runs")
+	p.says("executing runs")
 
 	ballast := filepath.Join(disk, "ballast")
 	s.faulty(t, p, "The journal of jwksbot does not work: the disk is full; free some space", "the disk is full; free some space", func() {
@@ -101,12 +101,12 @@ func TestUnreachablePostgres(t *testing.T) {
 	t.Cleanup(server.Stop)
 	s := newStorm(t, server.Database(t), 2, 1)
 	first := s.serve(t)
-	first.says(t, "executing runs")
+	first.says("executing runs")
 	second := s.serve(t)
-	second.says(t, "another process executes runs")
+	second.says("another process executes runs")
 	s.faulty(t, second, awayText, "the server cannot be reached", func() {
 		server.Halt()
-		first.says(t, "does not execute runs any more")
+		first.says("does not execute runs any more")
 	}, func() {
 		if err := server.Restart(); err != nil {
 			t.Fatal(err)
@@ -116,7 +116,7 @@ func TestUnreachablePostgres(t *testing.T) {
 
 // faulty requests a flush, breaks the journal, clicks and types, which is
 // answered with what is told, heals the journal and sees the run through.
-func (s *storm) faulty(t *testing.T, p *servant, told, logged string, breaks, heals func()) {
+func (s *storm) faulty(t *testing.T, p *process, told, logged string, breaks, heals func()) {
 	t.Helper()
 	ctx, c := t.Context(), s.caches[0]
 	c.proxy.lag = 0
@@ -129,8 +129,7 @@ func (s *storm) faulty(t *testing.T, p *servant, told, logged string, breaks, he
 	if err != nil {
 		t.Fatal(err)
 	}
-	var run runbook.Run
-	poll(t, func() bool { run, err = s.journal.Run(ctx, id); return err == nil && run.Post.TS != "" }, func() string { return "the card" })
+	run := s.posted(t, id)
 
 	breaks()
 	if d := s.sim.Click("U0LEAD", run.Post.Channel, run.Post.TS, "approve"); d.Err != nil {
@@ -152,7 +151,7 @@ func (s *storm) faulty(t *testing.T, p *servant, told, logged string, breaks, he
 		t.Fatal(d.Err)
 	}
 	hears("U0ONCALL")
-	p.says(t, logged)
+	p.says(logged)
 
 	heals()
 	poll(t, func() bool { run, err = s.journal.Run(ctx, id); return err == nil }, func() string { return "the journal" })

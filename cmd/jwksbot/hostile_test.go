@@ -70,65 +70,24 @@ func fillHostile(t *testing.T, addr string, sound []byte) int {
 	return len(all) + 2
 }
 
-// hostilePlace is a cache full of hostile entries and a bot's configuration.
+// hostilePlace is the place of a bot whose cache is full of hostile entries.
 type hostilePlace struct {
+	*botPlace
 	entries int
-	config  string
-	env     []string
-	sim     *slacksim.Sim
-	file    string
 }
 
 func newHostilePlace(t *testing.T) *hostilePlace {
 	server := redistest.Start(t, redistest.Options{})
-	world, err := drill.Start(t.Context(), drill.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { world.Close() })
-	sim := slacksim.New(slacksim.Options{Limits: slacksim.LimitsOff})
-	url, err := sim.Start("127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { sim.Close() })
-	h := &hostilePlace{sim: sim, entries: fillHostile(t, server.Addr, fetch(t, world.JWKSURL())), config: filepath.Join(t.TempDir(), "jwksbot.yaml")}
-	text := fmt.Sprintf(`
-slack: {bot_token: xoxb-demo-bot, app_token: xapp-demo-app}
-journal: %q
-listen: ""
-targets:
-  - name: production
-    region: %s
-    jwks_url: %q
-    issuer: %q
-    channel: inc-bridge
-    cache: {url: "redis://%s", keys: ["jwks:*"]}
-    approval: {requesters: [S0ONCALL], approvers: [S0LEADS]}
-`, filepath.Join(t.TempDir(), "journal.db"), drill.Region, world.JWKSURL(), world.Issuer(), server.Addr)
-	if err := os.WriteFile(h.config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	h.env = append(os.Environ(), "SLACK_API_URL="+url+"/api/", "AWS_ENDPOINT_URL="+world.AWSEndpoint(),
-		"AWS_ACCESS_KEY_ID=AKIADRILLDRILLDRILL0", "AWS_SECRET_ACCESS_KEY=drill", "AWS_REGION="+drill.Region)
-	if h.file, err = program(); err != nil {
-		t.Fatal(err)
-	}
-	return h
-}
-
-func (h *hostilePlace) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(h.file, append(args, "--config", h.config)...)
-	cmd.Env = h.env
-	return cmd
+	p := newBotPlace(t, drill.Options{})
+	p.configure(t, filepath.Join(p.dir, "journal.db"), cacheTarget{"production", server.Addr})
+	return &hostilePlace{p, fillHostile(t, server.Addr, fetch(t, p.world.JWKSURL()))}
 }
 
 // The bot answers with a verdict within its deadline and stays below 150 MiB,
 // whatever lies in the cache.
 func TestBotAmongHostileEntries(t *testing.T) {
 	h := newHostilePlace(t)
-	bot := h.command("serve")
-	startServe(t, h.sim, bot)
+	bot := h.connected(t, func() *process { return h.serve(t) }).cmd
 	idle := mebibytes(t, bot, "status", "VmRSS:")
 	for range 3 { // what is remembered of one check stays while the next is made
 		begin := time.Now()
@@ -173,7 +132,10 @@ func (h *hostilePlace) check(t *testing.T, now time.Time) (verdict string) {
 // one among them as what it is.
 func TestCheckTellsWhatWasNotRead(t *testing.T) {
 	h := newHostilePlace(t)
-	cmd := h.command("check", "production", "--json")
+	cmd, err := h.binary("check", "production", "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
 	begin := time.Now()

@@ -30,7 +30,7 @@ func TestKilledInLaterStates(t *testing.T) {
 	client := redis.NewClient(&redis.Options{Addr: server.Addr})
 	t.Cleanup(func() { client.Close() })
 	proxy := startHeldProxy(t, server.Addr)
-	v := newVictim(t, victimOptions{Options: drill.Options{Scenario: "gateway-results", RedisAddr: server.Addr}, watch: 15 * time.Minute, edit: []string{
+	k := newKilledBot(t, killedBotOptions{Options: drill.Options{Scenario: "gateway-results", RedisAddr: server.Addr}, watch: 15 * time.Minute, edit: []string{
 		"replication_group: " + drill.ReplicationGroup + ", auth: none", fmt.Sprintf("url: %q", "redis://"+proxy.addr),
 		"required: 1", "required: 2"}})
 	const old = `{"keys":[` + oneKey + `]}`
@@ -39,12 +39,12 @@ func TestKilledInLaterStates(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	v.start()
-	refill := func() { client.Set(t.Context(), entryName(0), fetch(t, v.st.drill.JWKSURL()), time.Hour) }
-	card, run := v.everythingIsDone(refill)
-	v.undone(card, run, client, proxy, old)
+	k.start()
+	refill := func() { client.Set(t.Context(), entryName(0), fetch(t, k.st.drill.JWKSURL()), time.Hour) }
+	card, run := k.everythingIsDone(refill)
+	k.undone(card, run, client, proxy, old)
 	for _, state := range runbook.States() {
-		if !state.Ended() && !slices.Contains(flushStates, state) && !slices.Contains(v.states, state) {
+		if !state.Ended() && !slices.Contains(flushStates, state) && !slices.Contains(k.states, state) {
 			t.Errorf("no test kills the real binary in %q", state)
 		}
 	}
@@ -52,64 +52,64 @@ func TestKilledInLaterStates(t *testing.T) {
 
 // everythingIsDone sees a flush, a restart and a gateway flush through to the
 // end of the watch. Once the old entries are gone one of them is refilled.
-func (v *victim) everythingIsDone(refill func()) (card slacksim.Message, run string) {
-	v.command("/jwks-flush production --restart --gateway INC-2026-0214-001 keys rotated at 02:40")
-	card, run = v.asked()
-	v.press("U0LEAD", card, "approve")
-	v.stands(run, "the first approval", func(r runbook.Run) bool { return len(r.Approvals()) == 1 })
-	v.dies(run, runbook.StatePending)
-	variables := v.st.drill.Variables()
+func (k *killedBot) everythingIsDone(refill func()) (card slacksim.Message, run string) {
+	k.command("/jwks-flush production --restart --gateway INC-2026-0214-001 keys rotated at 02:40")
+	card, run = k.asked()
+	k.press("U0LEAD", card, "approve")
+	k.stands(run, "the first approval", func(r runbook.Run) bool { return len(r.Approvals()) == 1 })
+	k.dies(run, runbook.StatePending)
+	variables := k.st.drill.Variables()
 
-	v.diesAt("PUT configuration", run, runbook.StateRestart, func() {
-		v.press("U0LEAD2", card, "approve")
-		v.stands(run, "the flush", func(r runbook.Run) bool { return r.State == runbook.StateVerify })
+	k.diesAt("PUT configuration", run, runbook.StateRestart, func() {
+		k.press("U0LEAD2", card, "approve")
+		k.stands(run, "the flush", func(r runbook.Run) bool { return r.State == runbook.StateVerify })
 		refill()
 	})
-	v.diesAt("DELETE authorizers", run, runbook.StateGateway, nil)
-	v.diesAt("GET orders", run, runbook.StateConfirm, nil)
-	v.start()
-	v.stands(run, "the watch", func(r runbook.Run) bool { return r.State == runbook.StateWatch && r.Watch != nil })
-	v.dies(run, runbook.StateWatch)
-	v.start()
-	v.gate.keepBack("trigger") // a call comes now or after the kill
-	v.press("U0ONCALL", card, "next_escalate")
-	v.fill(map[string]any{"reason": "users still call"})
-	v.stands(run, "the call in the thread", func(r runbook.Run) bool { return r.State == runbook.StateEscalate })
-	v.dies(run, runbook.StateEscalate)
-	v.diesAt("trigger", run, runbook.StateEscalate, nil)
-	v.diesAt("Publish", run, runbook.StateEscalate, nil)
-	v.start()
-	v.press("U0ONCALL", card, "stop_watch")
-	v.fill(map[string]any{"stop_reason": "the users are back"})
-	v.ends(card, "done")
+	k.diesAt("DELETE authorizers", run, runbook.StateGateway, nil)
+	k.diesAt("GET orders", run, runbook.StateConfirm, nil)
+	k.start()
+	k.stands(run, "the watch", func(r runbook.Run) bool { return r.State == runbook.StateWatch && r.Watch != nil })
+	k.dies(run, runbook.StateWatch)
+	k.start()
+	k.gate.keepBack("trigger") // a call comes now or after the kill
+	k.press("U0ONCALL", card, "next_escalate")
+	k.fill(map[string]any{"reason": "users still call"})
+	k.stands(run, "the call in the thread", func(r runbook.Run) bool { return r.State == runbook.StateEscalate })
+	k.dies(run, runbook.StateEscalate)
+	k.diesAt("trigger", run, runbook.StateEscalate, nil)
+	k.diesAt("Publish", run, runbook.StateEscalate, nil)
+	k.start()
+	k.press("U0ONCALL", card, "stop_watch")
+	k.fill(map[string]any{"stop_reason": "the users are back"})
+	k.ends(card, "done")
 
-	v.once(run, "request", "effect flush-cache", "effect restart-authoriser", "effect flush-gateway", "confirmed", "escalate", "effect page", "effect publish", "stop_watch")
-	if n := v.trail(run)["approve"]; n != 2 {
-		v.Errorf("%d approvals in the trail, want 2", n)
+	k.once(run, "request", "effect flush-cache", "effect restart-authoriser", "effect flush-gateway", "confirmed", "escalate", "effect page", "effect publish", "stop_watch")
+	if n := k.trail(run)["approve"]; n != 2 {
+		k.Errorf("%d approvals in the trail, want 2", n)
 	}
-	if n := v.gate.succeeded("PUT configuration"); n != 1 {
-		v.Errorf("the function was updated %d times", n)
+	if n := k.gate.succeeded("PUT configuration"); n != 1 {
+		k.Errorf("the function was updated %d times", n)
 	}
-	if now := v.st.drill.Variables(); fmt.Sprint(now) != fmt.Sprint(variables) {
-		v.Errorf("its variables were %v and are %v", variables, now)
+	if now := k.st.drill.Variables(); fmt.Sprint(now) != fmt.Sprint(variables) {
+		k.Errorf("its variables were %v and are %v", variables, now)
 	}
 	// What the gateway remembers may be emptied twice: that is the same.
-	if n := v.st.drill.Remembered(); n != 0 {
-		v.Errorf("the gateway remembers %d denials", n)
+	if n := k.st.drill.Remembered(); n != 0 {
+		k.Errorf("the gateway remembers %d denials", n)
 	}
 	// A page may be sent again: it has the key of the one incident.
-	if got := v.st.drill.Incidents(); len(got) != 1 {
-		v.Errorf("incidents %+v", got)
+	if got := k.st.drill.Incidents(); len(got) != 1 {
+		k.Errorf("incidents %+v", got)
 	}
-	if got := v.st.drill.Notices(); len(got) != 1 {
-		v.Errorf("notices %+v", got)
+	if got := k.st.drill.Notices(); len(got) != 1 {
+		k.Errorf("notices %+v", got)
 	}
 	return card, run
 }
 
 // undone undoes the run and is killed when some of the entries are written back.
 // Newer ones that come meanwhile stay, written back already or not.
-func (v *victim) undone(done slacksim.Message, of string, client *redis.Client, proxy *heldProxy, old string) {
+func (k *killedBot) undone(done slacksim.Message, of string, client *redis.Client, proxy *heldProxy, old string) {
 	present := func() int {
 		var names []string
 		for i := 1; i < extraEntries; i++ {
@@ -119,42 +119,42 @@ func (v *victim) undone(done slacksim.Message, of string, client *redis.Client, 
 		return int(n)
 	}
 	if n := present(); n != 0 {
-		v.Fatalf("%d old entries are left", n)
+		k.Fatalf("%d old entries are left", n)
 	}
-	v.press("U0ONCALL", done, "next_undo")
-	v.fill(map[string]any{"reason": "the old keys are needed after all"})
-	card, run := v.asked(done)
+	k.press("U0ONCALL", done, "next_undo")
+	k.fill(map[string]any{"reason": "the old keys are needed after all"})
+	card, run := k.asked(done)
 	held := proxy.holdWhile(func() bool {
-		r, err := v.journal.Run(context.Background(), run)
+		r, err := k.journal.Run(context.Background(), run)
 		return err == nil && r.State == runbook.StateRestore && present() > 0
 	})
-	v.press("U0LEAD", card, "approve")
-	v.press("U0LEAD2", card, "approve")
-	await(v.T, "the restore to be held", held)
+	k.press("U0LEAD", card, "approve")
+	k.press("U0LEAD2", card, "approve")
+	await(k.T, "the restore to be held", held)
 	some := present()
-	v.dies(run, runbook.StateRestore)
+	k.dies(run, runbook.StateRestore)
 	proxy.release()
 	proxy.dropAll()
 	if some == extraEntries-1 {
-		v.Fatal("everything was written back before it could be killed: the test proved nothing")
+		k.Fatal("everything was written back before it could be killed: the test proved nothing")
 	}
 	const newer = `{"keys":[]}`
-	client.Set(v.Context(), entryName(1), newer, time.Hour)
-	client.Set(v.Context(), entryName(extraEntries-1), newer, time.Hour)
-	v.start()
-	v.ends(card, "done")
-	v.once(run, "request", "effect restore")
+	client.Set(k.Context(), entryName(1), newer, time.Hour)
+	client.Set(k.Context(), entryName(extraEntries-1), newer, time.Hour)
+	k.start()
+	k.ends(card, "done")
+	k.once(run, "request", "effect restore")
 	for i := 1; i < extraEntries; i++ {
 		want := old
 		if i == 1 || i == extraEntries-1 {
 			want = newer
 		}
-		value, err := client.Get(v.Context(), entryName(i)).Result()
-		if ttl := client.PTTL(v.Context(), entryName(i)).Val(); err != nil || value != want || ttl <= 0 || ttl > time.Hour {
-			v.Fatalf("%s holds %.40q with TTL %v, %v", entryName(i), value, ttl, err)
+		value, err := client.Get(k.Context(), entryName(i)).Result()
+		if ttl := client.PTTL(k.Context(), entryName(i)).Val(); err != nil || value != want || ttl <= 0 || ttl > time.Hour {
+			k.Fatalf("%s holds %.40q with TTL %v, %v", entryName(i), value, ttl, err)
 		}
 	}
-	if r := v.run(of); r.State != runbook.StateDone {
-		v.Errorf("the run that was undone is %s", r.State)
+	if r := k.run(of); r.State != runbook.StateDone {
+		k.Errorf("the run that was undone is %s", r.State)
 	}
 }

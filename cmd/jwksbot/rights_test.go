@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -197,38 +196,13 @@ func TestRightsOnAnotherReplica(t *testing.T) {
 // authoriser that refills what is flushed.
 func twoReplicas(t *testing.T) (executes, decides *app, sim *slacksim.Sim) {
 	t.Helper()
-	world, err := drill.Start(t.Context(), drill.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { world.Close() })
-	c := newStormCache(t, "production", world)
+	p := newBotPlace(t, drill.Options{})
+	c := newStormCache(t, "production", p.world)
 	c.proxy.lag = 0
 	if err := c.redis.Set(t.Context(), "jwks:current", c.old, 0).Err(); err != nil {
 		t.Fatal(err)
 	}
 	c.refills(t, "jwks:current")
-	sim = slacksim.New(slacksim.Options{Limits: slacksim.LimitsOff})
-	slack, err := sim.Start("127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { sim.Close() })
-	dir := t.TempDir()
-	file := filepath.Join(dir, "jwksbot.yaml")
-	text := fmt.Sprintf(`journal: %q
-listen: ""
-targets:
-  - name: production
-    region: %s
-    jwks_url: %q
-    issuer: %q
-    cache: {url: "redis://%s", keys: ["jwks:*"]}
-    approval: {requesters: [S0ONCALL], approvers: [S0LEADS], cooldown: 0s}
-    watch: {for: 0s}
-`, filepath.Join(dir, "journal.db"), drill.Region, world.JWKSURL(), world.Issuer(), c.proxy.addr)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return crowdApp(t, file, slack), crowdApp(t, file, slack), sim
+	p.configure(t, filepath.Join(p.dir, "journal.db"), cacheTarget{c.target, c.proxy.addr})
+	return crowdApp(t, p.config(), p.slack), crowdApp(t, p.config(), p.slack), p.sim
 }

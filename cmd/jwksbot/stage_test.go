@@ -15,14 +15,6 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// bounded ends a test's waiting long before the test runner would.
-func bounded(t *testing.T, d time.Duration) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), d)
-	t.Cleanup(cancel)
-	return ctx
-}
-
 // quietWorld is a process whose output nobody reads.
 func quietWorld() *world {
 	w := &world{stdin: nil, stdout: io.Discard, stderr: io.Discard, getenv: func(string) string { return "" }, clock: runbook.SystemClock{}}

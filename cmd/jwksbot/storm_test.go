@@ -6,7 +6,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -18,7 +17,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"jwksbot/bot/slacksim"
 	"jwksbot/runbook"
 	"jwksbot/runbook/cache/redistest"
 	"jwksbot/runbook/drill"
@@ -63,11 +61,9 @@ const stormTargets = 3
 
 // storm is the world of one TestKillStorm.
 type storm struct {
-	dir      string
-	env      []string
+	*botPlace
 	replicas int
 	want     struct{ kills, runs int64 }
-	sim      *slacksim.Sim
 	journal  *journal.Journal
 	caches   []*stormCache
 
@@ -77,12 +73,12 @@ type storm struct {
 
 	mu     sync.Mutex
 	killed map[string]int // by the state of an open run at that moment
-	logs   []*lockedBuffer
+	lives  []*process
 	seen   map[string]bool // runs that belong to an earlier request
 }
 
 func newStorm(t *testing.T, journalURL string, replicas, kills int) *storm {
-	s := &storm{dir: t.TempDir(), replicas: replicas, killed: map[string]int{}, seen: map[string]bool{}}
+	s := &storm{botPlace: newBotPlace(t, drill.Options{}), replicas: replicas, killed: map[string]int{}, seen: map[string]bool{}}
 	s.want.kills, s.want.runs = int64(kills), max(int64(kills)/4, stormTargets)
 	s.until = time.Now().Add(time.Hour)
 	if end, ok := t.Deadline(); ok {
@@ -91,45 +87,15 @@ func newStorm(t *testing.T, journalURL string, replicas, kills int) *storm {
 	if soon := time.Now().Add(3 * time.Minute); s.until.Before(soon) {
 		s.until = soon // the short form gets its time, also late in the package
 	}
-	world, err := drill.Start(t.Context(), drill.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { world.Close() })
+	var targets []cacheTarget
 	for i := range stormTargets {
-		s.caches = append(s.caches, newStormCache(t, fmt.Sprintf("cache%d", i), world))
+		c := newStormCache(t, fmt.Sprintf("cache%d", i), s.world)
+		s.caches = append(s.caches, c)
+		targets = append(targets, cacheTarget{c.target, c.proxy.addr})
 	}
-	s.sim = slacksim.New(slacksim.Options{Limits: slacksim.LimitsOff})
-	url, err := s.sim.Start("127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.sim.Close() })
-	s.configure(t, journalURL, world, url)
-	if s.journal, err = journal.Open(t.Context(), journal.Settings{URL: journalURL}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.journal.Close(context.Background()) })
+	s.configure(t, journalURL, targets...)
+	s.journal = openJournal(t, journalURL)
 	return s
-}
-
-func (s *storm) configure(t *testing.T, journalURL string, world *drill.World, slackURL string) {
-	text := fmt.Sprintf("journal: %q\nlisten: \"\"\ntargets:\n", journalURL)
-	for _, c := range s.caches {
-		text += fmt.Sprintf(`  - name: %s
-    region: %s
-    jwks_url: %q
-    issuer: %q
-    channel: inc-bridge
-    cache: {url: "redis://%s", keys: ["jwks:*"]}
-    approval: {requesters: [S0ONCALL], approvers: [S0LEADS], cooldown: 0s}
-`, c.target, drill.Region, world.JWKSURL(), world.Issuer(), c.proxy.addr)
-	}
-	if err := os.WriteFile(filepath.Join(s.dir, "jwksbot.yaml"), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s.env = append(os.Environ(), "SLACK_BOT_TOKEN=xoxb-demo-bot", "SLACK_APP_TOKEN=xapp-demo-app", "SLACK_API_URL="+slackURL+"/api/",
-		"AWS_ENDPOINT_URL="+world.AWSEndpoint(), "AWS_ACCESS_KEY_ID=AKIADRILLDRILLDRILL0", "AWS_SECRET_ACCESS_KEY=drill", "AWS_REGION="+drill.Region)
 }
 
 // ahead says that the kills would be over before the runs are.
@@ -145,22 +111,18 @@ func (s *storm) over() bool {
 
 // blow runs the storm, lets it pass, and judges what it left.
 func (s *storm) blow(t *testing.T) {
-	file, err := program()
-	if err != nil {
-		t.Fatal(err)
-	}
 	seed := rand.Uint64()
 	begin := time.Now()
 	calm, still := context.WithCancel(t.Context())
 	defer still()
 	killers, people := errgroup.Group{}, errgroup.Group{}
 	for i := range s.replicas {
-		killers.Go(func() error { return s.replica(calm, file, rand.New(rand.NewPCG(seed, uint64(i)))) })
+		killers.Go(func() error { return s.replica(calm, rand.New(rand.NewPCG(seed, uint64(i)))) })
 	}
 	for i, c := range s.caches {
 		people.Go(func() error { return s.incident(t, c, rand.New(rand.NewPCG(seed, 100+uint64(i)))) })
 	}
-	err = people.Wait()
+	err := people.Wait()
 	if err == nil {
 		err = s.settle(t.Context())
 	}
@@ -177,52 +139,47 @@ func (s *storm) blow(t *testing.T) {
 	if t.Failed() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		for _, l := range s.logs[max(0, len(s.logs)-4):] {
-			t.Logf("a process said:\n%s", l.String())
+		for _, p := range s.lives[max(0, len(s.lives)-4):] {
+			t.Logf("a process said:\n%s", p.said())
 		}
 	}
 }
 
 // replica keeps one replica alive, and kills it at a random moment of its life
 // until the storm is over.
-func (s *storm) replica(calm context.Context, file string, random *rand.Rand) error {
+func (s *storm) replica(calm context.Context, random *rand.Rand) error {
 	for calm.Err() == nil {
-		cmd := exec.Command(file, "serve", "--config", filepath.Join(s.dir, "jwksbot.yaml"))
-		cmd.Env = s.env
-		log := &lockedBuffer{}
-		cmd.Stdout, cmd.Stderr = log, log
-		s.keep(log)
-		if err := cmd.Start(); err != nil {
+		cmd, err := s.binary("serve")
+		if err != nil {
 			return err
 		}
-		ended := make(chan struct{})
-		go func() { cmd.Wait(); close(ended) }()
-		if err := s.life(calm, cmd, ended, random); err != nil {
-			return fmt.Errorf("%w:\n%s", err, log.String())
+		p, err := launch(cmd)
+		if err != nil {
+			return err
 		}
+		s.keep(p)
+		s.life(calm, p, random)
 	}
 	return nil
 }
 
 // life waits for the moment to kill. A replica that loses the lock of Postgres
 // ends by itself and is started again, as a supervisor would do.
-func (s *storm) life(calm context.Context, cmd *exec.Cmd, ended <-chan struct{}, random *rand.Rand) error {
+func (s *storm) life(calm context.Context, p *process, random *rand.Rand) {
 	moment := make(chan struct{})
 	live, die := context.WithCancel(calm)
 	defer die()
 	go func() { s.moment(live, random); close(moment) }()
 	select {
-	case <-ended:
-		return nil
+	case <-p.ended:
+		return
 	case <-moment:
 	}
 	if calm.Err() == nil {
 		s.note()
 		s.kills.Add(1)
 	}
-	cmd.Process.Kill()
-	<-ended
-	return nil
+	p.kill()
 }
 
 // moment returns when it is time to kill: at any time while the process starts,
@@ -250,10 +207,10 @@ func (s *storm) executing(ctx context.Context) bool {
 	return err == nil && slices.ContainsFunc(runs, func(r runbook.Run) bool { return r.State.Holds() && r.State != runbook.StateApproved })
 }
 
-func (s *storm) keep(log *lockedBuffer) {
+func (s *storm) keep(p *process) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.logs = append(s.logs, log)
+	s.lives = append(s.lives, p)
 }
 
 // note counts the states in which runs were when a replica was killed.

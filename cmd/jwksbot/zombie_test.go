@@ -3,8 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,41 +12,6 @@ import (
 	"jwksbot/runbook/cache/redistest"
 	"jwksbot/runbook/journal/postgrestest"
 )
-
-// servant is one "serve" of a storm's configuration, without the storm.
-type servant struct {
-	cmd   *exec.Cmd
-	log   lockedBuffer
-	ended chan struct{}
-}
-
-func (s *storm) serve(t *testing.T) *servant {
-	t.Helper()
-	file, err := program()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &servant{cmd: exec.Command(file, "serve", "--config", filepath.Join(s.dir, "jwksbot.yaml")), ended: make(chan struct{})}
-	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = s.env, &p.log, &p.log
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { p.cmd.Wait(); close(p.ended) }()
-	t.Cleanup(func() {
-		p.cmd.Process.Kill() // also a stopped one
-		<-p.ended
-		if t.Failed() {
-			t.Logf("a process said:\n%s", p.log.String())
-		}
-	})
-	return p
-}
-
-// says waits for words in the process's log.
-func (p *servant) says(t *testing.T, words string) {
-	t.Helper()
-	poll(t, func() bool { return strings.Contains(p.log.String(), words) }, func() string { return words + " in\n" + p.log.String() })
-}
 
 // TestZombie stops the executor in the middle of a flush, so that another
 // replica takes over and ends it, and lets it go on: it deletes nothing more,
@@ -64,9 +27,9 @@ func TestZombie(t *testing.T) {
 	ctx := t.Context()
 
 	first := s.serve(t)
-	first.says(t, "executing runs")
+	first.says("executing runs")
 	second := s.serve(t)
-	second.says(t, "another process executes runs")
+	second.says("another process executes runs")
 	stop, err := c.goStale(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -76,11 +39,7 @@ func TestZombie(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	poll(t, func() bool { r, err := s.journal.Run(ctx, id); return err == nil && r.Post.TS != "" }, func() string { return "the card" })
-	run, err := s.journal.Run(ctx, id)
-	if err != nil {
-		t.Fatal(err)
-	}
+	run := s.posted(t, id)
 	left := func() int64 { return c.redis.DBSize(ctx).Val() }
 	held := c.proxy.holdWhile(func() bool { return left() < stormEntries })
 	s.approve(ctx, run)
@@ -94,7 +53,7 @@ func TestZombie(t *testing.T) {
 		t.Fatal("the flush was over before it could be stopped: the test proved nothing")
 	}
 	c.proxy.release() // what was sent arrives
-	second.says(t, "executing runs")
+	second.says("executing runs")
 	t.Logf("stopped after %d of %d entries; taken over after %v", before, stormEntries, time.Since(stopped).Round(10*time.Millisecond))
 	poll(t, func() bool { r, err := s.journal.Run(ctx, id); return err == nil && r.State.Ended() }, func() string { return "the end of the run" })
 
@@ -109,8 +68,8 @@ func TestZombie(t *testing.T) {
 	if err := first.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	first.says(t, "does not execute runs any more")
-	first.says(t, "another process executes runs, waiting")
+	first.says("does not execute runs any more")
+	first.says("another process executes runs, waiting")
 	gone := 0
 	for i := range stormEntries {
 		if value, err := c.redis.Get(ctx, entryName(i)).Bytes(); err != nil || !bytes.Equal(value, c.old) {
@@ -124,8 +83,8 @@ func TestZombie(t *testing.T) {
 		t.Errorf("the zombie wrote into the trail: %v was %v, %v", now, trail, err)
 	}
 	s.judgeEnd(t, id)
-	second.cmd.Process.Kill()
-	poll(t, func() bool { return strings.Count(first.log.String(), `"executing runs"`) == 2 }, func() string { return "its turn\n" + first.log.String() })
+	second.kill()
+	poll(t, func() bool { return strings.Count(first.said(), `"executing runs"`) == 2 }, func() string { return "its turn\n" + first.said() })
 }
 
 // deleted is how many entries the journal knows to be deleted.
@@ -171,7 +130,7 @@ func TestPostgresRestart(t *testing.T) {
 	s := newStorm(t, server.Database(t), 2, 1)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	replicas := []*servant{s.serve(t), s.serve(t)}
+	replicas := []*process{s.serve(t), s.serve(t)}
 	c := s.caches[0]
 	refilled, err := c.goStale(ctx)
 	if err != nil {
