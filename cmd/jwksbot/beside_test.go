@@ -18,20 +18,14 @@ import (
 // duo is a bot and a terminal on one journal.
 type duo struct {
 	*desk
-	sim     *slacksim.Sim
-	url     string // of the journal, from the desk's folder
-	address string // of the bot's health port
+	sim *slacksim.Sim
+	url string   // of the journal, from the desk's folder
+	bot *process // the newest
 }
 
 func newDuo(t *testing.T, journalURL string) *duo {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
-	d := &duo{url: journalURL, address: address, sim: slacksim.New(slacksim.Options{Limits: slacksim.LimitsOff})}
-	d.desk = newDesk(t, "stale", "journal: journal.db", "journal: "+journalURL, `listen: ""`, "listen: "+address,
+	d := &duo{url: journalURL, sim: slacksim.New(slacksim.Options{Limits: slacksim.LimitsOff})}
+	d.desk = newDesk(t, "stale", "journal: journal.db", "journal: "+journalURL, `listen: ""`, "listen: 127.0.0.1:0",
 		"U0ROBIN", "U0ONCALL", "U0LEE", "U0LEAD", "    jwks_url:", "    channel: inc-bridge\n    jwks_url:")
 	slack, err := d.sim.Start("127.0.0.1:0")
 	if err != nil {
@@ -45,7 +39,8 @@ func newDuo(t *testing.T, journalURL string) *duo {
 // serve starts the bot.
 func (d *duo) serve(t *testing.T) *process {
 	t.Helper()
-	return d.start(t, "bot", "", "serve")
+	d.bot = d.start(t, "bot", "", "serve")
+	return d.bot
 }
 
 func (d *duo) journal(t *testing.T) *journal.Journal {
@@ -60,10 +55,11 @@ func (d *duo) journal(t *testing.T) *journal.Journal {
 // ready polls /readyz until it answers with a status and says all words.
 func (d *duo) ready(t *testing.T, status int, words ...string) {
 	t.Helper()
+	address := d.bot.says(healthAddress)[1]
 	var code int
 	var body string
 	poll(t, func() bool {
-		if code, body = ask(t, "http://"+d.address+"/readyz"); code != status {
+		if code, body = ask(t, "http://"+address+"/readyz"); code != status {
 			return false
 		}
 		for _, w := range words {

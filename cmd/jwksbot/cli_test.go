@@ -484,8 +484,16 @@ func TestServeHealth(t *testing.T) {
 	if code, body := ask(t, "http://"+address+"/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, `"not ready"`) {
 		t.Errorf("/readyz without Slack: %d %s", code, body)
 	}
-	_, said := d.run(t, exitFinding, "robin", "", "health")
+	_, said := d.run(t, exitFinding, "robin", "", "health", "--address", address)
 	contains(t, said, "not ready")
+	file := filepath.Join(d.dir, "jwksbot.yaml")
+	config, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, bytes.ReplaceAll(config, []byte("127.0.0.1:0"), []byte(address)), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	sim.Outage(false)
 	poll(t, func() bool { code, _ := ask(t, "http://"+address+"/readyz"); return code == http.StatusOK }, func() string { return "/readyz\n" + p.err.String() })
 	said, _ = d.run(t, exitOK, "robin", "", "health")
@@ -499,9 +507,7 @@ func TestServeHealth(t *testing.T) {
 	}
 }
 
-// servingHealth starts the bot with a page about its health on a free address. A
-// port that somebody else took, between being found free and being used, is
-// exchanged for another.
+// servingHealth starts the bot with a page about its health.
 func servingHealth(t *testing.T, sim *slacksim.Sim) (p *process, address string) {
 	t.Helper()
 	slack, err := sim.Start("127.0.0.1:0")
@@ -509,25 +515,12 @@ func servingHealth(t *testing.T, sim *slacksim.Sim) (p *process, address string)
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { sim.Close() })
-	for range 3 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		address = l.Addr().String()
-		l.Close()
-		p = serving(t, nil, []string{"SLACK_API_URL=" + slack + "/api/"}, `listen: ""`, "listen: "+address)
-		poll(t, func() bool {
-			code, _ := ask(t, "http://"+address+"/healthz")
-			return code == http.StatusOK || strings.Contains(p.err.String(), "address already in use")
-		}, func() string { return "/healthz\n" + p.err.String() })
-		if !strings.Contains(p.err.String(), "address already in use") {
-			return p, address
-		}
-	}
-	t.Fatalf("no free port in three attempts\n%s", p.err.String())
-	return nil, ""
+	p = serving(t, nil, []string{"SLACK_API_URL=" + slack + "/api/"}, `listen: ""`, "listen: 127.0.0.1:0")
+	return p, p.says(healthAddress)[1]
 }
+
+// healthAddress finds in the log where a bot serves its health.
+const healthAddress = `metrics are served","address":"([^"]+)"`
 
 // ask returns status and body of a page, 0 while nobody answers.
 func ask(t *testing.T, address string) (int, string) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -103,8 +104,9 @@ const (
 	healthIdle  = 10 * time.Second
 )
 
-// serveHealth listens until the context ends.
-func serveHealth(ctx context.Context, address string, h http.Handler) error {
+// serveHealth listens until the context ends. The log tells where: port 0 is a
+// free one.
+func serveHealth(ctx context.Context, address string, h http.Handler, log *slog.Logger) error {
 	if address == "" {
 		<-ctx.Done()
 		return ctx.Err()
@@ -113,6 +115,7 @@ func serveHealth(ctx context.Context, address string, h http.Handler) error {
 	if err != nil {
 		return fmt.Errorf("health checks: %w; set listen in the configuration to a free address, or to \"\"", err)
 	}
+	log.Info("health checks and metrics are served", "address", l.Addr().String())
 	srv := &http.Server{Handler: h, ReadHeaderTimeout: healthReads, ReadTimeout: healthReads, WriteTimeout: 2 * healthReads, IdleTimeout: healthIdle}
 	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
 	defer stop()

@@ -112,7 +112,7 @@ func (w *world) serve(ctx context.Context, p *parts, api *slack.Client) (err err
 	if p.cfg.Listen != "" {
 		group.Go(func() error { return m.follow(ctx, a.journal) })
 	}
-	group.Go(func() error { return serveHealth(ctx, p.cfg.Listen, healthServer{a.readiness(b.Ready), m}) })
+	group.Go(func() error { return serveHealth(ctx, p.cfg.Listen, healthServer{a.readiness(b.Ready), m}, w.log) })
 	err = group.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil // asked to end, and ended in order
