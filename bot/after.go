@@ -25,7 +25,7 @@ func (b *Bot) openNext(ctx context.Context, from origin, run runbook.Run, kind r
 	}
 	req, ok := run.Request(kind, from.user, runbook.ViaSlack)
 	if !ok && kind != runbook.NextEscalate {
-		return &runbook.Refusal{Code: "unknown_button", Text: "jwksbot does not know this button; it may be of another version. Use `/jwks-check` or `/jwks-flush`."}
+		return &runbook.Refusal{Code: "unknown_button", Text: "jwksbot does not know this button; it may be from another version. Use `/jwks-check` or `/jwks-flush`."}
 	}
 	if kind == runbook.NextRetry && req.RestoreOf == "" {
 		from.channel = cmp.Or(run.Post.Channel, from.channel)
@@ -50,7 +50,7 @@ func (b *Bot) submittedNext(ctx context.Context, from *origin, a render.NextAnsw
 	}
 	req, ok := run.Request(a.Kind, from.user, runbook.ViaSlack)
 	if !ok || run.ID == "" {
-		return &runbook.Refusal{Code: runbook.RefusedUnknownRun, Text: "This form belongs to no run that jwksbot knows. Start again with `/jwks-flush`."}
+		return &runbook.Refusal{Code: runbook.RefusedUnknownRun, Text: "This form does not belong to any run that jwksbot knows. Start again with `/jwks-flush`."}
 	}
 	req.Reason, req.Override, req.BreakGlass = a.Reason, a.Override, a.BreakGlass
 	req.Force = req.RestoreOf != "" && a.Force
@@ -66,7 +66,7 @@ func (b *Bot) stopWatch(ctx context.Context, from *origin, id, reason string) er
 		return err
 	}
 	b.Log.Info("watch stopped", "run", id, "by", from.user)
-	b.private(ctx, *from, "The watch has ended. Nobody is called any more if failures rise; `/jwks-check` looks at them.")
+	b.private(ctx, *from, "The watch has ended. Nobody will be called if failures rise; `/jwks-check` shows them.")
 	return nil
 }
 
@@ -77,7 +77,7 @@ func (b *Bot) gotIt(ctx context.Context, from origin, call slack.InteractionCall
 		return err
 	}
 	b.Log.Info("escalation taken over", "run", id, "by", from.user)
-	b.private(ctx, from, fmt.Sprintf("You took over run %s. Its message shows it; the watch goes on.", render.Code(id)))
+	b.private(ctx, from, fmt.Sprintf("You have taken over run %s. Its message says so; the watch continues.", render.Code(id)))
 	if ping := run.Escalation.Pinged; ping != "" && run.Post.Channel != "" {
 		if err := b.send.update(ctx, run.Post.Channel, ping, render.OnCallPing(run, *run.Escalation)); err != nil {
 			b.Log.Warn("the call of an escalation does not show who took over", "run", id, "error", err)

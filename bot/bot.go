@@ -97,9 +97,9 @@ const (
 func newSocket(s Settings, drain time.Duration) (*socket.Client, error) {
 	return socket.New(socket.Settings{API: s.API, Log: s.Log,
 		Quick: socket.Limits{Each: answersEach, TooMany: fmt.Sprintf(
-			"jwksbot is still at %d requests of yours, so it did not take this on. Nothing was done; try again in a few seconds.", answersEach)},
+			"jwksbot is still working on %d of your requests, so it did not start this one. Nothing was done; try again in a few seconds.", answersEach)},
 		Slow: socket.Limits{Each: checksEach, Drain: drain, TooMany: fmt.Sprintf(
-			"You have %d checks under way, so this one was not started. Wait for a result, then ask again.", checksEach)},
+			"You already have %d checks running, so this one was not started. Wait for a result, then try again.", checksEach)},
 	})
 }
 
@@ -163,7 +163,7 @@ func tokenProblem(me *slack.AuthTestResponse) error {
 		return errors.New("slack.bot_token is a user's token: set it to the app's Bot User OAuth Token, which begins with xoxb-")
 	}
 	if missing, _ := MissingScopes(me.Header); len(missing) > 0 {
-		return fmt.Errorf("the bot token lacks the scopes %s: add them under OAuth & Permissions of the app (or take over: jwksbot manifest), install the app again and start the bot again", strings.Join(missing, ", "))
+		return fmt.Errorf("the bot token lacks the scopes %s: add them under OAuth & Permissions of the app (or apply what jwksbot manifest prints), reinstall the app and restart the bot", strings.Join(missing, ", "))
 	}
 	return nil
 }
@@ -182,7 +182,7 @@ func (b *Bot) guarded(ctx context.Context, from origin, work func() error) {
 	defer func() {
 		if v := recover(); v != nil {
 			b.Log.Error("work panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()), "user", from.user)
-			b.private(ctx, from, "Something went wrong inside jwksbot; its log has the details. If it was about a run, its message shows where it stands.")
+			b.private(ctx, from, "Something went wrong inside jwksbot; its log has the details. If this was about a run, the run's message shows its state.")
 		}
 	}()
 	err := work()

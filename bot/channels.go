@@ -115,7 +115,7 @@ func (cache *channelCache) info(ctx context.Context, channel string) (why, err e
 	case c.IsArchived:
 		return &notPostable{text: "This channel is archived."}, nil
 	case c.IsExtShared:
-		return &notPostable{text: "This channel is shared with another organisation, so jwksbot does not post into it.", shared: true}, nil
+		return &notPostable{text: "This channel is shared with another organisation, so jwksbot does not post here.", shared: true}, nil
 	case !c.IsMember:
 		return &notPostable{text: "jwksbot is not a member of this channel.", invite: true}, nil
 	}

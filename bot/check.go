@@ -22,7 +22,7 @@ func (b *Bot) check(ctx context.Context, from origin, l line) error {
 	if err != nil {
 		return err
 	}
-	from.say(fmt.Sprintf("The checks of %s are under way; the result comes by itself.", render.Code(t.Name)))
+	from.say(fmt.Sprintf("Checking %s; the result will appear when it is ready.", render.Code(t.Name)))
 	return b.checkInChannel(ctx, from, t.Name, t.Steps(), ask)
 }
 

@@ -33,7 +33,7 @@ func (b *Bot) click(ctx context.Context, from origin, call slack.InteractionCall
 	if render.OnRun(action.ActionID) {
 		ref, ok := render.ParsePlanRef(action.Value)
 		if !ok {
-			return &runbook.Refusal{Code: runbook.RefusedUnknownRun, Text: "This button belongs to no run that jwksbot knows. Start again with `/jwks-flush`."}
+			return &runbook.Refusal{Code: runbook.RefusedUnknownRun, Text: "This button does not belong to any run that jwksbot knows. Start again with `/jwks-flush`."}
 		}
 		if err := b.adoptCopy(ctx, call, ref.Run); err != nil {
 			return err
@@ -62,7 +62,7 @@ func (b *Bot) click(ctx context.Context, from origin, call slack.InteractionCall
 		return nil // a choice inside a modal, read when it is submitted
 	}
 	b.Log.Warn("a click on an unknown button", "action", action.ActionID, "user", from.user)
-	return &runbook.Refusal{Code: "unknown_button", Text: "jwksbot does not know this button; it may be of another version. Use `/jwks-check` or `/jwks-flush`."}
+	return &runbook.Refusal{Code: "unknown_button", Text: "jwksbot does not know this button; it may be from another version. Use `/jwks-check` or `/jwks-flush`."}
 }
 
 // inThread keeps the answer of a click inside a thread there, and out of it
@@ -117,7 +117,7 @@ func (b *Bot) decision(ctx context.Context, from origin, ref render.PlanRef, kin
 func (b *Bot) decide(ctx context.Context, from origin, c runbook.Click) error {
 	start := time.Now()
 	if c.Kind == runbook.DecideApprove {
-		from.say("This does not count yet: your rights, the live keys and the cache are read again first. The answer comes here.")
+		from.say("Your approval does not count yet: your permissions, the live keys and the cache are being read again. The answer will appear here.")
 	}
 	answer, err := b.Desk.Decide(ctx, c)
 	if err != nil {
@@ -136,7 +136,7 @@ func (b *Bot) details(ctx context.Context, from origin, call slack.InteractionCa
 		return err
 	}
 	if report == nil {
-		b.private(ctx, from, "The evidence is in the thread of this message. It is too old to be shown again; press *Check again* for a new one.")
+		b.private(ctx, from, "The evidence is in the thread of this message. It is too old to show again; press *Check again* for a fresh report.")
 		return nil
 	}
 	for _, m := range render.Evidence(*report) {
@@ -152,7 +152,7 @@ func (b *Bot) shortcut(ctx context.Context, from origin, call slack.InteractionC
 			return s.run(b, ctx, from, call)
 		}
 	}
-	return &runbook.Refusal{Code: "unknown_shortcut", Text: "jwksbot does not know this shortcut; it may be of another version. Use `/jwks-check`."}
+	return &runbook.Refusal{Code: "unknown_shortcut", Text: "jwksbot does not know this shortcut; it may be from another version. Use `/jwks-check`."}
 }
 
 // checkHere runs a check in the thread of the message that it was used on:

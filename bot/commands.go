@@ -69,10 +69,10 @@ func (s subcommand) typed() string { return strings.TrimSpace(s.name + " " + s.h
 
 func subcommands() []subcommand {
 	return []subcommand{
-		{name: "help", takes: "a target", action: action{socket.LaneQuick, (*Bot).help}},
-		{name: "status", takes: "a target", does: "shows what waits and what runs", action: action{socket.LaneQuick, (*Bot).status}},
-		{name: "history", takes: "a target", does: "lists the last runs", action: action{socket.LaneQuick, (*Bot).history}},
-		{name: "report", takes: "a run or a target", hint: "[run]", does: "puts the record of a run into its thread, for the review", action: action{socket.LaneSlow, (*Bot).record}},
+		{name: "help", takes: "target", action: action{socket.LaneQuick, (*Bot).help}},
+		{name: "status", takes: "target", does: "shows what is waiting and what is running", action: action{socket.LaneQuick, (*Bot).status}},
+		{name: "history", takes: "target", does: "lists the latest runs", action: action{socket.LaneQuick, (*Bot).history}},
+		{name: "report", takes: "run or target", hint: "[run]", does: "puts the record of a run into its thread, for the review", action: action{socket.LaneSlow, (*Bot).record}},
 	}
 }
 

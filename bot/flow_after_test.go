@@ -244,7 +244,7 @@ func TestBreakGlassElsewhere(t *testing.T) {
 	f.start()
 	f.shows("inc-private", "And so on.")
 	f.settled(id)
-	home := slices.DeleteFunc(f.sim.Messages(bridge), func(m slacksim.Message) bool { return !strings.Contains(textOf(m), "broke the glass") })
+	home := slices.DeleteFunc(f.sim.Messages(bridge), func(m slacksim.Message) bool { return !strings.Contains(textOf(m), "used break-glass") })
 	if len(home) != 1 || !strings.Contains(home[0].Text, "<!subteam^S0LEADS>") || !strings.Contains(textOf(home[0]), "no lead answers at 03:00") {
 		t.Errorf("told %d times in the target's channel: %v", len(home), home)
 	}

@@ -130,11 +130,11 @@ func TestAnswersThatNeedNoWork(t *testing.T) {
 	t.Parallel()
 	f := newFlow(t, flowOptions{})
 	for line, want := range map[string]string{
-		"/jwks-check production twice":     "one word too many",
-		"/jwks-check since=3d":             "no time span",
-		"/jwks-check sincere=1":            "no option",
-		"/jwks-flush production nonsense":  "no ticket",
-		"/jwks-flush status one two three": "takes a target at most",
+		"/jwks-check production twice":     "Unexpected",
+		"/jwks-check since=3d":             "not a duration",
+		"/jwks-check sincere=1":            "Unknown option",
+		"/jwks-flush production nonsense":  "is not a ticket",
+		"/jwks-flush status one two three": "takes at most one target",
 	} {
 		d := f.sim.Command(robinID, bridge, line)
 		if d.Err != nil || !strings.Contains(string(d.Payload), want) {
@@ -164,7 +164,7 @@ func TestCheckAgainAndDetails(t *testing.T) {
 	})
 	f.clock.advance(time.Hour)
 	f.clicks(samID, m, render.ActionDetails)
-	f.tells(samID, bridge, "too old to be shown again")
+	f.tells(samID, bridge, "too old to show again")
 	f.clicks(kitID, m, render.ActionCheckAgain)
 	f.tells(kitID, bridge, "Guests cannot")
 }
@@ -223,7 +223,7 @@ func TestHomeAndLists(t *testing.T) {
 		t.Errorf("the home of somebody who may see nothing: %s", got)
 	}
 	f.says(robinID, bridge, "/jwks-flush status")
-	f.tells(robinID, bridge, "waits for approval")
+	f.tells(robinID, bridge, "waiting for approval")
 	f.says(robinID, bridge, "/jwks-check history production")
 	f.tells(robinID, bridge, "*History*")
 	for _, line := range []string{"/jwks-flush status", "/jwks-check history"} {
@@ -261,7 +261,7 @@ func TestShutdownInTheMiddleOfACheck(t *testing.T) {
 	if m.Metadata.Payload["state"] != "interrupted" || strings.Contains(textOf(m), "steps done") {
 		t.Errorf("the message of a check that was cut off: %s", textOf(m))
 	}
-	f.tells(samID, "identity-platform", "jwksbot is being restarted")
+	f.tells(samID, "identity-platform", "jwksbot is restarting")
 }
 
 // A panic is an answer and a line in the log, not the end of the bot.

@@ -242,7 +242,7 @@ func (b *Bot) checkFromHome(ctx context.Context, from origin, target string) err
 	b.homes.checking(from.user, t.Name, 1)
 	show()
 	err = b.checkPrivately(ctx, from, t.Name, runbook.Ask{Window: runbook.DefaultWindow},
-		&notPostable{text: fmt.Sprintf("Asked for on the Home tab, so only you see this. `%s %s` in the incident channel shows it to all.", commandCheck, render.Quoted(t.Name, render.LimitName))})
+		&notPostable{text: fmt.Sprintf("You asked on the Home tab, so only you see this. `%s %s` in the incident channel shows it to everyone.", commandCheck, render.Quoted(t.Name, render.LimitName))})
 	b.homes.checking(from.user, t.Name, -1)
 	show()
 	return err

@@ -13,7 +13,7 @@ import (
 const interimAfter = 2 * time.Second
 
 // longerText is what they are told where nothing better is known.
-const longerText = "This takes longer than usual. jwksbot is still at it, and the answer comes by itself."
+const longerText = "This is taking longer than usual. jwksbot is still working on it and will answer."
 
 // interimAnswer is the wait of one person for a first word about what they did. A
 // nil one is nobody's.

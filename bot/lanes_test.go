@@ -63,7 +63,7 @@ func TestADecisionBeside320Checks(t *testing.T) {
 	refused := 0
 	for _, text := range told {
 		switch {
-		case strings.Contains(text, "You have 3 checks under way"):
+		case strings.Contains(text, "You already have 3 checks running"):
 			refused++
 		case text != "":
 			t.Errorf("a check is told %s", text)
@@ -133,7 +133,7 @@ func TestASlowApprovalIsAnsweredInTheMeantime(t *testing.T) {
 	gate := make(chan struct{})
 	f.world.set(func(w *flowWorld) { w.gate = gate })
 	told, took := f.hears(samID, card, render.ActionApprove)
-	if !strings.Contains(told, "This does not count yet") || took > promised {
+	if !strings.Contains(told, "does not count yet") || took > promised {
 		t.Errorf("after %s the approver is told %q", took, told)
 	}
 	if run := f.only(); run.State != runbook.StatePending || len(run.Decisions) != 0 {

@@ -19,7 +19,7 @@ func (b *Bot) status(ctx context.Context, from origin, l line) error {
 	return nil
 }
 
-// history lists the last runs privately.
+// history lists the latest runs privately.
 func (b *Bot) history(ctx context.Context, from origin, l line) error {
 	_, runs, err := b.runsOf(ctx, from, l.target)
 	if err != nil {
@@ -80,7 +80,7 @@ func (b *Bot) help(ctx context.Context, from origin, l line) error {
 		note = render.Refusal(err)
 	case err != nil:
 		b.Log.Warn("help names no targets", "user", from.user, "error", err)
-		note = "not listed, since Slack did not say who you are; `status` lists them"
+		note = "not listed, because Slack did not say who you are; `status` lists them"
 	}
 	b.private(ctx, from, render.Help(l.command, helpLines(), runbook.Names(targets), note))
 	return nil

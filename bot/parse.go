@@ -78,7 +78,7 @@ func (l *line) parseSubcommand(s subcommand, words []string) error {
 	case 1:
 		l.target = words[0]
 	default:
-		return usage("`%s %s` takes %s at most. Try `%s help`.", l.command, s.name, s.takes, l.command)
+		return usage("`%s %s` takes at most one %s. Try `%s help`.", l.command, s.name, s.takes, l.command)
 	}
 	return nil
 }
@@ -91,17 +91,17 @@ func parseCheckLine(l *line, words []string) error {
 		case !isOption && l.target == "":
 			l.target = w
 		case !isOption:
-			return usage("“%s” is one word too many. Usage: `%s [target] [since=1h] [kid=…]`", echo(w), commandCheck)
+			return usage("Unexpected “%s”. Usage: `%s [target] [since=1h] [kid=…]`", echo(w), commandCheck)
 		case name == "since":
 			d, err := time.ParseDuration(value)
 			if err != nil || d < runbook.MinWindow || d > runbook.MaxWindow {
-				return usage("“since=%s” is no time span between 1m and 24h. Write since=15m or since=2h.", echo(value))
+				return usage("“since=%s” is not a duration between 1m and 24h. Write since=15m or since=2h.", echo(value))
 			}
 			l.since = d
 		case name == "kid" && value != "":
 			l.kid = value // may hold + / = as Cognito's do
 		default:
-			return usage("“%s” is no option. Known are since=1h and kid=….", echo(w))
+			return usage("Unknown option “%s”. The options are since=1h and kid=….", echo(w))
 		}
 	}
 	return nil
@@ -119,7 +119,7 @@ func (l *line) flags(words []string) (rest []string, err error) {
 		case isFlag && set != nil:
 			*set = true
 		case isFlag && name != "":
-			return nil, usage("“%s” is no option. Known are `--restart`, `--gateway`, `--no-flush` and `--direct`; the form (`%s [target]`) has the rest.", echo(w), commandFlush)
+			return nil, usage("Unknown option “%s”. The options are `--restart`, `--gateway`, `--no-flush` and `--direct`; the form (`%s [target]`) has the rest.", echo(w), commandFlush)
 		case long != w && known[long] != nil:
 			*known[long] = true
 		default:
@@ -146,7 +146,7 @@ func parseFlushLine(l *line, words []string) error {
 		return nil
 	}
 	if runbook.CheckTicket(words[0]) != nil {
-		return usage("“%s” is no ticket: it looks like INC-2026-0214-001. Usage: `%s [target] [TICKET reason…]`", echo(words[0]), commandFlush)
+		return usage("“%s” is not a ticket: tickets look like INC-2026-0214-001. Usage: `%s [target] [TICKET reason…]`", echo(words[0]), commandFlush)
 	}
 	l.ticket, l.reason = words[0], strings.Join(words[1:], " ")
 	return nil

@@ -265,7 +265,7 @@ func (p *presenter) channelFor(ctx context.Context, run runbook.Run, refused str
 		return post, err
 	}
 	if id == refused {
-		return post, fmt.Errorf("channel %q takes no message of the bot: invite it there, or configure another: %w", t.Channel, why)
+		return post, fmt.Errorf("channel %q does not accept messages from the bot: invite it there, or configure another: %w", t.Channel, why)
 	}
 	if post.Channel != "" && id != post.Channel {
 		b.Log.Warn("a run's channel is closed to the bot; its message goes to the target's channel", "run", run.ID, "channel", post.Channel)

@@ -13,7 +13,7 @@ import (
 // the run's thread, with the chart of its watch, and tells the person where.
 func (b *Bot) record(ctx context.Context, from origin, l line) error {
 	if b.Report == nil {
-		return &runbook.Refusal{Code: "no_record", Text: "This jwksbot writes no records. On a terminal, `jwksbot report` does."}
+		return &runbook.Refusal{Code: "no_record", Text: "This installation of jwksbot does not write records. In a terminal, `jwksbot report` does."}
 	}
 	run, err := b.runAskedFor(ctx, from, l)
 	if err != nil {
@@ -23,7 +23,7 @@ func (b *Bot) record(ctx context.Context, from origin, l line) error {
 	if err != nil {
 		return fmt.Errorf("record of run %s: %w", run.ID, err)
 	}
-	terminal := "On a terminal, " + render.Code("jwksbot report "+run.ID) + " prints it."
+	terminal := "In a terminal, " + render.Code("jwksbot report "+run.ID) + " prints it."
 	if run.Post.TS == "" {
 		b.private(ctx, from, fmt.Sprintf("Run %s has no message here, so its record has no thread to go to. %s", render.Code(run.ID), terminal))
 		return nil
@@ -35,7 +35,7 @@ func (b *Bot) record(ctx context.Context, from origin, l line) error {
 	for _, f := range files {
 		if _, err := b.send.upload(ctx, run.Post.Channel, run.Post.TS, f); err != nil {
 			b.Log.Warn("the record of a run could not be posted", "run", run.ID, "file", f.Name, "error", err)
-			b.private(ctx, from, fmt.Sprintf("Slack did not take the record of run %s (%s). %s", render.Code(run.ID), render.Quoted(uploadProblem(err), render.LimitSentence), terminal))
+			b.private(ctx, from, fmt.Sprintf("Slack did not accept the record of run %s (%s). %s", render.Code(run.ID), render.Quoted(uploadProblem(err), render.LimitSentence), terminal))
 			return nil
 		}
 	}
@@ -62,7 +62,7 @@ func uploadProblem(err error) string {
 	case "missing_scope":
 		return "the app lacks the scope files:write; add it and install the app again"
 	case "not_in_channel", "channel_not_found":
-		return "jwksbot is no member of the channel any more"
+		return "jwksbot is no longer a member of the channel"
 	}
 	return slackCode(err)
 }
@@ -73,7 +73,7 @@ func (b *Bot) runAskedFor(ctx context.Context, from origin, l line) (runbook.Run
 	if ref, ok := render.ParsePlanRef(l.target); ok && ref.Generation == 0 {
 		run, err := b.Ledger.Run(ctx, l.target)
 		if errors.Is(err, runbook.ErrUnknownRun) {
-			return run, &runbook.Refusal{Code: runbook.RefusedUnknownRun, Text: fmt.Sprintf("There is no run %s. `%s history` lists the last ones.", l.target, commandCheck)}
+			return run, &runbook.Refusal{Code: runbook.RefusedUnknownRun, Text: fmt.Sprintf("There is no run %s. `%s history` lists the latest ones.", l.target, commandCheck)}
 		}
 		if err != nil {
 			return run, err

@@ -33,9 +33,9 @@ func (b *Bot) request(ctx context.Context, from origin, req runbook.Request) err
 	if err != nil {
 		return refuseUnknownReaders(err)
 	}
-	comes := "The approval card comes into"
+	comes := "The approval card will appear in"
 	if req.BreakGlass != "" {
-		comes = "Nobody is asked: it starts at once, and the approvers are called afterwards. Its message comes into"
+		comes = "Nobody is asked: it starts at once, and the approvers are notified afterwards. Its message will appear in"
 	}
 	b.private(ctx, from, fmt.Sprintf("Reading the live keys and the cache of %s. %s <#%s>.%s", render.Code(t.Name), comes, channel, note))
 	req.Target, req.By, req.Via, req.Channel = t.Name, from.user, runbook.ViaSlack, channel
@@ -78,7 +78,7 @@ func (b *Bot) cardChannel(ctx context.Context, from origin, t *runbook.Target) (
 	if !errors.As(err, &home) {
 		return "", "", err
 	}
-	text, invite := "The approval card has no channel to stand in: "+home.text, home.invite
+	text, invite := "There is no channel for the approval card: "+home.text, home.invite
 	if here != nil {
 		text, invite = here.text, here.invite
 	}

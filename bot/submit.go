@@ -41,7 +41,7 @@ func (b *Bot) readForm(v slack.View) (reply any, do submitted) {
 		do = func(ctx context.Context, from *origin) error { return b.picked(ctx, *from, channel, thread, target) }
 	default:
 		return nil, func(context.Context, *origin) error {
-			return &runbook.Refusal{Code: "unknown_form", Text: "jwksbot does not know this form; it may be of another version. Use `/jwks-check` or `/jwks-flush`."}
+			return &runbook.Refusal{Code: "unknown_form", Text: "jwksbot does not know this form; it may be from another version. Use `/jwks-check` or `/jwks-flush`."}
 		}
 	}
 	if len(wrong) > 0 {

@@ -24,7 +24,7 @@ func cardBlocks(r runbook.Run, now time.Time) []slack.Block {
 	blocks = append(blocks, titled("What will be touched", bullets(planLines(r.Plan)), linesPlan, roomPlan))
 	blocks = append(blocks, slack.NewSectionBlock(mrkdwn("*Reason:* "+cmp.Or(Quoted(r.Reason, LimitSentence), "none given")), cardFields(r, now), nil))
 	return append(blocks, cardButtons(r),
-		contextLine(fmt.Sprintf("Checked again before it runs; if it would touch anything else, you approve again. · run %s · plan %d, digest %s", Code(r.ID), r.Generation, Code(shortDigest(r.Plan.Digest)))))
+		contextLine(fmt.Sprintf("It is checked again before it runs; if it would touch anything else, it needs approval again. · run %s · plan %d, digest %s", Code(r.ID), r.Generation, Code(shortDigest(r.Plan.Digest)))))
 }
 
 // newPlanText says that there was another plan before, and what is new.
@@ -159,7 +159,7 @@ func Reminder(r runbook.Run, approvers []string, now time.Time) Message {
 		names = append(names, mentionID(id))
 	}
 	missing := r.Required - len(r.Approvals())
-	s := fmt.Sprintf("the request to %s on %s (%s, by %s) still waits for %s and %s.", taskText(r.Plan), Quoted(r.Target, LimitName),
+	s := fmt.Sprintf("the request to %s on %s (%s, by %s) is still waiting for %s and %s.", taskText(r.Plan), Quoted(r.Target, LimitName),
 		Code(r.Ticket), mention(r.Requester), plural(missing, "approval", "approvals"), leftText(r, now))
 	called := ""
 	if len(names) > 0 {

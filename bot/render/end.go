@@ -99,7 +99,7 @@ func doneNext(r runbook.Run) string {
 	case verdict == runbook.WatchBreach:
 		return "check again: what fails now may be another fault than before."
 	case verdict == runbook.WatchBlind:
-		return "look whether people can sign in: too little was seen to tell."
+		return "check whether people can sign in: too little was seen to tell."
 	case !proven(r):
 		return "check again: the proof is not complete yet."
 	case verdict == runbook.WatchCalm:

@@ -37,7 +37,7 @@ func Evidence(r runbook.Report) []Message {
 	}
 	// The report itself shows a few; only a longer list is repeated here.
 	if alarms, beside := findingLines(r.Diagnosis); len(alarms) > linesAlarms || len(beside) > linesBeside {
-		blocks = append(blocks, titled("All findings beside the verdict", append(alarms, beside...), maxRows, roomBlock))
+		blocks = append(blocks, titled("All findings besides the verdict", append(alarms, beside...), maxRows, roomBlock))
 	}
 	return pack(blocks, maxEvidence, func(part []slack.Block) Message {
 		return Message{
@@ -104,7 +104,7 @@ func liveBlocks(r runbook.Report) []slack.Block {
 		}
 		blocks = append(blocks, section(title+"\n"+table(rows)))
 	} else {
-		blocks = append(blocks, section(title+"\nno sound and agreed key set"))
+		blocks = append(blocks, section(title+"\nno sound key set that all probes agree on"))
 	}
 	lines := make([]string, len(live.Probes))
 	for i, p := range live.Probes {

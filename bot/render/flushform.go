@@ -97,7 +97,7 @@ func FlushForm(in FlushInput) slack.ModalViewRequest {
 		blocks = append(blocks, glass)
 	}
 	blocks = append(blocks,
-		contextLine("The checks run first unless they just did. Nothing is touched before somebody else approves exactly what will be."))
+		contextLine("The checks run first unless they just did. Nothing is touched until somebody else approves exactly what will be touched."))
 	return slack.ModalViewRequest{
 		Type: slack.VTModal, CallbackID: CallbackFlush, PrivateMetadata: clip(in.Channel, limitPrivate),
 		Title:  plainText("Request a mitigation", limitViewTitle),
@@ -108,7 +108,7 @@ func FlushForm(in FlushInput) slack.ModalViewRequest {
 }
 
 func reasonInput(initial string) *slack.InputBlock {
-	return textInput(blockReason, "Reason", "Keys were rotated at 02:40, sign-ins fail since then", initial, "The approvers and the record need it. Tokens and passwords are redacted.", maxReasonInput, true)
+	return textInput(blockReason, "Reason", "Keys were rotated at 02:40; sign-ins have failed since", initial, "The approvers and the record need it. Tokens and passwords are redacted.", maxReasonInput, true)
 }
 
 func overrideInput(initial string) *slack.InputBlock {
@@ -122,7 +122,7 @@ func glassInput(in FlushInput) slack.Block {
 	if len(allowed) == 0 {
 		return nil
 	}
-	hint := "It starts at once, against any verdict and without an approval. It is recorded loudly, and the approvers are called afterwards."
+	hint := "It starts at once, whatever the verdict and without approval. It is recorded prominently, and the approvers are notified afterwards."
 	if len(allowed) < len(in.Targets) {
 		hint += " Allowed for: " + strings.Join(allowed, ", ") + "."
 	}
@@ -184,7 +184,7 @@ func always(FormTarget) bool { return true }
 func scopeInput(in FlushInput) slack.Block {
 	all := options(in, []choice{
 		{string(runbook.ScopeKeys), "Matching keys", "Only entries of this target that differ from the live keys", always},
-		{string(runbook.ScopeAll), "⚠ Whole replication group", "Destroys everything in it, sessions too, for good", func(t FormTarget) bool { return t.AllowAll }},
+		{string(runbook.ScopeAll), "⚠ Whole replication group", "Destroys everything in it for good, sessions included", func(t FormTarget) bool { return t.AllowAll }},
 		{scopeNone, "No flush", "Only what is ticked below", func(t FormTarget) bool { return t.Restart || t.Gateway }},
 	})
 	if len(all) == 0 { // no target at all
@@ -207,9 +207,9 @@ func scopeInput(in FlushInput) slack.Block {
 // alsoInput offers what else may be done, nil where there is nothing.
 func alsoInput(in FlushInput) slack.Block {
 	all := options(in, []choice{
-		{alsoRestart, "Also restart the authoriser", "After the flush: new environments forget old keys", func(t FormTarget) bool { return t.Restart }},
-		{alsoGateway, "Also flush the gateway's authoriser cache", "Last of all: its repeated answers are forgotten", func(t FormTarget) bool { return t.Gateway }},
-		{alsoDirect, "Flush directly, not by way of CommandBridge", "jwksbot deletes the entries itself", func(t FormTarget) bool { return t.Bridge }},
+		{alsoRestart, "Also restart the authoriser", "After the flush; new environments do not hold old keys", func(t FormTarget) bool { return t.Restart }},
+		{alsoGateway, "Also flush the gateway's authoriser cache", "Done last; its cached answers are dropped", func(t FormTarget) bool { return t.Gateway }},
+		{alsoDirect, "Flush directly, not through CommandBridge", "jwksbot deletes the entries itself", func(t FormTarget) bool { return t.Bridge }},
 	})
 	if len(all) == 0 {
 		return nil

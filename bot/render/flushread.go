@@ -33,7 +33,7 @@ func ReadFlushForm(v slack.View) (runbook.Request, map[string]string) {
 	}
 	problems := map[string]string{}
 	if req.Target == "" {
-		problems[blockTarget] = "Choose the target."
+		problems[blockTarget] = "Choose a target."
 	}
 	var refusal *runbook.Refusal
 	if err := runbook.CheckTicket(req.Ticket); errors.As(err, &refusal) {
@@ -56,7 +56,7 @@ func parseScope(req *runbook.Request, scope string, problems map[string]string) 
 	case scopeNone:
 		req.Scope, req.NoFlush = runbook.ScopeKeys, true
 		if !req.Restart && !req.Gateway {
-			problems[blockScope] = "Without a flush there is nothing to do: tick what else, or choose what to flush."
+			problems[blockScope] = "Without a flush there is nothing to do: tick something else to do, or choose what to flush."
 		}
 	default:
 		problems[blockScope] = "Choose one of these."

@@ -34,7 +34,7 @@ func ReadDenyForm(v slack.View) (ref PlanRef, reason string) {
 // StopForm asks why a watch can end.
 func StopForm(runID string) slack.ModalViewRequest {
 	return form(CallbackStop, runID, "Stop watching", "Stop watching",
-		textInput(blockStop, "Why can it stop?", "Confirmed by the on-call engineer of the API", "", "Nobody is called any more if failures rise. It is shown and kept in the record.", maxReasonInput, true))
+		textInput(blockStop, "Why can it stop?", "Confirmed by the on-call engineer of the API", "", "Nobody will be called if failures rise. Your reason is shown and kept in the record.", maxReasonInput, true))
 }
 
 // ReadStopForm reads which watch is to end and why.
@@ -89,7 +89,7 @@ func NextForm(r runbook.Run, kind runbook.NextKind, req runbook.Request, glass b
 	focus(reason)
 	if kind == runbook.NextEscalate {
 		return form(CallbackNext, private, title, "Call the team", about, reason,
-			contextLine("The on-call team is called in the thread, and paged where that is configured. The watch goes on."))
+			contextLine("The on-call team is called in the thread, and paged where that is configured. The watch continues."))
 	}
 	blocks := []slack.Block{about, reason}
 	if req.RestoreOf != "" {
@@ -101,7 +101,7 @@ func NextForm(r runbook.Run, kind runbook.NextKind, req runbook.Request, glass b
 		blocks = append(blocks, glassInput(FlushInput{Targets: []FormTarget{{Name: r.Target, BreakGlass: true}}}))
 	}
 	return form(CallbackNext, private, title, "Ask for approval", append(blocks,
-		contextLine("Nothing is touched before somebody else approves exactly what will be."))...)
+		contextLine("Nothing is touched until somebody else approves exactly what will be touched."))...)
 }
 
 func forceInput(ticked bool) slack.Block {

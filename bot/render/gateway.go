@@ -27,7 +27,7 @@ func gatewayBlocks(ev *runbook.GatewayEvidence) []slack.Block {
 		}
 		lines = append(lines, "access log: "+n+" with HTTP 401 or 403 in the last "+runbook.Duration(ev.Until.Sub(ev.Since)))
 	} else {
-		lines = append(lines, "4xx counts every client error: the exact number of 401 needs `gateway.access_log_group`")
+		lines = append(lines, "4xx counts every client error: the exact number of 401s needs `gateway.access_log_group`")
 	}
 	for i, a := range ev.Authorisers {
 		if i == namesOnRun {
@@ -93,7 +93,7 @@ func authoriserText(api runbook.APIKind, a runbook.GatewayAuthoriser) string {
 		if a.ResultTTL <= 0 {
 			return s + "; its answers are not cached"
 		}
-		return s + "; its answers are repeated for " + runbook.Duration(a.ResultTTL)
+		return s + "; its answers are cached for " + runbook.Duration(a.ResultTTL)
 	case runbook.ManagedJWT, runbook.ManagedUserPool:
 		s := name + " is managed by AWS: the gateway validates tokens itself and keeps the keys for up to " + managedFor(api, a.Kind) + "; nobody can flush that"
 		if a.Issuer != "" {
@@ -171,7 +171,7 @@ func restartText(ev *runbook.FunctionEvidence) string {
 	case ev.Refusal != "":
 		return " As things stand it would be refused: " + prose(ev.Refusal, LimitSentence)
 	}
-	return " A restart of " + functionText(ev.Function, ev.Qualifier, ev.Version) + " " + renewText(ev.Mode, ev.Provisioned) + ". A colleague approves it first."
+	return " A restart of " + functionText(ev.Function, ev.Qualifier, ev.Version) + " " + renewText(ev.Mode, ev.Provisioned) + ". A colleague has to approve it first."
 }
 
 // resultsText says what a flush of the gateway's results would do.
@@ -181,9 +181,9 @@ func resultsText(ev *runbook.GatewayEvidence) string {
 	}
 	s := " It empties the authoriser's result cache of " + apiText(ev.GatewaySetup)
 	if ttl := longestTTL(ev.Authorisers); ttl > 0 {
-		s += "; by themselves results go after " + runbook.Duration(ttl)
+		s += "; results expire by themselves after " + runbook.Duration(ttl)
 	}
-	return s + ". The effect cannot be read back. A colleague approves it first."
+	return s + ". The effect cannot be read back. A colleague has to approve it first."
 }
 
 // longestTTL is how long a result of a Lambda authoriser may be repeated.

@@ -44,7 +44,7 @@ type LinkedRun struct {
 // Home shows what waits first, then the targets, then what was.
 func Home(in HomeInput) []slack.Block {
 	if in.Refused != "" {
-		return []slack.Block{header("jwksbot"), section("jwksbot looks after signing keys in caches."), section(in.Refused)}
+		return []slack.Block{header("jwksbot"), section("jwksbot looks after cached signing keys."), section(in.Refused)}
 	}
 	var blocks []slack.Block
 	var waiting, working, ended []LinkedRun
@@ -58,8 +58,8 @@ func Home(in HomeInput) []slack.Block {
 			working = append(working, r)
 		}
 	}
-	blocks = append(blocks, homeRunBlocks("Waits for approval", waiting)...)
-	blocks = append(blocks, homeRunBlocks("Under way", working)...)
+	blocks = append(blocks, homeRunBlocks("Waiting for approval", waiting)...)
+	blocks = append(blocks, homeRunBlocks("In progress", working)...)
 	blocks = append(blocks, header("Targets"))
 	for i, t := range in.Targets {
 		if i == homeTargets {
@@ -81,7 +81,7 @@ func Home(in HomeInput) []slack.Block {
 const homeStart = "• `/jwks-check` in the incident channel says what is wrong with the keys, with proof, and whether a flush would help. It only reads.\n" +
 	"• `/jwks-flush` asks for a flush, a restart of the authoriser or a flush of the gateway's cache. Somebody else approves exactly what will be touched.\n" +
 	"• *Run JWKS check here* in the menu of a message answers in its thread.\n" +
-	"• `help` after a command tells more."
+	"• `help` after a command explains it."
 
 // homeTargetBlocks are one target: what the last check said, and what may be
 // asked for.
@@ -98,7 +98,7 @@ func homeTargetBlocks(t HomeTarget, runs []LinkedRun) []slack.Block {
 func homeTargetText(t HomeTarget, runs []LinkedRun) string {
 	name := "*" + Quoted(t.Name, LimitName) + "*"
 	if t.Busy {
-		return name + " ⏳ checking" + ellipsis + " the report comes into the *Messages* tab"
+		return name + " ⏳ checking" + ellipsis + " the report will appear in the *Messages* tab"
 	}
 	if !t.Verdict.At.IsZero() {
 		s := fmt.Sprintf("%s %s *%s* · checked %s", name, shapeOf(t.Verdict.Finding), Quoted(titleOf(t.Verdict.ID), LimitName), atDay(t.Verdict.At))

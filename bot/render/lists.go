@@ -67,22 +67,22 @@ func flushHelp(target string) []string {
 		"• " + Code("/jwks-flush "+target+" INC-2026-0214-001 keys rotated at 02:40") + " asks at once",
 		"• " + Code("/jwks-flush "+target+" INC-2026-0214-001 keys rotated --restart") + " asks for a restart of the authoriser too",
 		"",
-		"*Words to add:* `--restart` restarts the authoriser after the flush, `--gateway` flushes the gateway's authoriser cache last, `--no-flush` leaves the cache alone, `--direct` goes round CommandBridge.",
+		"*Flags:* `--restart` restarts the authoriser after the flush, `--gateway` flushes the gateway's authoriser cache last, `--no-flush` leaves the cache alone, `--direct` bypasses CommandBridge.",
 		"*What happens:* the checks run, a card shows exactly what would be touched, somebody else approves it, the old entries are copied and deleted, the effect is read back, and the failures are watched. If they stay high, the on-call team is called.",
-		"*It never* acts without an approval (unless the glass is broken, where that is allowed, loudly recorded), touches keys that do not match the target or belong to another issuer, flushes while the identity provider's keys are broken, or says \"flushed\" without having read it back.",
+		"*It never* acts without an approval (except by break-glass where that is allowed, which is recorded prominently), touches keys that do not match the target or belong to another issuer, flushes while the identity provider's keys are broken, or says \"flushed\" without having read it back.",
 	}
 }
 
 // stateWords say a state in a list.
 var stateWords = map[runbook.State]string{
-	runbook.StatePending:   "⚖️ waits for approval",
+	runbook.StatePending:   "⚖️ waiting for approval",
 	runbook.StateApproved:  "⏳ approved, starting",
 	runbook.StateSnapshot:  "⏳ keeping a copy",
 	runbook.StateFlush:     "⏳ flushing",
 	runbook.StateVerify:    "⏳ reading back",
 	runbook.StateRestart:   "⏳ restarting the authoriser",
 	runbook.StateGateway:   "⏳ flushing the gateway's cache",
-	runbook.StateConfirm:   "⏳ looking for a success",
+	runbook.StateConfirm:   "⏳ looking for an accepted token",
 	runbook.StateWatch:     "👀 watching",
 	runbook.StateEscalate:  "🚨 calling the on-call team",
 	runbook.StateRestore:   "⏳ writing back",
@@ -107,7 +107,7 @@ func runText(r runbook.Run) string {
 	case r.State.Ended() && verdict == runbook.WatchBlind:
 		return "❓ " + lower(doneTask(r.Plan)) + ", could not tell whether it helped"
 	case r.State == runbook.StateWatch && r.Escalation != nil && r.Escalation.Resolved.IsZero():
-		return "🚨 escalated, watching on"
+		return "🚨 escalated, still watching"
 	}
 	return stateText(r.State)
 }
@@ -133,9 +133,9 @@ func Status(targets []string, runs []runbook.Run, now time.Time) Message {
 		switch {
 		case busy:
 		case last == nil:
-			lines = append(lines, "*"+Quoted(t, LimitName)+"* – nothing waits, nothing runs")
+			lines = append(lines, "*"+Quoted(t, LimitName)+"* – nothing waiting, nothing running")
 		default:
-			lines = append(lines, "*"+Quoted(t, LimitName)+"* – nothing waits; last: "+runText(*last)+" "+atDay(last.EndedAt)+" ("+Code(last.Ticket)+")")
+			lines = append(lines, "*"+Quoted(t, LimitName)+"* – nothing waiting; last: "+runText(*last)+" "+atDay(last.EndedAt)+" ("+Code(last.Ticket)+")")
 		}
 	}
 	if len(lines) == 0 {

@@ -160,7 +160,7 @@ func trafficBlocks(ev *runbook.TrafficEvidence) []slack.Block {
 	case ev.MissSpike():
 		lines = append(lines, "spike in misses: the authorisers are refilling")
 	case known:
-		lines = append(lines, "no spike in misses: hits stay high also while old keys are cached")
+		lines = append(lines, "no spike in misses: hits stay high even while old keys are cached")
 	}
 	if len(ev.Nodes) > 0 {
 		lines = append(lines, "nodes: "+codes(ev.Nodes, 6))
@@ -179,7 +179,7 @@ func ratioText(points []runbook.TrafficPoint) string {
 		misses += p.Misses
 	}
 	span := time.Duration(len(points)) * time.Minute
-	return fmt.Sprintf("hit ratio %.1f %% over %s (%s, %s)", ratio*100, runbook.Duration(span), plural(int(hits), "hit", "hits"), plural(int(misses), "miss", "misses"))
+	return fmt.Sprintf("hit ratio %s over %s (%s, %s)", percent(ratio), runbook.Duration(span), plural(int(hits), "hit", "hits"), plural(int(misses), "miss", "misses"))
 }
 
 func unreadLines(unread map[string]string) []string {

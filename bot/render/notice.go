@@ -31,18 +31,18 @@ func CheckNotice(target, state, text string) Message {
 // Withdrawn stands where a message was that is not for all who read the
 // channel now.
 func Withdrawn() Message {
-	return Message{Text: "This message was taken back, since people of another organisation may read this channel now.",
+	return Message{Text: "This message was withdrawn, because people from another organisation can read this channel now.",
 		Metadata: metadata(eventReport, "", "", "", "withdrawn")}
 }
 
 // OlderCopy stands where a second message of a run was; link is that of
 // the present one, "" if there is none.
 func OlderCopy(r runbook.Run, link string) Message {
-	text := fmt.Sprintf("This is an older copy of the message of run %s.", Code(r.ID))
+	text := fmt.Sprintf("This is an older copy of run %s's message.", Code(r.ID))
 	if link != "" {
-		text += fmt.Sprintf(" <%s|The present one is here.>", link)
+		text += fmt.Sprintf(" <%s|The current one is here.>", link)
 	} else {
-		text += fmt.Sprintf(" The present one is in <#%s>.", r.Post.Channel)
+		text += fmt.Sprintf(" The current one is in <#%s>.", r.Post.Channel)
 	}
 	return Message{Text: text, Blocks: []slack.Block{section(text)}, Metadata: metadata(eventRun, r.ID, r.Target, r.Plan.Verdict, string(r.State))}
 }
@@ -60,6 +60,6 @@ func OverrideOffer(refused error, target string) Message {
 func Rotation(r runbook.Report) Message {
 	m := Report(r)
 	m.Text = "New signing key seen, and the cache still has the old one. " + m.Text
-	m.Blocks = append(m.Blocks, contextLine("jwksbot saw a new live key by itself and checked. Nobody has to have noticed yet."))
+	m.Blocks = append(m.Blocks, contextLine("jwksbot noticed a new live key and checked on its own; nobody asked for this report."))
 	return m
 }

@@ -103,7 +103,7 @@ func planLines(p runbook.Plan) []string {
 func flushLines(p runbook.Plan) []string {
 	lines := []string{deleteText(p)}
 	if p.Route == runbook.RouteBridge {
-		lines = append(lines, "*By way of CommandBridge:* its answer is a claim, so the cache is read again afterwards")
+		lines = append(lines, "*Through CommandBridge:* its answer is a claim, so the cache is read again afterwards")
 	}
 	if p.Scope == runbook.ScopeAll {
 		lines = append(lines, fmt.Sprintf("🚨 *The whole group is flushed:* also deletes %s that are not JWKS, such as sessions of signed-in users, and %s",
@@ -175,9 +175,9 @@ func gatewayLines(p runbook.GatewayPlan) []string {
 		s += " (" + codes(p.Authorisers, namesInReport) + ")"
 	}
 	if p.TTL > 0 {
-		s += "; by themselves its answers go after " + runbook.Duration(p.TTL)
+		s += "; its answers expire by themselves after " + runbook.Duration(p.TTL)
 	}
-	return []string{s, "That API Gateway accepted it is all that can be known: the effect cannot be read back"}
+	return []string{s, "All that can be known is that API Gateway accepted it: the effect cannot be read back"}
 }
 
 // restoreLines say what comes back, and what stays as it is.
@@ -202,7 +202,7 @@ func restoreLines(p runbook.RestorePlan) []string {
 		}
 	}
 	if n := len(byFate[runbook.FateLeft]); n > 0 {
-		lines = append(lines, plural(n, "entry is", "entries are")+" there as saved already")
+		lines = append(lines, plural(n, "entry is", "entries are")+" already there as saved")
 	}
 	if n := len(byFate[runbook.FateExpired]); n > 0 {
 		lines = append(lines, plural(n, "entry has", "entries have")+" outlived the TTL and will not come back")

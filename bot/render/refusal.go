@@ -24,19 +24,19 @@ func Refusal(err error) string {
 	case errors.As(err, &busy):
 		return "Not now: " + prose(busy.Error(), LimitSentence) + "."
 	case errors.Is(err, runbook.ErrUnknownRun):
-		return "This button belongs to no run that jwksbot knows. Start again with `/jwks-flush`."
+		return "This button does not belong to any run that jwksbot knows. Start again with `/jwks-flush`."
 	case errors.Is(err, runbook.ErrMoved):
 		return "Somebody was faster: the run has moved on. Its message shows where it stands."
 	case errors.As(err, &ledger) && ledger.Away && !ledger.Lost:
-		return "The journal is away; nothing is lost; try again in a minute."
+		return "The journal is unavailable at the moment. Nothing is lost; try again in a minute."
 	case errors.As(err, &ledger):
-		return "The journal of jwksbot does not work: " + prose(ledger.Advice, LimitSentence) + ". Nothing was decided by this. Try again when that is mended."
+		return "jwksbot's journal does not work: " + prose(ledger.Advice, LimitSentence) + ". Nothing was decided. Try again once that is fixed."
 	case errors.Is(err, context.DeadlineExceeded):
-		return "This took too long and was given up. Try again; if it was about a run, its message shows where it stands."
+		return "This took too long and was abandoned. Try again; if this was about a run, the run's message shows its state."
 	case errors.Is(err, context.Canceled):
-		return "jwksbot is being restarted. Try again in a few seconds; if it was about a run, its message shows where it stands."
+		return "jwksbot is restarting. Try again in a few seconds; if this was about a run, the run's message shows its state."
 	}
-	return "jwksbot could not do this: something inside went wrong, and its log says what. Try again in a minute; if it was about a run, its message shows where it stands."
+	return "jwksbot could not do this because of an internal error; its log has the details. Try again in a minute; if this was about a run, the run's message shows its state."
 }
 
 func peopleText(ids []string) string {

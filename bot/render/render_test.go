@@ -89,7 +89,7 @@ func TestFallbackIsASentence(t *testing.T) {
 func TestSharedReportSaysSo(t *testing.T) {
 	r := reportOf(t, staleEvidence())
 	r.Shared = true
-	if m := string(asJSON(t, Report(r).Blocks)); !strings.Contains(m, "made for somebody else") {
+	if m := string(asJSON(t, Report(r).Blocks)); !strings.Contains(m, "run for somebody else") {
 		t.Error("a shared report does not say that the check was not repeated")
 	}
 }
@@ -240,9 +240,9 @@ func TestRefusals(t *testing.T) {
 		"joined": {errors.Join(&runbook.Refusal{Text: "No <!channel>."}, errors.New(secret)), "No &lt;!channel&gt;."},
 		"busy":   {fmt.Errorf("approve: %w", &runbook.BusyError{Resource: "replication group x", Holder: inState(runbook.StateFlush)}), "Not now: replication group x is being changed by run 0214-k7m2p9qx (flush, requested by Robin Ashe); wait for its end."},
 		"journal": {fmt.Errorf("approve: %w", &runbook.LedgerError{Advice: "the disk is full; free some space", Err: errors.New("/data/" + secret)}),
-			"The journal of jwksbot does not work: the disk is full; free some space. Nothing was decided by this. Try again when that is mended."},
-		"late":     {fmt.Errorf("check: %w", context.DeadlineExceeded), "This took too long and was given up. Try again; if it was about a run, its message shows where it stands."},
-		"internal": {errors.New("dial " + secret), "jwksbot could not do this: something inside went wrong, and its log says what. Try again in a minute; if it was about a run, its message shows where it stands."},
+			"jwksbot's journal does not work: the disk is full; free some space. Nothing was decided. Try again once that is fixed."},
+		"late":     {fmt.Errorf("check: %w", context.DeadlineExceeded), "This took too long and was abandoned. Try again; if this was about a run, the run's message shows its state."},
+		"internal": {errors.New("dial " + secret), "jwksbot could not do this because of an internal error; its log has the details. Try again in a minute; if this was about a run, the run's message shows its state."},
 	}
 	for name, c := range cases {
 		if got := Refusal(c.err); got != c.want {
@@ -269,10 +269,10 @@ func TestWatches(t *testing.T) {
 		run    runbook.Run
 		header string
 	}{
-		"died":    {dead, "🚨 Broke off, calling the on-call team"},
+		"died":    {dead, "🚨 Stopped part-way, calling the on-call team"},
 		"calm":    {calm, "✅ Flushed, restarted, gateway flushed and proven"},
 		"breach":  {breach, "🚨 Flushed, restarted and gateway flushed, but failures persist"},
-		"blind":   {blind, "❓ Flushed, restarted and gateway flushed, but nobody can tell whether it helped"},
+		"blind":   {blind, "❓ Flushed, restarted and gateway flushed, but could not tell whether it helped"},
 		"stopped": {stopped, "✅ Flushed, restarted, gateway flushed and proven"},
 		"glass":   {glass, "👀 Flushed, restarted and gateway flushed, watching"},
 	} {

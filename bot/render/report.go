@@ -151,7 +151,7 @@ func failingSince(ev *runbook.LogEvidence) string {
 	if quiet := ev.Until.Sub(last); quiet > 2*time.Minute {
 		return since + ", the last one " + runbook.Duration(quiet) + " before the check"
 	}
-	return since + ", still going on"
+	return since + ", still happening"
 }
 
 // doLines say what helps, what a flush would touch, and what does harm.
@@ -162,7 +162,7 @@ func doLines(r runbook.Report) []string {
 		out = append(out, fmt.Sprintf("%d. *%s.*", i+1, doText(m))+effectText(m, r.Evidence))
 	}
 	if v.ID == runbook.Healthy {
-		return []string{"✓ *Nothing about the cache.* A flush or a restart would change nothing."}
+		return []string{"✓ *Leave the cache alone.* A flush or a restart would change nothing."}
 	}
 	if where := elsewhere[v.ID]; where != "" && len(v.Recommended) == 0 {
 		out = append(out, "→ "+where)
@@ -223,7 +223,7 @@ func touchText(e runbook.Evidence) string {
 	if spared := sparedText(kept, foreign, e.Cached.Others); spared != "" {
 		s += " and leaves " + spared + " alone"
 	}
-	return s + ". A colleague approves it first."
+	return s + ". A colleague has to approve it first."
 }
 
 // sparedText lists what a flush of the matching keys does not touch.
@@ -277,7 +277,7 @@ func resultLines(steps []runbook.Result) []string {
 func reportFooter(r runbook.Report) string {
 	s := fmt.Sprintf("Checked at %s in %s", atTime(r.StartedAt), runbook.Duration(r.Duration))
 	if r.Shared {
-		s = fmt.Sprintf("Shared result: this check was made for somebody else at %s and not repeated", atTime(r.StartedAt.Add(r.Duration)))
+		s = fmt.Sprintf("Shared result: this check was run for somebody else at %s and was not repeated", atTime(r.StartedAt.Add(r.Duration)))
 	}
 	if window := r.Question.Until.Sub(r.Question.Since); window > 0 {
 		s += " · window: the last " + runbook.Duration(window)

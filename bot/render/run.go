@@ -64,7 +64,7 @@ func runHeader(r runbook.Run) string {
 	case runbook.StateRestore:
 		return "⏳ Writing back"
 	case runbook.StateConfirm:
-		return "⏳ " + doneTask(r.Plan) + ", looking for a success"
+		return "⏳ " + doneTask(r.Plan) + ", looking for an accepted token"
 	case runbook.StateWatch, runbook.StateEscalate:
 		return watchHeader(r)
 	case runbook.StateDone:
@@ -76,7 +76,7 @@ func runHeader(r runbook.Run) string {
 		if watchVerdict(r) == runbook.WatchBreach {
 			return doneHeader(r)
 		}
-		return "❌ Failed, look at this"
+		return "❌ Failed, needs attention"
 	case runbook.StateDenied:
 		return "⛔ Denied"
 	case runbook.StateWithdrawn:
@@ -95,9 +95,9 @@ func doneHeader(r runbook.Run) string {
 	case verdict == runbook.WatchBreach:
 		return "🚨 " + doneTask(r.Plan) + ", but failures persist"
 	case verdict == runbook.WatchBlind:
-		return "❓ " + doneTask(r.Plan) + ", but nobody can tell whether it helped"
+		return "❓ " + doneTask(r.Plan) + ", but could not tell whether it helped"
 	case !proven(r):
-		return "⚠️ " + doneTask(r.Plan) + ", with a question left"
+		return "⚠️ " + doneTask(r.Plan) + ", with an open question"
 	case !readBack(r.Plan):
 		return "✅ " + doneTask(r.Plan)
 	}
@@ -180,7 +180,7 @@ func doingText(r runbook.Run) string {
 	case runbook.StateGateway:
 		return "flushing the gateway's authoriser cache"
 	case runbook.StateConfirm:
-		return "looking for a success after it" + progressText(r.Progress)
+		return "looking for an accepted token afterwards" + progressText(r.Progress)
 	case runbook.StateRestore:
 		return "writing back what was deleted" + progressText(r.Progress)
 	}

@@ -50,7 +50,7 @@ func stateSentence(r runbook.Run) string {
 	case runbook.StateWatch, runbook.StateEscalate:
 		return upper(watchSentence(r)) + "."
 	}
-	return "jwksbot does not know the state " + Code(string(r.State)) + "; it may be of a newer version."
+	return "jwksbot does not know the state " + Code(string(r.State)) + "; it may be from a newer version."
 }
 
 func flushSentence(p runbook.Plan) string {

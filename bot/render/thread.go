@@ -67,7 +67,7 @@ func plannedLines(p runbook.Plan) []string {
 // decisionWords name the kinds of decision as what somebody did.
 var decisionWords = map[runbook.DecisionKind]string{
 	runbook.DecideApprove: "approved", runbook.DecideDeny: "denied", runbook.DecideWithdraw: "withdrew",
-	runbook.DecideBreakGlass: "broke the glass for", runbook.DecideStop: "stopped the watch of",
+	runbook.DecideBreakGlass: "used break-glass for", runbook.DecideStop: "stopped the watch of",
 }
 
 func decisionLines(r runbook.Run) []string {

@@ -23,15 +23,15 @@ func watchVerdict(r runbook.Run) runbook.WatchVerdict {
 func watchHeader(r runbook.Run) string {
 	switch e := r.Escalation; {
 	case died(r):
-		return "🚨 Broke off, calling the on-call team"
+		return "🚨 Stopped part-way, calling the on-call team"
 	case e != nil && e.Resolved.IsZero() && e.Kind == runbook.EscalateBlind:
-		return "❓ Nobody can tell whether it helped"
+		return "❓ Could not tell whether it helped"
 	case e != nil && e.Resolved.IsZero():
-		return "🚨 Escalated, watching on"
+		return "🚨 Escalated, still watching"
 	case watchVerdict(r) == runbook.WatchBreach:
 		return "🚨 Failures persist"
 	case stillFailing(r.Watch):
-		return "⚠️ " + doneTask(r.Plan) + ", but failures go on"
+		return "⚠️ " + doneTask(r.Plan) + ", but failures continue"
 	}
 	return "👀 " + doneTask(r.Plan) + ", watching"
 }
@@ -58,7 +58,7 @@ func died(r runbook.Run) bool {
 // watchSentence says how a watch stands.
 func watchSentence(r runbook.Run) string {
 	if died(r) {
-		return "the run broke off, and may have touched something before"
+		return "the run stopped part-way and may have touched something"
 	}
 	if r.Watch == nil || r.Watch.Text == "" {
 		return lower(doneTask(r.Plan)) + ", watching the failures now"
@@ -99,7 +99,7 @@ func watchLines(r runbook.Run, now time.Time) []string {
 	case w.Stopped != nil:
 		lines = append(lines, "Stopped by "+mention(w.Stopped.By)+" at "+atTime(w.Stopped.At)+": "+Quoted(w.Stopped.Reason, LimitSentence))
 	case !now.IsZero() && w.EndedAt.IsZero() && now.Before(w.Until):
-		lines = append(lines, "Goes on until "+atTime(w.Until))
+		lines = append(lines, "Continues until "+atTime(w.Until))
 	}
 	return lines
 }
@@ -157,7 +157,7 @@ func escalationLines(e runbook.Escalation) []string {
 		told = append(told, "it is in the thread, and no group was called: set escalation.user_group")
 	}
 	if !e.Paged.IsZero() {
-		told = append(told, "PagerDuty took it at "+atTime(e.Paged))
+		told = append(told, "PagerDuty accepted it at "+atTime(e.Paged))
 	}
 	if !e.Published.IsZero() {
 		told = append(told, "SNS published it at "+atTime(e.Published))
@@ -176,7 +176,7 @@ func escalationLines(e runbook.Escalation) []string {
 	case e.Taken():
 		lines = append(lines, " ↳ ✓ "+mention(e.TakenBy)+" took over at "+atTime(e.TakenAt))
 	case e.Resolved.IsZero():
-		lines = append(lines, " ↳ *nobody took over yet*")
+		lines = append(lines, " ↳ *nobody has taken over yet*")
 	}
 	if !e.Resolved.IsZero() {
 		lines = append(lines, " ↳ ✓ failures fell again; resolved at "+atTime(e.Resolved))
@@ -194,9 +194,9 @@ func escalationShape(e runbook.Escalation) string {
 func escalationTitle(e runbook.Escalation) string {
 	switch e.Kind {
 	case runbook.EscalateBlind:
-		return "People have to look"
+		return "Needs a look"
 	case runbook.EscalateDied:
-		return "Escalated: the run broke off"
+		return "Escalated: the run stopped part-way"
 	case runbook.EscalateAsked:
 		return "Escalated by a person"
 	}
@@ -250,11 +250,11 @@ func BreakGlassNotice(r runbook.Run, approvers []string) Message {
 	if len(approvers) > 0 {
 		called = peopleText(approvers) + ": "
 	}
-	s := fmt.Sprintf("%s broke the glass to %s on %s (%s) without an approval: %s", mention(r.Requester), taskText(r.Plan),
+	s := fmt.Sprintf("%s used break-glass to %s on %s (%s) without approval: %s", mention(r.Requester), taskText(r.Plan),
 		Quoted(r.Target, LimitName), Code(r.Ticket), Quoted(r.BreakGlass, LimitSentence))
 	return Message{
 		Text:     fallback("jwksbot: ", called, s),
-		Blocks:   []slack.Block{section("🚨 " + called + s), contextLine("Nothing is asked of you: this is so that you know. The audit trail has it as `break_glass`. · run " + Code(r.ID))},
+		Blocks:   []slack.Block{section("🚨 " + called + s), contextLine("No action is needed: this is for your information. The audit trail has it as `break_glass`. · run " + Code(r.ID))},
 		Metadata: metadata(eventRun, r.ID, r.Target, r.Plan.Verdict, string(r.State)),
 	}
 }

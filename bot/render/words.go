@@ -109,7 +109,7 @@ func adviceOf(v runbook.Verdict) string {
 	case gateway:
 		return "flush the gateway's authoriser cache, a flush of the key cache will not help"
 	case v.ID == runbook.ManagedAuthoriser:
-		return "nothing can be flushed, it heals by itself"
+		return "nothing can be flushed; it recovers by itself"
 	case v.ID == runbook.Healthy:
 		return "nothing to do"
 	case v.ID == runbook.Inconclusive, v.ID == runbook.CacheUnreadable:

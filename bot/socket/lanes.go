@@ -53,10 +53,10 @@ func newLane(ctx context.Context, limits Limits) *lane {
 
 // What a sender reads whose envelope was not taken on.
 const (
-	busyText       = "The bot is busy and did not take this on. Nothing was done; please try again in a minute."
-	tooManyText    = "Too much of yours is under way, so this was not taken on. Nothing was done; try again when something has ended."
+	busyText       = "jwksbot is busy and did not start this. Nothing was done; please try again in a minute."
+	tooManyText    = "You have too many requests running, so this one was not started. Nothing was done; try again when one has finished."
 	brokenText     = "Something went wrong inside jwksbot; its log has the details. Nothing was done."
-	restartingText = "jwksbot is being restarted and did not take this on. Nothing was done; try again in a few seconds."
+	restartingText = "jwksbot is restarting and did not start this. Nothing was done; try again in a few seconds."
 )
 
 // take makes room for the work of an envelope. Where there is none it returns

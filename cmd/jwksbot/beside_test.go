@@ -171,7 +171,7 @@ func (d *duo) within(t *testing.T, who, want string, do func() *slacksim.Deliver
 	}
 }
 
-const awayText = "The journal is away; nothing is lost; try again"
+const awayText = "The journal is unavailable at the moment. Nothing is lost; try again"
 
 // TestTheBotWaitsForItsJournal: Postgres is away when the bot starts, and goes
 // away again in the middle of a run: people are answered, /readyz tells it, and

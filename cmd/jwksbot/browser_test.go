@@ -153,8 +153,8 @@ func TestDemoPageEscalated(t *testing.T) {
 	if d := sim.Click("U0LEAD", card.Channel, card.TS, "approve"); d.Err != nil {
 		t.Fatal(d.Err)
 	}
-	p.shows(onReport, "Flushed, but failures go on", "What to do next", "Restart the authoriser", "above 10 %")
-	p.shows(onReport, "Escalated, watching on", "PagerDuty took it", "nobody took over yet")
+	p.shows(onReport, "Flushed, but failures continue", "What to do next", "Restart the authoriser", "above 10 %")
+	p.shows(onReport, "Escalated, still watching", "PagerDuty accepted it", "nobody has taken over yet")
 	p.threadSettles()
 	p.click(`#messages [data-testid="open-thread"]`)
 	p.shows("#thread", "@identity-platform", "Evidence", "What to do next")

@@ -31,7 +31,7 @@ func TestFullDisk(t *testing.T) {
 	p.says("executing runs")
 
 	ballast := filepath.Join(disk, "ballast")
-	s.faulty(t, p, "The journal of jwksbot does not work: the disk is full; free some space", "the disk is full; free some space", func() {
+	s.faulty(t, p, "jwksbot's journal does not work: the disk is full; free some space", "the disk is full; free some space", func() {
 		emptyWAL(t, file)
 		f, err := os.Create(ballast)
 		if err != nil {

@@ -119,7 +119,7 @@ func TestATerminalWithoutSlack(t *testing.T) {
 	d.env = append(d.env, "SLACK_BOT_TOKEN=xoxb-demo-bot", "SLACK_APP_TOKEN=xapp-demo-app", "SLACK_API_URL="+address+"/api/")
 	d.start(t, "bot", "", "serve")
 	until(t, sim, "the channel to be told", func(s *slacksim.Sim) bool {
-		return strings.Contains(s.Transcript(), "<@U0LEE>: <@U0ROBIN> broke the glass")
+		return strings.Contains(s.Transcript(), "<@U0LEE>: <@U0ROBIN> used break-glass")
 	})
 }
 

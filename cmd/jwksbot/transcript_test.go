@@ -221,12 +221,16 @@ var (
 	message = regexp.MustCompile(`\bm\d+\b`)
 )
 
-// withoutPatience leaves out the words that an answer is under way and comes by
-// itself, which people see where the machine is busy, and numbers the messages without it.
+// interim are the words that an answer is under way, which people see where the
+// machine is busy.
+var interim = regexp.MustCompile(`taking longer than usual|the result will appear when it is ready`)
+
+// withoutPatience leaves out interim answers, and numbers the messages without
+// them.
 func withoutPatience(transcript string) string {
 	var out strings.Builder
 	for _, b := range regexp.MustCompile(`(?m)^#`).Split(transcript, -1)[1:] {
-		if !strings.Contains(b, "comes by itself.") {
+		if !interim.MatchString(b) {
 			out.WriteString("#" + b)
 		}
 	}
