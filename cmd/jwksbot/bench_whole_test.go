@@ -45,6 +45,8 @@ type whole struct {
 	old     []byte // what is cached
 	fresh   []byte // what an authoriser fetches
 	sim     *slacksim.Sim
+	slack   string // its address
+	jwks    string // the live key set's
 	bot     *exec.Cmd
 	app     *app
 }
@@ -72,6 +74,7 @@ func newWhole(b *testing.B, entries int, byName bool) *whole {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { w.sim.Close() })
+	w.slack, w.jwks = url, world.JWKSURL()
 	w.serve(b, file, url, world)
 	return w
 }
