@@ -1,13 +1,20 @@
 // Package bot is the Slack side of jwksbot: it takes commands, clicks and forms,
 // hands them to the runbook's desk, and keeps messages up to date.
 //
+// # Words
+//
+// An origin is where somebody did something, and how they can be answered there.
+// A line is what they typed after a command. An interim answer says that the real
+// one takes longer. The presenter posts and updates the messages of runs.
+//
 // # One direction
 //
-// Package socket acknowledges an envelope and hands it on. commands.go, clicks.go
-// and modal.go turn it into a call of [runbook.Desk], which decides; package
-// render makes blocks of what comes back, and post.go sends them. Nobody's click
-// is authority: a button carries an opaque id, and the desk looks up who pressed
-// it and what it stands for.
+// Package socket receives an envelope; [Bot.Accept] reads it, once, and says what
+// is to be done (accept.go). What people can type is in the tables of commands.go;
+// clicks.go has the buttons and shortcuts, submit.go the forms. All of them call
+// [runbook.Desk], which decides; package render makes blocks of what comes back,
+// and post.go sends them. Nobody's click is authority: a button carries an opaque
+// id, and the desk looks up who pressed it and what it stands for.
 //
 // # Messages are a projection
 //
@@ -19,7 +26,7 @@
 // somebody presses one (copy.go).
 //
 // What stands in a run's thread besides (a reminder, a call for the on-call
-// group, what the approvers are told of a broken glass, the chart of a watch)
+// group, the break-glass notice to the approvers, the chart of a watch)
 // is posted once, and recorded in the run right after (posted.go).
 //
 // # After a mitigation
@@ -36,10 +43,13 @@
 //
 // # Promises
 //
-//   - Every command and every click gets an answer, also a refused, late,
-//     forged or broken one; the answer is private.
+//   - Every command and every click gets a private answer, even if it is
+//     refused, late, forged or broken.
 //   - Nothing is lost where the bot may not post: what it found comes privately,
 //     with the line that invites it.
 //   - What people typed is redacted before it is kept or shown, and escaped
 //     wherever it is shown.
+//
+// The package decides nothing about targets, people or runs, and talks to no
+// system but Slack.
 package bot

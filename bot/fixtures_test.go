@@ -10,16 +10,16 @@ import (
 // What people fill in, as Slack's client sends it: each block of a form holds
 // one element of the same id.
 const (
-	blockTarget   = "target"
-	blockTicket   = "ticket"
-	blockReason   = "reason"
-	blockAlso     = "also"
-	blockOverride = "override"
-	blockGlass    = "break_glass"
-	blockForce    = "force"
-	blockDeny     = "deny_reason"
-	blockStop     = "stop_reason"
-	alsoRestart   = "restart"
+	blockTarget     = "target"
+	blockTicket     = "ticket"
+	blockReason     = "reason"
+	blockAlso       = "also"
+	blockOverride   = "override"
+	blockBreakGlass = "break_glass"
+	blockForce      = "force"
+	blockDeny       = "deny_reason"
+	blockStop       = "stop_reason"
+	alsoRestart     = "restart"
 )
 
 // Event types of message metadata.

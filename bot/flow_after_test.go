@@ -205,7 +205,7 @@ func TestBreakGlass(t *testing.T) {
 	f := newFlow(t, flowOptions{glass: true})
 	f.says(robinID, bridge, "/jwks-flush production")
 	f.form(robinID)
-	f.submits(robinID, map[string]any{blockTicket: "INC-7", blockReason: "keys rotated", blockGlass: "no lead answers at 03:00"})
+	f.submits(robinID, map[string]any{blockTicket: "INC-7", blockReason: "keys rotated", blockBreakGlass: "no lead answers at 03:00"})
 	f.tells(robinID, bridge, "Nobody is asked")
 	end := f.shows(bridge, "Flushed and proven")
 	if !strings.Contains(textOf(end), "BREAK GLASS") || !strings.Contains(textOf(end), "no lead answers at 03:00") {
@@ -228,7 +228,7 @@ func TestBreakGlassElsewhere(t *testing.T) {
 	}
 	f.says(robinID, "inc-private", "/jwks-flush production")
 	f.form(robinID)
-	f.submits(robinID, map[string]any{blockTicket: "INC-7", blockReason: "keys rotated", blockGlass: "no lead answers at 03:00"})
+	f.submits(robinID, map[string]any{blockTicket: "INC-7", blockReason: "keys rotated", blockBreakGlass: "no lead answers at 03:00"})
 	end := f.shows("inc-private", "Flushed and proven")
 	id := f.settled(f.only().ID).ID
 	f.stop()

@@ -36,8 +36,8 @@ func (p *presenter) breakGlassNotice(ctx context.Context, run *runbook.Run, post
 	return p.record(ctx, run, runbook.Posted{GlassPing: ts})
 }
 
-// breakGlassElsewhere tells the approvers in the target's own channel of a glass that
-// was broken somewhere else, where they may not see it.
+// breakGlassElsewhere tells the approvers in the target's own channel of a
+// break-glass run that was started somewhere else, where they may not see it.
 func (p *presenter) breakGlassElsewhere(ctx context.Context, run *runbook.Run, post runbook.Post) error {
 	if run.BreakGlass == "" || run.GlassTold != "" {
 		return nil

@@ -141,8 +141,8 @@ func (p *presenter) showSafely(ctx context.Context, run runbook.Run) (err error)
 }
 
 // oldNews is how long ago a run must have ended so that it gets no message any
-// more, if it never had one: it was carried out where no bot was. Of a broken
-// glass the approvers are told however late.
+// more, if it never had one: it was carried out where no bot was. Of break-glass
+// the approvers are told however late.
 const oldNews = 24 * time.Hour
 
 func (p *presenter) old(run runbook.Run) bool {

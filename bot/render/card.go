@@ -66,8 +66,8 @@ func overrideBlock(r runbook.Run) slack.Block {
 	return section("⚠️ *OVERRIDE of the verdict* by " + mention(r.Requester) + ": " + Quoted(r.Override, LimitSentence))
 }
 
-// glassBlock shows loudly that nobody was asked, nil if people decided.
-func glassBlock(r runbook.Run) slack.Block {
+// breakGlassBlock shows loudly that nobody was asked, nil if people decided.
+func breakGlassBlock(r runbook.Run) slack.Block {
 	if r.BreakGlass == "" {
 		return nil
 	}

@@ -14,8 +14,8 @@ import (
 // endBlocks show how a run ended, what was done, and what to do next.
 func endBlocks(r runbook.Run) []slack.Block {
 	blocks := []slack.Block{section(emphasised(endSentence(r)))}
-	if glass := glassBlock(r); glass != nil {
-		blocks = append(blocks, glass)
+	if breakGlass := breakGlassBlock(r); breakGlass != nil {
+		blocks = append(blocks, breakGlass)
 	}
 	if d, ok := r.Decided(); ok && d.Reason != "" && (r.State == runbook.StateDenied || r.State == runbook.StateWithdrawn) {
 		blocks = append(blocks, section("*Why it was "+string(r.State)+":* "+Quoted(d.Reason, LimitSentence)))

@@ -42,13 +42,13 @@ func (in *FlushInput) Advise(v runbook.Verdict, t FormTarget) {
 // Block ids of the modals' inputs; errors of a submission name them. Each
 // block holds one element, of the same id.
 const (
-	blockTarget   = "target"
-	blockTicket   = "ticket"
-	blockReason   = "reason"
-	blockScope    = "scope"
-	blockAlso     = "also"
-	blockOverride = "override"
-	blockGlass    = "break_glass"
+	blockTarget     = "target"
+	blockTicket     = "ticket"
+	blockReason     = "reason"
+	blockScope      = "scope"
+	blockAlso       = "also"
+	blockOverride   = "override"
+	blockBreakGlass = "break_glass"
 )
 
 // scopeNone is the choice of a restart or a gateway flush alone.
@@ -93,8 +93,8 @@ func FlushForm(in FlushInput) slack.ModalViewRequest {
 		blocks = append(blocks, also)
 	}
 	blocks = append(blocks, override)
-	if glass := glassInput(in); glass != nil {
-		blocks = append(blocks, glass)
+	if breakGlass := breakGlassInput(in); breakGlass != nil {
+		blocks = append(blocks, breakGlass)
 	}
 	blocks = append(blocks,
 		contextLine("The checks run first unless they just did. Nothing is touched until somebody else approves exactly what will be touched."))
@@ -116,8 +116,8 @@ func overrideInput(initial string) *slack.InputBlock {
 		"Leave it empty unless the checks advise against it, or it cannot be undone. A flush that would destroy the last good copy of the keys is refused in any case.", maxReasonInput, true).WithOptional(true)
 }
 
-// glassInput is there only where some target lets a requester act alone.
-func glassInput(in FlushInput) slack.Block {
+// breakGlassInput is there only where some target lets a requester act alone.
+func breakGlassInput(in FlushInput) slack.Block {
 	allowed := namesWhere(in.Targets, func(t FormTarget) bool { return t.BreakGlass })
 	if len(allowed) == 0 {
 		return nil
@@ -126,7 +126,7 @@ func glassInput(in FlushInput) slack.Block {
 	if len(allowed) < len(in.Targets) {
 		hint += " Allowed for: " + strings.Join(allowed, ", ") + "."
 	}
-	return textInput(blockGlass, "Break glass (nobody can be asked)", "Why nobody can approve it now", in.BreakGlass, hint, maxReasonInput, true).WithOptional(true)
+	return textInput(blockBreakGlass, "Break glass (nobody can be asked)", "Why nobody can approve it now", in.BreakGlass, hint, maxReasonInput, true).WithOptional(true)
 }
 
 func namesWhere(targets []FormTarget, ok func(FormTarget) bool) []string {

@@ -17,7 +17,7 @@ func ReadFlushForm(v slack.View) (runbook.Request, map[string]string) {
 		Ticket:     strings.ToUpper(strings.TrimSpace(inputOf(v, blockTicket).Value)),
 		Reason:     strings.TrimSpace(inputOf(v, blockReason).Value),
 		Override:   strings.TrimSpace(inputOf(v, blockOverride).Value),
-		BreakGlass: strings.TrimSpace(inputOf(v, blockGlass).Value),
+		BreakGlass: strings.TrimSpace(inputOf(v, blockBreakGlass).Value),
 		Via:        runbook.ViaSlack,
 		Channel:    v.PrivateMetadata,
 	}

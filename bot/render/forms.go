@@ -75,7 +75,7 @@ var nextTitles = map[runbook.NextKind]string{
 
 // NextForm asks for what a next step of a run needs: it is the same request as
 // any other, prefilled, and needs its own approval.
-func NextForm(r runbook.Run, kind runbook.NextKind, req runbook.Request, glass bool) slack.ModalViewRequest {
+func NextForm(r runbook.Run, kind runbook.NextKind, req runbook.Request, breakGlass bool) slack.ModalViewRequest {
 	private := r.ID + " " + string(kind)
 	why := ""
 	for _, s := range r.NextSteps() {
@@ -97,8 +97,8 @@ func NextForm(r runbook.Run, kind runbook.NextKind, req runbook.Request, glass b
 	} else {
 		blocks = append(blocks, overrideInput("")) // no verdict is asked about an undo
 	}
-	if glass {
-		blocks = append(blocks, glassInput(FlushInput{Targets: []FormTarget{{Name: r.Target, BreakGlass: true}}}))
+	if breakGlass {
+		blocks = append(blocks, breakGlassInput(FlushInput{Targets: []FormTarget{{Name: r.Target, BreakGlass: true}}}))
 	}
 	return form(CallbackNext, private, title, "Ask for approval", append(blocks,
 		contextLine("Nothing is touched until somebody else approves exactly what will be touched."))...)
@@ -126,7 +126,7 @@ type NextAnswer struct {
 func ReadNextForm(v slack.View) (NextAnswer, map[string]string) {
 	id, kind, _ := strings.Cut(v.PrivateMetadata, " ")
 	a := NextAnswer{Run: id, Kind: runbook.NextKind(kind), Reason: strings.TrimSpace(inputOf(v, blockReason).Value),
-		Override: strings.TrimSpace(inputOf(v, blockOverride).Value), BreakGlass: strings.TrimSpace(inputOf(v, blockGlass).Value),
+		Override: strings.TrimSpace(inputOf(v, blockOverride).Value), BreakGlass: strings.TrimSpace(inputOf(v, blockBreakGlass).Value),
 		Force: len(inputOf(v, blockForce).SelectedOptions) > 0}
 	if a.Reason == "" {
 		return a, map[string]string{blockReason: "Say in a few words why: the approvers and the record need it."}

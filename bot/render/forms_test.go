@@ -23,7 +23,7 @@ func TestFlushModalRoundTrip(t *testing.T) {
 		t.Errorf("private metadata %q: only the channel may be in it", modal.PrivateMetadata)
 	}
 	view := submitModal(modal, map[string]string{blockTarget: "staging", blockScope: "all", blockTicket: " inc-2026-0214-001 ", blockReason: " keys rotated\n", blockOverride: "",
-		blockAlso: "restart,gateway,direct", blockGlass: " nobody is awake "})
+		blockAlso: "restart,gateway,direct", blockBreakGlass: " nobody is awake "})
 	req, problems := ReadFlushForm(view)
 	want := runbook.Request{Target: "staging", Scope: runbook.ScopeAll, Ticket: "INC-2026-0214-001", Reason: "keys rotated", Via: runbook.ViaSlack, Channel: "C0BRIDGE",
 		Restart: true, Gateway: true, Direct: true, BreakGlass: "nobody is awake"}

@@ -11,8 +11,8 @@ import (
 // progressBlocks show a run that is being executed.
 func progressBlocks(r runbook.Run, now time.Time) []slack.Block {
 	blocks := []slack.Block{section(bold(stateSentence(r)))}
-	if glass := glassBlock(r); glass != nil {
-		blocks = append(blocks, glass)
+	if breakGlass := breakGlassBlock(r); breakGlass != nil {
+		blocks = append(blocks, breakGlass)
 	}
 	blocks = append(blocks, watchBlocks(r, now)...)
 	if next := stepsNext(r); next != "" {

@@ -18,7 +18,7 @@ import (
 // three clients in turn: a bare WebSocket loop, this socket, and slack-go's
 // Socket Mode client. The goal is a p99 of at most 1.5 times the bare one.
 //
-//	go test -run '^$' -bench Ack ./bot
+//	go test -run '^$' -bench Ack ./bot/socket
 func BenchmarkAck(b *testing.B) {
 	clients := []struct {
 		name string

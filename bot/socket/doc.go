@@ -5,9 +5,9 @@
 //
 // A [Client] keeps the app connected. A link is one WebSocket connection of it;
 // while Slack refreshes a connection there are two. An [Envelope] is one
-// delivery of Slack: a command, an interaction or an event. A [Receiver] is
-// whoever works on envelopes. A [Lane] bounds how many are worked on at a time,
-// in all and for each person.
+// delivery of Slack: a command, an interaction or an event. A [Receiver] says
+// what [Work] an envelope leads to. A [Lane] bounds how much work is done at a
+// time, in all and for each person.
 //
 // # Promises
 //
