@@ -130,8 +130,8 @@ func (h *hearing) possible(list []string, without ...string) (int, error) {
 			return 0, asUnheard(fmt.Errorf("members of user group %q: %w", entry, g.err))
 		}
 		h.used(g.value.Said)
-		for _, m := range g.value.Members {
-			people[m] = true
+		for _, member := range g.value.Members {
+			people[member] = true
 		}
 	}
 	for _, id := range without {
