@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"jwksbot/bot/slacksim"
+	"jwksbot/cmd/jwksbot/bottest"
 	"jwksbot/runbook"
 )
 
@@ -113,7 +114,7 @@ func (s *teller) eventually(what string, holds func() bool) {
 	s.Helper()
 	look := time.NewTicker(50 * time.Millisecond)
 	defer look.Stop()
-	for deadline := bounded(s.T, 60*time.Second); !holds(); {
+	for deadline := bottest.Bounded(s.T, 60*time.Second); !holds(); {
 		select {
 		case <-look.C:
 		case <-deadline.Done():

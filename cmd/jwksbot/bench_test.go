@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"jwksbot/bot/slacksim"
+	"jwksbot/cmd/jwksbot/bottest"
 	"jwksbot/runbook"
 	"jwksbot/runbook/cache/redistest"
 	"jwksbot/runbook/drill"
@@ -224,7 +225,7 @@ func (s *served) firstAck(b *testing.B) (*exec.Cmd, time.Duration) {
 	b.Helper()
 	cmd := exec.Command(s.file, s.args...)
 	cmd.Env = s.env
-	var said lockedBuffer
+	var said bottest.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	start := time.Now()
 	if err := cmd.Start(); err != nil {

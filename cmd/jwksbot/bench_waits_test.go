@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"jwksbot/bot/slacksim"
+	"jwksbot/cmd/jwksbot/bottest"
 	"jwksbot/runbook"
 )
 
@@ -51,7 +52,7 @@ func (w *whole) wait(ctx context.Context, b *testing.B, n int, timed func(what s
 	timed("floor-ack", func() { w.command(b, "/jwks-check help") })
 	timed("floor-api-call", func() { w.call(b) })
 	timed("floor-reading", func() {
-		fetch(b, w.jwks)
+		bottest.Fetch(b, w.jwks)
 		w.scan(b, func(names []string) { w.redis.MGet(ctx, names...) })
 	})
 	before := len(w.showing("verdict"))
@@ -70,7 +71,7 @@ func (w *whole) wait(ctx context.Context, b *testing.B, n int, timed func(what s
 		}
 		w.until(ctx, b, func() bool { return len(w.pending()) == 0 })
 	})
-	w.redis.Set(ctx, entryName(0), w.fresh, time.Hour)
+	w.redis.Set(ctx, bottest.EntryName(0), w.fresh, time.Hour)
 	w.until(ctx, b, func() bool {
 		return len(w.inState(func(s runbook.State) bool { return !s.Ended() })) == 0
 	})

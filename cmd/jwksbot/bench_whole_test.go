@@ -15,6 +15,7 @@ import (
 
 	"jwksbot/bot"
 	"jwksbot/bot/slacksim"
+	"jwksbot/cmd/jwksbot/bottest"
 	"jwksbot/runbook"
 	"jwksbot/runbook/cache/redistest"
 	"jwksbot/runbook/drill"
@@ -67,7 +68,7 @@ func newWhole(b *testing.B, entries int, byName bool) *whole {
 	b.Cleanup(func() { world.Close() })
 	own := redis.NewClient(&redis.Options{Addr: world.RedisAddr()})
 	defer own.Close()
-	w.old, w.fresh = []byte(own.Get(b.Context(), world.KeyName()).Val()), fetch(b, world.JWKSURL())
+	w.old, w.fresh = []byte(own.Get(b.Context(), world.KeyName()).Val()), bottest.Fetch(b, world.JWKSURL())
 	w.sim = slacksim.New(slacksim.Options{Limits: slacksim.LimitsOff})
 	url, err := w.sim.Start("127.0.0.1:0")
 	if err != nil {
@@ -103,7 +104,7 @@ targets:
 	w.bot = exec.Command(file, "serve", "--config", config)
 	w.bot.Env = append(os.Environ(), "SLACK_API_URL="+slackURL+"/api/", "AWS_ENDPOINT_URL="+world.AWSEndpoint(),
 		"AWS_ACCESS_KEY_ID=AKIADRILLDRILLDRILL0", "AWS_SECRET_ACCESS_KEY=drill", "AWS_REGION="+drill.Region)
-	var said lockedBuffer
+	var said bottest.Buffer
 	w.bot.Stdout, w.bot.Stderr = &said, &said
 	if err := w.bot.Start(); err != nil {
 		b.Fatal(err)
@@ -196,7 +197,7 @@ func (w *whole) fill(b *testing.B) {
 	for first := 0; first < w.entries; first += 10_000 {
 		pipe := w.redis.Pipeline()
 		for i := first; i < min(first+10_000, w.entries); i++ {
-			pipe.Set(ctx, entryName(i), w.old, time.Hour)
+			pipe.Set(ctx, bottest.EntryName(i), w.old, time.Hour)
 		}
 		if _, err := pipe.Exec(ctx); err != nil {
 			b.Fatal(err)
@@ -249,8 +250,8 @@ func (w *whole) approve(ctx context.Context, b *testing.B, card runbook.Post) {
 	defer stop()
 	go func() {
 		for refill.Err() == nil {
-			w.redis.SetNX(refill, entryName(0), w.fresh, time.Hour)
-			pause(refill, 20*time.Millisecond)
+			w.redis.SetNX(refill, bottest.EntryName(0), w.fresh, time.Hour)
+			bottest.Pause(refill, 20*time.Millisecond)
 		}
 	}()
 	state := ""

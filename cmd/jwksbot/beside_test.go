@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"jwksbot/bot/slacksim"
+	"jwksbot/cmd/jwksbot/bottest"
 	"jwksbot/runbook"
 	"jwksbot/runbook/journal"
 	"jwksbot/runbook/journal/postgrestest"
@@ -19,8 +20,8 @@ import (
 type duo struct {
 	*desk
 	sim *slacksim.Sim
-	url string   // of the journal, from the desk's folder
-	bot *process // the newest
+	url string           // of the journal, from the desk's folder
+	bot *bottest.Process // the newest
 }
 
 func newDuo(t *testing.T, journalURL string) *duo {
@@ -37,7 +38,7 @@ func newDuo(t *testing.T, journalURL string) *duo {
 }
 
 // serve starts the bot.
-func (d *duo) serve(t *testing.T) *process {
+func (d *duo) serve(t *testing.T) *bottest.Process {
 	t.Helper()
 	d.bot = d.start(t, "bot", "", "serve")
 	return d.bot
@@ -55,10 +56,10 @@ func (d *duo) journal(t *testing.T) *journal.Journal {
 // ready polls /readyz until it answers with a status and says all words.
 func (d *duo) ready(t *testing.T, status int, words ...string) {
 	t.Helper()
-	address := d.bot.says(healthAddress)[1]
+	address := d.bot.Says(healthAddress)[1]
 	var code int
 	var body string
-	poll(t, func() bool {
+	bottest.Poll(t, func() bool {
 		if code, body = ask(t, "http://"+address+"/readyz"); code != status {
 			return false
 		}
@@ -74,7 +75,7 @@ func (d *duo) ready(t *testing.T, status int, words ...string) {
 // requested types a request in Slack and waits for its card.
 func (d *duo) requested(t *testing.T, ticket string) slacksim.Message {
 	t.Helper()
-	poll(t, func() bool { // until the bot is connected
+	bottest.Poll(t, func() bool { // until the bot is connected
 		return d.sim.Command("U0ONCALL", "C0BRIDGE", "/jwks-flush production "+ticket+" keys rotated").Err == nil
 	}, func() string { return "the command to be taken" })
 	return d.card(t, ticket)
@@ -83,7 +84,7 @@ func (d *duo) requested(t *testing.T, ticket string) slacksim.Message {
 // card waits for the message of the run with a ticket.
 func (d *duo) card(t *testing.T, ticket string) (card slacksim.Message) {
 	t.Helper()
-	poll(t, func() bool {
+	bottest.Poll(t, func() bool {
 		for _, m := range d.sim.Messages("C0BRIDGE") {
 			if strings.Contains(m.Text, ticket) && m.Metadata != nil {
 				card = m
@@ -111,29 +112,29 @@ func TestABotAndATerminal(t *testing.T) {
 
 func botAndTerminal(t *testing.T, d *duo) {
 	terminal := d.start(t, "robin", "production\n", "flush", "production", "--ticket", "INC-1", "--reason", "rotated")
-	id := terminal.says(`run (\S+) waits for 1 approval`)[1]
-	terminal.says("no bot is running")
+	id := terminal.Says(`run (\S+) waits for 1 approval`)[1]
+	terminal.Says("no bot is running")
 
 	first := d.serve(t)
-	first.says("posting runs")
+	first.Says("posting runs")
 	card := d.card(t, "INC-1")
-	first.says("executing runs")
-	terminal.says("a bot is running now")
+	first.Says("executing runs")
+	terminal.Says("a bot is running now")
 	d.ready(t, http.StatusOK, `"posting":"here"`, `"executing":"here"`, `"journal":"ok"`, `"slack":"ok"`)
 
-	first.cmd.Process.Kill()
-	<-first.ended
+	first.Cmd.Process.Kill()
+	<-first.Ended
 	second := d.serve(t)
 	d.requested(t, "INC-2")
-	second.says("executing runs")
-	if n := strings.Count(terminal.err.String(), "no bot is running"); n != 1 {
-		t.Errorf("the terminal carried runs out %d times:\n%s", n, terminal.err.String())
+	second.Says("executing runs")
+	if n := strings.Count(terminal.Err.String(), "no bot is running"); n != 1 {
+		t.Errorf("the terminal carried runs out %d times:\n%s", n, terminal.Err.String())
 	}
 	if c := d.sim.Click("U0LEAD", card.Channel, card.TS, "approve"); c.Err != nil {
 		t.Fatal(c.Err)
 	}
-	if code := terminal.exit(); code != exitOK {
-		t.Errorf("exit code %d\n%s%s", code, terminal.out.String(), terminal.err.String())
+	if code := terminal.Exit(); code != exitOK {
+		t.Errorf("exit code %d\n%s%s", code, terminal.Out.String(), terminal.Err.String())
 	}
 	effects := 0
 	for row, err := range d.journal(t).AuditRows(t.Context(), journal.AuditFilter{Run: id, Kind: "effect"}) {
@@ -159,7 +160,7 @@ func (d *duo) within(t *testing.T, who, want string, do func() *slacksim.Deliver
 		t.Fatal(err)
 	}
 	var said string
-	poll(t, func() bool {
+	bottest.Poll(t, func() bool {
 		all := d.sim.Ephemerals(who, "C0BRIDGE")
 		if len(all) > before {
 			said = all[len(all)-1].Text
@@ -194,7 +195,7 @@ func TestTheBotWaitsForItsJournal(t *testing.T) {
 	if err := d.sim.Command("U0ONCALL", "C0BRIDGE", "/jwks-check production").Err; err != nil {
 		t.Fatal(err)
 	}
-	poll(t, func() bool { // it needs no journal
+	bottest.Poll(t, func() bool { // it needs no journal
 		return slices.ContainsFunc(d.sim.Messages("C0BRIDGE"), func(m slacksim.Message) bool {
 			return m.Metadata != nil && m.Metadata.Payload["verdict"] == "stale_cache"
 		})
@@ -202,11 +203,11 @@ func TestTheBotWaitsForItsJournal(t *testing.T) {
 	bringBack(t, &server)
 	d.ready(t, http.StatusOK, `"journal":"ok"`, `"executing":"here"`, `"posting":"here"`)
 	terminal := d.start(t, "robin", "production\n", "flush", "production", "--ticket", "INC-1", "--reason", "rotated")
-	terminal.says(`run (\S+) waits for 1 approval`)
+	terminal.Says(`run (\S+) waits for 1 approval`)
 	card := d.card(t, "INC-1")
 
 	server.Halt()
-	terminal.says("the journal is away; nothing is lost, waiting for it")
+	terminal.Says("the journal is away; nothing is lost, waiting for it")
 	approve := func() *slacksim.Delivery { return d.sim.Click("U0LEAD", card.Channel, card.TS, "approve") }
 	d.within(t, "U0LEAD", awayText, approve)
 	d.ready(t, http.StatusServiceUnavailable, "the server cannot be reached")
@@ -215,16 +216,16 @@ func TestTheBotWaitsForItsJournal(t *testing.T) {
 	if err := approve().Err; err != nil {
 		t.Fatal(err)
 	}
-	poll(t, func() bool {
+	bottest.Poll(t, func() bool {
 		m, _ := d.sim.Message(card.Channel, card.TS)
 		return m.Metadata != nil && m.Metadata.Payload["state"] == string(runbook.StateDone)
-	}, func() string { return "the end on the card\n" + d.sim.Transcript() + bot.err.String() })
-	if code := terminal.exit(); code != exitOK {
-		t.Errorf("the terminal ends with %d\n%s%s", code, terminal.out.String(), terminal.err.String())
+	}, func() string { return "the end on the card\n" + d.sim.Transcript() + bot.Err.String() })
+	if code := terminal.Exit(); code != exitOK {
+		t.Errorf("the terminal ends with %d\n%s%s", code, terminal.Out.String(), terminal.Err.String())
 	}
 	select {
-	case <-bot.ended:
-		t.Errorf("the bot ended: %v\n%s", bot.cmd.ProcessState, bot.err.String())
+	case <-bot.Ended:
+		t.Errorf("the bot ended: %v\n%s", bot.Cmd.ProcessState, bot.Err.String())
 	default:
 	}
 }
@@ -269,9 +270,9 @@ func TestTheFileIsGone(t *testing.T) {
 			if m.Metadata.Payload["state"] != string(runbook.StatePending) {
 				t.Errorf("the card shows %v", m.Metadata.Payload["state"])
 			}
-			bot.says("deleted or replaced")
-			if strings.Contains(bot.err.String(), `"decided"`) {
-				t.Errorf("something was decided:\n%s", bot.err.String())
+			bot.Says("deleted or replaced")
+			if strings.Contains(bot.Err.String(), `"decided"`) {
+				t.Errorf("something was decided:\n%s", bot.Err.String())
 			}
 		})
 	}
@@ -288,10 +289,10 @@ func TestAPoolerIsRefused(t *testing.T) {
 	for _, mode := range []string{"transaction", "statement"} {
 		d := newDuo(t, server.Pool(t, mode, 10).URL(database))
 		bot := d.serve(t)
-		if code := bot.exit(); code != exitFailed {
+		if code := bot.Exit(); code != exitFailed {
 			t.Errorf("%s: serve ends with %d", mode, code)
 		}
-		contains(t, bot.err.String(), "pool_mode = session", "the server's own address")
+		contains(t, bot.Err.String(), "pool_mode = session", "the server's own address")
 		_, said := d.run(t, exitFailed, "robin", "", "runs")
 		contains(t, said, "pool_mode = session")
 		said, _ = d.run(t, exitFinding, "robin", "", "doctor")
@@ -312,10 +313,10 @@ func TestWhatTimeDoesNotHeal(t *testing.T) {
 	for tail, want := range map[string]string{"x": "there is no such database; create it", "?sslmode=require": "refused TLS"} {
 		d := newDuo(t, database+tail)
 		bot := d.serve(t)
-		if code := bot.exit(); code != exitFailed {
+		if code := bot.Exit(); code != exitFailed {
 			t.Errorf("serve ends with %d", code)
 		}
-		contains(t, bot.err.String(), want)
+		contains(t, bot.Err.String(), want)
 		_, said := d.run(t, exitFailed, "robin", "", "runs")
 		contains(t, said, want)
 	}
@@ -348,7 +349,7 @@ func TestHealthPortLetsGo(t *testing.T) {
 	}()
 	select {
 	case <-closed:
-	case <-bounded(t, 4*healthIdle).Done():
+	case <-bottest.Bounded(t, 4*healthIdle).Done():
 		t.Error("an idle connection is never closed")
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"jwksbot/bot/slacksim"
+	"jwksbot/cmd/jwksbot/bottest"
 	"jwksbot/runbook/drill"
 )
 
@@ -121,12 +122,12 @@ func manyCallers(t *testing.T, endpoint string) string {
 }
 
 // start runs the program as somebody, with text on its standard input.
-func (d *desk) start(t *testing.T, who, stdin string, args ...string) *process {
+func (d *desk) start(t *testing.T, who, stdin string, args ...string) *bottest.Process {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "jwksbot", args...)
 	cmd.Dir, cmd.Stdin = d.dir, strings.NewReader(stdin)
 	cmd.Env = append(append([]string{}, d.env...), "AWS_ACCESS_KEY_ID=AKIA"+strings.ToUpper(who)+"0")
-	return startProcess(t, cmd)
+	return bottest.Start(t, cmd)
 }
 
 // run runs the program to its end, holds the exit code and returns what it
@@ -134,15 +135,15 @@ func (d *desk) start(t *testing.T, who, stdin string, args ...string) *process {
 func (d *desk) run(t *testing.T, want int, who, stdin string, args ...string) (stdout, stderr string) {
 	t.Helper()
 	p := d.start(t, who, stdin, args...)
-	if got := p.exit(); got != want {
-		t.Fatalf("jwksbot %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), got, want, p.out.String(), p.err.String())
+	if got := p.Exit(); got != want {
+		t.Fatalf("jwksbot %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), got, want, p.Out.String(), p.Err.String())
 	}
 	for _, bad := range []string{"goroutine ", "panic:", planted} {
-		if strings.Contains(p.out.String()+p.err.String(), bad) {
-			t.Errorf("jwksbot %s prints %q\n%s%s", strings.Join(args, " "), bad, p.out.String(), p.err.String())
+		if strings.Contains(p.Out.String()+p.Err.String(), bad) {
+			t.Errorf("jwksbot %s prints %q\n%s%s", strings.Join(args, " "), bad, p.Out.String(), p.Err.String())
 		}
 	}
-	return p.out.String(), p.err.String()
+	return p.Out.String(), p.Err.String()
 }
 
 func contains(t *testing.T, text string, parts ...string) {
@@ -355,7 +356,7 @@ func TestFlushOnTheTerminal(t *testing.T) {
 	}
 
 	flush := d.start(t, "robin", "production\n", request...)
-	id := flush.says(`run (\S+) waits for 1 approval`)[1]
+	id := flush.Says(`run (\S+) waits for 1 approval`)[1]
 	open, _ := d.run(t, exitOK, "lee", "", "runs", id)
 	contains(t, open, "pending", "stale_cache", "delete "+d.drill.KeyName(), "digest ", "0 of 1 approval, open until", "  jwksbot approve "+id+" --plan 1\n")
 	_, refused = d.run(t, exitFinding, "robin", "", "approve", id)
@@ -365,47 +366,47 @@ func TestFlushOnTheTerminal(t *testing.T) {
 	_, refused = d.run(t, exitFailed, "lee", "", "approve", "0101-nosuchrn")
 	contains(t, refused, "jwksbot runs")
 	d.run(t, exitOK, "lee", "", "approve", id, "--plan", "1")
-	if code := flush.exit(); code != exitOK {
-		t.Fatalf("exit code %d\n%s%s", code, flush.out.String(), flush.err.String())
+	if code := flush.Exit(); code != exitOK {
+		t.Fatalf("exit code %d\n%s%s", code, flush.Out.String(), flush.Err.String())
 	}
-	contains(t, flush.out.String(), "Proven", "requested by", "user/robin", "approve by", "user/lee", "flush-cache")
+	contains(t, flush.Out.String(), "Proven", "requested by", "user/robin", "approve by", "user/lee", "flush-cache")
 	_, refused = d.run(t, exitFinding, "lee", "", "approve", id)
 	contains(t, refused, "Already decided", "user/lee")
 	if s := d.drill.State(); strings.Join(s.CachedKids, " ") != strings.Join(s.LiveKids, " ") {
 		t.Errorf("afterwards the cache holds %v, live are %v", s.CachedKids, s.LiveKids)
 	}
-	t.Logf("what the requester read:\n%s%s", flush.err.String(), flush.out.String())
+	t.Logf("what the requester read:\n%s%s", flush.Err.String(), flush.Out.String())
 }
 
 func TestDenyOnTheTerminal(t *testing.T) {
 	t.Parallel()
 	d, _ := newTeam(t, "stale")
 	flush := d.start(t, "robin", "production\n", "flush", "production", "--ticket", "INC-1", "--reason", "rotated")
-	id := flush.says(`run (\S+) waits for 1 approval`)[1]
+	id := flush.Says(`run (\S+) waits for 1 approval`)[1]
 	said, _ := d.run(t, exitOK, "lee", "", "deny", id, "--reason", "not in the\x1b[31m freeze")
 	contains(t, said, "Denied. Nothing was touched.")
-	if code := flush.exit(); code != exitFinding {
+	if code := flush.Exit(); code != exitFinding {
 		t.Errorf("a denied flush ends with %d", code)
 	}
-	contains(t, flush.out.String(), "denied", "freeze")
-	if strings.Contains(flush.out.String(), "\x1b") {
-		t.Errorf("the reason paints: %q", flush.out.String())
+	contains(t, flush.Out.String(), "denied", "freeze")
+	if strings.Contains(flush.Out.String(), "\x1b") {
+		t.Errorf("the reason paints: %q", flush.Out.String())
 	}
 
 	interrupted := d.start(t, "robin", "production\n", "flush", "production", "--ticket", "INC-1", "--reason", "rotated")
-	id = interrupted.says(`run (\S+) waits for 1 approval`)[1]
-	interrupted.cmd.Process.Signal(syscall.SIGINT)
-	if code := interrupted.exit(); code != exitFailed {
+	id = interrupted.Says(`run (\S+) waits for 1 approval`)[1]
+	interrupted.Cmd.Process.Signal(syscall.SIGINT)
+	if code := interrupted.Exit(); code != exitFailed {
 		t.Errorf("an interrupted flush ends with %d", code)
 	}
-	contains(t, interrupted.err.String(), "interrupted: run "+id+" stays in the journal")
+	contains(t, interrupted.Err.String(), "interrupted: run "+id+" stays in the journal")
 	d.drill.Close()
 	listed, _ := d.run(t, exitOK, "nobody", "", "runs", id, "--json")
 	contains(t, listed, id, "pending")
 }
 
 // serving starts the bot against an emulated workspace.
-func serving(t *testing.T, sim *slacksim.Sim, env []string, edit ...string) *process {
+func serving(t *testing.T, sim *slacksim.Sim, env []string, edit ...string) *bottest.Process {
 	t.Helper()
 	d := newDesk(t, "healthy", edit...)
 	d.env = append(d.env, "SLACK_BOT_TOKEN=xoxb-demo-bot", "SLACK_APP_TOKEN=xapp-demo-app")
@@ -453,11 +454,11 @@ func TestServeEnds(t *testing.T) {
 		t.Run(c.what, func(t *testing.T) {
 			t.Parallel()
 			p := serving(t, c.sim, c.env, c.edit...)
-			if code := p.exit(); code != exitFailed {
+			if code := p.Exit(); code != exitFailed {
 				t.Errorf("exit code %d", code)
 			}
-			contains(t, p.err.String(), append(c.want, "jwksbot: ")...)
-			if said := p.out.String() + p.err.String(); strings.Contains(said, planted) || strings.Contains(said, "goroutine ") {
+			contains(t, p.Err.String(), append(c.want, "jwksbot: ")...)
+			if said := p.Out.String() + p.Err.String(); strings.Contains(said, planted) || strings.Contains(said, "goroutine ") {
 				t.Errorf("it says too much:\n%s", said)
 			}
 		})
@@ -468,10 +469,10 @@ func TestServeEnds(t *testing.T) {
 func TestServeWaitsForSlack(t *testing.T) {
 	t.Parallel()
 	p := serving(t, nil, []string{"SLACK_API_URL=http://127.0.0.1:1/api/"})
-	p.says("will try again")
-	p.cmd.Process.Signal(syscall.SIGTERM)
-	if code := p.exit(); code != exitOK {
-		t.Errorf("exit code %d\n%s", code, p.err.String())
+	p.Says("will try again")
+	p.Cmd.Process.Signal(syscall.SIGTERM)
+	if code := p.Exit(); code != exitOK {
+		t.Errorf("exit code %d\n%s", code, p.Err.String())
 	}
 }
 
@@ -480,7 +481,7 @@ func TestServeHealth(t *testing.T) {
 	sim := slacksim.New(slacksim.Options{})
 	sim.Outage(true)
 	p, address := servingHealth(t, sim)
-	d := &desk{dir: p.cmd.Dir, env: p.cmd.Env}
+	d := &desk{dir: p.Cmd.Dir, env: p.Cmd.Env}
 	if code, body := ask(t, "http://"+address+"/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, `"not ready"`) {
 		t.Errorf("/readyz without Slack: %d %s", code, body)
 	}
@@ -495,20 +496,20 @@ func TestServeHealth(t *testing.T) {
 		t.Fatal(err)
 	}
 	sim.Outage(false)
-	poll(t, func() bool { code, _ := ask(t, "http://"+address+"/readyz"); return code == http.StatusOK }, func() string { return "/readyz\n" + p.err.String() })
+	bottest.Poll(t, func() bool { code, _ := ask(t, "http://"+address+"/readyz"); return code == http.StatusOK }, func() string { return "/readyz\n" + p.Err.String() })
 	said, _ = d.run(t, exitOK, "robin", "", "health")
 	contains(t, said, "ready")
 	if code, _ := ask(t, "http://"+address+"/secrets"); code != http.StatusNotFound {
 		t.Errorf("an unknown path answers %d", code)
 	}
-	p.cmd.Process.Signal(syscall.SIGTERM)
-	if code := p.exit(); code != exitOK {
-		t.Errorf("exit code %d\n%s", code, p.err.String())
+	p.Cmd.Process.Signal(syscall.SIGTERM)
+	if code := p.Exit(); code != exitOK {
+		t.Errorf("exit code %d\n%s", code, p.Err.String())
 	}
 }
 
 // servingHealth starts the bot with a page about its health.
-func servingHealth(t *testing.T, sim *slacksim.Sim) (p *process, address string) {
+func servingHealth(t *testing.T, sim *slacksim.Sim) (p *bottest.Process, address string) {
 	t.Helper()
 	slack, err := sim.Start("127.0.0.1:0")
 	if err != nil {
@@ -516,7 +517,7 @@ func servingHealth(t *testing.T, sim *slacksim.Sim) (p *process, address string)
 	}
 	t.Cleanup(func() { sim.Close() })
 	p = serving(t, nil, []string{"SLACK_API_URL=" + slack + "/api/"}, `listen: ""`, "listen: 127.0.0.1:0")
-	return p, p.says(healthAddress)[1]
+	return p, p.Says(healthAddress)[1]
 }
 
 // healthAddress finds in the log where a bot serves its health.

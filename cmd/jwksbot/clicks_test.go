@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"jwksbot/bot/slacksim"
+	"jwksbot/cmd/jwksbot/bottest"
 	"jwksbot/runbook"
 	"jwksbot/runbook/cache/redistest"
 	"jwksbot/runbook/drill"
@@ -44,9 +45,9 @@ func crowdApproves(t *testing.T, journalURL string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { world.Close() })
-	c := newStormCache(t, "production", world)
-	c.proxy.lag = 0
-	if err := c.redis.Set(t.Context(), "jwks:current", c.old, 0).Err(); err != nil {
+	c := bottest.NewCache(t, "production", world)
+	c.Proxy.Lag = 0
+	if err := c.Redis.Set(t.Context(), "jwks:current", c.Old, 0).Err(); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(dir, "jwksbot.yaml")
@@ -127,7 +128,7 @@ func crowdApproves(t *testing.T, journalURL string) {
 
 func crowdID(n int) string { return fmt.Sprintf("U%03d", n) }
 
-func crowdConfig(journalURL string, world *drill.World, c *stormCache) string {
+func crowdConfig(journalURL string, world *drill.World, c *bottest.Cache) string {
 	people, approvers := "", []string{"U0ONCALL"}
 	for n := range crowdSize {
 		people += fmt.Sprintf("  - {slack: %s, aws: \"arn:aws:iam::123456789012:user/%d\"}\n", crowdID(n), n)
@@ -144,7 +145,7 @@ people:
     issuer: %q
     cache: {url: "redis://%s", keys: ["jwks:*"]}
     approval: {requesters: [U0ONCALL], approvers: [%s], required: %d, cooldown: 0s}
-`, journalURL, people, drill.Region, world.JWKSURL(), world.Issuer(), c.proxy.addr, strings.Join(approvers, ", "), quorum)
+`, journalURL, people, drill.Region, world.JWKSURL(), world.Issuer(), c.Proxy.Addr, strings.Join(approvers, ", "), quorum)
 }
 
 // crowdApp is one replica without its connection to Slack.

@@ -122,8 +122,8 @@ func TestAJournalThatDoesNotLastIsWarnedOf(t *testing.T) {
 	}
 
 	p := serving(t, slacksim.New(slacksim.Options{}), nil, "journal: journal.db", "journal: "+filepath.Join(dir, "served.db"))
-	p.says("executing runs")
-	contains(t, p.err.String(), "file system that does not last", "tmpfs", "served.db", "postgres://")
+	p.Says("executing runs")
+	contains(t, p.Err.String(), "file system that does not last", "tmpfs", "served.db", "postgres://")
 }
 
 func TestWhatIsWrongIsSaidWithItsFix(t *testing.T) {

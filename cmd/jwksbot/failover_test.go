@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"jwksbot/cmd/jwksbot/bottest"
 	"jwksbot/runbook"
 	"jwksbot/runbook/cache"
 	"jwksbot/runbook/cache/redistest"
@@ -56,7 +57,7 @@ type failoverStory struct {
 	*realStory
 	nodes            []*redistest.Server
 	primary, replica *redistest.Server // of the shard
-	proxy            *heldProxy        // everybody's way to the primary
+	proxy            *bottest.Proxy    // everybody's way to the primary
 	cluster          *redis.ClusterClient
 }
 
@@ -69,9 +70,9 @@ func newFailoverStory(t *testing.T) *failoverStory {
 			f.replica = n
 		}
 	}
-	f.proxy = startHeldProxy(t, f.primary.Addr)
-	f.primary.CLI(t, "config", "set", "cluster-announce-port", portOf(f.proxy.addr))
-	f.awaitSlots(t, f.proxy.addr)
+	f.proxy = bottest.StartProxy(t, f.primary.Addr)
+	f.primary.CLI(t, "config", "set", "cluster-announce-port", portOf(f.proxy.Addr))
+	f.awaitSlots(t, f.proxy.Addr)
 	f.cluster = redis.NewClusterClient(&redis.ClusterOptions{Addrs: f.seeds()})
 	f.realStory = newRealStory(t, f.cluster)
 	f.names = namesOnEveryShard(t, f.cluster, 1) // for which the authoriser asks
@@ -85,7 +86,7 @@ func portOf(addr string) string {
 
 // seeds are the addresses of the primaries.
 func (s *failoverStory) seeds() []string {
-	return []string{s.proxy.addr, s.nodes[1].Addr, s.nodes[2].Addr}
+	return []string{s.proxy.Addr, s.nodes[1].Addr, s.nodes[2].Addr}
 }
 
 // awaitSlots waits until the other primaries know addr as the shard's primary.
@@ -122,16 +123,16 @@ func (s *failoverStory) tell(f failover) {
 	direct := redis.NewClient(&redis.Options{Addr: s.primary.Addr})
 	defer direct.Close()
 	full := direct.DBSize(s.Context()).Val()
-	held := s.proxy.holdWhile(func() bool { return direct.DBSize(s.Context()).Val() <= full-int64(f.deletions) })
+	held := s.proxy.HoldWhile(func() bool { return direct.DBSize(s.Context()).Val() <= full-int64(f.deletions) })
 	s.press("U0LEAD", card, "approve")
 	select {
 	case <-held:
-	case <-bounded(s.T, 60*time.Second).Done():
+	case <-bottest.Bounded(s.T, 60*time.Second).Done():
 		s.Fatalf("the deletion did not come so far\n%s", s.st.sim.Transcript())
 	}
 	s.Logf("fails over after %d of %d deletions on its shard", full-direct.DBSize(s.Context()).Val(), full)
 	f.amid(s)
-	s.proxy.release()
+	s.proxy.Release()
 
 	s.ends(card, string(runbook.StateDone))
 	s.shows(

@@ -24,12 +24,12 @@ type judged struct {
 func (d *desk) checkJSON(t *testing.T) judged {
 	t.Helper()
 	p := d.start(t, "robin", "", "check", "production", "--json")
-	if code := p.exit(); code > 2 {
-		t.Fatalf("exit code %d: %s", code, p.err.String())
+	if code := p.Exit(); code > 2 {
+		t.Fatalf("exit code %d: %s", code, p.Err.String())
 	}
 	var out judged
-	if err := json.Unmarshal([]byte(p.out.String()), &out); err != nil {
-		t.Fatalf("%v\n%s%s", err, p.out.String(), p.err.String())
+	if err := json.Unmarshal([]byte(p.Out.String()), &out); err != nil {
+		t.Fatalf("%v\n%s%s", err, p.Out.String(), p.Err.String())
 	}
 	return out
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"jwksbot/bot/slacksim"
+	"jwksbot/cmd/jwksbot/bottest"
 	"jwksbot/runbook"
 	"jwksbot/runbook/cache/redistest"
 	"jwksbot/runbook/drill"
@@ -72,22 +73,22 @@ func fillHostile(t *testing.T, addr string, sound []byte) int {
 
 // hostilePlace is the place of a bot whose cache is full of hostile entries.
 type hostilePlace struct {
-	*botPlace
+	*bottest.Place
 	entries int
 }
 
 func newHostilePlace(t *testing.T) *hostilePlace {
 	server := redistest.Start(t, redistest.Options{})
-	p := newBotPlace(t, drill.Options{})
-	p.configure(t, filepath.Join(p.dir, "journal.db"), cacheTarget{"production", server.Addr})
-	return &hostilePlace{p, fillHostile(t, server.Addr, fetch(t, p.world.JWKSURL()))}
+	p := bottest.NewPlace(t, drill.Options{})
+	p.Configure(t, filepath.Join(p.Dir, "journal.db"), bottest.Target{Name: "production", Redis: server.Addr})
+	return &hostilePlace{p, fillHostile(t, server.Addr, bottest.Fetch(t, p.World.JWKSURL()))}
 }
 
 // The bot answers with a verdict within its deadline and stays below 150 MiB,
 // whatever lies in the cache.
 func TestBotAmongHostileEntries(t *testing.T) {
 	h := newHostilePlace(t)
-	bot := h.connected(t, func() *process { return h.serve(t) }).cmd
+	bot := h.Connected(t, func() *bottest.Process { return h.Serve(t) }).Cmd
 	idle := mebibytes(t, bot, "status", "VmRSS:")
 	for range 3 { // what is remembered of one check stays while the next is made
 		begin := time.Now()
@@ -107,14 +108,14 @@ func TestBotAmongHostileEntries(t *testing.T) {
 // returns its verdict.
 func (h *hostilePlace) check(t *testing.T, now time.Time) (verdict string) {
 	t.Helper()
-	before := len(h.sim.Messages("C0BRIDGE"))
+	before := len(h.Sim.Messages("C0BRIDGE"))
 	window := 10 + before
-	if d := h.sim.Command("U0ONCALL", "C0BRIDGE", fmt.Sprintf("/jwks-check production since=%dm", window)); d.Err != nil {
+	if d := h.Sim.Command("U0ONCALL", "C0BRIDGE", fmt.Sprintf("/jwks-check production since=%dm", window)); d.Err != nil {
 		t.Fatal(d.Err)
 	}
 	ctx, cancel := context.WithDeadline(t.Context(), now.Add(2*hostileDeadline))
 	defer cancel()
-	err := h.sim.Wait(ctx, func(sim *slacksim.Sim) bool {
+	err := h.Sim.Wait(ctx, func(sim *slacksim.Sim) bool {
 		for i, m := range sim.Messages("C0BRIDGE") {
 			if m.Metadata != nil && i >= before && m.Metadata.EventType == "jwksbot_report" {
 				verdict, _ = m.Metadata.Payload["verdict"].(string)
@@ -123,7 +124,7 @@ func (h *hostilePlace) check(t *testing.T, now time.Time) (verdict string) {
 		return verdict != ""
 	})
 	if err != nil {
-		t.Fatalf("no verdict: %v\n%s", err, h.sim.Transcript())
+		t.Fatalf("no verdict: %v\n%s", err, h.Sim.Transcript())
 	}
 	return verdict
 }
@@ -132,7 +133,7 @@ func (h *hostilePlace) check(t *testing.T, now time.Time) (verdict string) {
 // one among them as what it is.
 func TestCheckTellsWhatWasNotRead(t *testing.T) {
 	h := newHostilePlace(t)
-	cmd, err := h.binary("check", "production", "--json")
+	cmd, err := h.Binary("check", "production", "--json")
 	if err != nil {
 		t.Fatal(err)
 	}

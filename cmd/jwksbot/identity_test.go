@@ -16,7 +16,7 @@ func TestForgedIdentity(t *testing.T) {
 	t.Parallel()
 	d, _ := newTeam(t, "stale")
 	flush := d.start(t, "robin", "production\n", "flush", "production", "--ticket", "INC-1", "--reason", "rotated")
-	id := flush.says(`run (\S+) waits for 1 approval`)[1]
+	id := flush.Says(`run (\S+) waits for 1 approval`)[1]
 
 	var asked atomic.Int64
 	forger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -36,8 +36,8 @@ func TestForgedIdentity(t *testing.T) {
 	contains(t, trail, "approve of run "+id, "could not be proven")
 
 	d.run(t, exitOK, "lee", "", "approve", id)
-	if code := flush.exit(); code != exitOK {
-		t.Errorf("the real approval: exit code %d\n%s", code, flush.err.String())
+	if code := flush.Exit(); code != exitOK {
+		t.Errorf("the real approval: exit code %d\n%s", code, flush.Err.String())
 	}
 }
 
@@ -47,9 +47,9 @@ func TestApproveExecutes(t *testing.T) {
 	t.Parallel()
 	d, _ := newTeam(t, "stale")
 	flush := d.start(t, "robin", "production\n", "flush", "production", "--ticket", "INC-1", "--reason", "rotated")
-	id := flush.says(`run (\S+) waits for 1 approval`)[1]
-	flush.cmd.Process.Kill()
-	flush.exit()
+	id := flush.Says(`run (\S+) waits for 1 approval`)[1]
+	flush.Cmd.Process.Kill()
+	flush.Exit()
 	said, _ := d.run(t, exitOK, "lee", "", "approve", id)
 	contains(t, said, "Approved", "Proven")
 	if s := d.drill.State(); strings.Join(s.CachedKids, " ") != strings.Join(s.LiveKids, " ") {

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"jwksbot/bot/slacksim"
+	"jwksbot/cmd/jwksbot/bottest"
 	"jwksbot/runbook"
 	"jwksbot/runbook/cache/redistest"
 	"jwksbot/runbook/drill"
@@ -29,22 +30,24 @@ func TestKilledInLaterStates(t *testing.T) {
 	server := redistest.Start(t, redistest.Options{})
 	client := redis.NewClient(&redis.Options{Addr: server.Addr})
 	t.Cleanup(func() { client.Close() })
-	proxy := startHeldProxy(t, server.Addr)
+	proxy := bottest.StartProxy(t, server.Addr)
 	k := newKilledBot(t, killedBotOptions{Options: drill.Options{Scenario: "gateway-results", RedisAddr: server.Addr}, watch: 15 * time.Minute, edit: []string{
-		"replication_group: " + drill.ReplicationGroup + ", auth: none", fmt.Sprintf("url: %q", "redis://"+proxy.addr),
+		"replication_group: " + drill.ReplicationGroup + ", auth: none", fmt.Sprintf("url: %q", "redis://"+proxy.Addr),
 		"required: 1", "required: 2"}})
 	const old = `{"keys":[` + oneKey + `]}`
 	for i := range extraEntries {
-		if err := client.Set(t.Context(), entryName(i), old, time.Hour).Err(); err != nil {
+		if err := client.Set(t.Context(), bottest.EntryName(i), old, time.Hour).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
 	k.start()
-	refill := func() { client.Set(t.Context(), entryName(0), fetch(t, k.st.drill.JWKSURL()), time.Hour) }
+	refill := func() {
+		client.Set(t.Context(), bottest.EntryName(0), bottest.Fetch(t, k.st.drill.JWKSURL()), time.Hour)
+	}
 	card, run := k.everythingIsDone(refill)
 	k.undone(card, run, client, proxy, old)
 	for _, state := range runbook.States() {
-		if !state.Ended() && !slices.Contains(flushStates, state) && !slices.Contains(k.states, state) {
+		if !state.Ended() && !slices.Contains(bottest.FlushStates, state) && !slices.Contains(k.states, state) {
 			t.Errorf("no test kills the real binary in %q", state)
 		}
 	}
@@ -109,11 +112,11 @@ func (k *killedBot) everythingIsDone(refill func()) (card slacksim.Message, run 
 
 // undone undoes the run and is killed when some of the entries are written back.
 // Newer ones that come meanwhile stay, written back already or not.
-func (k *killedBot) undone(done slacksim.Message, of string, client *redis.Client, proxy *heldProxy, old string) {
+func (k *killedBot) undone(done slacksim.Message, of string, client *redis.Client, proxy *bottest.Proxy, old string) {
 	present := func() int {
 		var names []string
 		for i := 1; i < extraEntries; i++ {
-			names = append(names, entryName(i))
+			names = append(names, bottest.EntryName(i))
 		}
 		n, _ := client.Exists(context.Background(), names...).Result()
 		return int(n)
@@ -124,23 +127,23 @@ func (k *killedBot) undone(done slacksim.Message, of string, client *redis.Clien
 	k.press("U0ONCALL", done, "next_undo")
 	k.fill(map[string]any{"reason": "the old keys are needed after all"})
 	card, run := k.asked(done)
-	held := proxy.holdWhile(func() bool {
+	held := proxy.HoldWhile(func() bool {
 		r, err := k.journal.Run(context.Background(), run)
 		return err == nil && r.State == runbook.StateRestore && present() > 0
 	})
 	k.press("U0LEAD", card, "approve")
 	k.press("U0LEAD2", card, "approve")
-	await(k.T, "the restore to be held", held)
+	bottest.Await(k.T, "the restore to be held", held)
 	some := present()
 	k.dies(run, runbook.StateRestore)
-	proxy.release()
-	proxy.dropAll()
+	proxy.Release()
+	proxy.DropAll()
 	if some == extraEntries-1 {
 		k.Fatal("everything was written back before it could be killed: the test proved nothing")
 	}
 	const newer = `{"keys":[]}`
-	client.Set(k.Context(), entryName(1), newer, time.Hour)
-	client.Set(k.Context(), entryName(extraEntries-1), newer, time.Hour)
+	client.Set(k.Context(), bottest.EntryName(1), newer, time.Hour)
+	client.Set(k.Context(), bottest.EntryName(extraEntries-1), newer, time.Hour)
 	k.start()
 	k.ends(card, "done")
 	k.once(run, "request", "effect restore")
@@ -149,9 +152,9 @@ func (k *killedBot) undone(done slacksim.Message, of string, client *redis.Clien
 		if i == 1 || i == extraEntries-1 {
 			want = newer
 		}
-		value, err := client.Get(k.Context(), entryName(i)).Result()
-		if ttl := client.PTTL(k.Context(), entryName(i)).Val(); err != nil || value != want || ttl <= 0 || ttl > time.Hour {
-			k.Fatalf("%s holds %.40q with TTL %v, %v", entryName(i), value, ttl, err)
+		value, err := client.Get(k.Context(), bottest.EntryName(i)).Result()
+		if ttl := client.PTTL(k.Context(), bottest.EntryName(i)).Val(); err != nil || value != want || ttl <= 0 || ttl > time.Hour {
+			k.Fatalf("%s holds %.40q with TTL %v, %v", bottest.EntryName(i), value, ttl, err)
 		}
 	}
 	if r := k.run(of); r.State != runbook.StateDone {

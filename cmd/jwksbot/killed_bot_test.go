@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"jwksbot/bot/slacksim"
+	"jwksbot/cmd/jwksbot/bottest"
 	"jwksbot/runbook"
 	"jwksbot/runbook/drill"
 	"jwksbot/runbook/journal"
@@ -18,12 +19,12 @@ import (
 // that a run can touch, and is killed at moments that the test chooses.
 type killedBot struct {
 	teller
-	*botPlace
+	*bottest.Place
 	gate    *heldGate
 	clock   *sharedClock // nil: real time
 	journal *journal.Journal
-	bot     *process        // nil: it is dead
-	states  []runbook.State // of its runs when it was killed
+	bot     *bottest.Process // nil: it is dead
+	states  []runbook.State  // of its runs when it was killed
 }
 
 // killedBotOptions say in what the program is killed.
@@ -41,18 +42,18 @@ func newKilledBot(t *testing.T, o killedBotOptions) *killedBot {
 	if o.clock != nil {
 		o.Clock = o.clock
 	}
-	k.botPlace = newBotPlace(t, o.Options)
-	k.teller = teller{t, &stage{drill: k.world, sim: k.botPlace.sim, url: k.slack}}
+	k.Place = bottest.NewPlace(t, o.Options)
+	k.teller = teller{t, &stage{drill: k.World, sim: k.Sim, url: k.Slack}}
 	if o.journal == "" {
-		o.journal = filepath.Join(k.dir, "journal.db")
+		o.journal = filepath.Join(k.Dir, "journal.db")
 	}
 	k.journal = openJournal(t, o.journal)
-	outside := strings.TrimSuffix(k.world.PagerDutyURL(), "/pagerduty")
+	outside := strings.TrimSuffix(k.World.PagerDutyURL(), "/pagerduty")
 	edit := append(o.edit, outside, k.gate.before(t, outside))
-	k.write(t, strings.NewReplacer(edit...).Replace(demoText(k.world, o.journal, o.watch)))
-	k.env = append(k.env, "AWS_ENDPOINT_URL="+k.gate.before(t, k.world.AWSEndpoint()))
+	k.Write(t, strings.NewReplacer(edit...).Replace(demoText(k.World, o.journal, o.watch)))
+	k.Env = append(k.Env, "AWS_ENDPOINT_URL="+k.gate.before(t, k.World.AWSEndpoint()))
 	if o.clock != nil {
-		k.env = append(k.env, sharedClockEnv+"="+o.clock.file)
+		k.Env = append(k.Env, sharedClockEnv+"="+o.clock.file)
 	}
 	return k
 }
@@ -60,20 +61,20 @@ func newKilledBot(t *testing.T, o killedBotOptions) *killedBot {
 // start runs the program until it is killed.
 func (k *killedBot) start() {
 	k.Helper()
-	k.bot = k.connected(k.T, func() *process {
+	k.bot = k.Connected(k.T, func() *bottest.Process {
 		if k.clock == nil {
-			return k.serve(k.T)
+			return k.Serve(k.T)
 		}
-		cmd := exec.Command(timedProgram, "serve", "--config", k.config())
-		cmd.Env = k.env
-		return startProcess(k.T, cmd)
+		cmd := exec.Command(timedProgram, "serve", "--config", k.Config())
+		cmd.Env = k.Env
+		return bottest.Start(k.T, cmd)
 	})
 }
 
 // dies kills the program while the run is in a state.
 func (k *killedBot) dies(run string, in runbook.State) {
 	k.Helper()
-	k.bot.kill()
+	k.bot.Kill()
 	k.bot = nil
 	if got := k.run(run).State; got != in {
 		k.Fatalf("killed in %q, not in %q", got, in)
@@ -93,7 +94,7 @@ func (k *killedBot) diesAt(call, run string, in runbook.State, do func()) {
 	if do != nil {
 		do()
 	}
-	await(k.T, "the answer to "+call+" to be kept back", held)
+	bottest.Await(k.T, "the answer to "+call+" to be kept back", held)
 	k.dies(run, in)
 }
 
@@ -112,7 +113,7 @@ func (k *killedBot) run(id string) runbook.Run {
 // whether a post arrived.
 func (k *killedBot) stands(run, what string, so func(runbook.Run) bool) {
 	k.Helper()
-	poll(k.T, func() bool {
+	bottest.Poll(k.T, func() bool {
 		r := k.run(run)
 		return so(r) && r.Post.TS != "" && (r.Escalation == nil || r.Escalation.Pinged != "")
 	}, func() string { return fmt.Sprintf("%s: %+v", what, k.run(run)) })

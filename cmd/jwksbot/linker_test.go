@@ -5,13 +5,15 @@ import (
 	"debug/gosym"
 	"strings"
 	"testing"
+
+	"jwksbot/cmd/jwksbot/bottest"
 )
 
 // The linker leaves out the methods that nothing calls, unless something calls
 // methods by computed names, as text/template does: then it keeps every method
 // of every SDK, half as much again. So the program cannot even delete a cluster.
 func TestTheLinkerLeavesOutWhatNothingCalls(t *testing.T) {
-	file, err := program()
+	file, err := bottest.Program()
 	if err != nil {
 		t.Fatal(err)
 	}

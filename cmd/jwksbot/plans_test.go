@@ -75,7 +75,7 @@ func TestTheTerminalNamesThePlan(t *testing.T) {
 	t.Parallel()
 	d, _ := newTeam(t, "stale")
 	flush := d.start(t, "robin", "production\n", "flush", "production", "--ticket", "INC-1", "--reason", "rotated")
-	id := flush.says(`run (\S+) waits for 1 approval`)[1]
+	id := flush.Says(`run (\S+) waits for 1 approval`)[1]
 	own := redis.NewClient(&redis.Options{Addr: d.drill.RedisAddr()})
 	defer own.Close()
 	old := own.Get(t.Context(), d.drill.KeyName()).Val()
@@ -92,7 +92,7 @@ func TestTheTerminalNamesThePlan(t *testing.T) {
 	open, _ := d.run(t, exitOK, "lee", "", "runs", id)
 	contains(t, open, "this is plan 2", "another-kid", "  jwksbot approve "+id+" --plan 2\n")
 	d.run(t, exitOK, "lee", "", "approve", id, "--plan", "2")
-	if code := flush.exit(); code != exitOK {
-		t.Errorf("exit code %d\n%s%s", code, flush.out.String(), flush.err.String())
+	if code := flush.Exit(); code != exitOK {
+		t.Errorf("exit code %d\n%s%s", code, flush.Out.String(), flush.Err.String())
 	}
 }

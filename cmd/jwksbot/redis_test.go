@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"jwksbot/bot/slacksim"
+	"jwksbot/cmd/jwksbot/bottest"
 	"jwksbot/runbook"
 	"jwksbot/runbook/cache"
 	"jwksbot/runbook/cache/redistest"
@@ -109,7 +110,7 @@ func newRealStory(t *testing.T, client redis.UniversalClient) *realStory {
 	own := redis.NewClient(&redis.Options{Addr: staged.RedisAddr()})
 	defer own.Close()
 	s.old = own.Get(t.Context(), staged.KeyName()).Val()
-	s.live = string(fetch(t, staged.JWKSURL()))
+	s.live = string(bottest.Fetch(t, staged.JWKSURL()))
 	if s.old == "" || s.old == s.live {
 		t.Fatal("the drill's cache is not stale")
 	}

@@ -55,14 +55,14 @@ func TestAFlushThatIsRefused(t *testing.T) {
 
 			server.CLI(t, "config", "resetstat")
 			flush := d.start(t, "robin", "production\n", append([]string{"flush", "production", "--ticket", "INC-1", "--reason", "rotated"}, c.more...)...)
-			id := flush.says(`run (\S+) waits for 1 approval`)[1]
+			id := flush.Says(`run (\S+) waits for 1 approval`)[1]
 			d.run(t, exitOK, "lee", "", "approve", id)
-			if code := flush.exit(); code != exitFinding {
+			if code := flush.Exit(); code != exitFinding {
 				t.Errorf("the flush ends with %d", code)
 			}
-			said := flush.out.String()
+			said := flush.Out.String()
 			contains(t, said, "failed", "Not flushed: nothing was deleted.", c.refused, "Request again (nothing was touched)")
-			if strings.Contains(said+flush.err.String(), "escalate") || pages.Load() != 0 {
+			if strings.Contains(said+flush.Err.String(), "escalate") || pages.Load() != 0 {
 				t.Errorf("%d pages, and\n%s", pages.Load(), said)
 			}
 			if got := server.CLI(t, "info", "commandstats"); !strings.Contains(got, c.counted) {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"jwksbot/cmd/jwksbot/bottest"
 	"jwksbot/runbook"
 	"jwksbot/runbook/journal/postgrestest"
 )
@@ -33,16 +34,16 @@ func requestOutlives(t *testing.T, journalURL string, replicas int) {
 	d, _ := newTeam(t, "stale", "journal: journal.db", "journal: "+journalURL, "U0ROBIN", "U0ONCALL", "U0LEE", "U0LEAD")
 	held := d.holdSTS(t)
 	first := d.start(t, "bot", "", "serve")
-	first.says("executing runs")
+	first.Says("executing runs")
 	if replicas > 1 {
-		d.start(t, "bot", "", "serve").says("another process executes runs")
+		d.start(t, "bot", "", "serve").Says("another process executes runs")
 	}
 	flush := d.start(t, "robin", "production\n", "flush", "production", "--ticket", "INC-1", "--reason", "rotated")
-	await(t, "the bot to ask who it is", held)
-	first.cmd.Process.Kill()
-	<-first.ended
+	bottest.Await(t, "the bot to ask who it is", held)
+	first.Cmd.Process.Kill()
+	<-first.Ended
 	killed := time.Now()
-	id := flush.says(`run (\S+) waits for 1 approval`)[1]
+	id := flush.Says(`run (\S+) waits for 1 approval`)[1]
 	took := time.Since(killed)
 	t.Logf("answered %v after the executor was killed", took.Round(10*time.Millisecond))
 	if took > 45*time.Second { // 1 to 17 s on an idle machine; without a take-over it is 2 minutes
@@ -53,8 +54,8 @@ func requestOutlives(t *testing.T, journalURL string, replicas int) {
 		t.Errorf("run %s is not listed: %s", id, listed)
 	}
 	d.run(t, exitOK, "lee", "", "approve", id)
-	if code := flush.exit(); code != exitOK {
-		t.Errorf("exit code %d\n%s%s", code, flush.out.String(), flush.err.String())
+	if code := flush.Exit(); code != exitOK {
+		t.Errorf("exit code %d\n%s%s", code, flush.Out.String(), flush.Err.String())
 	}
 	path := journalURL
 	if replicas == 1 {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"jwksbot/bot/slacksim"
+	"jwksbot/cmd/jwksbot/bottest"
 	"jwksbot/runbook"
 	"jwksbot/runbook/cache/redistest"
 	"jwksbot/runbook/drill"
@@ -42,7 +43,7 @@ func TestAccountsOnTheTerminal(t *testing.T) {
 	}
 	request := []string{"flush", "production", "--ticket", "INC-1", "--reason", "rotated", "-y"}
 	flush := d.start(t, "robin", "", request...)
-	id := flush.says(`run (\S+) waits for 1 approval`)[1]
+	id := flush.Says(`run (\S+) waits for 1 approval`)[1]
 	for name, kind := range kinds {
 		for _, way := range [][]string{request, {"approve", id}, {"deny", id}} {
 			_, refused := d.run(t, exitFinding, name, "", way...)
@@ -74,17 +75,17 @@ func TestTheLastWordOverProcesses(t *testing.T) {
 	d, sim := newTeam(t, "stale")
 	request := []string{"flush", "production", "--ticket", "INC-1", "--reason", "rotated", "-y"}
 	first := d.start(t, "robin", "", request...)
-	d.run(t, exitOK, "lee", "", "deny", first.says(`run (\S+) waits for 1 approval`)[1])
-	first.exit()
+	d.run(t, exitOK, "lee", "", "deny", first.Says(`run (\S+) waits for 1 approval`)[1])
+	first.Exit()
 	sim.Outage(true)
 	flush := d.start(t, "robin", "", request...)
-	id := flush.says(`run (\S+) waits for 1 approval`)[1]
-	flush.says("verified on the requester's machine, not by a running bot")
+	id := flush.Says(`run (\S+) waits for 1 approval`)[1]
+	flush.Says("verified on the requester's machine, not by a running bot")
 	d.run(t, exitOK, "lee", "", "approve", id)
-	if code := flush.exit(); code != exitOK {
-		t.Fatalf("exit code %d\n%s%s", code, flush.out.String(), flush.err.String())
+	if code := flush.Exit(); code != exitOK {
+		t.Fatalf("exit code %d\n%s%s", code, flush.Out.String(), flush.Err.String())
 	}
-	contains(t, flush.out.String(), "Proven", "(verified on the requester's machine)")
+	contains(t, flush.Out.String(), "Proven", "(verified on the requester's machine)")
 	for _, kind := range []string{"request", "approve", "rights"} {
 		trail, _ := d.run(t, exitOK, "robin", "", "audit", "list", "--run", id, "--kind", kind)
 		contains(t, trail, "rights as Slack said them at ", "Slack could not be asked; verified on the ")
@@ -133,11 +134,11 @@ func TestOnlyServeVerifies(t *testing.T) {
 		_, refused := d.run(t, exitFinding, "robin", "", append(request, more...)...)
 		contains(t, refused, "only `jwksbot serve` may find out who asks and who approves (approval.local: false)", "Start it, or use Slack")
 	}
-	d.start(t, "bot", "", "serve").says("executing runs")
+	d.start(t, "bot", "", "serve").Says("executing runs")
 	flush := d.start(t, "robin", "", request...)
-	d.run(t, exitOK, "lee", "", "approve", flush.says(`run (\S+) waits for 1 approval`)[1])
-	if code := flush.exit(); code != exitOK {
-		t.Errorf("exit code %d\n%s%s", code, flush.out.String(), flush.err.String())
+	d.run(t, exitOK, "lee", "", "approve", flush.Says(`run (\S+) waits for 1 approval`)[1])
+	if code := flush.Exit(); code != exitOK {
+		t.Errorf("exit code %d\n%s%s", code, flush.Out.String(), flush.Err.String())
 	}
 }
 
@@ -181,7 +182,7 @@ func TestRightsOnAnotherReplica(t *testing.T) {
 					t.Error(err)
 				}
 			})
-			poll(t, func() bool {
+			bottest.Poll(t, func() bool {
 				run, err = decides.journal.Run(t.Context(), run.ID)
 				return err == nil && run.State == c.want
 			}, func() string { return fmt.Sprintf("state %s, it is %s (%s), %v", c.want, run.State, run.Outcome, err) })
@@ -196,13 +197,13 @@ func TestRightsOnAnotherReplica(t *testing.T) {
 // authoriser that refills what is flushed.
 func twoReplicas(t *testing.T) (executes, decides *app, sim *slacksim.Sim) {
 	t.Helper()
-	p := newBotPlace(t, drill.Options{})
-	c := newStormCache(t, "production", p.world)
-	c.proxy.lag = 0
-	if err := c.redis.Set(t.Context(), "jwks:current", c.old, 0).Err(); err != nil {
+	p := bottest.NewPlace(t, drill.Options{})
+	c := bottest.NewCache(t, "production", p.World)
+	c.Proxy.Lag = 0
+	if err := c.Redis.Set(t.Context(), "jwks:current", c.Old, 0).Err(); err != nil {
 		t.Fatal(err)
 	}
-	c.refills(t, "jwks:current")
-	p.configure(t, filepath.Join(p.dir, "journal.db"), cacheTarget{c.target, c.proxy.addr})
-	return crowdApp(t, p.config(), p.slack), crowdApp(t, p.config(), p.slack), p.sim
+	c.Refills(t, "jwks:current")
+	p.Configure(t, filepath.Join(p.Dir, "journal.db"), bottest.Target{Name: c.Name, Redis: c.Proxy.Addr})
+	return crowdApp(t, p.Config(), p.Slack), crowdApp(t, p.Config(), p.Slack), p.Sim
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"jwksbot/cmd/jwksbot/bottest"
 	"jwksbot/runbook"
 	"jwksbot/runbook/journal"
 )
@@ -100,13 +101,13 @@ func TestNothingFromOutsideReachesTheTerminal(t *testing.T) {
 	} {
 		what := fmt.Sprintf("jwksbot %q", args)
 		p := d.start(t, "robin", "nonsense\n", clearNUL(args)...)
-		p.exit()
-		checkScreen(t, what, p.out.String())
-		checkScreen(t, what+" (standard error)", p.err.String())
-		if args[len(args)-1] == "--json" && args[0] != "logs" && !json.Valid([]byte(p.out.String())) {
-			t.Errorf("%s: no JSON: %.300s", what, p.out.String())
+		p.Exit()
+		checkScreen(t, what, p.Out.String())
+		checkScreen(t, what+" (standard error)", p.Err.String())
+		if args[len(args)-1] == "--json" && args[0] != "logs" && !json.Valid([]byte(p.Out.String())) {
+			t.Errorf("%s: no JSON: %.300s", what, p.Out.String())
 		}
-		if p.out.String()+p.err.String() == "" {
+		if p.Out.String()+p.Err.String() == "" {
 			t.Errorf("%s prints nothing", what)
 		}
 	}
@@ -189,18 +190,18 @@ func TestNoURLIsPrintedWithItsPassword(t *testing.T) {
 			for _, args := range some {
 				p := d.start(t, "robin", "", args...)
 				if args[0] == "serve" { // which may wait for what is away
-					poll(t, func() bool {
+					bottest.Poll(t, func() bool {
 						select {
-						case <-p.ended:
+						case <-p.Ended:
 							return true
 						default:
-							return p.out.String()+p.err.String() != ""
+							return p.Out.String()+p.Err.String() != ""
 						}
 					}, func() string { return "serve to say something" })
-					p.cmd.Process.Signal(syscall.SIGTERM)
+					p.Cmd.Process.Signal(syscall.SIGTERM)
 				}
-				p.exit()
-				if said := p.out.String() + p.err.String(); strings.Contains(said, planted) || said == "" {
+				p.Exit()
+				if said := p.Out.String() + p.Err.String(); strings.Contains(said, planted) || said == "" {
 					t.Errorf("%v with %v:\n%s", args, edit, said)
 				}
 			}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"jwksbot/bot/slacksim"
+	"jwksbot/cmd/jwksbot/bottest"
 	"jwksbot/runbook"
 )
 
@@ -73,7 +74,7 @@ func (st *stage) start(t *testing.T, w *world) (stop func()) {
 // until waits for something to be seen in the workspace.
 func until(t *testing.T, sim *slacksim.Sim, what string, holds func(*slacksim.Sim) bool) {
 	t.Helper()
-	if err := sim.Wait(bounded(t, 90*time.Second), holds); err != nil {
+	if err := sim.Wait(bottest.Bounded(t, 90*time.Second), holds); err != nil {
 		t.Fatalf("waiting for %s: %v\n%s", what, err, sim.Transcript())
 	}
 }

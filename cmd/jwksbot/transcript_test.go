@@ -15,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"jwksbot/bot/slacksim"
+	"jwksbot/cmd/jwksbot/bottest"
 	"jwksbot/runbook"
 )
 
@@ -135,7 +136,7 @@ func (s *story) click(stale bool, rest string) {
 func (s *story) recovers() {
 	look := time.NewTicker(100 * time.Millisecond)
 	defer look.Stop()
-	for deadline := bounded(s.T, 90*time.Second); ; {
+	for deadline := bottest.Bounded(s.T, 90*time.Second); ; {
 		if state := s.stage.drill.State(); state.SuccessRate != nil && *state.SuccessRate == 1 {
 			break
 		}

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"io"
-	"net/http"
 	"testing"
 	"time"
 
@@ -10,25 +8,6 @@ import (
 
 	"jwksbot/runbook"
 )
-
-// fetch reads a URL as the authoriser does.
-func fetch(t testing.TB, url string) []byte {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("%s: %s, %v", url, resp.Status, err)
-	}
-	return compactJSON(t, b)
-}
 
 // What the configuration says of tokens decides verdicts: it must get there.
 func TestTheTargetKnowsHowLongItsTokensLive(t *testing.T) {

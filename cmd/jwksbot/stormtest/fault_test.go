@@ -1,14 +1,16 @@
-package main
+package stormtest
 
 import (
 	"database/sql"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"jwksbot/bot/slacksim"
+	"jwksbot/cmd/jwksbot/bottest"
 	"jwksbot/runbook"
 	"jwksbot/runbook/cache/redistest"
 	"jwksbot/runbook/journal/postgrestest"
@@ -27,8 +29,8 @@ func TestFullDisk(t *testing.T) {
 	}
 	file := filepath.Join(disk, "journal.db")
 	s := newStorm(t, file, 1, 1)
-	p := s.serve(t)
-	p.says("executing runs")
+	p := s.Serve(t)
+	p.Says("executing runs")
 
 	ballast := filepath.Join(disk, "ballast")
 	s.faulty(t, p, "jwksbot's journal does not work: the disk is full; free some space", "the disk is full; free some space", func() {
@@ -59,7 +61,7 @@ func inSmallDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := program()
+	file, err := bottest.Program()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,8 +70,8 @@ func inSmallDisk(t *testing.T) {
 	if out, err := exec.Command("unshare", append(mount, "true")...).CombinedOutput(); err != nil {
 		t.Skipf("no small disk can be made here: %v: %s", err, out)
 	}
-	cmd := exec.CommandContext(bounded(t, stormPatience), "unshare", append(mount, self, "-test.run=^"+t.Name()+"$", "-test.v")...)
-	cmd.Env = append(os.Environ(), smallDiskEnv+"="+disk, programEnv+"="+file)
+	cmd := exec.CommandContext(bottest.Bounded(t, stormPatience), "unshare", append(mount, self, "-test.run=^"+t.Name()+"$", "-test.v")...)
+	cmd.Env = append(os.Environ(), smallDiskEnv+"="+disk, bottest.ProgramEnv+"="+file)
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
 		t.Errorf("in the small disk: %v\n%s", err, out)
@@ -86,7 +88,7 @@ func emptyWAL(t *testing.T, file string) {
 	}
 	defer db.Close()
 	var busy, frames, done int
-	poll(t, func() bool {
+	bottest.Poll(t, func() bool {
 		err := db.QueryRow(`PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &frames, &done)
 		return err == nil && busy == 0
 	}, func() string { return "the log to be emptied" })
@@ -100,13 +102,13 @@ func TestUnreachablePostgres(t *testing.T) {
 	var server postgrestest.Server
 	t.Cleanup(server.Stop)
 	s := newStorm(t, server.Database(t), 2, 1)
-	first := s.serve(t)
-	first.says("executing runs")
-	second := s.serve(t)
-	second.says("another process executes runs")
-	s.faulty(t, second, awayText, "the server cannot be reached", func() {
+	first := s.Serve(t)
+	first.Says("executing runs")
+	second := s.Serve(t)
+	second.Says("another process executes runs")
+	s.faulty(t, second, "The journal is away; nothing is lost; try again", "the server cannot be reached", func() {
 		server.Halt()
-		first.says("does not execute runs any more")
+		first.Says("does not execute runs any more")
 	}, func() {
 		if err := server.Restart(); err != nil {
 			t.Fatal(err)
@@ -116,11 +118,11 @@ func TestUnreachablePostgres(t *testing.T) {
 
 // faulty requests a flush, breaks the journal, clicks and types, which is
 // answered with what is told, heals the journal and sees the run through.
-func (s *storm) faulty(t *testing.T, p *process, told, logged string, breaks, heals func()) {
+func (s *storm) faulty(t *testing.T, p *bottest.Process, told, logged string, breaks, heals func()) {
 	t.Helper()
 	ctx, c := t.Context(), s.caches[0]
-	c.proxy.lag = 0
-	stop, err := c.goStale(ctx)
+	c.Proxy.Lag = 0
+	stop, err := c.GoStale(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,33 +134,28 @@ func (s *storm) faulty(t *testing.T, p *process, told, logged string, breaks, he
 	run := s.posted(t, id)
 
 	breaks()
-	if d := s.sim.Click("U0LEAD", run.Post.Channel, run.Post.TS, "approve"); d.Err != nil {
+	if d := s.Sim.Click("U0LEAD", run.Post.Channel, run.Post.TS, "approve"); d.Err != nil {
 		t.Fatal(d.Err)
 	}
 	hears := func(who string) {
 		t.Helper()
-		until(t, s.sim, who+" to be told", func(sim *slacksim.Sim) bool {
-			for _, m := range sim.Ephemerals(who, "C0BRIDGE") {
-				if strings.Contains(m.Text, told) {
-					return true
-				}
-			}
-			return false
-		})
+		bottest.Poll(t, func() bool {
+			return slices.ContainsFunc(s.Sim.Ephemerals(who, "C0BRIDGE"), func(m slacksim.Message) bool { return strings.Contains(m.Text, told) })
+		}, func() string { return who + " to be told\n" + s.Sim.Transcript() })
 	}
 	hears("U0LEAD")
-	if d := s.sim.Command("U0ONCALL", "C0BRIDGE", "/jwks-flush "+c.target+" INC-2 typed meanwhile"); d.Err != nil {
+	if d := s.Sim.Command("U0ONCALL", "C0BRIDGE", "/jwks-flush "+c.Name+" INC-2 typed meanwhile"); d.Err != nil {
 		t.Fatal(d.Err)
 	}
 	hears("U0ONCALL")
-	p.says(logged)
+	p.Says(logged)
 
 	heals()
-	poll(t, func() bool { run, err = s.journal.Run(ctx, id); return err == nil }, func() string { return "the journal" })
+	bottest.Poll(t, func() bool { run, err = s.journal.Run(ctx, id); return err == nil }, func() string { return "the journal" })
 	if run.State != runbook.StatePending || len(run.Decisions) != 0 {
 		t.Fatalf("the run is %s with %d decisions", run.State, len(run.Decisions))
 	}
-	poll(t, func() bool {
+	bottest.Poll(t, func() bool {
 		if run.State == runbook.StatePending {
 			s.approve(ctx, run)
 		}

@@ -1,15 +1,13 @@
-package main
+package stormtest
 
 import (
 	"context"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"jwksbot/cmd/jwksbot/bottest"
 	"jwksbot/runbook"
 	"jwksbot/runbook/cache/redistest"
 	"jwksbot/runbook/drill"
@@ -61,11 +60,11 @@ const stormTargets = 3
 
 // storm is the world of one TestKillStorm.
 type storm struct {
-	*botPlace
+	*bottest.Place
 	replicas int
 	want     struct{ kills, runs int64 }
 	journal  *journal.Journal
-	caches   []*stormCache
+	caches   []*bottest.Cache
 
 	until time.Time
 
@@ -73,12 +72,12 @@ type storm struct {
 
 	mu     sync.Mutex
 	killed map[string]int // by the state of an open run at that moment
-	lives  []*process
+	lives  []*bottest.Process
 	seen   map[string]bool // runs that belong to an earlier request
 }
 
 func newStorm(t *testing.T, journalURL string, replicas, kills int) *storm {
-	s := &storm{botPlace: newBotPlace(t, drill.Options{}), replicas: replicas, killed: map[string]int{}, seen: map[string]bool{}}
+	s := &storm{Place: bottest.NewPlace(t, drill.Options{}), replicas: replicas, killed: map[string]int{}, seen: map[string]bool{}}
 	s.want.kills, s.want.runs = int64(kills), max(int64(kills)/4, stormTargets)
 	s.until = time.Now().Add(time.Hour)
 	if end, ok := t.Deadline(); ok {
@@ -87,14 +86,18 @@ func newStorm(t *testing.T, journalURL string, replicas, kills int) *storm {
 	if soon := time.Now().Add(3 * time.Minute); s.until.Before(soon) {
 		s.until = soon // the short form gets its time, also late in the package
 	}
-	var targets []cacheTarget
+	var targets []bottest.Target
 	for i := range stormTargets {
-		c := newStormCache(t, fmt.Sprintf("cache%d", i), s.world)
+		c := bottest.NewCache(t, fmt.Sprintf("cache%d", i), s.World)
 		s.caches = append(s.caches, c)
-		targets = append(targets, cacheTarget{c.target, c.proxy.addr})
+		targets = append(targets, bottest.Target{Name: c.Name, Redis: c.Proxy.Addr})
 	}
-	s.configure(t, journalURL, targets...)
-	s.journal = openJournal(t, journalURL)
+	s.Configure(t, journalURL, targets...)
+	var err error
+	if s.journal, err = journal.Open(t.Context(), journal.Settings{URL: journalURL}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.journal.Close(context.Background()) })
 	return s
 }
 
@@ -140,7 +143,7 @@ func (s *storm) blow(t *testing.T) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		for _, p := range s.lives[max(0, len(s.lives)-4):] {
-			t.Logf("a process said:\n%s", p.said())
+			t.Logf("a process said:\n%s", p.Said())
 		}
 	}
 }
@@ -149,11 +152,11 @@ func (s *storm) blow(t *testing.T) {
 // until the storm is over.
 func (s *storm) replica(calm context.Context, random *rand.Rand) error {
 	for calm.Err() == nil {
-		cmd, err := s.binary("serve")
+		cmd, err := s.Binary("serve")
 		if err != nil {
 			return err
 		}
-		p, err := launch(cmd)
+		p, err := bottest.Launch(cmd)
 		if err != nil {
 			return err
 		}
@@ -165,13 +168,13 @@ func (s *storm) replica(calm context.Context, random *rand.Rand) error {
 
 // life waits for the moment to kill. A replica that loses the lock of Postgres
 // ends by itself and is started again, as a supervisor would do.
-func (s *storm) life(calm context.Context, p *process, random *rand.Rand) {
+func (s *storm) life(calm context.Context, p *bottest.Process, random *rand.Rand) {
 	moment := make(chan struct{})
 	live, die := context.WithCancel(calm)
 	defer die()
 	go func() { s.moment(live, random); close(moment) }()
 	select {
-	case <-p.ended:
+	case <-p.Ended:
 		return
 	case <-moment:
 	}
@@ -179,27 +182,27 @@ func (s *storm) life(calm context.Context, p *process, random *rand.Rand) {
 		s.note()
 		s.kills.Add(1)
 	}
-	p.kill()
+	p.Kill()
 }
 
 // moment returns when it is time to kill: at any time while the process starts,
 // or while it works, or while a run is being carried out.
 func (s *storm) moment(live context.Context, random *rand.Rand) {
 	for live.Err() == nil && (s.over() || s.ahead()) {
-		pause(live, 50*time.Millisecond)
+		bottest.Pause(live, 50*time.Millisecond)
 	}
 	kind, wait := random.IntN(4), time.Duration(random.IntN(2500))*time.Millisecond
 	if kind == 0 {
 		wait /= 5
 	}
-	pause(live, wait)
+	bottest.Pause(live, wait)
 	if kind == 0 || kind == 1 {
 		return
 	}
 	for begin := time.Now(); live.Err() == nil && time.Since(begin) < 3*time.Second && !s.executing(live); {
-		pause(live, 10*time.Millisecond)
+		bottest.Pause(live, 10*time.Millisecond)
 	}
-	pause(live, time.Duration(random.IntN(200))*time.Millisecond)
+	bottest.Pause(live, time.Duration(random.IntN(200))*time.Millisecond)
 }
 
 func (s *storm) executing(ctx context.Context) bool {
@@ -207,7 +210,7 @@ func (s *storm) executing(ctx context.Context) bool {
 	return err == nil && slices.ContainsFunc(runs, func(r runbook.Run) bool { return r.State.Holds() && r.State != runbook.StateApproved })
 }
 
-func (s *storm) keep(p *process) {
+func (s *storm) keep(p *bottest.Process) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lives = append(s.lives, p)
@@ -230,10 +233,10 @@ func (s *storm) note() {
 
 // incident is what people do about one cache: request, approve, wait for the
 // end, and once more.
-func (s *storm) incident(t *testing.T, c *stormCache, random *rand.Rand) error {
+func (s *storm) incident(t *testing.T, c *bottest.Cache, random *rand.Rand) error {
 	ctx := t.Context()
 	for !s.over() {
-		stop, err := c.goStale(ctx)
+		stop, err := c.GoStale(ctx)
 		if err != nil {
 			return err
 		}
@@ -243,7 +246,7 @@ func (s *storm) incident(t *testing.T, c *stormCache, random *rand.Rand) error {
 		}
 		written := stop()
 		if err != nil {
-			return fmt.Errorf("%s: run %q: %w", c.target, run, err)
+			return fmt.Errorf("%s: run %q: %w", c.Name, run, err)
 		}
 		if err := s.judgeCache(ctx, c, run, written); err != nil {
 			return err
@@ -258,16 +261,16 @@ func (s *storm) incident(t *testing.T, c *stormCache, random *rand.Rand) error {
 // request types the command until a run is there. A command whose process is
 // killed before it is written down is lost, and the person sees that nothing
 // comes of it.
-func (s *storm) request(ctx context.Context, c *stormCache) (string, error) {
+func (s *storm) request(ctx context.Context, c *bottest.Cache) (string, error) {
 	for begin := time.Now(); time.Since(begin) < stormPatience; {
 		s.asked.Add(1)
-		d := s.sim.Command("U0ONCALL", "C0BRIDGE", "/jwks-flush "+c.target+" INC-2026-0214-001 killed at random")
+		d := s.Sim.Command("U0ONCALL", "C0BRIDGE", "/jwks-flush "+c.Name+" INC-2026-0214-001 killed at random")
 		if d.Err != nil {
-			pause(ctx, 200*time.Millisecond)
+			bottest.Pause(ctx, 200*time.Millisecond)
 			continue
 		}
-		for asked := time.Now(); time.Since(asked) < 5*time.Second; pause(ctx, 50*time.Millisecond) {
-			if id := s.newRun(ctx, c.target); id != "" {
+		for asked := time.Now(); time.Since(asked) < 5*time.Second; bottest.Pause(ctx, 50*time.Millisecond) {
+			if id := s.newRun(ctx, c.Name); id != "" {
 				return id, nil
 			}
 		}
@@ -298,7 +301,7 @@ const stormPatience = 5 * time.Minute
 // seeThrough approves the run, twice at the same time, and waits for its end.
 func (s *storm) seeThrough(ctx context.Context, id string, random *rand.Rand) error {
 	var last runbook.Run
-	for begin := time.Now(); time.Since(begin) < stormPatience; pause(ctx, 50*time.Millisecond) {
+	for begin := time.Now(); time.Since(begin) < stormPatience; bottest.Pause(ctx, 50*time.Millisecond) {
 		run, err := s.journal.Run(ctx, id)
 		if err != nil {
 			continue // its server may be down
@@ -309,7 +312,7 @@ func (s *storm) seeThrough(ctx context.Context, id string, random *rand.Rand) er
 		}
 		if run.State == runbook.StatePending && run.Post.TS != "" {
 			if random != nil {
-				pause(ctx, time.Duration(random.IntN(300))*time.Millisecond)
+				bottest.Pause(ctx, time.Duration(random.IntN(300))*time.Millisecond)
 			}
 			s.approve(ctx, run)
 		}
@@ -323,7 +326,7 @@ func (s *storm) approve(ctx context.Context, run runbook.Run) {
 	var acked atomic.Bool
 	for _, who := range []string{"U0LEAD", "U0LEAD2"} {
 		clicks.Go(func() {
-			if d := s.sim.Click(who, run.Post.Channel, run.Post.TS, "approve"); d.Acked {
+			if d := s.Sim.Click(who, run.Post.Channel, run.Post.TS, "approve"); d.Acked {
 				acked.Store(true)
 			}
 		})
@@ -332,7 +335,7 @@ func (s *storm) approve(ctx context.Context, run runbook.Run) {
 	if !acked.Load() {
 		return
 	}
-	for clicked := time.Now(); time.Since(clicked) < 2*time.Second; pause(ctx, 50*time.Millisecond) {
+	for clicked := time.Now(); time.Since(clicked) < 2*time.Second; bottest.Pause(ctx, 50*time.Millisecond) {
 		if now, err := s.journal.Run(ctx, run.ID); err == nil && now.Version != run.Version {
 			s.approved.Add(1)
 			return
@@ -343,7 +346,7 @@ func (s *storm) approve(ctx context.Context, run runbook.Run) {
 // settle decides what was asked twice, and waits until the messages show the
 // end of every run.
 func (s *storm) settle(ctx context.Context) error {
-	for begin := time.Now(); ; pause(ctx, 100*time.Millisecond) {
+	for begin := time.Now(); ; bottest.Pause(ctx, 100*time.Millisecond) {
 		runs, err := s.journal.Runs(ctx, runbook.Filter{Limit: 10000})
 		if err != nil {
 			return err
@@ -351,9 +354,9 @@ func (s *storm) settle(ctx context.Context) error {
 		var open []string
 		for _, r := range runs {
 			if r.State == runbook.StatePending && r.Post.TS != "" {
-				s.sim.Click("U0LEAD", r.Post.Channel, r.Post.TS, "deny")
+				s.Sim.Click("U0LEAD", r.Post.Channel, r.Post.TS, "deny")
 			}
-			m, ok := s.sim.Message(r.Post.Channel, r.Post.TS)
+			m, ok := s.Sim.Message(r.Post.Channel, r.Post.TS)
 			if !r.State.Ended() || !ok || m.Metadata == nil || m.Metadata.Payload["state"] != string(r.State) {
 				open = append(open, fmt.Sprintf("%s (%s)", r.ID, r.State))
 			}
@@ -364,87 +367,5 @@ func (s *storm) settle(ctx context.Context) error {
 		if time.Since(begin) > stormPatience {
 			return fmt.Errorf("not ended, or its message does not show it: %v", open)
 		}
-	}
-}
-
-// judge holds the journal against what was promised.
-func (s *storm) judge(t *testing.T) {
-	ctx := context.Background()
-	if _, err := s.journal.VerifyAudit(ctx); err != nil {
-		t.Errorf("the trail: %v", err)
-	}
-	runs, err := s.journal.Runs(ctx, runbook.Filter{Limit: 10000})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ends := map[runbook.State]int{}
-	for _, run := range runs {
-		ends[run.State]++
-		rows := map[string]int{}
-		for row, err := range s.journal.AuditRows(ctx, journal.AuditFilter{Run: run.ID}) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			what := row.Kind
-			if row.Kind == "effect" || row.Kind == "state" {
-				step, _, _ := strings.Cut(row.Detail, ":")
-				what += " " + step
-			}
-			rows[what]++
-		}
-		if err := judgeRun(run, rows); err != nil {
-			t.Errorf("run %s (%s): %v\n%v", run.ID, run.State, err, rows)
-		}
-	}
-	t.Logf("%d runs ended as %v", len(runs), ends)
-	if got := int64(ends[runbook.StateDone]); got < s.want.runs || s.kills.Load() < s.want.kills {
-		t.Errorf("only %d runs are done with %d kills in the time that there was, want %d and %d", got, s.kills.Load(), s.want.runs, s.want.kills)
-	}
-}
-
-// judgeRun: one request, one decision for each plan, one row for each effect
-// and each step between two states.
-func judgeRun(run runbook.Run, rows map[string]int) error {
-	if rows["request"] != 1 {
-		return fmt.Errorf("%d requests", rows["request"])
-	}
-	if run.State == runbook.StateFailed {
-		return fmt.Errorf("it failed: %s", run.Outcome)
-	}
-	perPlan := map[int]int{}
-	for _, d := range run.Decisions {
-		perPlan[d.Generation]++
-	}
-	for generation, n := range perPlan {
-		if n != 1 {
-			return fmt.Errorf("plan %d was decided %d times", generation, n)
-		}
-	}
-	if n := rows["approve"] + rows["deny"]; n != len(run.Decisions) {
-		return fmt.Errorf("%d rows of %d decisions", n, len(run.Decisions))
-	}
-	for _, what := range slices.Sorted(maps.Keys(rows)) {
-		again := strings.HasPrefix(what, "effect ") || strings.HasPrefix(what, "state ") && what != "state watch to watch"
-		if again && rows[what] > run.Generation {
-			return fmt.Errorf("%q was recorded %d times", what, rows[what])
-		}
-	}
-	if run.State == runbook.StateDone && rows["effect flush-cache"] != 1 {
-		return fmt.Errorf("%d rows of the flush", rows["effect flush-cache"])
-	}
-	steps := map[string]int{}
-	for _, r := range run.Receipts {
-		if steps[r.Step]++; steps[r.Step] > 1 {
-			return fmt.Errorf("two receipts of %s", r.Step)
-		}
-	}
-	return nil
-}
-
-// pause waits, or less when ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
 	}
 }

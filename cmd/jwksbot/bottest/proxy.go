@@ -1,4 +1,4 @@
-package main
+package bottest
 
 import (
 	"net"
@@ -7,11 +7,12 @@ import (
 	"time"
 )
 
-// heldProxy stands between the program and Redis and can hold every command
+// Proxy stands between the program and Redis and can hold every command
 // while something is so.
-type heldProxy struct {
-	addr, to string
-	lag      time.Duration // before each piece that the program sends
+type Proxy struct {
+	Addr string
+	to   string
+	Lag  time.Duration // before each piece that the program sends
 
 	mu    sync.Mutex
 	hold  func() bool
@@ -20,13 +21,14 @@ type heldProxy struct {
 	conns map[net.Conn]bool
 }
 
-func startHeldProxy(t *testing.T, to string) *heldProxy {
+// StartProxy listens until the test ends.
+func StartProxy(t *testing.T, to string) *Proxy {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &heldProxy{addr: l.Addr().String(), to: to, conns: map[net.Conn]bool{}}
-	t.Cleanup(func() { l.Close(); p.release(); p.dropAll() })
+	p := &Proxy{Addr: l.Addr().String(), to: to, conns: map[net.Conn]bool{}}
+	t.Cleanup(func() { l.Close(); p.Release(); p.DropAll() })
 	go func() {
 		for {
 			c, err := l.Accept()
@@ -39,16 +41,17 @@ func startHeldProxy(t *testing.T, to string) *heldProxy {
 	return p
 }
 
-// holdWhile holds the next command that comes while f is true, and all after
+// HoldWhile holds the next command that comes while f is true, and all after
 // it, until release.
-func (p *heldProxy) holdWhile(f func() bool) (held <-chan struct{}) {
+func (p *Proxy) HoldWhile(f func() bool) (held <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.hold, p.held, p.free = f, make(chan struct{}), make(chan struct{})
 	return p.held
 }
 
-func (p *heldProxy) release() {
+// Release lets everything go.
+func (p *Proxy) Release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.hold != nil {
@@ -57,7 +60,7 @@ func (p *heldProxy) release() {
 	}
 }
 
-func (p *heldProxy) gate() {
+func (p *Proxy) gate() {
 	p.mu.Lock()
 	hold, held, free := p.hold, p.held, p.free
 	p.mu.Unlock()
@@ -74,7 +77,7 @@ func (p *heldProxy) gate() {
 	<-free
 }
 
-func (p *heldProxy) carry(c net.Conn) {
+func (p *Proxy) carry(c net.Conn) {
 	up, err := net.Dial("tcp", p.to)
 	if err != nil {
 		c.Close()
@@ -101,7 +104,7 @@ func (p *heldProxy) carry(c net.Conn) {
 		n, err := c.Read(buf)
 		if n > 0 {
 			p.gate()
-			time.Sleep(p.lag)
+			time.Sleep(p.Lag)
 			if _, werr := up.Write(buf[:n]); werr != nil {
 				err = werr
 			}
@@ -114,8 +117,8 @@ func (p *heldProxy) carry(c net.Conn) {
 	}
 }
 
-// dropAll cuts the connections, as the end of a process does.
-func (p *heldProxy) dropAll() {
+// DropAll cuts the connections, as the end of a process does.
+func (p *Proxy) DropAll() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for c := range p.conns {

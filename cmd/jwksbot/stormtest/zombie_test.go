@@ -1,4 +1,4 @@
-package main
+package stormtest
 
 import (
 	"bytes"
@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"jwksbot/cmd/jwksbot/bottest"
 	"jwksbot/runbook"
 	"jwksbot/runbook/cache/redistest"
 	"jwksbot/runbook/journal/postgrestest"
@@ -23,14 +24,14 @@ func TestZombie(t *testing.T) {
 	t.Cleanup(server.Stop)
 	s := newStorm(t, server.Database(t), 2, 1)
 	c := s.caches[0]
-	c.proxy.lag = 0
+	c.Proxy.Lag = 0
 	ctx := t.Context()
 
-	first := s.serve(t)
-	first.says("executing runs")
-	second := s.serve(t)
-	second.says("another process executes runs")
-	stop, err := c.goStale(ctx)
+	first := s.Serve(t)
+	first.Says("executing runs")
+	second := s.Serve(t)
+	second.Says("another process executes runs")
+	stop, err := c.GoStale(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,39 +41,39 @@ func TestZombie(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := s.posted(t, id)
-	left := func() int64 { return c.redis.DBSize(ctx).Val() }
-	held := c.proxy.holdWhile(func() bool { return left() < stormEntries })
+	left := func() int64 { return c.Redis.DBSize(ctx).Val() }
+	held := c.Proxy.HoldWhile(func() bool { return left() < bottest.Entries })
 	s.approve(ctx, run)
-	await(t, "the first batch", held)
-	if err := first.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+	bottest.Await(t, "the first batch", held)
+	if err := first.Cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	stopped := time.Now()
-	before := stormEntries - left()
-	if before >= stormEntries {
+	before := bottest.Entries - left()
+	if before >= bottest.Entries {
 		t.Fatal("the flush was over before it could be stopped: the test proved nothing")
 	}
-	c.proxy.release() // what was sent arrives
-	second.says("executing runs")
-	t.Logf("stopped after %d of %d entries; taken over after %v", before, stormEntries, time.Since(stopped).Round(10*time.Millisecond))
-	poll(t, func() bool { r, err := s.journal.Run(ctx, id); return err == nil && r.State.Ended() }, func() string { return "the end of the run" })
+	c.Proxy.Release() // what was sent arrives
+	second.Says("executing runs")
+	t.Logf("stopped after %d of %d entries; taken over after %v", before, bottest.Entries, time.Since(stopped).Round(10*time.Millisecond))
+	bottest.Poll(t, func() bool { r, err := s.journal.Run(ctx, id); return err == nil && r.State.Ended() }, func() string { return "the end of the run" })
 
-	stop()                        // until here it refilled the cache, or its proof would be waited for
-	for i := range stormEntries { // an authoriser writes what it still holds
-		c.redis.Set(ctx, entryName(i), c.old, time.Hour)
+	stop()                           // until here it refilled the cache, or its proof would be waited for
+	for i := range bottest.Entries { // an authoriser writes what it still holds
+		c.Redis.Set(ctx, bottest.EntryName(i), c.Old, time.Hour)
 	}
 	trail, err := s.journal.AuditHead(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := first.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+	if err := first.Cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	first.says("does not execute runs any more")
-	first.says("another process executes runs, waiting")
+	first.Says("does not execute runs any more")
+	first.Says("another process executes runs, waiting")
 	gone := 0
-	for i := range stormEntries {
-		if value, err := c.redis.Get(ctx, entryName(i)).Bytes(); err != nil || !bytes.Equal(value, c.old) {
+	for i := range bottest.Entries {
+		if value, err := c.Redis.Get(ctx, bottest.EntryName(i)).Bytes(); err != nil || !bytes.Equal(value, c.Old) {
 			gone++
 		}
 	}
@@ -83,8 +84,8 @@ func TestZombie(t *testing.T) {
 		t.Errorf("the zombie wrote into the trail: %v was %v, %v", now, trail, err)
 	}
 	s.judgeEnd(t, id)
-	second.kill()
-	poll(t, func() bool { return strings.Count(first.said(), `"executing runs"`) == 2 }, func() string { return "its turn\n" + first.said() })
+	second.Kill()
+	bottest.Poll(t, func() bool { return strings.Count(first.Said(), `"executing runs"`) == 2 }, func() string { return "its turn\n" + first.Said() })
 }
 
 // deleted is how many entries the journal knows to be deleted.
@@ -101,24 +102,6 @@ func (s *storm) deleted(ctx context.Context, id string) (n int) {
 	return n
 }
 
-// judgeEnd: the run is done, with one receipt of each step.
-func (s *storm) judgeEnd(t *testing.T, id string) {
-	t.Helper()
-	run, err := s.journal.Run(t.Context(), id)
-	if err != nil || run.State != runbook.StateDone {
-		t.Fatalf("the run is %s: %s, %v", run.State, run.Outcome, err)
-	}
-	steps := map[string]int{}
-	for _, r := range run.Receipts {
-		if steps[r.Step]++; steps[r.Step] > 1 {
-			t.Errorf("two receipts of %s", r.Step)
-		}
-	}
-	if _, err := s.journal.VerifyAudit(t.Context()); err != nil {
-		t.Error(err)
-	}
-}
-
 // TestPostgresRestart: two replicas, and the server of the journal is restarted
 // in the middle of a run: both go on, and nothing is lost, whichever replica the
 // request and the clicks came to.
@@ -130,9 +113,9 @@ func TestPostgresRestart(t *testing.T) {
 	s := newStorm(t, server.Database(t), 2, 1)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	replicas := []*process{s.serve(t), s.serve(t)}
+	replicas := []*bottest.Process{s.Serve(t), s.Serve(t)}
 	c := s.caches[0]
-	refilled, err := c.goStale(ctx)
+	refilled, err := c.GoStale(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +123,7 @@ func TestPostgresRestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	held := c.proxy.holdWhile(func() bool { return s.deleted(ctx, id) > 0 })
+	held := c.Proxy.HoldWhile(func() bool { return s.deleted(ctx, id) > 0 })
 	restarted := make(chan error, 1)
 	go func() {
 		select {
@@ -148,7 +131,7 @@ func TestPostgresRestart(t *testing.T) {
 		case <-ctx.Done():
 		}
 		server.Halt()
-		c.proxy.release()
+		c.Proxy.Release()
 		restarted <- server.Restart()
 	}()
 	err = s.seeThrough(ctx, id, nil)
@@ -164,7 +147,7 @@ func TestPostgresRestart(t *testing.T) {
 	}
 	s.judgeEnd(t, id)
 	cards := 0
-	for _, m := range s.sim.Messages("C0BRIDGE") {
+	for _, m := range s.Sim.Messages("C0BRIDGE") {
 		if m.Metadata != nil && m.Metadata.Payload["run_id"] == id && !m.InThread() {
 			cards++
 		}
@@ -174,8 +157,8 @@ func TestPostgresRestart(t *testing.T) {
 	}
 	for _, r := range replicas {
 		select {
-		case <-r.ended:
-			t.Errorf("a replica ended: %v", r.cmd.ProcessState)
+		case <-r.Ended:
+			t.Errorf("a replica ended: %v", r.Cmd.ProcessState)
 		default:
 		}
 	}
