@@ -3,10 +3,12 @@ package bot
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"jwksbot/bot/render"
 	"jwksbot/bot/slacksim"
 )
 
@@ -15,6 +17,21 @@ import (
 func TestTheWorkspaceGrantsTheScopesOfTheManifest(t *testing.T) {
 	if diff := cmp.Diff(Scopes(), slacksim.DefaultScopes()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Help, hint and manifest name every sub-command; help itself is found by its hint.
+func TestEverySubcommandIsExplained(t *testing.T) {
+	help := render.Help(commandCheck, helpLines(), nil, "")
+	for _, s := range subcommands() {
+		for _, c := range Commands() {
+			if !strings.Contains(c.Hint, " | "+s.typed()) || !strings.Contains(Manifest(), c.Hint) {
+				t.Errorf("the hint %q of %s lacks %q", c.Hint, c.Name, s.typed())
+			}
+		}
+		if s.name != "help" && !strings.Contains(help, "`"+s.typed()+"` "+s.does) {
+			t.Errorf("the help lacks %q", s.typed())
+		}
 	}
 }
 
