@@ -30,7 +30,7 @@ func (s *session) accept(l *link, env Envelope) error {
 		return err
 	}
 	if refused != "" {
-		s.pool.tell(env, refused)
+		s.pool.tellRefusal(env, refused)
 		return nil
 	}
 	if id := deliveryID(env); id != "" && !s.seen.claim(id) {

@@ -157,17 +157,17 @@ func (s *session) keepConnected(ctx context.Context) error {
 			continue
 		}
 		if current != nil {
-			current.retire(s.set.Grace)
+			current.retireAfter(s.set.Grace)
 		}
 		current = next
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-current.leaving:
+		case <-current.successorNeeded:
 		}
 		if wait := s.afterEnd(current); wait > 0 {
 			s.log.Warn("slack connection ended soon after it was opened, will wait before the next",
-				"link", current.number, "reason", current.why(), "wait_ms", wait.Milliseconds())
+				"link", current.number, "reason", current.endReason(), "wait_ms", wait.Milliseconds())
 		}
 	}
 }
@@ -175,7 +175,7 @@ func (s *session) keepConnected(ctx context.Context) error {
 // afterEnd returns how long to wait for the successor of a connection.
 func (s *session) afterEnd(l *link) time.Duration {
 	delivered := s.count.takeProgress()
-	if l.unwelcome.Load() {
+	if l.rejected.Load() {
 		return s.wait.refused(0)
 	}
 	return s.wait.ended(delivered || time.Since(l.opened) >= usefulLife)
@@ -190,19 +190,19 @@ func (s *session) connect(ctx context.Context) (*link, error) {
 	}
 	l := s.addLink(conn)
 	s.readers.Go(func() { s.read(l) })
-	s.readers.Go(func() { s.watch(l) })
+	s.readers.Go(func() { s.keepAlive(l) })
 	hello := time.NewTimer(s.set.OpenWithin)
 	defer hello.Stop()
 	select {
 	case <-l.hello:
 		return l, nil
-	case <-l.leaving:
+	case <-l.successorNeeded:
 		if l.greeted() {
 			return l, nil
 		}
-		return nil, fmt.Errorf("slack connection: ended before hello: %s", l.why())
+		return nil, fmt.Errorf("slack connection: ended before hello: %s", l.endReason())
 	case <-hello.C:
-		l.kill("no hello")
+		l.abort("no hello")
 		return nil, fmt.Errorf("slack connection: no hello within %s", s.set.OpenWithin)
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -231,7 +231,7 @@ func (s *session) dial(ctx context.Context) (*websocket.Conn, error) {
 // then the work, within the Drain of each lane and unwindWithin.
 func (s *session) shutdown() {
 	for _, l := range s.openLinks() {
-		l.leave("the bot is stopping")
+		l.needSuccessor("the bot is stopping")
 		l.stopReading()
 	}
 	read := make(chan struct{})
@@ -240,7 +240,7 @@ func (s *session) shutdown() {
 	case <-read:
 	case <-time.After(drainTimeout + closeTimeout + s.set.AcceptWithin):
 		for _, l := range s.openLinks() {
-			l.kill("the bot is stopping")
+			l.abort("the bot is stopping")
 		}
 	}
 	if left := s.pool.drain(); left > 0 {

@@ -80,8 +80,8 @@ func (l *lane) take(person string) (refused string) {
 	return ""
 }
 
-// also runs something short beside the work, which the end waits for too.
-func (l *lane) also(f func()) {
+// alongside runs something short beside the work, which the end waits for too.
+func (l *lane) alongside(f func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.ended {

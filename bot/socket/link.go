@@ -28,38 +28,38 @@ const (
 // link is one WebSocket connection. Its reader acknowledges what it read, at
 // once; pings and the closing frame come from elsewhere.
 type link struct {
-	conn    *websocket.Conn
-	number  int // from 1
-	opened  time.Time
-	hello   chan struct{} // closed when Slack said hello
-	leaving chan struct{} // closed when a successor is needed
-	done    chan struct{} // closed when the reader has ended
-	last    atomic.Int64  // last frame, in nanoseconds since opened
-	stopBy  atomic.Int64  // when we end it at the latest, in nanoseconds since opened; 0: we do not
-	buf     bytes.Buffer  // the reader's
-	// unwelcome: Slack ended it for a reason other than a refresh.
-	unwelcome atomic.Bool
-	writing   sync.Mutex // held while a message is written
+	conn            *websocket.Conn
+	number          int // from 1
+	opened          time.Time
+	hello           chan struct{} // closed when Slack said hello
+	successorNeeded chan struct{} // closed when a successor is needed
+	done            chan struct{} // closed when the reader has ended
+	last            atomic.Int64  // last frame, in nanoseconds since opened
+	stopBy          atomic.Int64  // when we end it at the latest, in nanoseconds since opened; 0: we do not
+	buf             bytes.Buffer  // the reader's
+	// rejected: Slack ended it for a reason other than a refresh.
+	rejected atomic.Bool
+	writing  sync.Mutex // held while a message is written
 
-	helloOnce, leaveOnce sync.Once
-	mu                   sync.Mutex
-	reason               string
-	timers               []*time.Timer
+	helloOnce, successorOnce sync.Once
+	mu                       sync.Mutex
+	reason                   string
+	timers                   []*time.Timer
 }
 
 func (s *Client) addLink(conn *websocket.Conn) *link {
 	l := &link{
 		conn: conn, opened: time.Now(),
-		hello: make(chan struct{}), leaving: make(chan struct{}), done: make(chan struct{}),
+		hello: make(chan struct{}), successorNeeded: make(chan struct{}), done: make(chan struct{}),
 	}
 	conn.SetReadLimit(maxMessage)
 	conn.SetPingHandler(func(data string) error {
-		l.touch()
+		l.noteFrame()
 		// A pong that cannot be written shows as a read error soon enough.
 		_ = conn.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(time.Second))
 		return nil
 	})
-	conn.SetPongHandler(func(string) error { l.touch(); return nil })
+	conn.SetPongHandler(func(string) error { l.noteFrame(); return nil })
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.made++
@@ -93,7 +93,7 @@ func (s *Client) makeRoom() {
 		select {
 		case <-links[0].done:
 		case <-time.After(drainTimeout + closeTimeout):
-			links[0].kill("too old")
+			links[0].abort("too old")
 		}
 	}
 }
@@ -111,7 +111,7 @@ func (s *session) read(l *link) {
 			s.end(l, err)
 			return
 		}
-		l.extendDeadline()
+		l.extendReading()
 	}
 }
 
@@ -130,14 +130,14 @@ func (l *link) next() (message []byte, whole bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	l.touch()
+	l.noteFrame()
 	return l.buf.Bytes(), n <= maxFrame, nil
 }
 
 // end closes a connection that can be read no longer, politely where we ended
 // it, and asks for a successor.
 func (s *session) end(l *link, cause error) {
-	l.leave(describeEnd(cause))
+	l.needSuccessor(describeEnd(cause))
 	if l.stopBy.Load() != 0 {
 		l.closeGracefully()
 	}
@@ -148,7 +148,7 @@ func (s *session) end(l *link, cause error) {
 	}
 	l.mu.Unlock()
 	s.dropLink(l)
-	s.log.Info("slack connection ended", "link", l.number, "reason", l.why(), "lived_ms", time.Since(l.opened).Milliseconds())
+	s.log.Info("slack connection ended", "link", l.number, "reason", l.endReason(), "lived_ms", time.Since(l.opened).Milliseconds())
 }
 
 func describeEnd(err error) string {
@@ -172,9 +172,9 @@ func (l *link) closeGracefully() {
 	_, _ = io.Copy(io.Discard, io.LimitReader(raw, maxMessage))
 }
 
-// watch pings a connection on which nothing came for a while, and gives it up
+// keepAlive pings a connection on which nothing came for a while, and gives it up
 // when nothing comes then either.
-func (s *session) watch(l *link) {
+func (s *session) keepAlive(l *link) {
 	check := time.NewTimer(s.set.Silence)
 	defer check.Stop()
 	var pinged time.Time // zero: no ping is unanswered
@@ -190,7 +190,7 @@ func (s *session) watch(l *link) {
 		case !pinged.IsZero() && last.Before(pinged):
 			s.count.silent.Add(1)
 			s.log.Warn("slack connection is silent, opening another", "link", l.number, "idle_ms", idle.Milliseconds())
-			l.kill("silent")
+			l.abort("silent")
 			return
 		case idle < s.set.Silence:
 			pinged = time.Time{}
@@ -203,7 +203,7 @@ func (s *session) watch(l *link) {
 	}
 }
 
-func (l *link) touch() { l.last.Store(int64(time.Since(l.opened))) }
+func (l *link) noteFrame() { l.last.Store(int64(time.Since(l.opened))) }
 
 func (l *link) lastFrame() time.Time { return l.opened.Add(time.Duration(l.last.Load())) }
 
@@ -216,17 +216,17 @@ func (l *link) greeted() bool {
 	}
 }
 
-// leave says that a successor is needed; the first reason stays.
-func (l *link) leave(reason string) {
-	l.leaveOnce.Do(func() {
+// needSuccessor says that a successor is needed; the first reason stays.
+func (l *link) needSuccessor(reason string) {
+	l.successorOnce.Do(func() {
 		l.mu.Lock()
 		l.reason = reason
 		l.mu.Unlock()
-		close(l.leaving)
+		close(l.successorNeeded)
 	})
 }
 
-func (l *link) why() string {
+func (l *link) endReason() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.reason
@@ -239,9 +239,9 @@ func (l *link) after(d time.Duration, f func()) {
 	l.timers = append(l.timers, time.AfterFunc(d, f))
 }
 
-// retire ends a connection whose successor is there, unless Slack closes it
+// retireAfter ends a connection whose successor is there, unless Slack closes it
 // within the grace time.
-func (l *link) retire(grace time.Duration) {
+func (l *link) retireAfter(grace time.Duration) {
 	l.after(grace, func() { l.stopReading() })
 }
 
@@ -252,15 +252,15 @@ func (l *link) stopReading() {
 	}
 }
 
-func (l *link) extendDeadline() {
+func (l *link) extendReading() {
 	if by := l.stopBy.Load(); by != 0 {
 		left := time.Duration(by) - time.Since(l.opened)
 		_ = l.conn.SetReadDeadline(time.Now().Add(min(left, quietTime)))
 	}
 }
 
-// kill ends the connection at once; the reader notices.
-func (l *link) kill(reason string) {
-	l.leave(reason)
+// abort ends the connection at once; the reader notices.
+func (l *link) abort(reason string) {
+	l.needSuccessor(reason)
 	_ = l.conn.Close()
 }

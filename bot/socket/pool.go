@@ -9,10 +9,10 @@ import (
 // pool is the work under way of a session, each in a goroutine of its own,
 // bounded by its lane.
 type pool struct {
-	client *Client
-	lanes  [lanes]*lane
-	toTell chan struct{} // one per refusal that is yet to be told
-	tells  chan struct{} // one per refusal that is being told
+	client          *Client
+	lanes           [lanes]*lane
+	refusalsQueued  chan struct{} // one per refusal that is yet to be told
+	refusalsSending chan struct{} // one per refusal that is being told
 }
 
 // Refusals of clicks are told over HTTP: so many at a time, and so many that
@@ -23,7 +23,7 @@ const (
 )
 
 func (s *Client) newPool(ctx context.Context) *pool {
-	p := &pool{client: s, toTell: make(chan struct{}, refusalsWaiting), tells: make(chan struct{}, refusalsAtOnce)}
+	p := &pool{client: s, refusalsQueued: make(chan struct{}, refusalsWaiting), refusalsSending: make(chan struct{}, refusalsAtOnce)}
 	p.lanes[LaneQuick] = newLane(ctx, s.set.Quick)
 	p.lanes[LaneSlow] = newLane(ctx, s.set.Slow)
 	return p

@@ -36,17 +36,17 @@ func (s *session) receive(l *link, message []byte, whole bool) error {
 	}
 	switch {
 	case err != nil:
-		return s.reject(l, f, err)
+		return s.onMalformed(l, f, err)
 	case f.Type == "hello":
-		s.greet(l, f)
+		s.onHello(l, f)
 		return nil
 	case f.Type == "disconnect":
-		s.dismiss(l, f)
+		s.onDisconnect(l, f)
 		return nil
 	case f.EnvelopeID == "":
-		return s.reject(l, f, fmt.Errorf("type %q without envelope_id", f.Type))
+		return s.onMalformed(l, f, fmt.Errorf("type %q without envelope_id", f.Type))
 	case f.Type != TypeCommand && f.Type != TypeInteraction && f.Type != TypeEvent:
-		return s.reject(l, f, fmt.Errorf("unknown type %q", f.Type))
+		return s.onMalformed(l, f, fmt.Errorf("unknown type %q", f.Type))
 	}
 	s.count.progress.Store(true)
 	return s.accept(l, Envelope{
@@ -55,9 +55,9 @@ func (s *session) receive(l *link, message []byte, whole bool) error {
 	})
 }
 
-// reject logs a message that cannot be used, and acknowledges it where it has
+// onMalformed logs a message that cannot be used, and acknowledges it where it has
 // an id, so that Slack does not deliver it again.
-func (s *session) reject(l *link, f frame, cause error) error {
+func (s *session) onMalformed(l *link, f frame, cause error) error {
 	s.count.malformed.Add(1)
 	s.log.Warn("slack sent a message that cannot be used", "link", l.number, "envelope", f.EnvelopeID, "error", cause)
 	if f.EnvelopeID == "" {
@@ -85,8 +85,8 @@ func deliveryID(env Envelope) string {
 	return ""
 }
 
-// greet notes the hello and plans the successor before the announced end.
-func (s *session) greet(l *link, f frame) {
+// onHello notes the hello and plans the successor before the announced end.
+func (s *session) onHello(l *link, f frame) {
 	s.mu.Lock()
 	own := len(s.links)
 	s.reported = f.NumConnections
@@ -101,23 +101,23 @@ func (s *session) greet(l *link, f frame) {
 	}
 	if life := time.Duration(f.DebugInfo.Lifetime) * time.Second; life > 0 {
 		lead := min(life/4, 30*time.Second)
-		l.after(life-lead, func() { l.leave("its announced time is nearly over") })
+		l.after(life-lead, func() { l.needSuccessor("its announced time is nearly over") })
 	}
 }
 
-// dismiss acts on a disconnect message. The connection is read on until Slack
+// onDisconnect acts on a disconnect message. The connection is read on until Slack
 // closes it: commands still come over it.
-func (s *session) dismiss(l *link, f frame) {
+func (s *session) onDisconnect(l *link, f frame) {
 	level := slog.LevelInfo
 	if p := permanent(f.Reason); p != nil {
 		s.fail(p)
 	} else if f.Reason != "warning" && f.Reason != "refresh_requested" {
 		// too_many_websockets among them: ten connections are open already.
 		level = slog.LevelWarn
-		l.unwelcome.Store(true)
+		l.rejected.Store(true)
 	}
 	s.log.Log(context.Background(), level, "slack asks to leave the connection", "link", l.number, "reason", f.Reason, "connections", f.NumConnections)
-	l.leave("slack asked for it: " + f.Reason)
+	l.needSuccessor("slack asked for it: " + f.Reason)
 }
 
 // findEnvelopeID looks for the id in the beginning of a message that is cut

@@ -46,10 +46,10 @@ func refusalReply(env Envelope, text string) any {
 	return nil
 }
 
-// tell answers a click that was not taken on, whose acknowledgement carries no
+// tellRefusal answers a click that was not taken on, whose acknowledgement carries no
 // payload, through its response_url. Where even these answers pile up, the log
 // has to do.
-func (p *pool) tell(env Envelope, text string) {
+func (p *pool) tellRefusal(env Envelope, text string) {
 	if env.Type != TypeInteraction || env.AcceptsResponse {
 		return
 	}
@@ -60,16 +60,16 @@ func (p *pool) tell(env Envelope, text string) {
 		return
 	}
 	select {
-	case p.toTell <- struct{}{}:
+	case p.refusalsQueued <- struct{}{}:
 	default:
 		p.client.log.Warn("too many are refused at once to tell them all", "envelope", env.ID)
 		return
 	}
 	answers := p.lanes[LaneQuick]
-	answers.also(func() {
-		defer func() { <-p.toTell }()
-		p.tells <- struct{}{}
-		defer func() { <-p.tells }()
+	answers.alongside(func() {
+		defer func() { <-p.refusalsQueued }()
+		p.refusalsSending <- struct{}{}
+		defer func() { <-p.refusalsSending }()
 		if err := postRefusal(answers.ctx, p.client.set.HTTP, click.ResponseURL, text); err != nil {
 			p.client.log.Warn("the user could not be told that the bot is busy", "envelope", env.ID, "error", err)
 		}
