@@ -244,5 +244,5 @@ var postgresAdvice = map[string]string{
 	"53100": "the server's disk is full; free some space, nothing of this change was written",
 	"53300": "the server has no connection left",
 	"57P01": "the server is being shut down",
-	"57P03": "the server is starting; wait a moment",
+	"57P03": "the server is starting or stopping; wait a moment",
 }

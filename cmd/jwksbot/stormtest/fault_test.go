@@ -106,7 +106,8 @@ func TestUnreachablePostgres(t *testing.T) {
 	first.Says("executing runs")
 	second := s.Serve(t)
 	second.Says("another process executes runs")
-	s.faulty(t, second, "The journal is away; nothing is lost; try again", "the server cannot be reached", func() {
+	// What is complained of first may still be that it shuts down.
+	s.faulty(t, second, "The journal is unavailable at the moment. Nothing is lost; try again", "the server cannot be reached|the server is starting or stopping", func() {
 		server.Halt()
 		first.Says("does not execute runs any more")
 	}, func() {
