@@ -308,8 +308,9 @@ func (l *lister) take(r *read) {
 		l.full, l.truncated, l.queue = true, true, nil
 	default:
 		r.entry.Shard = l.p.name
-		if len(l.entries) == cap(l.entries) { // SCAN is ahead: the queue tells how many come
-			l.entries = slices.Grow(l.entries, readBatch+len(l.queue))
+		if len(l.entries) == cap(l.entries) { // SCAN is ahead: it is known how many come
+			come := min(l.matched-int64(len(l.entries)), int64(readBatch+len(l.queue)))
+			l.entries = slices.Grow(l.entries, int(max(1, come)))
 		}
 		l.entries = append(l.entries, l.read(r.entry))
 		r.entry, r.value = runbook.RawEntry{Name: r.entry.Name}, nil
