@@ -171,7 +171,7 @@ var moving = []struct {
 	{regexp.MustCompile("digest `[0-9a-f]+…?`"), "digest `DIGEST`"},
 	{regexp.MustCompile(`kid "[A-Za-z0-9+/]+…`), `kid "KID…`},
 	{regexp.MustCompile(`[A-Za-z0-9_-]{12}…`), "THUMB…"},
-	{regexp.MustCompile(`\b\d[\d,.]* (ms|s|min|h)\b`), "SPAN"},
+	{regexp.MustCompile(`\b\d[\d,.]* (ms|s|min|h)\b( \d+ (s|min)\b)?`), "SPAN"}, // "1 h", a moment later "59 min 58 s"
 	{regexp.MustCompile(`\b\d[\d,.]*(×| %)`), "N$1"},
 	{regexp.MustCompile(`\b\d[\d,]* (bytes|a minute)\b`), "N $1"},
 	{regexp.MustCompile(`\b\d[\d,]* miss(es)?\b`), "N misses"},
