@@ -215,11 +215,11 @@ func TestForgedButtons(t *testing.T) {
 	t.Parallel()
 	f := newFlow(t, flowOptions{})
 	for i, forged := range []struct{ action, value, says string }{
-		{render.ActionApprove, "", "belongs to no run"},
-		{render.ActionApprove, "0214-aaaaaaaa", "belongs to no run"},
-		{render.ActionApprove, strings.Repeat("x", 2000), "belongs to no run"},
-		{render.ActionWithdraw, "0214-aaaaaaaa'; DROP TABLE runs", "belongs to no run"},
-		{render.ActionRequestAgain, "0214-aaaaaaaa", "belongs to no run"},
+		{render.ActionApprove, "", "run that jwksbot knows"},
+		{render.ActionApprove, "0214-aaaaaaaa", "run that jwksbot knows"},
+		{render.ActionApprove, strings.Repeat("x", 2000), "run that jwksbot knows"},
+		{render.ActionWithdraw, "0214-aaaaaaaa'; DROP TABLE runs", "run that jwksbot knows"},
+		{render.ActionRequestAgain, "0214-aaaaaaaa", "run that jwksbot knows"},
 		{render.ActionCheckAgain, "<!channel>", "There is no target"},
 		{render.ActionDetails, "elsewhere", "There is no target"},
 		{render.ActionRequestFlush, "elsewhere", "There is no target"},

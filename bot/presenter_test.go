@@ -158,7 +158,7 @@ func TestWhereTheCardGoes(t *testing.T) {
 	t.Parallel()
 	f := newFlow(t, flowOptions{})
 	f.says(robinID, "inc-private", askLine)
-	f.tells(robinID, "inc-private", "comes into <#"+bridgeID+">. jwksbot is not a member")
+	f.tells(robinID, "inc-private", "will appear in <#"+bridgeID+">. jwksbot is not a member")
 	f.shows(bridge, "Approval needed")
 	f.says(robinID, f.sim.Direct(robinID), "/jwks-flush production INC-2 from a direct message")
 	f.shows(bridge, "from a direct message")
