@@ -9,6 +9,8 @@ import (
 
 	"jwksbot/bot/render"
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
+	"jwksbot/runbook/record"
 )
 
 // What people press once a mitigation was made: a next step, the end of a
@@ -16,18 +18,18 @@ import (
 
 // openNext opens the form of a next step. Whoever may not ask for it is told so
 // before they type.
-func (b *Bot) openNext(ctx context.Context, from origin, run runbook.Run, kind runbook.NextKind) error {
+func (b *Bot) openNext(ctx context.Context, from origin, run runbook.Run, kind record.NextKind) error {
 	quick, cancel := context.WithTimeout(ctx, b.times.open)
 	defer cancel()
 	t, err := b.Desk.MayRequest(quick, run.Target, from.user)
-	if err != nil && quick.Err() == nil && kind != runbook.NextEscalate {
+	if err != nil && quick.Err() == nil && kind != record.NextEscalate {
 		return err
 	}
-	req, ok := run.Request(kind, from.user, runbook.ViaSlack)
-	if !ok && kind != runbook.NextEscalate {
+	req, ok := record.RequestFor(run, kind, from.user, runbook.ViaSlack)
+	if !ok && kind != record.NextEscalate {
 		return &runbook.Refusal{Code: "unknown_button", Text: "jwksbot does not know this button; it may be from another version. Use `/jwks-check` or `/jwks-flush`."}
 	}
-	if kind == runbook.NextRetry && req.RestoreOf == "" {
+	if kind == record.NextRetry && req.RestoreOf == "" {
 		from.channel = cmp.Or(run.Post.Channel, from.channel)
 		return b.openFlushModal(ctx, from, req, false)
 	}
@@ -40,7 +42,7 @@ func (b *Bot) submittedNext(ctx context.Context, from *origin, a render.NextAnsw
 	if err != nil {
 		return err
 	}
-	if a.Kind == runbook.NextEscalate {
+	if a.Kind == record.NextEscalate {
 		if _, err := b.Desk.Escalate(ctx, a.Run, from.user, a.Reason); err != nil {
 			return err
 		}
@@ -48,9 +50,9 @@ func (b *Bot) submittedNext(ctx context.Context, from *origin, a render.NextAnsw
 		b.private(ctx, *from, "The on-call team is being called, in the thread of the run's message.")
 		return nil
 	}
-	req, ok := run.Request(a.Kind, from.user, runbook.ViaSlack)
+	req, ok := record.RequestFor(run, a.Kind, from.user, runbook.ViaSlack)
 	if !ok || run.ID == "" {
-		return &runbook.Refusal{Code: runbook.RefusedUnknownRun, Text: "This form does not belong to any run that jwksbot knows. Start again with `/jwks-flush`."}
+		return &runbook.Refusal{Code: approve.RefusedUnknownRun, Text: "This form does not belong to any run that jwksbot knows. Start again with `/jwks-flush`."}
 	}
 	req.Reason, req.Override, req.BreakGlass = a.Reason, a.Override, a.BreakGlass
 	req.Force = req.RestoreOf != "" && a.Force

@@ -4,12 +4,12 @@ import (
 	"context"
 
 	"jwksbot/bot/render"
-	"jwksbot/runbook"
+	"jwksbot/runbook/check"
 )
 
 // Announce posts a report that nobody asked for into the target's channel: the
 // rotation watcher saw a new key that the cache does not have.
-func (b *Bot) Announce(ctx context.Context, r runbook.Report) error {
+func (b *Bot) Announce(ctx context.Context, r check.Report) error {
 	b.homes.note(r)
 	t, err := b.Desk.Target(r.Target)
 	if err != nil {

@@ -4,12 +4,13 @@ import (
 	"strings"
 	"testing"
 
-	"jwksbot/runbook"
+	"jwksbot/runbook/check"
+	"jwksbot/runbook/diagnose"
 )
 
 func TestARotationIsAnnouncedInTheTargetsChannel(t *testing.T) {
 	f := newFlow(t, flowOptions{})
-	report, err := f.desk.Check(t.Context(), "production", robinID, runbook.Ask{}, runbook.Silent{})
+	report, err := f.desk.Check(t.Context(), "production", robinID, check.Ask{}, check.Silent{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -17,7 +18,7 @@ func TestARotationIsAnnouncedInTheTargetsChannel(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := f.shows(bridgeID, "New signing key seen")
-	if m.InThread() || m.Metadata == nil || m.Metadata.Payload["verdict"] != string(runbook.StaleCache) {
+	if m.InThread() || m.Metadata == nil || m.Metadata.Payload["verdict"] != string(diagnose.StaleCache) {
 		t.Errorf("the announcement is no report of its own: %+v", m)
 	}
 	if !strings.Contains(textOf(m), "Request flush") {
@@ -30,7 +31,7 @@ func TestARotationIsAnnouncedInTheTargetsChannel(t *testing.T) {
 
 func TestAnAnnouncementThatCannotBePostedIsAnError(t *testing.T) {
 	f := newFlow(t, flowOptions{channel: "identity-platform"}) // the bot is no member
-	report, err := f.desk.Check(t.Context(), "production", robinID, runbook.Ask{}, runbook.Silent{})
+	report, err := f.desk.Check(t.Context(), "production", robinID, check.Ask{}, check.Silent{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"jwksbot/bot/render"
 	"jwksbot/bot/socket"
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
 )
 
 // ledger is what the bot needs of the journal: to read runs, to know when one
@@ -31,7 +32,7 @@ type ledger interface {
 // Settings are what a Bot needs.
 type Settings struct {
 	API    *slack.Client
-	Desk   *runbook.Desk
+	Desk   *approve.Service
 	Ledger ledger
 	Clock  runbook.Clock
 	Log    *slog.Logger // discards
@@ -190,7 +191,7 @@ func (b *Bot) guarded(ctx context.Context, from origin, work func() error) {
 		return
 	}
 	var refusal *runbook.Refusal
-	if !errors.As(err, &refusal) || refusal.Code == runbook.RefusedUnheard || refusal.Code == runbook.RefusedLimited {
+	if !errors.As(err, &refusal) || refusal.Code == approve.RefusedUnheard || refusal.Code == approve.RefusedLimited {
 		b.Log.Error("work for a user failed", "error", err, "user", from.user, "channel", from.channel)
 	}
 	var placed *answeredElsewhere

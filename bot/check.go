@@ -9,6 +9,7 @@ import (
 
 	"jwksbot/bot/render"
 	"jwksbot/runbook"
+	"jwksbot/runbook/check"
 )
 
 // updateEvery is the least time between two updates of one message.
@@ -17,7 +18,7 @@ const updateEvery = 3 * time.Second
 // check runs the checks of a target and shows them where the command was
 // typed, or privately where the bot may not post.
 func (b *Bot) check(ctx context.Context, from origin, l line) error {
-	ask := runbook.Ask{Window: l.since, Kid: l.kid}
+	ask := check.Ask{Window: l.since, Kid: l.kid}
 	t, err := b.Desk.MayCheck(ctx, l.target, from.user, ask)
 	if err != nil {
 		return err
@@ -27,9 +28,9 @@ func (b *Bot) check(ctx context.Context, from origin, l line) error {
 }
 
 // checkPrivately loses nothing: the whole report goes to the person who asked.
-func (b *Bot) checkPrivately(ctx context.Context, from origin, target string, ask runbook.Ask, why *notPostable) error {
-	report, err := await(ctx, func() (runbook.Report, error) {
-		return b.Desk.Check(ctx, target, from.user, ask, runbook.Silent{})
+func (b *Bot) checkPrivately(ctx context.Context, from origin, target string, ask check.Ask, why *notPostable) error {
+	report, err := await(ctx, func() (check.Report, error) {
+		return b.Desk.Check(ctx, target, from.user, ask, check.Silent{})
 	})
 	if err != nil {
 		return err
@@ -40,7 +41,7 @@ func (b *Bot) checkPrivately(ctx context.Context, from origin, target string, as
 }
 
 // checkInChannel posts one message and updates it as steps end.
-func (b *Bot) checkInChannel(ctx context.Context, from origin, target string, steps []string, ask runbook.Ask) error {
+func (b *Bot) checkInChannel(ctx context.Context, from origin, target string, steps []string, ask check.Ask) error {
 	live := &liveMessage{bot: b, from: from, target: target, started: b.Clock.Now(), changed: make(chan struct{}, 1)}
 	live.Started(target, steps)
 	ts, err := b.send.postRetrying(ctx, from.channel, from.thread, live.render())
@@ -56,7 +57,7 @@ func (b *Bot) checkInChannel(ctx context.Context, from origin, target string, st
 	following, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { live.follow(ctx, following, ts) })
-	report, err := await(ctx, func() (runbook.Report, error) {
+	report, err := await(ctx, func() (check.Report, error) {
 		return b.Desk.Check(ctx, target, from.user, ask, live)
 	})
 	stop()
@@ -147,7 +148,7 @@ func await[T any](ctx context.Context, work func() (T, error)) (T, error) {
 }
 
 // evidence puts what is long into the thread of the report.
-func (b *Bot) evidence(ctx context.Context, from origin, ts string, report runbook.Report) error {
+func (b *Bot) evidence(ctx context.Context, from origin, ts string, report check.Report) error {
 	thread := ts
 	if from.thread != "" {
 		thread = from.thread
@@ -163,7 +164,7 @@ func (b *Bot) evidence(ctx context.Context, from origin, ts string, report runbo
 
 // chartOfCheck puts the picture of a report into its thread. Whoever waits for
 // the report has it already, so that a failure is only logged.
-func (b *Bot) chartOfCheck(ctx context.Context, channel, thread string, report runbook.Report) {
+func (b *Bot) chartOfCheck(ctx context.Context, channel, thread string, report check.Report) {
 	f, ok := b.draw(render.SeriesOf(report), "jwks-check-"+report.StartedAt.UTC().Format("20060102-1504")+".png")
 	if !ok {
 		return
@@ -197,7 +198,7 @@ func (l *liveMessage) Started(_ string, steps []string) {
 }
 
 // Step fills in one of them.
-func (l *liveMessage) Step(r runbook.Result) {
+func (l *liveMessage) Step(r check.Result) {
 	l.mu.Lock()
 	for i := range l.steps {
 		if l.steps[i].Name == r.Step {

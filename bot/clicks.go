@@ -10,6 +10,9 @@ import (
 
 	"jwksbot/bot/render"
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
+	"jwksbot/runbook/check"
+	"jwksbot/runbook/record"
 )
 
 // clicked does the work of a pressed button, and then takes the buttons off a
@@ -33,7 +36,7 @@ func (b *Bot) click(ctx context.Context, from origin, call slack.InteractionCall
 	if render.OnRun(action.ActionID) {
 		ref, ok := render.ParsePlanRef(action.Value)
 		if !ok {
-			return &runbook.Refusal{Code: runbook.RefusedUnknownRun, Text: "This button does not belong to any run that jwksbot knows. Start again with `/jwks-flush`."}
+			return &runbook.Refusal{Code: approve.RefusedUnknownRun, Text: "This button does not belong to any run that jwksbot knows. Start again with `/jwks-flush`."}
 		}
 		if err := b.adoptCopy(ctx, call, ref.Run); err != nil {
 			return err
@@ -45,7 +48,7 @@ func (b *Bot) click(ctx context.Context, from origin, call slack.InteractionCall
 	}
 	switch action.ActionID {
 	case render.ActionRequest:
-		return b.openFlushModal(ctx, from, runbook.Request{Target: action.Value}, true)
+		return b.openFlushModal(ctx, from, approve.Request{Target: action.Value}, true)
 	case render.ActionOverride:
 		req := b.drafts.of(from.user, action.Value)
 		from.channel = cmp.Or(req.Channel, from.channel)
@@ -54,7 +57,7 @@ func (b *Bot) click(ctx context.Context, from origin, call slack.InteractionCall
 		if call.View.Type == slack.VTHomeTab {
 			return b.checkFromHome(ctx, from, action.Value)
 		}
-		return b.check(ctx, inThread(from, call), line{target: action.Value, since: runbook.DefaultWindow})
+		return b.check(ctx, inThread(from, call), line{target: action.Value, since: check.DefaultWindow})
 	case render.ActionDetails:
 		return b.details(ctx, from, call, action.Value)
 	}
@@ -89,7 +92,7 @@ func (b *Bot) clickOnRun(ctx context.Context, from origin, call slack.Interactio
 	case render.ActionGotIt:
 		return b.gotIt(ctx, from, call, ref.Run)
 	case render.ActionRequestAgain:
-		action = render.ActionOfNext[runbook.NextRetry]
+		action = render.ActionOfNext[record.NextRetry]
 	}
 	if kind, ok := render.NextOfAction(action); ok {
 		run, err := b.Ledger.Run(ctx, ref.Run)
@@ -104,7 +107,7 @@ func (b *Bot) clickOnRun(ctx context.Context, from origin, call slack.Interactio
 // decision is a person's click or form about a plan. A card that names none is
 // posted anew, with buttons that do.
 func (b *Bot) decision(ctx context.Context, from origin, ref render.PlanRef, kind runbook.DecisionKind, reason string) error {
-	err := b.decide(ctx, from, runbook.Click{Run: ref.Run, Generation: ref.Generation, By: from.user, Kind: kind, Reason: strings.TrimSpace(reason), Via: runbook.ViaSlack})
+	err := b.decide(ctx, from, approve.Click{Run: ref.Run, Generation: ref.Generation, By: from.user, Kind: kind, Reason: strings.TrimSpace(reason), Via: runbook.ViaSlack})
 	if ref.Generation == 0 {
 		if err := b.Desk.RenewCard(ctx, ref.Run); err != nil {
 			b.Log.Warn("an outdated card could not be renewed", "run", ref.Run, "error", err)
@@ -114,7 +117,7 @@ func (b *Bot) decision(ctx context.Context, from origin, ref render.PlanRef, kin
 }
 
 // decide hands a decision to the desk and tells the person what came of it.
-func (b *Bot) decide(ctx context.Context, from origin, c runbook.Click) error {
+func (b *Bot) decide(ctx context.Context, from origin, c approve.Click) error {
 	start := time.Now()
 	if c.Kind == runbook.DecideApprove {
 		from.say("Your approval does not count yet: your permissions, the live keys and the cache are being read again. The answer will appear here.")
@@ -167,14 +170,14 @@ func (b *Bot) checkHere(ctx context.Context, from origin, call slack.Interaction
 		return err
 	}
 	if len(targets) == 1 {
-		return b.check(ctx, from, line{target: targets[0].Name, since: runbook.DefaultWindow})
+		return b.check(ctx, from, line{target: targets[0].Name, since: check.DefaultWindow})
 	}
-	return b.openView(ctx, from, render.PickForm(runbook.Names(targets), from.channel, from.thread))
+	return b.openView(ctx, from, render.PickForm(approve.Names(targets), from.channel, from.thread))
 }
 
 // picked runs the check of checkHere once a target was chosen.
 func (b *Bot) picked(ctx context.Context, from origin, channel, thread, target string) error {
 	from.moveTo(channel)
 	from.thread = thread
-	return b.check(ctx, from, line{target: target, since: runbook.DefaultWindow})
+	return b.check(ctx, from, line{target: target, since: check.DefaultWindow})
 }

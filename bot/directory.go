@@ -10,6 +10,7 @@ import (
 	"github.com/slack-go/slack"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
 )
 
 // How long answers of the directory are believed, in real time, as Slack's
@@ -24,8 +25,8 @@ const (
 // Directory is the runbook's directory of people, by Slack's word.
 type Directory struct {
 	api    *slack.Client
-	people *sharedCalls[runbook.Person]
-	groups *sharedCalls[runbook.Group]
+	people *sharedCalls[approve.Person]
+	groups *sharedCalls[approve.Group]
 	own    *sharedCalls[ownTeam]
 }
 
@@ -37,12 +38,12 @@ type ownTeam struct {
 
 // NewDirectory returns a directory over the Web API.
 func NewDirectory(api *slack.Client) *Directory {
-	return &Directory{api: api, people: newSharedCalls[runbook.Person]("users.info"), groups: newSharedCalls[runbook.Group]("usergroups.users.list"),
+	return &Directory{api: api, people: newSharedCalls[approve.Person]("users.info"), groups: newSharedCalls[approve.Group]("usergroups.users.list"),
 		own: newSharedCalls[ownTeam]("auth.test")}
 }
 
 // Person says who an id is. An id that Slack does not know is no error.
-func (d *Directory) Person(ctx context.Context, id string) (runbook.Person, error) {
+func (d *Directory) Person(ctx context.Context, id string) (approve.Person, error) {
 	// The bot's own workspace never changes.
 	own, err := d.own.do(ctx, "", math.MaxInt64, func(ctx context.Context) (ownTeam, error) {
 		me, err := d.api.AuthTestContext(ctx)
@@ -52,34 +53,34 @@ func (d *Directory) Person(ctx context.Context, id string) (runbook.Person, erro
 		return ownTeam{me.TeamID, me.EnterpriseID}, nil
 	})
 	if err != nil {
-		return runbook.Person{}, err
+		return approve.Person{}, err
 	}
-	return d.people.do(ctx, id, freshFor, func(ctx context.Context) (runbook.Person, error) {
+	return d.people.do(ctx, id, freshFor, func(ctx context.Context) (approve.Person, error) {
 		u, err := d.api.GetUserInfoContext(ctx, id)
 		if code := slackCode(err); code == "user_not_found" || code == "user_not_visible" {
-			return runbook.Person{PersonRef: runbook.PersonRef{ID: id}, Kind: runbook.KindUnknown}, nil
+			return approve.Person{PersonRef: runbook.PersonRef{ID: id}, Kind: approve.KindUnknown}, nil
 		}
 		if err != nil {
-			return runbook.Person{}, err
+			return approve.Person{}, err
 		}
-		return runbook.Person{PersonRef: runbook.PersonRef{ID: id, Name: displayName(u)}, Kind: own.kind(u)}, nil
+		return approve.Person{PersonRef: runbook.PersonRef{ID: id, Name: displayName(u)}, Kind: own.kind(u)}, nil
 	})
 }
 
 // kind goes by what Slack says of the account, never by its name.
-func (w ownTeam) kind(u *slack.User) runbook.Kind {
+func (w ownTeam) kind(u *slack.User) approve.Kind {
 	sameOrg := w.org != "" && u.Enterprise.EnterpriseID == w.org
 	switch {
 	case u.Deleted:
-		return runbook.KindGone
+		return approve.KindGone
 	case u.IsBot || u.IsAppUser || u.IsWorkflowBot || u.ID == "USLACKBOT":
-		return runbook.KindBot
+		return approve.KindBot
 	case u.IsStranger || u.TeamID != "" && u.TeamID != w.team && !sameOrg:
-		return runbook.KindStranger
+		return approve.KindStranger
 	case u.IsRestricted || u.IsUltraRestricted:
-		return runbook.KindGuest
+		return approve.KindGuest
 	}
-	return runbook.KindMember
+	return approve.KindMember
 }
 
 func displayName(u *slack.User) string {
@@ -93,17 +94,17 @@ func displayName(u *slack.User) string {
 
 // Members lists the people of a user group; fresh believes nothing that is
 // older than a few seconds. A group that does not exist has nobody in it.
-func (d *Directory) Members(ctx context.Context, group string, fresh bool) (runbook.Group, error) {
+func (d *Directory) Members(ctx context.Context, group string, fresh bool) (approve.Group, error) {
 	notOlder := groupFor
 	if fresh {
 		notOlder = freshFor
 	}
-	return d.groups.do(ctx, group, notOlder, func(ctx context.Context) (runbook.Group, error) {
+	return d.groups.do(ctx, group, notOlder, func(ctx context.Context) (approve.Group, error) {
 		members, err := d.api.GetUserGroupMembersContext(ctx, group)
 		if code := slackCode(err); code == "no_such_subteam" || code == "subteam_not_found" {
-			return runbook.Group{}, nil
+			return approve.Group{}, nil
 		}
-		return runbook.Group{Members: members}, err
+		return approve.Group{Members: members}, err
 	})
 }
 

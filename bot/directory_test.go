@@ -8,7 +8,7 @@ import (
 	"github.com/slack-go/slack"
 
 	"jwksbot/bot/slacksim"
-	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
 )
 
 // directoryOf is a directory over an emulated workspace, without a bot.
@@ -28,10 +28,10 @@ func TestWhoSomebodyIs(t *testing.T) {
 		slacksim.User{ID: "U0GONE", Name: "gone", Deleted: true},
 		slacksim.User{ID: "U0SINGLE", Name: "single", UltraRestricted: true},
 		slacksim.User{ID: "U0OTHER", Name: "other", TeamID: slacksim.OtherTeam})})
-	for id, want := range map[string]runbook.Kind{
-		robinID: runbook.KindMember, kitID: runbook.KindGuest, "U0SINGLE": runbook.KindGuest, joID: runbook.KindStranger,
-		"U0OTHER": runbook.KindStranger, slacksim.BotUser: runbook.KindBot, slacksim.SystemUser: runbook.KindBot,
-		"U0GONE": runbook.KindGone, "U0NOBODY": runbook.KindUnknown, "": runbook.KindUnknown,
+	for id, want := range map[string]approve.Kind{
+		robinID: approve.KindMember, kitID: approve.KindGuest, "U0SINGLE": approve.KindGuest, joID: approve.KindStranger,
+		"U0OTHER": approve.KindStranger, slacksim.BotUser: approve.KindBot, slacksim.SystemUser: approve.KindBot,
+		"U0GONE": approve.KindGone, "U0NOBODY": approve.KindUnknown, "": approve.KindUnknown,
 	} {
 		p, err := d.Person(t.Context(), id)
 		if err != nil || p.Kind != want || p.ID != id {
@@ -51,13 +51,13 @@ func TestKindsThatTheWorkspaceCannotShow(t *testing.T) {
 	own := ownTeam{team: "T1", org: "E1"}
 	for name, c := range map[string]struct {
 		user slack.User
-		want runbook.Kind
+		want approve.Kind
 	}{
-		"another workspace of the organisation": {slack.User{ID: "U1", TeamID: "T2", Enterprise: slack.EnterpriseUser{EnterpriseID: "E1"}}, runbook.KindMember},
-		"another organisation":                  {slack.User{ID: "U1", TeamID: "T2", Enterprise: slack.EnterpriseUser{EnterpriseID: "E2"}}, runbook.KindStranger},
-		"a workflow":                            {slack.User{ID: "U1", TeamID: "T1", IsWorkflowBot: true}, runbook.KindBot},
-		"an app's user":                         {slack.User{ID: "U1", TeamID: "T1", IsAppUser: true}, runbook.KindBot},
-		"a deactivated bot":                     {slack.User{ID: "U1", TeamID: "T1", IsBot: true, Deleted: true}, runbook.KindGone},
+		"another workspace of the organisation": {slack.User{ID: "U1", TeamID: "T2", Enterprise: slack.EnterpriseUser{EnterpriseID: "E1"}}, approve.KindMember},
+		"another organisation":                  {slack.User{ID: "U1", TeamID: "T2", Enterprise: slack.EnterpriseUser{EnterpriseID: "E2"}}, approve.KindStranger},
+		"a workflow":                            {slack.User{ID: "U1", TeamID: "T1", IsWorkflowBot: true}, approve.KindBot},
+		"an app's user":                         {slack.User{ID: "U1", TeamID: "T1", IsAppUser: true}, approve.KindBot},
+		"a deactivated bot":                     {slack.User{ID: "U1", TeamID: "T1", IsBot: true, Deleted: true}, approve.KindGone},
 	} {
 		if got := own.kind(&c.user); got != c.want {
 			t.Errorf("%s is %s, want %s", name, got, c.want)

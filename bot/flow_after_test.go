@@ -12,6 +12,8 @@ import (
 
 	"jwksbot/bot/slacksim"
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
+	"jwksbot/runbook/record"
 
 	"jwksbot/bot/render"
 
@@ -153,16 +155,16 @@ func TestEscalateAndUndoByButton(t *testing.T) {
 	t.Parallel()
 	f := newFlow(t, flowOptions{watch: true})
 	run := f.flushes()
-	f.clicks(samID, run, render.ActionOfNext[runbook.NextEscalate])
+	f.clicks(samID, run, render.ActionOfNext[record.NextEscalate])
 	f.form(samID)
 	f.submits(samID, map[string]any{blockReason: "callers still see 401"})
 	f.tells(samID, bridge, "is being called")
 	f.wait("the call", func(s *slacksim.Sim) bool { return len(pings(s, run.TS, "S0IDENTITY")) == 1 })
 
-	f.clicks(alexID, run, render.ActionOfNext[runbook.NextUndo])
+	f.clicks(alexID, run, render.ActionOfNext[record.NextUndo])
 	f.tells(alexID, bridge, "You may not request")
 	f.world.set(func(w *flowWorld) { w.entry = "none" })
-	f.clicks(robinID, run, render.ActionOfNext[runbook.NextUndo])
+	f.clicks(robinID, run, render.ActionOfNext[record.NextUndo])
 	if v := f.form(robinID); v.Private != f.only().ID+" undo" {
 		t.Errorf("the form carries %q", v.Private)
 	}
@@ -341,7 +343,7 @@ func TestARefusedRequestIsCompleted(t *testing.T) {
 // A draft is one person's, for one target, for a while.
 func TestDrafts(t *testing.T) {
 	var d drafts
-	d.keep("U1", runbook.Request{Target: "production", Ticket: "INC-1"})
+	d.keep("U1", approve.Request{Target: "production", Ticket: "INC-1"})
 	for _, c := range []struct{ user, target, ticket string }{{"U1", "production", "INC-1"}, {"U1", "staging", ""}, {"U2", "production", ""}} {
 		if got := d.of(c.user, c.target); got.Target != c.target || got.Ticket != c.ticket {
 			t.Errorf("%s %s: %+v", c.user, c.target, got)

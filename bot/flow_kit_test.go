@@ -17,6 +17,9 @@ import (
 
 	"jwksbot/bot/slacksim"
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
+	"jwksbot/runbook/check"
+	"jwksbot/runbook/execute"
 	"jwksbot/runbook/journal"
 )
 
@@ -64,9 +67,9 @@ type flow struct {
 	sim     *slacksim.Sim
 	api     *slack.Client
 	bot     *Bot
-	desk    *runbook.Desk
+	desk    *approve.Service
 	journal *journal.Journal
-	keeper  *runbook.Keeper
+	keeper  *approve.ExpiryScheduler
 	clock   *movedClock
 	world   *flowWorld
 	log     *lockedLog
@@ -130,35 +133,35 @@ func (f *flow) office(opt flowOptions) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	f.journal, f.keeper = j, runbook.NewKeeper(j, f.clock)
+	f.journal, f.keeper = j, approve.NewExpiryScheduler(j, f.clock)
 	if len(opt.targets) == 0 {
 		opt.targets = []string{"production"}
 	}
-	var targets []*runbook.Target
+	var targets []*check.Target
 	for _, name := range opt.targets {
 		channel := opt.channel
 		if channel == "" {
 			channel = bridge
 		}
-		targets = append(targets, &runbook.Target{Name: name, JWKSURL: "https://idp.example/jwks.json", Channel: channel, Resource: "replication group " + name,
+		targets = append(targets, &check.Target{Name: name, JWKSURL: "https://idp.example/jwks.json", Channel: channel, Resource: "replication group " + name,
 			Live: f.world, Entries: f.world, Decode: f.world.decode, Logs: f.world,
 			Policy: runbook.Policy{Viewers: opt.viewers, Requesters: []string{"S0ONCALL"}, Approvers: append([]string{"S0LEADS"}, opt.approve...),
-				Required: max(1, opt.required), Expires: runbook.DefaultExpiry, Cooldown: 0, BreakGlass: opt.glass}})
+				Required: max(1, opt.required), Expires: approve.DefaultExpiry, Cooldown: 0, BreakGlass: opt.glass}})
 	}
 	if opt.watch {
 		w := watched{f.world}
 		for _, t := range targets {
 			t.Logs, t.API, t.Meter, t.Traffic, t.Function, t.Streams = w, w, w, w, w, w
-			t.Watch = runbook.WatchPolicy{For: runbook.DefaultWatch, Ratio: runbook.DefaultRatio, Over: runbook.DefaultOver, MinRequests: runbook.DefaultMinRequests, UserGroup: "S0IDENTITY"}
+			t.Watch = runbook.WatchPolicy{For: execute.DefaultWatch, Ratio: execute.DefaultRatio, Over: execute.DefaultOver, MinRequests: execute.DefaultMinRequests, UserGroup: "S0IDENTITY"}
 		}
 	}
-	people := &runbook.LastWord{Directory: NewDirectory(f.api), Memory: j, Clock: f.clock, Within: patience}
-	runner := runbook.NewRunner(f.clock, nil)
-	f.desk, err = runbook.NewDesk(runbook.DeskSettings{Targets: targets, Runner: runner, Ledger: j, Snapshots: j, People: people, Clock: f.clock})
+	people := &approve.RememberingDirectory{Directory: NewDirectory(f.api), Memory: j, Clock: f.clock, Within: patience}
+	runner := check.NewRunner(f.clock, nil)
+	f.desk, err = approve.New(approve.Settings{Targets: targets, Runner: runner, Ledger: j, Snapshots: j, People: people, Clock: f.clock})
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	machine := runbook.NewMachine(runbook.MachineSettings{Targets: targets, Ledger: j, Snapshots: j, People: people, Clock: f.clock, Guard: j.Guard, Changed: runner.Forget})
+	machine := execute.New(execute.Settings{Targets: targets, Ledger: j, Snapshots: j, People: people, Clock: f.clock, Guard: j.Guard, Changed: runner.Forget})
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- j.Execute(ctx, machine.Advance) }()

@@ -13,6 +13,7 @@ import (
 	"jwksbot/bot/render"
 	"jwksbot/bot/slacksim"
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
 	"jwksbot/runbook/journal"
 )
 
@@ -156,7 +157,7 @@ func TestReminderThenExpiry(t *testing.T) {
 	t.Parallel()
 	f := newFlow(t, flowOptions{})
 	card := f.asks()
-	f.ticks(runbook.DefaultExpiry/2 + time.Second)
+	f.ticks(approve.DefaultExpiry/2 + time.Second)
 	f.wait("a reminder in the thread", func(s *slacksim.Sim) bool {
 		all := s.Thread(bridge, card.TS)
 		return len(all) == 1 && strings.Contains(textOf(all[0]), "still waits for")
@@ -165,7 +166,7 @@ func TestReminderThenExpiry(t *testing.T) {
 	if !called {
 		t.Error("the reminder calls nobody")
 	}
-	f.ticks(runbook.DefaultExpiry)
+	f.ticks(approve.DefaultExpiry)
 	end := f.shows(bridge, "Expired")
 	if end.TS != card.TS || end.Buttons()[render.ActionRequestAgain] == "" || end.Buttons()[render.ActionApprove] != "" {
 		t.Errorf("buttons of an expired request: %v", end.Buttons())

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/budget"
 )
 
 // flowWorld is what the bot looks after: one cache entry that says "old",
@@ -113,7 +114,7 @@ func (w *flowWorld) List(_ context.Context, read func(runbook.RawEntry) runbook.
 
 func (w *flowWorld) Nodes(context.Context) ([]string, error) { return nil, nil }
 
-func (w *flowWorld) decode(e runbook.RawEntry, _ *runbook.Budget) runbook.Reading {
+func (w *flowWorld) decode(e runbook.RawEntry, _ *budget.Budget) runbook.Reading {
 	set := setOf(oldKey, liveKey2)
 	if string(e.Value) == "fresh" {
 		set = setOf(liveKey, liveKey2)

@@ -12,6 +12,8 @@ import (
 
 	"jwksbot/bot/render"
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
+	"jwksbot/runbook/check"
 )
 
 // The Home tab is somebody's own view of all that they may see. It is published
@@ -53,7 +55,7 @@ func (h *homeTabs) changedRun() {
 }
 
 // note remembers the verdict of a report for the Home tabs.
-func (h *homeTabs) note(r runbook.Report) {
+func (h *homeTabs) note(r check.Report) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if at := r.StartedAt; at.After(h.verdicts[r.Target].At) {
@@ -183,7 +185,7 @@ func (b *Bot) homeOf(ctx context.Context, user string) (render.HomeInput, error)
 	if err != nil {
 		return in, err
 	}
-	names := runbook.Names(targets)
+	names := approve.Names(targets)
 	runs, err := b.newest(ctx, names)
 	if err != nil {
 		return in, err
@@ -241,7 +243,7 @@ func (b *Bot) checkFromHome(ctx context.Context, from origin, target string) err
 	}
 	b.homes.checking(from.user, t.Name, 1)
 	show()
-	err = b.checkPrivately(ctx, from, t.Name, runbook.Ask{Window: runbook.DefaultWindow},
+	err = b.checkPrivately(ctx, from, t.Name, check.Ask{Window: check.DefaultWindow},
 		&notPostable{text: fmt.Sprintf("You asked on the Home tab, so only you see this. `%s %s` in the incident channel shows it to everyone.", commandCheck, render.Quoted(t.Name, render.LimitName))})
 	b.homes.checking(from.user, t.Name, -1)
 	show()

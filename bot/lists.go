@@ -7,6 +7,7 @@ import (
 
 	"jwksbot/bot/render"
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
 )
 
 // status shows privately, for each target, what is open and what was last.
@@ -43,7 +44,7 @@ func (b *Bot) runsOf(ctx context.Context, from origin, target string) (targets [
 func (b *Bot) targetNames(ctx context.Context, from origin, target string) ([]string, error) {
 	if target == "" {
 		all, err := b.Desk.ViewAll(ctx, from.user)
-		return runbook.Names(all), err
+		return approve.Names(all), err
 	}
 	t, err := b.Desk.View(ctx, target, from.user)
 	if err != nil {
@@ -82,7 +83,7 @@ func (b *Bot) help(ctx context.Context, from origin, l line) error {
 		b.Log.Warn("help names no targets", "user", from.user, "error", err)
 		note = "not listed, because Slack did not say who you are; `status` lists them"
 	}
-	b.private(ctx, from, render.Help(l.command, helpLines(), runbook.Names(targets), note))
+	b.private(ctx, from, render.Help(l.command, helpLines(), approve.Names(targets), note))
 	return nil
 }
 

@@ -9,6 +9,8 @@ import (
 
 	"jwksbot/bot/render"
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
+	"jwksbot/runbook/check"
 )
 
 // openWithin is what may be spent before a modal is opened: its trigger lives
@@ -18,7 +20,7 @@ const openWithin = 1500 * time.Millisecond
 // openFlushModal opens the form of a request. Whoever may not request is told
 // so instead, unless that takes too long to find out; the desk asks again when
 // the form is submitted. advised ticks what the last verdict recommends.
-func (b *Bot) openFlushModal(ctx context.Context, from origin, req runbook.Request, advised bool) error {
+func (b *Bot) openFlushModal(ctx context.Context, from origin, req approve.Request, advised bool) error {
 	if err := b.Ledger.Usable(); err != nil {
 		return err // before anybody fills it in
 	}
@@ -48,7 +50,7 @@ func (b *Bot) openFlushModal(ctx context.Context, from origin, req runbook.Reque
 // targetForForm is the target that a form is asked for, nil where it is yet to be
 // chosen. Who is asking may not be known before the form has to open: then it
 // names nothing that they did not name.
-func (b *Bot) targetForForm(ctx context.Context, user, name string) (*runbook.Target, error) {
+func (b *Bot) targetForForm(ctx context.Context, user, name string) (*check.Target, error) {
 	t, err := b.Desk.Target(name)
 	if err != nil && name == "" {
 		return nil, nil
@@ -61,12 +63,12 @@ func (b *Bot) targetForForm(ctx context.Context, user, name string) (*runbook.Ta
 
 // modalTargets are the targets that somebody may ask for, with what may be
 // asked of each. Where that is not known in time, there is the one they named.
-func (b *Bot) modalTargets(ctx context.Context, user string, named *runbook.Target) ([]render.FormTarget, error) {
+func (b *Bot) modalTargets(ctx context.Context, user string, named *check.Target) ([]render.FormTarget, error) {
 	all, err := b.Desk.Requestable(ctx, user)
 	switch {
 	case err == nil:
 	case named != nil:
-		all = []*runbook.Target{named}
+		all = []*check.Target{named}
 	case ctx.Err() != nil:
 		return nil, &runbook.Refusal{Code: "late", Text: "Slack did not say in time who you are, so the form was not opened. Try again in a minute, or name the target: `/jwks-flush TARGET`."}
 	default:

@@ -8,6 +8,7 @@ import (
 
 	"jwksbot/bot/render"
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
 )
 
 // A request that goes against the verdict is refused until it says why. What
@@ -25,12 +26,12 @@ type drafts struct {
 
 type draft struct {
 	at  time.Time
-	req runbook.Request
+	req approve.Request
 }
 
 const maxDrafts = 200
 
-func (d *drafts) keep(user string, req runbook.Request) {
+func (d *drafts) keep(user string, req approve.Request) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.kept == nil || len(d.kept) >= maxDrafts {
@@ -40,20 +41,20 @@ func (d *drafts) keep(user string, req runbook.Request) {
 }
 
 // of returns somebody's draft for a target, or an empty request for it.
-func (d *drafts) of(user, target string) runbook.Request {
+func (d *drafts) of(user, target string) approve.Request {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if k, ok := d.kept[user]; ok && k.req.Target == target && time.Since(k.at) < draftFor {
 		return k.req
 	}
-	return runbook.Request{Target: target}
+	return approve.Request{Target: target}
 }
 
 // offerOverride answers a refused request with a way to complete it, where that
 // is what it lacks. Any other error is left as it is.
-func (b *Bot) offerOverride(ctx context.Context, from origin, req runbook.Request, err error) error {
+func (b *Bot) offerOverride(ctx context.Context, from origin, req approve.Request, err error) error {
 	var refusal *runbook.Refusal
-	if !errors.As(err, &refusal) || refusal.Code != runbook.RefusedOverride || req.RestoreOf != "" {
+	if !errors.As(err, &refusal) || refusal.Code != approve.RefusedOverride || req.RestoreOf != "" {
 		return err
 	}
 	b.drafts.keep(from.user, req)

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"jwksbot/bot/render"
-	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
+	"jwksbot/runbook/check"
+	"jwksbot/runbook/redact"
 )
 
 // line is a command line, understood.
@@ -25,8 +27,8 @@ type line struct {
 }
 
 // request is what a line of /jwks-flush asks for.
-func (l line) request() runbook.Request {
-	return runbook.Request{Target: l.target, Ticket: l.ticket, Reason: l.reason,
+func (l line) request() approve.Request {
+	return approve.Request{Target: l.target, Ticket: l.ticket, Reason: l.reason,
 		Restart: l.restart, Gateway: l.gateway, NoFlush: l.noFlush, Direct: l.direct}
 }
 
@@ -48,7 +50,7 @@ func usage(format string, args ...any) error { return &usageError{fmt.Sprintf(fo
 // name that is missing or unknown is left for the desk, which knows who may learn
 // the others: an error goes to anybody, so that it names no target.
 func parseLine(command, text string) (line, action, error) {
-	l := line{command: command, since: runbook.DefaultWindow}
+	l := line{command: command, since: check.DefaultWindow}
 	all := Commands()
 	i := slices.IndexFunc(all, func(c Command) bool { return c.Name == command })
 	if i < 0 {
@@ -94,7 +96,7 @@ func parseCheckLine(l *line, words []string) error {
 			return usage("Unexpected “%s”. Usage: `%s [target] [since=1h] [kid=…]`", echo(w), commandCheck)
 		case name == "since":
 			d, err := time.ParseDuration(value)
-			if err != nil || d < runbook.MinWindow || d > runbook.MaxWindow {
+			if err != nil || d < check.MinWindow || d > check.MaxWindow {
 				return usage("“since=%s” is not a duration between 1m and 24h. Write since=15m or since=2h.", echo(value))
 			}
 			l.since = d
@@ -139,13 +141,13 @@ func parseFlushLine(l *line, words []string) error {
 	if err != nil {
 		return err
 	}
-	if len(words) > 0 && runbook.CheckTicket(words[0]) != nil {
+	if len(words) > 0 && approve.CheckTicket(words[0]) != nil {
 		l.target, words = words[0], words[1:]
 	}
 	if len(words) == 0 {
 		return nil
 	}
-	if runbook.CheckTicket(words[0]) != nil {
+	if approve.CheckTicket(words[0]) != nil {
 		return usage("“%s” is not a ticket: tickets look like INC-2026-0214-001. Usage: `%s [target] [TICKET reason…]`", echo(words[0]), commandFlush)
 	}
 	l.ticket, l.reason = words[0], strings.Join(words[1:], " ")
@@ -153,4 +155,4 @@ func parseFlushLine(l *line, words []string) error {
 }
 
 // echo is what may be echoed of what somebody typed.
-func echo(s string) string { return render.Quoted(runbook.Redact(s), 80) }
+func echo(s string) string { return render.Quoted(redact.Text(s), 80) }

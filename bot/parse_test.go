@@ -7,11 +7,12 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
+	"jwksbot/runbook/check"
 )
 
 func TestParseLine(t *testing.T) {
-	hour := runbook.DefaultWindow
+	hour := check.DefaultWindow
 	for _, c := range []struct {
 		line  string
 		want  line
@@ -87,10 +88,10 @@ func FuzzParseLine(f *testing.F) {
 			}
 			return
 		}
-		if a.since < runbook.MinWindow || a.since > runbook.MaxWindow || does.run == nil {
+		if a.since < check.MinWindow || a.since > check.MaxWindow || does.run == nil {
 			t.Fatalf("%+v", a)
 		}
-		if a.ticket != "" && runbook.CheckTicket(a.ticket) != nil {
+		if a.ticket != "" && approve.CheckTicket(a.ticket) != nil {
 			t.Fatalf("ticket %q", a.ticket)
 		}
 		for _, w := range []string{a.target, a.kid, a.ticket} {

@@ -5,6 +5,8 @@ import (
 
 	"jwksbot/bot/render"
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
+	"jwksbot/runbook/record"
 )
 
 // What stands in a run's thread is posted once: the desk records it in the run
@@ -21,7 +23,7 @@ func (p *presenter) pingOnCall(ctx context.Context, run *runbook.Run, post runbo
 	if err != nil {
 		return err
 	}
-	return p.record(ctx, run, runbook.Posted{Ping: ts})
+	return p.record(ctx, run, approve.Posted{Ping: ts})
 }
 
 // breakGlassNotice tells the approvers that somebody acted without them.
@@ -33,7 +35,7 @@ func (p *presenter) breakGlassNotice(ctx context.Context, run *runbook.Run, post
 	if err != nil {
 		return err
 	}
-	return p.record(ctx, run, runbook.Posted{GlassPing: ts})
+	return p.record(ctx, run, approve.Posted{GlassPing: ts})
 }
 
 // breakGlassElsewhere tells the approvers in the target's own channel of a
@@ -57,7 +59,7 @@ func (p *presenter) breakGlassElsewhere(ctx context.Context, run *runbook.Run, p
 	if err != nil {
 		return err
 	}
-	return p.record(ctx, run, runbook.Posted{GlassTold: ts})
+	return p.record(ctx, run, approve.Posted{GlassTold: ts})
 }
 
 // noChart is recorded where there is no picture, so that none is tried again.
@@ -70,7 +72,7 @@ func (p *presenter) chart(ctx context.Context, run *runbook.Run, post runbook.Po
 		return nil
 	}
 	id := noChart
-	if f, ok := p.bot.draw(run.Series(), ChartName(run.ID)); ok {
+	if f, ok := p.bot.draw(record.Series(*run), ChartName(run.ID)); ok {
 		posted, err := p.send.upload(ctx, post.Channel, post.TS, f)
 		if err != nil {
 			p.bot.Log.Warn("the chart of a watch could not be posted", "run", run.ID, "error", err)
@@ -78,12 +80,12 @@ func (p *presenter) chart(ctx context.Context, run *runbook.Run, post runbook.Po
 			id = posted
 		}
 	}
-	return p.record(ctx, run, runbook.Posted{Chart: id})
+	return p.record(ctx, run, approve.Posted{Chart: id})
 }
 
 // record keeps what was posted. Where nobody else changed the run meanwhile,
 // the run goes on as it is now, and is not shown again because of it.
-func (p *presenter) record(ctx context.Context, run *runbook.Run, what runbook.Posted) error {
+func (p *presenter) record(ctx context.Context, run *runbook.Run, what approve.Posted) error {
 	now, err := p.bot.Desk.Record(ctx, run.ID, what)
 	if err != nil {
 		return err

@@ -10,14 +10,16 @@ import (
 	"jwksbot/bot/render"
 	"jwksbot/bot/slacksim"
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
+	"jwksbot/runbook/check"
 )
 
 // fromTerminal writes a request as the command line does: nothing is posted,
 // and the channel is the name that the configuration has.
 func (f *flow) fromTerminal(channel string) runbook.Run {
 	f.t.Helper()
-	run, _, err := f.desk.Open(f.t.Context(), runbook.Request{Target: "production", Ticket: "INC-9", Reason: "from a terminal",
-		By: robinID, Via: runbook.ViaTerminal, Channel: channel}, runbook.Silent{})
+	run, _, err := f.desk.Open(f.t.Context(), approve.Request{Target: "production", Ticket: "INC-9", Reason: "from a terminal",
+		By: robinID, Via: runbook.ViaTerminal, Channel: channel}, check.Silent{})
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -26,7 +28,7 @@ func (f *flow) fromTerminal(channel string) runbook.Run {
 
 func (f *flow) approves(id string) {
 	f.t.Helper()
-	if _, err := f.desk.Decide(f.t.Context(), runbook.Click{Run: id, Generation: 1, By: samID, Kind: runbook.DecideApprove, Via: runbook.ViaSlack}); err != nil {
+	if _, err := f.desk.Decide(f.t.Context(), approve.Click{Run: id, Generation: 1, By: samID, Kind: runbook.DecideApprove, Via: runbook.ViaSlack}); err != nil {
 		f.t.Fatal(err)
 	}
 }
@@ -143,7 +145,7 @@ func TestAClosedChannelIsLeftForTheTargets(t *testing.T) {
 	id := f.only().ID
 	f.sim.Fail(methodUpdate, 1, "is_archived")
 	f.sim.Fail("conversations.info", 1, "channel_not_found")
-	if _, err := f.desk.Decide(t.Context(), runbook.Click{Run: id, Generation: 1, By: samID, Kind: runbook.DecideDeny, Reason: "no"}); err != nil {
+	if _, err := f.desk.Decide(t.Context(), approve.Click{Run: id, Generation: 1, By: samID, Kind: runbook.DecideDeny, Reason: "no"}); err != nil {
 		t.Fatal(err)
 	}
 	run := f.settled(id)
@@ -239,7 +241,7 @@ func TestOldNewsIsNotPosted(t *testing.T) {
 	t.Parallel()
 	f := newFlow(t, flowOptions{hidden: true})
 	run := f.fromTerminal("")
-	f.ticks(runbook.DefaultExpiry + time.Second)
+	f.ticks(approve.DefaultExpiry + time.Second)
 	f.clock.advance(oldNews + time.Hour)
 	f.shown.Store(true)
 	f.settled(run.ID)

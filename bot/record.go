@@ -7,6 +7,8 @@ import (
 
 	"jwksbot/bot/render"
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
+	"jwksbot/runbook/record"
 )
 
 // record posts the record of a run, for the review afterwards, as a file into
@@ -29,7 +31,7 @@ func (b *Bot) record(ctx context.Context, from origin, l line) error {
 		return nil
 	}
 	files := []render.File{render.Record(run, from.user, text)}
-	if chart, ok := b.draw(run.Series(), ChartName(run.ID)); ok {
+	if chart, ok := b.draw(record.Series(run), ChartName(run.ID)); ok {
 		files = append(files, chart)
 	}
 	for _, f := range files {
@@ -73,7 +75,7 @@ func (b *Bot) runAskedFor(ctx context.Context, from origin, l line) (runbook.Run
 	if ref, ok := render.ParsePlanRef(l.target); ok && ref.Generation == 0 {
 		run, err := b.Ledger.Run(ctx, l.target)
 		if errors.Is(err, runbook.ErrUnknownRun) {
-			return run, &runbook.Refusal{Code: runbook.RefusedUnknownRun, Text: fmt.Sprintf("There is no run %s. `%s history` lists the latest ones.", l.target, commandCheck)}
+			return run, &runbook.Refusal{Code: approve.RefusedUnknownRun, Text: fmt.Sprintf("There is no run %s. `%s history` lists the latest ones.", l.target, commandCheck)}
 		}
 		if err != nil {
 			return run, err
@@ -90,7 +92,7 @@ func (b *Bot) runAskedFor(ctx context.Context, from origin, l line) (runbook.Run
 		return runbook.Run{}, err
 	}
 	if len(runs) == 0 {
-		return runbook.Run{}, &runbook.Refusal{Code: runbook.RefusedUnknownRun, Text: "There is no run yet, so there is no record of one."}
+		return runbook.Run{}, &runbook.Refusal{Code: approve.RefusedUnknownRun, Text: "There is no run yet, so there is no record of one."}
 	}
 	return runs[0], nil
 }

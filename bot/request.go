@@ -7,6 +7,8 @@ import (
 
 	"jwksbot/bot/render"
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
+	"jwksbot/runbook/check"
 )
 
 // flush opens the form of a request, or takes the request where everything was
@@ -21,7 +23,7 @@ func (b *Bot) flush(ctx context.Context, from origin, l line) error {
 
 // request takes a request for a flush: it answers at once that it is at work,
 // and afterwards where the card stands. The card itself is the presenter's.
-func (b *Bot) request(ctx context.Context, from origin, req runbook.Request) error {
+func (b *Bot) request(ctx context.Context, from origin, req approve.Request) error {
 	if err := b.Ledger.Usable(); err != nil {
 		return err // before anybody is told that a card will come
 	}
@@ -40,7 +42,7 @@ func (b *Bot) request(ctx context.Context, from origin, req runbook.Request) err
 	b.private(ctx, from, fmt.Sprintf("Reading the live keys and the cache of %s. %s <#%s>.%s", render.Code(t.Name), comes, channel, note))
 	req.Target, req.By, req.Via, req.Channel = t.Name, from.user, runbook.ViaSlack, channel
 	run, err := await(ctx, func() (runbook.Run, error) {
-		run, report, err := b.Desk.Open(ctx, req, runbook.Silent{})
+		run, report, err := b.Desk.Open(ctx, req, check.Silent{})
 		if report.Target != "" && report.Diagnosis.Verdict.ID != "" {
 			b.homes.note(report)
 		}
@@ -55,7 +57,7 @@ func (b *Bot) request(ctx context.Context, from origin, req runbook.Request) err
 
 // cardChannel is where the approval card will stand: here if the bot may post
 // here, else in the target's channel.
-func (b *Bot) cardChannel(ctx context.Context, from origin, t *runbook.Target) (channel, note string, err error) {
+func (b *Bot) cardChannel(ctx context.Context, from origin, t *check.Target) (channel, note string, err error) {
 	var here *notPostable
 	if from.channel != "" && !isDirect(from.channel) {
 		err = b.channels.postable(ctx, from.channel)

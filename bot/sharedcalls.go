@@ -9,7 +9,7 @@ import (
 
 	"github.com/slack-go/slack"
 
-	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
 )
 
 // sharedCalls asks one method of Slack, once for all who want to know the same at
@@ -81,7 +81,7 @@ func (q *sharedCalls[T]) join(ctx context.Context, about string, notOlder time.D
 		return c, nil
 	}
 	if left := time.Until(q.hold); left > 0 {
-		return nil, &runbook.Unanswered{Limited: true, After: left, Err: fmt.Errorf("%s: on hold for %s, as Slack asked", q.method, left.Round(time.Second))}
+		return nil, &approve.Unanswered{Limited: true, After: left, Err: fmt.Errorf("%s: on hold for %s, as Slack asked", q.method, left.Round(time.Second))}
 	}
 	if len(q.calls) >= maxSharedCalls {
 		clear(q.calls)
@@ -108,7 +108,7 @@ func (q *sharedCalls[T]) run(ctx context.Context, about string, c *sharedCall[T]
 	if q.calls[about] == c {
 		delete(q.calls, about)
 	}
-	var why *runbook.Unanswered
+	var why *approve.Unanswered
 	if errors.As(c.err, &why) && why.Limited {
 		q.hold = time.Now().Add(why.After)
 	}
@@ -122,10 +122,10 @@ func unanswered(method string, err error) error {
 	named := withMissingScope(method, err)
 	var limited *slack.RateLimitedError
 	if errors.As(err, &limited) {
-		return &runbook.Unanswered{Limited: true, After: min(limited.RetryAfter, maxHold), Err: named}
+		return &approve.Unanswered{Limited: true, After: min(limited.RetryAfter, maxHold), Err: named}
 	}
 	if again := (*retryError)(nil); errors.As(classify(err), &again) {
-		return &runbook.Unanswered{Err: named}
+		return &approve.Unanswered{Err: named}
 	}
 	return named
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"jwksbot/bot/slacksim"
-	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
 )
 
 const groupUsers = "usergroups.users.list"
@@ -33,7 +33,7 @@ func TestOneCallForABurst(t *testing.T) {
 			if g, err := d.Members(t.Context(), "S0LEADS", true); err != nil || !slices.Contains(g.Members, samID) {
 				t.Errorf("%v, %v", g, err)
 			}
-			if p, err := d.Person(t.Context(), robinID); err != nil || p.Kind != runbook.KindMember {
+			if p, err := d.Person(t.Context(), robinID); err != nil || p.Kind != approve.KindMember {
 				t.Errorf("%v, %v", p, err)
 			}
 		})
@@ -105,9 +105,9 @@ func TestWhoGivesUpLeavesTheCall(t *testing.T) {
 // neither.
 func TestWhatSlackDoesNotAnswer(t *testing.T) {
 	d, sim := directoryOf(t, slacksim.Options{})
-	ask := func() (*runbook.Unanswered, error) {
+	ask := func() (*approve.Unanswered, error) {
 		_, err := d.Members(t.Context(), "S0LEADS", true)
-		var why *runbook.Unanswered
+		var why *approve.Unanswered
 		errors.As(err, &why)
 		return why, err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"jwksbot/bot/render"
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
 )
 
 // submitted is the work of a form that is in order. A form has no channel of its
@@ -20,7 +21,7 @@ func (b *Bot) readForm(v slack.View) (reply any, do submitted) {
 	var wrong map[string]string
 	switch v.CallbackID {
 	case render.CallbackFlush:
-		var req runbook.Request
+		var req approve.Request
 		req, wrong = render.ReadFlushForm(v)
 		do = func(ctx context.Context, from *origin) error {
 			from.moveTo(req.Channel)

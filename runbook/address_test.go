@@ -3,6 +3,8 @@ package runbook
 import (
 	"net/url"
 	"testing"
+
+	"jwksbot/runbook/outbound"
 )
 
 func TestPrivate(t *testing.T) {
@@ -15,7 +17,7 @@ func TestPrivate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := Private(u); got != want {
+		if got := outbound.Private(u); got != want {
 			t.Errorf("Private(%q) = %v", raw, got)
 		}
 	}

@@ -50,13 +50,13 @@ func (n EntryName) MarshalText() ([]byte, error) { return []byte(n.String()), ni
 // UnmarshalText reads the escaped form, and names as they were written before
 // there was one.
 func (n *EntryName) UnmarshalText(text []byte) error {
-	*n = ParseEntryName(string(text))
+	*n = parseEntryName(string(text))
 	return nil
 }
 
-// ParseEntryName reads a name as it is shown. A backslash that begins no escape
+// parseEntryName reads a name as it is shown. A backslash that begins no escape
 // stands for itself.
-func ParseEntryName(text string) EntryName {
+func parseEntryName(text string) EntryName {
 	if !strings.Contains(text, `\`) {
 		return EntryName(text)
 	}
@@ -87,14 +87,14 @@ func escapedByte(s string) (byte, bool) {
 	return byte(c), err == nil
 }
 
-// quoteName quotes the name of an entry inside a sentence.
-func quoteName[T ~string](name T) string { return quote(EntryName(name).String()) }
+// QuoteName quotes the name of an entry inside a sentence.
+func QuoteName[T ~string](name T) string { return Quote(EntryName(name).String()) }
 
-// quoteNames quotes the first few names of a list.
-func quoteNames[T ~string](names []T) string {
+// QuoteNames quotes the first few names of a list.
+func QuoteNames[T ~string](names []T) string {
 	shown := make([]string, len(names))
 	for i, n := range names {
 		shown[i] = EntryName(n).String()
 	}
-	return quoteAll(shown)
+	return QuoteAll(shown)
 }

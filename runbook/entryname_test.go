@@ -44,7 +44,7 @@ func FuzzEntryName(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, a, b string) {
 		shown := EntryName(a).String()
-		if back := ParseEntryName(shown); string(back) != a {
+		if back := parseEntryName(shown); string(back) != a {
 			t.Fatalf("%q is shown as %s and reads back as %q", a, shown, back)
 		}
 		if !utf8.ValidString(shown) {

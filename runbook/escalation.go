@@ -1,6 +1,9 @@
 package runbook
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // EscalationKind is what people are called for.
 type EscalationKind string
@@ -41,17 +44,29 @@ type Escalation struct {
 // Taken says that somebody said "got it".
 func (e *Escalation) Taken() bool { return e != nil && !e.TakenAt.IsZero() }
 
-// open says that the team was called and the cause has not gone.
-func (e *Escalation) open() bool { return e != nil && e.Resolved.IsZero() }
+// Open says that the team was called and the cause has not gone.
+func (e *Escalation) Open() bool { return e != nil && e.Resolved.IsZero() }
 
-// breach says that the team was called for failures that have not gone.
-func (e *Escalation) breach() bool { return e.open() && e.Kind == EscalateBreach }
+// Breach says that the team was called for failures that have not gone.
+func (e *Escalation) Breach() bool { return e.Open() && e.Kind == EscalateBreach }
 
-// newEscalation calls people for the run.
-func (r Run) newEscalation(kind EscalationKind, why string, now time.Time) *Escalation {
+// NewEscalation calls people for the run.
+func (r Run) NewEscalation(kind EscalationKind, why string, now time.Time) *Escalation {
 	e := &Escalation{Kind: kind, N: 1, At: now, Why: why, Group: r.OnCall, Evidence: r.alarmEvidence()}
 	if r.Escalation != nil {
 		e.N = r.Escalation.N + 1
 	}
 	return e
+}
+
+// alarmEvidence is what every call says of the run.
+func (r Run) alarmEvidence() []string {
+	out := []string{fmt.Sprintf("run %s, ticket %s, requested by %s", r.ID, r.Ticket, r.Requester.Label())}
+	if r.Plan.Summary != "" {
+		out = append(out, "verdict at the request: "+r.Plan.Summary)
+	}
+	for _, rec := range r.Receipts {
+		out = append(out, fmt.Sprintf("%s at %s: %s", rec.Step, rec.EndedAt.UTC().Format("15:04:05 MST"), rec.Summary))
+	}
+	return out
 }

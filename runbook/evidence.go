@@ -1,6 +1,10 @@
 package runbook
 
-import "time"
+import (
+	"fmt"
+	"slices"
+	"time"
+)
 
 // Evidence is what the checks read, as plain data. A nil part was not obtained.
 type Evidence struct {
@@ -20,8 +24,8 @@ type Evidence struct {
 	Unread map[string]string
 }
 
-// merge takes over the parts that other has.
-func (e *Evidence) merge(other Evidence) {
+// Merge takes over the parts that other has.
+func (e *Evidence) Merge(other Evidence) {
 	if other.Live != nil {
 		e.Live = other.Live
 	}
@@ -176,4 +180,131 @@ type TrafficEvidence struct {
 type TrafficPoint struct {
 	At           time.Time
 	Hits, Misses float64
+}
+
+// Sort tells the probes apart: good ones, wrong answers, and no answers.
+func (ev *LiveEvidence) Sort() (healthy, unhealthy, unreachable []Probe) {
+	for _, p := range ev.Probes {
+		switch {
+		case p.Unreachable:
+			unreachable = append(unreachable, p)
+		case p.Healthy():
+			healthy = append(healthy, p)
+		default:
+			unhealthy = append(unhealthy, p)
+		}
+	}
+	return healthy, unhealthy, unreachable
+}
+
+// Agree says whether all healthy probes brought the same keys.
+func (ev *LiveEvidence) Agree() bool {
+	healthy, _, _ := ev.Sort()
+	for _, p := range healthy {
+		if MeaningOf(p.Set) != MeaningOf(healthy[0].Set) {
+			return false
+		}
+	}
+	return true
+}
+
+// Set returns the live key set, if the probes agree on a healthy one.
+func (ev *LiveEvidence) Set() (KeySet, bool) {
+	if ev == nil {
+		return KeySet{}, false
+	}
+	healthy, unhealthy, _ := ev.Sort()
+	if len(healthy) == 0 || len(unhealthy) > 0 || !ev.Agree() {
+		return KeySet{}, false
+	}
+	return healthy[0].Set, true
+}
+
+// Own separates the entries of this target from those of other issuers.
+func (ev CacheEvidence) Own() (own, foreign []Entry) {
+	if !slices.ContainsFunc(ev.Entries, func(e Entry) bool { return e.Foreign != "" }) {
+		return slices.Clip(ev.Entries), nil
+	}
+	for _, e := range ev.Entries {
+		if e.Foreign != "" {
+			foreign = append(foreign, e)
+		} else {
+			own = append(own, e)
+		}
+	}
+	return own, foreign
+}
+
+// Heals says when an entry that is at fault ends by itself.
+func (e Entry) Heals() string {
+	if e.TTL == NoExpiry {
+		return "never expires"
+	}
+	return "heals by itself in " + Duration(e.TTL)
+}
+
+// Expires says the same of an entry that is in order, or of which nobody knows.
+func (e Entry) Expires() string {
+	if e.TTL == NoExpiry {
+		return "never expires"
+	}
+	return "expires in " + Duration(e.TTL)
+}
+
+// CountText writes the count of failures, with "at least" when it is capped.
+func (ev LogEvidence) CountText() string {
+	s := Plural(ev.Count, "failure", "failures")
+	if ev.AtLeast {
+		return "at least " + s
+	}
+	return s
+}
+
+// KidsText says on which kids the failures were, as far as they name any.
+func (ev LogEvidence) KidsText() string {
+	named := 0
+	for _, k := range ev.Kids {
+		named += k.Count
+	}
+	switch {
+	case named == 0:
+		return ""
+	case named*2 < ev.Count:
+		return fmt.Sprintf(", %s of them with a kid", Thousands(int64(named)))
+	case len(ev.Kids) > 1 && ev.Kids[0].Count*2 <= ev.Count:
+		return fmt.Sprintf(", on %d kids, at most %s on each", len(ev.Kids), Thousands(int64(ev.Kids[0].Count)))
+	case len(ev.Kids) > 1:
+		return fmt.Sprintf(", on %d kids, most on %s (%s)", len(ev.Kids), Quote(ev.Kids[0].Kid), Thousands(int64(ev.Kids[0].Count)))
+	case named < ev.Count:
+		return fmt.Sprintf(", %s of them on kid %s", Thousands(int64(named)), Quote(ev.Kids[0].Kid))
+	}
+	return ", all on kid " + Quote(ev.Kids[0].Kid)
+}
+
+// LastFailure returns the end of the newest minute that has a failure.
+func (ev LogEvidence) LastFailure() (time.Time, bool) {
+	for i := len(ev.PerMinute) - 1; i >= 0; i-- {
+		if ev.PerMinute[i].Count > 0 {
+			return ev.PerMinute[i].At.Add(time.Minute), true
+		}
+	}
+	return time.Time{}, false
+}
+
+// Published says what any probe leaked: a set that is unusable, or differs from
+// the next one, is public all the same.
+func (ev *LiveEvidence) Published() (all KeySet) {
+	for _, p := range ev.Probes {
+		all.PrivatePublished = all.PrivatePublished || p.Set.PrivatePublished
+		all.SymmetricPublished = all.SymmetricPublished || p.Set.SymmetricPublished
+	}
+	return all
+}
+
+// Sighting is when a key was seen in a target's live set.
+type Sighting struct {
+	Kid        string
+	Thumbprint string
+	FirstSeen  time.Time
+	LastSeen   time.Time
 }

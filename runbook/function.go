@@ -1,7 +1,8 @@
 package runbook
 
 import (
-	"context"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -64,22 +65,6 @@ type RestartResult struct {
 	Proof     []string  `json:"proof"`      // single facts that were read back
 }
 
-// restarter is the authoriser's function.
-type restarter interface {
-	// Inspect reads the function that the gateway invokes: qualifier is "" for
-	// $LATEST.
-	Inspect(ctx context.Context, qualifier string) (FunctionEvidence, error)
-	// Restart carries out the plan for a run and waits until the update is
-	// finished. It may be repeated for the same run after a crash: what the run
-	// has done already is recognised by the run's id in the descriptions that it
-	// wrote, and not done again. A plan that no longer fits is a *Refusal, and
-	// nothing was written. progress, which may be nil, is told in words what is
-	// waited for.
-	Restart(ctx context.Context, plan RestartPlan, run string, progress func(string)) (RestartResult, error)
-	// MoveBack puts the alias of the plan back to the version from before.
-	MoveBack(ctx context.Context, plan RestartPlan, run string) (RestartResult, error)
-}
-
 // LogStreams is what is known of the function's execution environments: each
 // writes a log stream of its own.
 type LogStreams struct {
@@ -88,12 +73,45 @@ type LogStreams struct {
 	Old    int       // streams from before that were still written to after it
 }
 
-// streamSource tells new execution environments from old ones.
-type streamSource interface {
-	Streams(ctx context.Context, after time.Time) (LogStreams, error)
+// InvokedBy says that the authoriser invokes this function. Accounts and Regions
+// may have functions of the same name: where both ARNs are known they decide.
+func (ev FunctionEvidence) InvokedBy(a GatewayAuthoriser) bool {
+	if ev.ARN != "" && a.FunctionARN != "" {
+		return ev.ARN == a.FunctionARN
+	}
+	return FunctionName(ev.Function) == FunctionName(a.Function)
 }
 
-// successSource counts the tokens that the authoriser accepted.
-type successSource interface {
-	Successes(ctx context.Context, since, until time.Time) (count int, kids []string, atLeast bool, err error)
+// FunctionName is the bare name in a function's name, ARN or alias ARN.
+func FunctionName(s string) string {
+	if _, rest, ok := strings.Cut(s, ":function:"); ok {
+		s = rest
+	}
+	name, _, _ := strings.Cut(s, ":")
+	return name
+}
+
+// RestartText says what a restart would have to do, or why it is refused.
+func (ev *FunctionEvidence) RestartText() string {
+	switch {
+	case ev.Refusal != "":
+		return "a restart would be refused: " + ev.Refusal
+	case ev.Mode == RestartLatest:
+		return "a restart would update the configuration of $LATEST and wait for it; environment, code and role stay as they are"
+	case ev.Mode == RestartAlias:
+		text := fmt.Sprintf("a restart would publish a new version of the same code and move alias %s to it", Quote(ev.Qualifier))
+		if ev.Provisioned > 0 {
+			text += fmt.Sprintf(", with %s kept ready", Plural(ev.Provisioned, "environment", "environments"))
+		}
+		return text
+	}
+	return "a restart is not possible"
+}
+
+// Qualified writes a function with its alias or version.
+func Qualified(function, qualifier string) string {
+	if qualifier == "" {
+		return function
+	}
+	return function + ":" + qualifier
 }

@@ -1,7 +1,9 @@
 package runbook
 
 import (
-	"context"
+	"cmp"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -76,20 +78,112 @@ type GatewayEvidence struct {
 	Problems []string
 }
 
-// gatewayAPI reads how an API is configured and empties its result cache.
-type gatewayAPI interface {
-	Setup(ctx context.Context) (GatewaySetup, error)
-	// FlushResults empties the result cache of the stage. That the API accepted
-	// it is all that can be known.
-	FlushResults(ctx context.Context) error
+// Lambdas are the Lambda authorisers of which it is known what they invoke.
+func (s GatewaySetup) Lambdas() (out []GatewayAuthoriser) {
+	for _, a := range s.Authorisers {
+		if a.Kind == LambdaAuthoriser && a.Function != "" {
+			out = append(out, a)
+		}
+	}
+	return out
 }
 
-// gatewayMeter reads the traffic of an API, one point a minute.
-type gatewayMeter interface {
-	Gateway(ctx context.Context, api GatewaySetup, since, until time.Time) ([]GatewayPoint, error)
+// Title is the API as people call it.
+func (s GatewaySetup) Title() string {
+	kind := map[APIKind]string{RestAPI: "REST API", HTTPAPI: "HTTP API"}[s.Kind]
+	if kind == "" {
+		return "API Gateway"
+	}
+	name := s.Name
+	if name == "" {
+		name = s.ID
+	}
+	if s.Stage != "" {
+		return fmt.Sprintf("%s %s, stage %s", kind, Quote(name), Quote(s.Stage))
+	}
+	return kind + " " + Quote(name)
 }
 
-// accessLog counts the requests that were denied with 401 or 403.
-type accessLog interface {
-	Denied(ctx context.Context, since, until time.Time) (count int, atLeast bool, err error)
+const shownAuthorisers = 3
+
+// AuthoriserText describes the authorisers; those that do the same are named
+// together.
+func (s GatewaySetup) AuthoriserText() string {
+	if len(s.Authorisers) == 0 {
+		return "no authoriser of it is known"
+	}
+	names := map[string][]string{}
+	var kinds []GatewayAuthoriser // one of each that does the same
+	for _, a := range s.Authorisers {
+		does := a.does()
+		if _, known := names[does]; !known {
+			kinds, names[does] = append(kinds, a), nil
+		}
+		if name := a.Label(); name != "" {
+			names[does] = append(names[does], name)
+		}
+	}
+	var out []string
+	for i, a := range kinds {
+		if i == shownAuthorisers {
+			out = append(out, "and others that differ")
+			break
+		}
+		known := names[a.does()]
+		who, does := a.is(), a.does()
+		if len(known) > 1 {
+			who, does = who+"s", strings.Replace(does, " invokes ", " invoke ", 1)
+		}
+		if len(known) > 0 {
+			who += " " + QuoteAll(known)
+		}
+		out = append(out, who+does)
+	}
+	return strings.Join(out, "; ")
+}
+
+// Label is the authoriser's name, or what else tells it from others; "" when
+// nothing does.
+func (a GatewayAuthoriser) Label() string { return cmp.Or(a.Name, a.ID) }
+
+// is and does say what the authoriser is and does, around its name.
+func (a GatewayAuthoriser) is() string {
+	switch {
+	case a.Kind == LambdaAuthoriser:
+		return "Lambda authoriser"
+	case a.Managed():
+		return "managed authoriser"
+	}
+	return "authoriser"
+}
+
+func (a GatewayAuthoriser) does() string {
+	switch {
+	case a.Managed():
+		return ": the gateway checks tokens itself, with keys that it keeps for up to " + Duration(a.KeysKept())
+	case a.Kind != LambdaAuthoriser:
+		return " of an unknown kind"
+	}
+	text := ""
+	if a.Function != "" {
+		text = " invokes " + Quote(Qualified(a.Function, a.Qualifier))
+	}
+	if a.ResultTTL <= 0 {
+		return text + ", answers are not cached"
+	}
+	return text + ", each answer is repeated for " + Duration(a.ResultTTL)
+}
+
+// KeysKept is how long a managed authoriser may use its copy of the keys, as
+// AWS documents it; nobody can evict it.
+func (a GatewayAuthoriser) KeysKept() time.Duration {
+	if a.Kind == ManagedJWT {
+		return 2 * time.Hour
+	}
+	return time.Hour
+}
+
+// Managed says that the gateway validates tokens itself.
+func (a GatewayAuthoriser) Managed() bool {
+	return a.Kind == ManagedJWT || a.Kind == ManagedUserPool
 }

@@ -1,7 +1,11 @@
 package runbook
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"sort"
+	"strings"
 	"time"
 )
 
@@ -139,8 +143,8 @@ const (
 	keptString = 16  // the header of a string in a list
 )
 
-// kept is about how much memory a reading holds.
-func (r Reading) kept() int {
+// Kept is about how much memory a reading holds.
+func (r Reading) Kept() int {
 	n := len(r.Note) + len(r.Issuer) + len(r.Kid) + texts(r.Set.Problems)
 	for _, k := range r.Set.Keys {
 		n += keptKey + len(k.Kid) + len(k.Thumbprint) + len(k.Kty) + len(k.Alg) + len(k.Use) + texts(k.Problems) + members(k.Numbers) + members(k.Metadata)
@@ -164,4 +168,55 @@ func members(m map[string]string) (n int) {
 		n += len(name) + len(value)
 	}
 	return n
+}
+
+// MeaningOf identifies what a key set says (kid and thumbprint of every key),
+// whatever its order, white space and encoding.
+func MeaningOf(s KeySet) string {
+	parts := make([]string, 0, len(s.Keys))
+	for _, k := range s.Keys {
+		parts = append(parts, k.Kid+"="+k.Identity())
+	}
+	sort.Strings(parts)
+	return strings.Join(parts, "\n")
+}
+
+// Identity is the thumbprint, or what stands in for one on a key that has none.
+func (k Key) Identity() string {
+	if k.Thumbprint != "" {
+		return k.Thumbprint
+	}
+	return "no thumbprint, kty " + k.Kty
+}
+
+// Digest identifies the stored bytes.
+func (e RawEntry) Digest() string {
+	h := sha256.New()
+	h.Write([]byte(e.Type + "\x00"))
+	if e.Unread != "" { // what is known of it: a collection's size depends on how the server keeps it
+		fmt.Fprintf(h, "unread %d", e.Elements)
+		if e.Elements == 0 {
+			fmt.Fprintf(h, " %d", e.Bytes)
+		}
+	}
+	h.Write(e.Value)
+	for _, p := range e.Parts {
+		h.Write([]byte("\x00" + p.Field + "\x00"))
+		h.Write(p.Value)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// Meaning identifies what the entry says: its keys, or its bytes if it holds none.
+func (e Entry) Meaning() string {
+	if e.Reading.Content == ContentKeys {
+		return e.Reading.Set.Meaning()
+	}
+	return string(e.Reading.Content) + " " + e.Digest
+}
+
+// Meaning identifies what an entry says that holds these keys.
+func (s KeySet) Meaning() string {
+	sum := sha256.Sum256([]byte(MeaningOf(s)))
+	return "keys " + hex.EncodeToString(sum[:16])
 }

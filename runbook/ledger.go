@@ -1,7 +1,6 @@
 package runbook
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -35,20 +34,6 @@ type Filter struct {
 	Limit       int // newest first; 0 means 100
 }
 
-// ledger is where runs are kept. Change is atomic: the row is read, changed
-// and written, and the audit rows are appended, in one transaction, and only
-// if nobody changed the row in between.
-type ledger interface {
-	Create(ctx context.Context, run Run, audit ...AuditEntry) error
-	Run(ctx context.Context, id string) (Run, error)
-	Runs(ctx context.Context, f Filter) ([]Run, error)
-	Change(ctx context.Context, id string, change func(*Run) ([]AuditEntry, error)) (Run, error)
-	Note(ctx context.Context, entries ...AuditEntry) error
-	// NoteFolded is Note for what may come any number of times: of equal entries,
-	// by their fold, the first is written, and later how many more there were.
-	NoteFolded(ctx context.Context, fold string, entry AuditEntry) error
-}
-
 // LedgerError says that the ledger could not be read or written, for a reason
 // that people outside of the program can mend.
 type LedgerError struct {
@@ -69,19 +54,6 @@ func (e *LedgerError) Unwrap() error { return e.Err }
 func LedgerAway(err error) bool {
 	var l *LedgerError
 	return errors.As(err, &l) && l.Away
-}
-
-// snapshots is where the values of entries that will be deleted are kept.
-type snapshots interface {
-	// SaveSnapshot keeps the entries in the place of an earlier snapshot, and
-	// AddSnapshot more of them after the first ones.
-	SaveSnapshot(ctx context.Context, runID string, saved []Saved) error
-	AddSnapshot(ctx context.Context, runID string, first int, saved []Saved) error
-	Snapshot(ctx context.Context, runID string) ([]Saved, error)
-	// Sums is Snapshot with the sums of the payloads: what a comparison needs.
-	Sums(ctx context.Context, runID string) ([]Saved, error)
-	MarkFates(ctx context.Context, runID string, fates []EntryFate) error
-	Fates(ctx context.Context, runID string) ([]EntryFate, error)
 }
 
 // EntryFate is what became of one entry of a snapshot.

@@ -106,12 +106,12 @@ type RestoreEntry struct {
 	Fate Fate `json:"fate"`
 }
 
-// byName says that the flush deletes whatever matches, or everything, instead
+// ByName says that the flush deletes whatever matches, or everything, instead
 // of a list of entries.
-func (p Plan) byName() bool { return p.Has(FlushCache) && (p.NoUndo || p.Scope == ScopeAll) }
+func (p Plan) ByName() bool { return p.Has(FlushCache) && (p.NoUndo || p.Scope == ScopeAll) }
 
-// reach is how many keys a flush by name is about to delete.
-func (p Plan) reach() int64 {
+// Reach is how many keys a flush by name is about to delete.
+func (p Plan) Reach() int64 {
 	if p.Scope == ScopeAll {
 		return p.Matching + p.Others
 	}
@@ -126,43 +126,32 @@ func (p Plan) Has(m Mitigation) bool {
 	return slices.Contains(p.Steps, m)
 }
 
-// isVoid says that there is nothing for the step to act on.
-func (p Plan) isVoid(kind NextKind) bool {
-	switch kind {
-	case NextRestart:
-		return slices.Contains(p.Void, RestartAuthoriser)
-	case NextGateway:
-		return slices.Contains(p.Void, FlushGateway)
-	}
-	return false
-}
-
-// locks are the resources that the plan changes, its own one first.
-func (p Plan) locks() []string {
+// Locks are the resources that the plan changes, its own one first.
+func (p Plan) Locks() []string {
 	out := []string{p.Resource}
 	if p.Restart != nil {
-		out = append(out, functionResource(p.Restart.Function))
+		out = append(out, FunctionResource(p.Restart.Function))
 	}
 	if p.Gateway != nil {
-		out = append(out, p.Gateway.resource())
+		out = append(out, p.Gateway.Resource())
 	}
 	if p.Restore != nil && p.Restore.MoveBack != nil {
-		out = append(out, functionResource(p.Restore.MoveBack.Function))
+		out = append(out, FunctionResource(p.Restore.MoveBack.Function))
 	}
 	return slices.Compact(out)
 }
 
-// functionResource is what a restart of the function holds to itself.
-func functionResource(name string) string { return "function " + functionName(name) }
+// FunctionResource is what a restart of the function holds to itself.
+func FunctionResource(name string) string { return "function " + FunctionName(name) }
 
-// resource is what emptying the result cache holds to itself.
-func (g GatewayPlan) resource() string {
+// Resource is what emptying the result cache holds to itself.
+func (g GatewayPlan) Resource() string {
 	return fmt.Sprintf("result cache of %s API %s, stage %s", g.Kind, g.API, g.Stage)
 }
 
-// name is the API as people call it.
-func (g GatewayPlan) name() string {
-	return GatewaySetup{Kind: g.Kind, ID: g.API, Stage: g.Stage}.name()
+// Name is the API as people call it.
+func (g GatewayPlan) Name() string {
+	return GatewaySetup{Kind: g.Kind, ID: g.API, Stage: g.Stage}.Title()
 }
 
 // PlanEntry is one cache entry that a plan deletes.
@@ -197,4 +186,40 @@ func (p Plan) KidsGone() []string {
 	}
 	sort.Strings(out)
 	return out
+}
+
+// Invoked is how the gateway names the function.
+func (r RestartPlan) Invoked() string {
+	if r.Qualifier == "" {
+		return r.Function
+	}
+	return r.Function + ":" + r.Qualifier
+}
+
+// Meanings tells what each listed entry meant.
+func (p Plan) Meanings() map[EntryName]string {
+	out := make(map[EntryName]string, len(p.Entries))
+	for _, e := range p.Entries {
+		out[e.Name] = e.Meaning
+	}
+	return out
+}
+
+// Writes counts the entries that would be written.
+func (r RestorePlan) Writes() int {
+	n := 0
+	for _, e := range r.Entries {
+		if e.Fate == FateGone || e.Fate == FateRewritten && r.Force {
+			n++
+		}
+	}
+	return n
+}
+
+// Empty says that nothing was planned: why not is told by the refusal beside it.
+func (p Plan) Empty() bool {
+	if r := p.Restore; r != nil {
+		return len(r.Entries) == 0 && r.MoveBack == nil
+	}
+	return len(p.Steps) == 0
 }

@@ -1,9 +1,6 @@
 package runbook
 
-import (
-	"strings"
-	"time"
-)
+import "time"
 
 // Policy says who may do what on a target, and under which rules. An empty
 // list means nobody, except Viewers, where it means every full member.
@@ -20,6 +17,3 @@ type Policy struct {
 	// who approves: not the process of a terminal.
 	ServeOnly bool
 }
-
-// IsGroup says whether an id of a policy names a user group.
-func IsGroup(id string) bool { return strings.HasPrefix(id, "S") }

@@ -14,8 +14,8 @@ type Refusal struct {
 // Error is the sentence for the person who was refused.
 func (r *Refusal) Error() string { return r.Text }
 
-// refuse is a refusal with the code and the sentence.
-func refuse(code, format string, args ...any) *Refusal {
+// Refuse is a refusal with the code and the sentence.
+func Refuse(code, format string, args ...any) *Refusal {
 	return &Refusal{Code: code, Text: fmt.Sprintf(format, args...)}
 }
 

@@ -142,8 +142,8 @@ type Decision struct {
 // Steps of a run that are no mitigations, as receipts name them.
 const (
 	stepSnapshot = "snapshot"
-	stepVerify   = "verify"
-	stepConfirm  = "confirm"
+	StepVerify   = "verify"
+	StepConfirm  = "confirm"
 )
 
 // Receipt is the evidence of one executed step.
@@ -158,21 +158,21 @@ type Receipt struct {
 	EndedAt   time.Time      `json:"ended_at"`
 }
 
-// say adds a sentence to the outcome.
-func (r *Run) say(sentence string) {
+// Say adds a sentence to the outcome.
+func (r *Run) Say(sentence string) {
 	if r.Outcome != "" {
 		r.Outcome += " "
 	}
 	r.Outcome += sentence
 }
 
-// end is the state in which the run ends by what its steps proved. What was
+// End is the state in which the run ends by what its steps proved. What was
 // confirmed last stands over what was verified before it.
-func (r Run) end() State {
+func (r Run) End() State {
 	var proof Status
 	for _, rec := range r.Receipts {
 		switch {
-		case rec.Step == stepVerify || rec.Step == stepConfirm:
+		case rec.Step == StepVerify || rec.Step == StepConfirm:
 			proof = rec.Status
 		case rec.Status == StatusFail:
 			return StateFailed
@@ -199,8 +199,8 @@ const (
 	FoundRefused  ReceiptFinding = "refused"  // for certain, so that nothing was changed
 )
 
-// opened is when the present plan was put before the approvers.
-func (r Run) opened() time.Time {
+// Opened is when the present plan was put before the approvers.
+func (r Run) Opened() time.Time {
 	if r.ProposedAt.IsZero() {
 		return r.CreatedAt
 	}
@@ -247,8 +247,8 @@ var ErrMoved = errors.New("the run has moved on")
 // ErrUnknownRun says that no run has the id.
 var ErrUnknownRun = errors.New("no such run")
 
-// move changes the state if the table allows it.
-func (r *Run) move(to State, now time.Time) error {
+// Move changes the state if the table allows it.
+func (r *Run) Move(to State, now time.Time) error {
 	if !r.State.CanBecome(to) {
 		return fmt.Errorf("run %s: from %q to %q: %w", r.ID, r.State, to, ErrMoved)
 	}
@@ -279,10 +279,10 @@ type Transition struct {
 // Broken is the transition of a run whose execution died in an error. If it
 // may have touched something, people are called before it ends.
 func (r Run) Broken(outcome string) Transition {
-	t := Transition{From: r.State, To: StateFailed, Outcome: r.with(outcome)}
-	if r.touched() && r.State.CanBecome(StateEscalate) && !r.Escalation.open() {
+	t := Transition{From: r.State, To: StateFailed, Outcome: r.With(outcome)}
+	if r.touched() && r.State.CanBecome(StateEscalate) && !r.Escalation.Open() {
 		t.To = StateEscalate
-		t.Alarm = r.newEscalation(EscalateDied, fmt.Sprintf("A mitigation of %s broke off after it may have changed something: %s", r.Target, outcome), time.Time{})
+		t.Alarm = r.NewEscalation(EscalateDied, fmt.Sprintf("A mitigation of %s broke off after it may have changed something: %s", r.Target, outcome), time.Time{})
 	}
 	return t
 }
@@ -309,7 +309,7 @@ func (r *Run) Apply(t Transition, now time.Time) error {
 	if r.State != t.From {
 		return fmt.Errorf("run %s: is %q, not %q: %w", r.ID, r.State, t.From, ErrMoved)
 	}
-	if err := r.move(t.To, now); err != nil {
+	if err := r.Move(t.To, now); err != nil {
 		return err
 	}
 	if t.From == StateApproved && t.To.Holds() {
@@ -322,13 +322,13 @@ func (r *Run) Apply(t Transition, now time.Time) error {
 		r.Outcome = t.Outcome
 	}
 	if t.Plan != nil {
-		r.propose(*t.Plan, t.Changes, now)
+		r.Propose(*t.Plan, t.Changes, now)
 	}
 	if len(t.Unlisted) > 0 || t.More {
 		r.Unlisted, r.UnlistedMore = t.Unlisted, t.More
 	}
 	if len(t.Fallen) > 0 {
-		r.reopen(t.Fallen, t.Changes, now)
+		r.Reopen(t.Fallen, t.Changes, now)
 	}
 	if t.Watch != nil {
 		r.Watch = t.Watch
@@ -346,14 +346,14 @@ func (r *Run) Apply(t Transition, now time.Time) error {
 	return nil
 }
 
-// propose puts a new plan before the approvers; what was decided before does
+// Propose puts a new plan before the approvers; what was decided before does
 // not count for it, and they have the whole time to decide again.
-func (r *Run) propose(p Plan, why string, now time.Time) {
-	window := r.ExpiresAt.Sub(r.opened())
+func (r *Run) Propose(p Plan, why string, now time.Time) {
+	window := r.ExpiresAt.Sub(r.Opened())
 	r.Changes = why
 	r.ProposedAt, r.ExpiresAt, r.RemindAt = now, now.Add(window), now.Add(window/2)
 	r.Plan = p
-	r.Resource, r.Locks = p.Resource, p.locks()
+	r.Resource, r.Locks = p.Resource, p.Locks()
 	r.Generation++
 	r.ApprovedAt, r.StartBy = time.Time{}, time.Time{}
 }

@@ -3,6 +3,8 @@ package runbook
 import (
 	"context"
 	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"time"
 )
@@ -68,3 +70,12 @@ const (
 	FateRewritten Fate = "rewritten" // somebody wrote another value since; it was not touched
 	FateExpired   Fate = "expired"   // its TTL has passed since; it is not written back
 )
+
+// Checksum identifies the saved bytes.
+func (s Saved) Checksum() string {
+	sum := sha256.Sum256(s.Payload)
+	return hex.EncodeToString(sum[:8])
+}
+
+// Expired says that the entry would be gone by itself now.
+func (s Saved) Expired(now time.Time) bool { return s.TTL != NoExpiry && now.Sub(s.At) >= s.TTL }

@@ -1,37 +1,6 @@
 package runbook
 
-// Verdicts: the one finding that explains an incident.
-const (
-	Healthy           VerdictID = "healthy"
-	StaleCache        VerdictID = "stale_cache"
-	RekeyedKid        VerdictID = "rekeyed_kid"
-	PoisonedCache     VerdictID = "poisoned_cache"
-	NegativeCache     VerdictID = "negative_cache"
-	StaleMemory       VerdictID = "stale_memory"
-	RetiredKeyCached  VerdictID = "retired_key_cached"
-	LiveUnhealthy     VerdictID = "live_unhealthy"
-	LiveDisagrees     VerdictID = "live_disagrees"
-	UnknownIssuer     VerdictID = "unknown_issuer"
-	UnknownKids       VerdictID = "unknown_kids"
-	ClaimsOrClock     VerdictID = "claims_or_clock"
-	RefetchThrottled  VerdictID = "refetch_throttled"
-	UnsupportedKey    VerdictID = "unsupported_key"
-	MetadataChanged   VerdictID = "metadata_changed"
-	CacheUnreadable   VerdictID = "cache_unreadable"
-	Inconclusive      VerdictID = "inconclusive"
-	ColdCache         VerdictID = "cold_cache"
-	LiveUnreachable   VerdictID = "live_unreachable"
-	PrivatePublished  VerdictID = "private_key_published"
-	SymmetricInSet    VerdictID = "symmetric_key_published"
-	DuplicateKid      VerdictID = "duplicate_kid"
-	WeakKey           VerdictID = "weak_key"
-	NoExpiryFinding   VerdictID = "no_expiry"
-	SharedCache       VerdictID = "shared_cache"
-	Reencoded         VerdictID = "reencoded"
-	RemovedTooEarly   VerdictID = "removed_too_early"
-	GatewayResults    VerdictID = "gateway_result_cache"
-	ManagedAuthoriser VerdictID = "managed_jwt_authoriser"
-)
+import "strings"
 
 // Severity orders findings for people.
 type Severity string
@@ -105,10 +74,6 @@ func (v Verdict) Objection(m Mitigation) string {
 	return ""
 }
 
-// Forbids says that a flush is refused outright, whatever override is given:
-// without a sound live key set it would destroy the last good copy.
-func (v Verdict) Forbids() bool { return v.ID == LiveUnhealthy || v.ID == LiveDisagrees }
-
 // Diagnosis is all that the evidence shows.
 type Diagnosis struct {
 	Verdict  Verdict
@@ -124,3 +89,21 @@ func (d Diagnosis) Has(id VerdictID) bool {
 	}
 	return false
 }
+
+// Status is how a step ended.
+type Status string
+
+// Statuses of a step.
+const (
+	StatusOK      Status = "ok"
+	StatusWarn    Status = "warn"    // worth a look, does not explain an incident
+	StatusFail    Status = "fail"    // it found a fault, or did not reach its effect
+	StatusError   Status = "error"   // it could not be carried out
+	StatusSkipped Status = "skipped" // not configured
+)
+
+// VerdictID is the stable id of a verdict or finding.
+type VerdictID string
+
+// Words are the id as part of a sentence.
+func (id VerdictID) Words() string { return strings.ReplaceAll(string(id), "_", " ") }

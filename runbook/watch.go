@@ -14,14 +14,6 @@ type WatchPolicy struct {
 	UserGroup   string  // who is called in the channel; "" when nobody is named
 }
 
-// Defaults of a watch.
-const (
-	DefaultWatch       = 15 * time.Minute
-	DefaultRatio       = 0.10
-	DefaultOver        = 10 * time.Minute
-	DefaultMinRequests = 20
-)
-
 // WatchVerdict is what the minutes of a watch say together.
 type WatchVerdict string
 

@@ -17,6 +17,8 @@ import (
 
 	"jwksbot/runbook"
 	"jwksbot/runbook/cache"
+	"jwksbot/runbook/check"
+	"jwksbot/runbook/diagnose"
 	"jwksbot/runbook/keys"
 )
 
@@ -82,33 +84,33 @@ func TestVerdictsFromRawBytes(t *testing.T) {
 		want     runbook.VerdictID
 		findings []runbook.VerdictID
 	}{
-		{"equal, in another order and layout", one(published(jwks(a.as("a"), b.as("b")))), held("jwks:current", `{ "keys" : [ `+b.as("b")+` , `+a.as("a")+" ] }\n"), runbook.Healthy, nil},
-		{"a number written differently", one(published(jwks(a.as("a")))), held("jwks:current", strings.Replace(jwks(a.as("a")), a.x, a.x+"=", 1)), runbook.Healthy, []runbook.VerdictID{runbook.Reencoded}},
-		{"an array without its wrapper", one(published(jwks(a.as("a")))), held("jwks:current", "["+a.as("a")+"]"), runbook.Healthy, nil},
-		{"no entry", one(published(jwks(a.as("a")))), nil, runbook.Healthy, []runbook.VerdictID{runbook.ColdCache}},
-		{"hard cut", one(published(jwks(b.as("b")))), held("jwks:current", jwks(a.as("a"))), runbook.StaleCache, nil},
-		{"added", one(published(jwks(a.as("a"), b.as("b")))), held("jwks:current", jwks(a.as("a"))), runbook.StaleCache, nil},
-		{"same kid, new key", one(published(jwks(b.as("a")))), held("jwks:current", jwks(a.as("a"))), runbook.RekeyedKid, nil},
-		{"a web page", one(published(jwks(a.as("a")))), held("jwks:current", "<!DOCTYPE html><html><body>503</body></html>"), runbook.PoisonedCache, nil},
-		{"an error as JSON", one(published(jwks(a.as("a")))), held("jwks:current", `{"error":"temporarily_unavailable"}`), runbook.PoisonedCache, nil},
-		{"cut off", one(published(jwks(a.as("a")))), held("jwks:current", jwks(a.as("a"))[:60]), runbook.PoisonedCache, nil},
-		{"an empty set", one(published(jwks(a.as("a")))), held("jwks:current", jwks()), runbook.PoisonedCache, nil},
-		{"retired", one(published(jwks(b.as("b")))), held("jwks:current", jwks(a.as("a"), b.as("b"))), runbook.RetiredKeyCached, nil},
-		{"HTTP 503", one(body(503, "text/plain", "down")), held("jwks:current", jwks(a.as("a"))), runbook.LiveUnhealthy, nil},
-		{"HTTP 200 with a web page", one(body(200, "text/html", "<html>maintenance</html>")), held("jwks:current", jwks(a.as("a"))), runbook.LiveUnhealthy, nil},
-		{"an empty live set", one(published(jwks())), held("jwks:current", jwks(a.as("a"))), runbook.LiveUnhealthy, nil},
-		{"live keys that are secrets", one(published(jwks(symmetric))), held("jwks:current", jwks(a.as("a"))), runbook.LiveUnhealthy, []runbook.VerdictID{runbook.SymmetricInSet}},
-		{"edges differ", []func(http.ResponseWriter){published(jwks(a.as("a"))), published(jwks(b.as("b")))}, held("jwks:current", jwks(a.as("a"))), runbook.LiveDisagrees, nil},
-		{"one edge is down", []func(http.ResponseWriter){body(502, "text/html", "<html>"), published(jwks(b.as("b")))}, held("jwks:current", jwks(a.as("a"))), runbook.LiveDisagrees, nil},
-		{"one edge drops the connection", []func(http.ResponseWriter){hangUp, published(jwks(a.as("a")))}, held("jwks:current", jwks(a.as("a"))), runbook.LiveDisagrees, nil},
-		{"a key of a new kind", one(published(jwks(a.as("a"), mldsa))), held("jwks:current", jwks(a.as("a"))), runbook.UnsupportedKey, nil},
-		{"a negative marker", one(published(jwks(a.as("a"), b.as("b")))), map[string]string{"jwks:current": jwks(a.as("a"), b.as("b")), "jwks:negative:b": "1"}, runbook.NegativeCache, nil},
-		{"bytes that no decoder knows", one(published(jwks(a.as("a")))), held("jwks:current", "\x00\x01\x02\xff\xfe binary"), runbook.CacheUnreadable, nil},
-		{"another use", one(published(jwks(a.as("a")))), held("jwks:current", strings.Replace(jwks(a.as("a")), `"ES256"`, `"ES256K"`, 1)), runbook.MetadataChanged, nil},
-		{"a private key beside", one(published(jwks(a.as("a"), private))), held("jwks:current", jwks(a.as("a"), private)), runbook.Healthy, []runbook.VerdictID{runbook.PrivatePublished}},
-		{"another issuer's entry beside", one(published(jwks(a.as("a")))), map[string]string{"jwks:current": jwks(a.as("a")), "jwks:" + alien: jwks(c.as("z"))}, runbook.Healthy, nil},
-		{"only another issuer's entry", one(published(jwks(a.as("a")))), held("jwks:"+alien, "<html>"), runbook.Healthy, []runbook.VerdictID{runbook.ColdCache}},
-		{"one key per entry", one(published(jwks(a.as("a"), b.as("b")))), held("jwks:kid:a", a.as("a")), runbook.Healthy, []runbook.VerdictID{runbook.ColdCache}},
+		{"equal, in another order and layout", one(published(jwks(a.as("a"), b.as("b")))), held("jwks:current", `{ "keys" : [ `+b.as("b")+` , `+a.as("a")+" ] }\n"), diagnose.Healthy, nil},
+		{"a number written differently", one(published(jwks(a.as("a")))), held("jwks:current", strings.Replace(jwks(a.as("a")), a.x, a.x+"=", 1)), diagnose.Healthy, []runbook.VerdictID{diagnose.Reencoded}},
+		{"an array without its wrapper", one(published(jwks(a.as("a")))), held("jwks:current", "["+a.as("a")+"]"), diagnose.Healthy, nil},
+		{"no entry", one(published(jwks(a.as("a")))), nil, diagnose.Healthy, []runbook.VerdictID{diagnose.ColdCache}},
+		{"hard cut", one(published(jwks(b.as("b")))), held("jwks:current", jwks(a.as("a"))), diagnose.StaleCache, nil},
+		{"added", one(published(jwks(a.as("a"), b.as("b")))), held("jwks:current", jwks(a.as("a"))), diagnose.StaleCache, nil},
+		{"same kid, new key", one(published(jwks(b.as("a")))), held("jwks:current", jwks(a.as("a"))), diagnose.RekeyedKid, nil},
+		{"a web page", one(published(jwks(a.as("a")))), held("jwks:current", "<!DOCTYPE html><html><body>503</body></html>"), diagnose.PoisonedCache, nil},
+		{"an error as JSON", one(published(jwks(a.as("a")))), held("jwks:current", `{"error":"temporarily_unavailable"}`), diagnose.PoisonedCache, nil},
+		{"cut off", one(published(jwks(a.as("a")))), held("jwks:current", jwks(a.as("a"))[:60]), diagnose.PoisonedCache, nil},
+		{"an empty set", one(published(jwks(a.as("a")))), held("jwks:current", jwks()), diagnose.PoisonedCache, nil},
+		{"retired", one(published(jwks(b.as("b")))), held("jwks:current", jwks(a.as("a"), b.as("b"))), diagnose.RetiredKeyCached, nil},
+		{"HTTP 503", one(body(503, "text/plain", "down")), held("jwks:current", jwks(a.as("a"))), diagnose.LiveUnhealthy, nil},
+		{"HTTP 200 with a web page", one(body(200, "text/html", "<html>maintenance</html>")), held("jwks:current", jwks(a.as("a"))), diagnose.LiveUnhealthy, nil},
+		{"an empty live set", one(published(jwks())), held("jwks:current", jwks(a.as("a"))), diagnose.LiveUnhealthy, nil},
+		{"live keys that are secrets", one(published(jwks(symmetric))), held("jwks:current", jwks(a.as("a"))), diagnose.LiveUnhealthy, []runbook.VerdictID{diagnose.SymmetricInSet}},
+		{"edges differ", []func(http.ResponseWriter){published(jwks(a.as("a"))), published(jwks(b.as("b")))}, held("jwks:current", jwks(a.as("a"))), diagnose.LiveDisagrees, nil},
+		{"one edge is down", []func(http.ResponseWriter){body(502, "text/html", "<html>"), published(jwks(b.as("b")))}, held("jwks:current", jwks(a.as("a"))), diagnose.LiveDisagrees, nil},
+		{"one edge drops the connection", []func(http.ResponseWriter){hangUp, published(jwks(a.as("a")))}, held("jwks:current", jwks(a.as("a"))), diagnose.LiveDisagrees, nil},
+		{"a key of a new kind", one(published(jwks(a.as("a"), mldsa))), held("jwks:current", jwks(a.as("a"))), diagnose.UnsupportedKey, nil},
+		{"a negative marker", one(published(jwks(a.as("a"), b.as("b")))), map[string]string{"jwks:current": jwks(a.as("a"), b.as("b")), "jwks:negative:b": "1"}, diagnose.NegativeCache, nil},
+		{"bytes that no decoder knows", one(published(jwks(a.as("a")))), held("jwks:current", "\x00\x01\x02\xff\xfe binary"), diagnose.CacheUnreadable, nil},
+		{"another use", one(published(jwks(a.as("a")))), held("jwks:current", strings.Replace(jwks(a.as("a")), `"ES256"`, `"ES256K"`, 1)), diagnose.MetadataChanged, nil},
+		{"a private key beside", one(published(jwks(a.as("a"), private))), held("jwks:current", jwks(a.as("a"), private)), diagnose.Healthy, []runbook.VerdictID{diagnose.PrivatePublished}},
+		{"another issuer's entry beside", one(published(jwks(a.as("a")))), map[string]string{"jwks:current": jwks(a.as("a")), "jwks:" + alien: jwks(c.as("z"))}, diagnose.Healthy, nil},
+		{"only another issuer's entry", one(published(jwks(a.as("a")))), held("jwks:"+alien, "<html>"), diagnose.Healthy, []runbook.VerdictID{diagnose.ColdCache}},
+		{"one key per entry", one(published(jwks(a.as("a"), b.as("b")))), held("jwks:kid:a", a.as("a")), diagnose.Healthy, []runbook.VerdictID{diagnose.ColdCache}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			p := &publisher{answers: row.answers}
@@ -120,7 +122,7 @@ func TestVerdictsFromRawBytes(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			target := &runbook.Target{Name: "production", JWKSURL: idp.URL + "/jwks.json", Live: endpoint(t, idp.URL+"/jwks.json"),
+			target := &check.Target{Name: "production", JWKSURL: idp.URL + "/jwks.json", Live: endpoint(t, idp.URL+"/jwks.json"),
 				Entries: store(t, cache.Settings{URL: "redis://" + redis.Addr()}), Decode: keys.Decode}
 			report := checked(t, target)
 			if v := report.Diagnosis.Verdict; v.ID != row.want {
@@ -134,7 +136,7 @@ func TestVerdictsFromRawBytes(t *testing.T) {
 					t.Errorf("finding %s is missing among %v", id, report.Diagnosis.Findings)
 				}
 			}
-			if len(row.values) > 0 && !report.Diagnosis.Has(runbook.ColdCache) && !report.Diagnosis.Has(runbook.NoExpiryFinding) {
+			if len(row.values) > 0 && !report.Diagnosis.Has(diagnose.ColdCache) && !report.Diagnosis.Has(diagnose.NoExpiryFinding) {
 				t.Error("an entry without expiry is not told of")
 			}
 			out := checkShape(t, report)
@@ -172,7 +174,7 @@ func hangUp(w http.ResponseWriter) {
 
 // A target of which nothing is configured can be checked all the same.
 func TestReportOfAnEmptyTarget(t *testing.T) {
-	out := checkShape(t, checked(t, &runbook.Target{Name: "empty"}))
+	out := checkShape(t, checked(t, &check.Target{Name: "empty"}))
 	if out.Verdict != "inconclusive" || len(out.Steps) != 6 || len(out.Keys.Live)+len(out.Keys.Cached)+len(out.Keys.Logged) != 0 {
 		t.Errorf("printed %+v", out)
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/diagnose"
 	"jwksbot/runbook/drill"
 )
 
@@ -34,10 +35,10 @@ func TestOneDeniedCallHidesNoOthers(t *testing.T) {
 		stillSays   []string // in the two steps
 		wantVerdict runbook.VerdictID
 	}{
-		{"apigateway:GET", runbook.StatusFail, runbook.StatusWarn, "apigateway:GET", []string{"denied (HTTP 401 or 403)", "$LATEST was looked at", "update the configuration of $LATEST"}, runbook.StaleCache},
-		{"cloudwatch:GetMetricData", runbook.StatusWarn, runbook.StatusOK, "cloudwatch:GetMetricData", []string{"denied (HTTP 401 or 403)", "invoke `drill-authoriser`"}, runbook.StaleCache},
-		{"lambda:GetFunctionConfiguration", runbook.StatusFail, runbook.StatusError, "lambda:GetFunctionConfiguration", []string{"answered 4xx now", "denied (HTTP 401 or 403)", "invoke `drill-authoriser`"}, runbook.StaleCache},
-		{"logs:FilterLogEvents", runbook.StatusFail, runbook.StatusOK, "logs:FilterLogEvents", []string{"answered 4xx now", "invoke `drill-authoriser`"}, runbook.StaleCache},
+		{"apigateway:GET", runbook.StatusFail, runbook.StatusWarn, "apigateway:GET", []string{"denied (HTTP 401 or 403)", "$LATEST was looked at", "update the configuration of $LATEST"}, diagnose.StaleCache},
+		{"cloudwatch:GetMetricData", runbook.StatusWarn, runbook.StatusOK, "cloudwatch:GetMetricData", []string{"denied (HTTP 401 or 403)", "invoke `drill-authoriser`"}, diagnose.StaleCache},
+		{"lambda:GetFunctionConfiguration", runbook.StatusFail, runbook.StatusError, "lambda:GetFunctionConfiguration", []string{"answered 4xx now", "denied (HTTP 401 or 403)", "invoke `drill-authoriser`"}, diagnose.StaleCache},
+		{"logs:FilterLogEvents", runbook.StatusFail, runbook.StatusOK, "logs:FilterLogEvents", []string{"answered 4xx now", "invoke `drill-authoriser`"}, diagnose.StaleCache},
 	} {
 		t.Run(c.action, func(t *testing.T) {
 			t.Parallel()

@@ -15,6 +15,8 @@ import (
 	"jwksbot/runbook"
 	"jwksbot/runbook/authoriser"
 	"jwksbot/runbook/cache"
+	"jwksbot/runbook/check"
+	"jwksbot/runbook/diagnose"
 	"jwksbot/runbook/drill"
 	"jwksbot/runbook/keys"
 	"jwksbot/runbook/telemetry"
@@ -22,7 +24,7 @@ import (
 
 // start builds a broken world and a target that reads it through the real
 // clients, discovery included.
-func start(t *testing.T, o drill.Options) (*drill.World, *runbook.Target) {
+func start(t *testing.T, o drill.Options) (*drill.World, *check.Target) {
 	t.Helper()
 	w, err := drill.Start(context.WithoutCancel(t.Context()), o)
 	if err != nil {
@@ -31,7 +33,7 @@ func start(t *testing.T, o drill.Options) (*drill.World, *runbook.Target) {
 	t.Cleanup(func() { _ = w.Close() })
 	sdk := aws.Config{Region: drill.Region, BaseEndpoint: aws.String(w.AWSEndpoint()),
 		Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "secret", "")}
-	target := &runbook.Target{Name: "production", Issuer: w.Issuer(), JWKSURL: w.JWKSURL(), Decode: keys.Decode,
+	target := &check.Target{Name: "production", Issuer: w.Issuer(), JWKSURL: w.JWKSURL(), Decode: keys.Decode,
 		Resource: "replication group " + drill.ReplicationGroup}
 	target.Live = endpoint(t, w.JWKSURL())
 	target.Entries = store(t, cache.Settings{ReplicationGroup: drill.ReplicationGroup, AWS: sdk})
@@ -91,12 +93,12 @@ func closedPort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func checked(t *testing.T, target *runbook.Target) runbook.Report {
+func checked(t *testing.T, target *check.Target) check.Report {
 	t.Helper()
-	r := runbook.NewRunner(runbook.SystemClock{}, func(step string, value any, stack []byte) {
+	r := check.NewRunner(runbook.SystemClock{}, func(step string, value any, stack []byte) {
 		t.Errorf("%s panicked: %v\n%s", step, value, stack)
 	})
-	report, err := r.Check(t.Context(), target, runbook.Ask{}, runbook.Silent{})
+	report, err := r.Check(t.Context(), target, check.Ask{}, check.Silent{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,49 +112,49 @@ func TestVerdictsOverTheWire(t *testing.T) {
 	for _, c := range []struct {
 		name        string
 		scenario    string
-		alter       func(t *testing.T, w *drill.World, target *runbook.Target)
+		alter       func(t *testing.T, w *drill.World, target *check.Target)
 		want        runbook.VerdictID
 		recommended []runbook.Mitigation
 		findings    []runbook.VerdictID // at least
 		exit        int
 	}{
-		{name: "healthy", scenario: "healthy", want: runbook.Healthy},
-		{name: "stale", scenario: "stale", want: runbook.StaleCache, recommended: []runbook.Mitigation{runbook.FlushCache}, exit: 1,
-			findings: []runbook.VerdictID{runbook.SharedCache}},
-		{name: "rekeyed", scenario: "rekeyed", want: runbook.RekeyedKid, recommended: []runbook.Mitigation{runbook.FlushCache, runbook.RestartAuthoriser}, exit: 1},
-		{name: "poisoned", scenario: "poisoned", want: runbook.PoisonedCache, recommended: []runbook.Mitigation{runbook.FlushCache}, exit: 1},
-		{name: "retired", scenario: "retired", want: runbook.RetiredKeyCached, exit: 1},
-		{name: "idp-down", scenario: "idp-down", want: runbook.LiveUnhealthy, exit: 1},
-		{name: "a maintenance page", scenario: "stale", alter: broken(drill.IDPHTML), want: runbook.LiveUnhealthy, exit: 1},
-		{name: "disagree", scenario: "disagree", want: runbook.LiveDisagrees, exit: 1},
-		{name: "flapping", scenario: "stale", alter: broken(drill.IDPFlapping), want: runbook.LiveDisagrees, exit: 1},
-		{name: "cold", scenario: "cold", want: runbook.Healthy, findings: []runbook.VerdictID{runbook.ColdCache}},
-		{name: "memory", scenario: "memory", want: runbook.StaleMemory, recommended: []runbook.Mitigation{runbook.RestartAuthoriser}, exit: 1},
-		{name: "expired", scenario: "expired", want: runbook.ClaimsOrClock, exit: 1},
-		{name: "wrong-issuer", scenario: "wrong-issuer", want: runbook.UnknownIssuer, exit: 1},
-		{name: "junk-kids", scenario: "junk-kids", want: runbook.UnknownKids, exit: 1},
-		{name: "throttled", scenario: "throttled", want: runbook.RefetchThrottled, recommended: []runbook.Mitigation{runbook.RestartAuthoriser}, exit: 1},
-		{name: "negative", scenario: "negative", want: runbook.NegativeCache, recommended: []runbook.Mitigation{runbook.FlushCache}, exit: 1},
-		{name: "foreign", scenario: "foreign", want: runbook.StaleCache, recommended: []runbook.Mitigation{runbook.FlushCache}, exit: 1},
-		{name: "new-key-type", scenario: "new-key-type", want: runbook.UnsupportedKey, exit: 1},
-		{name: "unreadable", scenario: "unreadable", want: runbook.CacheUnreadable, exit: 2},
-		{name: "gateway-results", scenario: "gateway-results", want: runbook.GatewayResults, recommended: []runbook.Mitigation{runbook.FlushGateway}, exit: 1},
-		{name: "managed-jwt", scenario: "managed-jwt", want: runbook.ManagedAuthoriser, exit: 1},
-		{name: "metadata", scenario: "metadata", want: runbook.MetadataChanged, exit: 1},
-		{name: "memory-alias", scenario: "memory-alias", want: runbook.StaleMemory, recommended: []runbook.Mitigation{runbook.RestartAuthoriser}, exit: 1},
-		{name: "env-error", scenario: "env-error", want: runbook.StaleMemory, recommended: []runbook.Mitigation{runbook.RestartAuthoriser}, exit: 1},
-		{name: "latest-differs", scenario: "latest-differs", want: runbook.StaleMemory, recommended: []runbook.Mitigation{runbook.RestartAuthoriser}, exit: 1},
-		{name: "quiet", scenario: "quiet", want: runbook.StaleCache, recommended: []runbook.Mitigation{runbook.FlushCache}, exit: 1},
-		{name: "live unreachable", scenario: "stale", want: runbook.Inconclusive, exit: 2, findings: []runbook.VerdictID{runbook.LiveUnreachable},
-			alter: func(t *testing.T, _ *drill.World, target *runbook.Target) {
+		{name: "healthy", scenario: "healthy", want: diagnose.Healthy},
+		{name: "stale", scenario: "stale", want: diagnose.StaleCache, recommended: []runbook.Mitigation{runbook.FlushCache}, exit: 1,
+			findings: []runbook.VerdictID{diagnose.SharedCache}},
+		{name: "rekeyed", scenario: "rekeyed", want: diagnose.RekeyedKid, recommended: []runbook.Mitigation{runbook.FlushCache, runbook.RestartAuthoriser}, exit: 1},
+		{name: "poisoned", scenario: "poisoned", want: diagnose.PoisonedCache, recommended: []runbook.Mitigation{runbook.FlushCache}, exit: 1},
+		{name: "retired", scenario: "retired", want: diagnose.RetiredKeyCached, exit: 1},
+		{name: "idp-down", scenario: "idp-down", want: diagnose.LiveUnhealthy, exit: 1},
+		{name: "a maintenance page", scenario: "stale", alter: broken(drill.IDPHTML), want: diagnose.LiveUnhealthy, exit: 1},
+		{name: "disagree", scenario: "disagree", want: diagnose.LiveDisagrees, exit: 1},
+		{name: "flapping", scenario: "stale", alter: broken(drill.IDPFlapping), want: diagnose.LiveDisagrees, exit: 1},
+		{name: "cold", scenario: "cold", want: diagnose.Healthy, findings: []runbook.VerdictID{diagnose.ColdCache}},
+		{name: "memory", scenario: "memory", want: diagnose.StaleMemory, recommended: []runbook.Mitigation{runbook.RestartAuthoriser}, exit: 1},
+		{name: "expired", scenario: "expired", want: diagnose.ClaimsOrClock, exit: 1},
+		{name: "wrong-issuer", scenario: "wrong-issuer", want: diagnose.UnknownIssuer, exit: 1},
+		{name: "junk-kids", scenario: "junk-kids", want: diagnose.UnknownKids, exit: 1},
+		{name: "throttled", scenario: "throttled", want: diagnose.RefetchThrottled, recommended: []runbook.Mitigation{runbook.RestartAuthoriser}, exit: 1},
+		{name: "negative", scenario: "negative", want: diagnose.NegativeCache, recommended: []runbook.Mitigation{runbook.FlushCache}, exit: 1},
+		{name: "foreign", scenario: "foreign", want: diagnose.StaleCache, recommended: []runbook.Mitigation{runbook.FlushCache}, exit: 1},
+		{name: "new-key-type", scenario: "new-key-type", want: diagnose.UnsupportedKey, exit: 1},
+		{name: "unreadable", scenario: "unreadable", want: diagnose.CacheUnreadable, exit: 2},
+		{name: "gateway-results", scenario: "gateway-results", want: diagnose.GatewayResults, recommended: []runbook.Mitigation{runbook.FlushGateway}, exit: 1},
+		{name: "managed-jwt", scenario: "managed-jwt", want: diagnose.ManagedAuthoriser, exit: 1},
+		{name: "metadata", scenario: "metadata", want: diagnose.MetadataChanged, exit: 1},
+		{name: "memory-alias", scenario: "memory-alias", want: diagnose.StaleMemory, recommended: []runbook.Mitigation{runbook.RestartAuthoriser}, exit: 1},
+		{name: "env-error", scenario: "env-error", want: diagnose.StaleMemory, recommended: []runbook.Mitigation{runbook.RestartAuthoriser}, exit: 1},
+		{name: "latest-differs", scenario: "latest-differs", want: diagnose.StaleMemory, recommended: []runbook.Mitigation{runbook.RestartAuthoriser}, exit: 1},
+		{name: "quiet", scenario: "quiet", want: diagnose.StaleCache, recommended: []runbook.Mitigation{runbook.FlushCache}, exit: 1},
+		{name: "live unreachable", scenario: "stale", want: diagnose.Inconclusive, exit: 2, findings: []runbook.VerdictID{diagnose.LiveUnreachable},
+			alter: func(t *testing.T, _ *drill.World, target *check.Target) {
 				target.Live = endpoint(t, "http://"+dead+"/jwks.json")
 			}},
-		{name: "cache unreachable", scenario: "healthy", want: runbook.Inconclusive, exit: 2,
-			alter: func(t *testing.T, _ *drill.World, target *runbook.Target) {
+		{name: "cache unreachable", scenario: "healthy", want: diagnose.Inconclusive, exit: 2,
+			alter: func(t *testing.T, _ *drill.World, target *check.Target) {
 				target.Entries = store(t, cache.Settings{URL: "redis://" + dead})
 			}},
-		{name: "logs refused", scenario: "healthy", want: runbook.Inconclusive, exit: 2,
-			alter: func(t *testing.T, w *drill.World, target *runbook.Target) {
+		{name: "logs refused", scenario: "healthy", want: diagnose.Inconclusive, exit: 2,
+			alter: func(t *testing.T, w *drill.World, target *check.Target) {
 				logs, err := telemetry.NewLogs(telemetry.LogSettings{Group: "/aws/lambda/no-such-group", AWS: aws.Config{Region: drill.Region,
 					BaseEndpoint: aws.String(w.AWSEndpoint()), Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "secret", "")}})
 				if err != nil {
@@ -191,8 +193,8 @@ func TestVerdictsOverTheWire(t *testing.T) {
 	}
 }
 
-func broken(health string) func(*testing.T, *drill.World, *runbook.Target) {
-	return func(t *testing.T, w *drill.World, _ *runbook.Target) {
+func broken(health string) func(*testing.T, *drill.World, *check.Target) {
+	return func(t *testing.T, w *drill.World, _ *check.Target) {
 		if err := w.Break(health); err != nil {
 			t.Fatal(err)
 		}
@@ -361,7 +363,7 @@ type printedKey struct {
 
 // checkShape marshals the report, holds it against the documented form, and
 // reads it strictly.
-func checkShape(t *testing.T, report runbook.Report) printed {
+func checkShape(t *testing.T, report check.Report) printed {
 	t.Helper()
 	b, err := json.Marshal(report)
 	if err != nil {

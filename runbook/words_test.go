@@ -32,11 +32,11 @@ func TestQuotedNames(t *testing.T) {
 	for in, want := range map[string]string{
 		"a": "`a`", "a`b": "`a'b`", "a\nb\x00": "`a b `", "a+/=_.-": "`a+/=_.-`", strings.Repeat("é", 500): "`" + strings.Repeat("é", maxQuoted) + "…`",
 	} {
-		if got := quote(in); got != want {
+		if got := Quote(in); got != want {
 			t.Errorf("%q: %s, want %s", in, got, want)
 		}
 	}
-	if got := quoteAll([]string{"a", "b", "c", "d", "e", "f"}); got != "`a`, `b`, `c`, `d` and 2 more" {
+	if got := QuoteAll([]string{"a", "b", "c", "d", "e", "f"}); got != "`a`, `b`, `c`, `d` and 2 more" {
 		t.Errorf("got %s", got)
 	}
 }

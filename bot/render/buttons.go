@@ -6,11 +6,14 @@ import (
 	"github.com/slack-go/slack"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
+	"jwksbot/runbook/check"
+	"jwksbot/runbook/diagnose"
 )
 
 // reportButtons put the request that the verdict calls for first. Where a flush
 // would destroy the last good copy, or nothing here can help, none is offered.
-func reportButtons(r runbook.Report) slack.Block {
+func reportButtons(r check.Report) slack.Block {
 	v := r.Diagnosis.Verdict
 	value := clip(r.Target, limitButtonValue)
 	again := button(ActionCheckAgain, value, "Check again", slack.StyleDefault)
@@ -19,7 +22,7 @@ func reportButtons(r runbook.Report) slack.Block {
 		ask := button(ActionRequest+"_"+strings.Join(wanted, "_"), value, "Request "+wantedLabel(wanted), slack.StylePrimary)
 		return slack.NewActionBlock("", ask, again, details)
 	}
-	if v.Forbids() || v.ID == runbook.Healthy || v.ID == runbook.ManagedAuthoriser || r.Evidence.Cached == nil {
+	if diagnose.Forbids(v) || v.ID == diagnose.Healthy || v.ID == diagnose.ManagedAuthoriser || r.Evidence.Cached == nil {
 		return slack.NewActionBlock("", again, details)
 	}
 	return slack.NewActionBlock("", again, button(ActionRequestFlush, value, "Request flush anyway"+ellipsis, slack.StyleDefault), details)
@@ -34,7 +37,7 @@ const (
 )
 
 // wantedParts are what the verdict recommends and the target has.
-func wantedParts(r runbook.Report) []string {
+func wantedParts(r check.Report) []string {
 	v := r.Diagnosis.Verdict
 	var parts []string
 	if v.Advises(runbook.FlushCache) {
@@ -58,7 +61,7 @@ func wantedLabel(parts []string) string {
 }
 
 // RequestOf is what a request button asks for.
-func RequestOf(action, target string) (req runbook.Request, ok bool) {
+func RequestOf(action, target string) (req approve.Request, ok bool) {
 	rest, ok := strings.CutPrefix(action, ActionRequest+"_")
 	if !ok {
 		return req, false
@@ -73,14 +76,14 @@ func RequestOf(action, target string) (req runbook.Request, ok bool) {
 		case partGateway:
 			req.Gateway = true
 		default:
-			return runbook.Request{}, false
+			return approve.Request{}, false
 		}
 	}
 	return req, true
 }
 
 // configured says whether the target has what a step reads.
-func configured(r runbook.Report, step string) bool {
+func configured(r check.Report, step string) bool {
 	for _, s := range r.Steps {
 		if s.Step == step {
 			return s.Status != runbook.StatusSkipped

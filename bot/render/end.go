@@ -9,6 +9,7 @@ import (
 	"github.com/slack-go/slack"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/record"
 )
 
 // endBlocks show how a run ended, what was done, and what to do next.
@@ -84,9 +85,9 @@ func nextText(r runbook.Run) string {
 // stepsNext lists what the runbook says next about a run, "" for nothing.
 func stepsNext(r runbook.Run) string {
 	var lines []string
-	for _, s := range r.NextSteps() {
+	for _, s := range record.NextSteps(r) {
 		switch s.Kind {
-		case runbook.NextUndo, runbook.NextRetry, runbook.NextEscalate: // possible, and not what helps
+		case record.NextUndo, record.NextRetry, record.NextEscalate: // possible, and not what helps
 		default:
 			lines = append(lines, "\n• *"+Quoted(s.Label, limitButton)+"*: "+prose(s.Why, LimitSentence/2))
 		}
@@ -113,13 +114,13 @@ const maxNext = 5
 
 // actionOfNext are the buttons of next steps. What a button asks for is looked
 // up in the run when it is pressed.
-var ActionOfNext = map[runbook.NextKind]string{
-	runbook.NextRestart: "next_restart", runbook.NextFlush: "next_flush", runbook.NextFlushDirect: "next_flush_direct",
-	runbook.NextGateway: "next_gateway", runbook.NextUndo: "next_undo", runbook.NextRetry: ActionRequestAgain, runbook.NextEscalate: "next_escalate",
+var ActionOfNext = map[record.NextKind]string{
+	record.NextRestart: "next_restart", record.NextFlush: "next_flush", record.NextFlushDirect: "next_flush_direct",
+	record.NextGateway: "next_gateway", record.NextUndo: "next_undo", record.NextRetry: ActionRequestAgain, record.NextEscalate: "next_escalate",
 }
 
 // NextOfAction is the way back.
-func NextOfAction(action string) (runbook.NextKind, bool) {
+func NextOfAction(action string) (record.NextKind, bool) {
 	for kind, a := range ActionOfNext {
 		if a == action {
 			return kind, true
@@ -133,7 +134,7 @@ func NextOfAction(action string) (runbook.NextKind, bool) {
 // people invites nobody.
 func nextButtons(r runbook.Run, primary bool) []slack.BlockElement {
 	var out []slack.BlockElement
-	steps := r.NextSteps()
+	steps := record.NextSteps(r)
 	for i, s := range steps[:min(len(steps), maxNext)] {
 		action, known := ActionOfNext[s.Kind]
 		if !known {
@@ -141,7 +142,7 @@ func nextButtons(r runbook.Run, primary bool) []slack.BlockElement {
 		}
 		style := slack.StyleDefault
 		switch s.Kind {
-		case runbook.NextUndo, runbook.NextEscalate, runbook.NextRetry:
+		case record.NextUndo, record.NextEscalate, record.NextRetry:
 		default:
 			if i == 0 && primary {
 				style = slack.StylePrimary
@@ -182,7 +183,7 @@ func endButtons(r runbook.Run) slack.Block {
 	switch r.State {
 	case runbook.StateDone, runbook.StateObsolete:
 		// What can be undone stands behind a look at how things are.
-		if len(next) > 0 && r.NextSteps()[0].Kind == runbook.NextUndo {
+		if len(next) > 0 && record.NextSteps(r)[0].Kind == record.NextUndo {
 			return slack.NewActionBlock("", append(append(all, check), next...)...)
 		}
 	}

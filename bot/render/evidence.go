@@ -10,6 +10,8 @@ import (
 	"github.com/slack-go/slack"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/check"
+	"jwksbot/runbook/diagnose"
 )
 
 // How much evidence goes into a thread. What is left out is counted there; the
@@ -24,7 +26,7 @@ const (
 )
 
 // Evidence is everything behind a report, for its thread.
-func Evidence(r runbook.Report) []Message {
+func Evidence(r check.Report) []Message {
 	var blocks []slack.Block
 	blocks = append(blocks, liveBlocks(r)...)
 	blocks = append(blocks, cachedBlocks(r.Evidence)...)
@@ -90,7 +92,7 @@ func table(rows [][]string) string {
 	return codeLines(aligned(rows[:min(maxRows, len(rows))], widestCell), len(rows), roomBlock-300)
 }
 
-func liveBlocks(r runbook.Report) []slack.Block {
+func liveBlocks(r check.Report) []slack.Block {
 	live := r.Evidence.Live
 	if live == nil {
 		return nil
@@ -181,7 +183,7 @@ func cachedBlocks(e runbook.Evidence) []slack.Block {
 	if e.Cached == nil {
 		return nil
 	}
-	entries := e.Marked()
+	entries := diagnose.Marked(e)
 	sort.SliceStable(entries, func(i, j int) bool { return rank(entries[i]) < rank(entries[j]) })
 	title := fmt.Sprintf("*Cached entries:* %s on %s", plural(len(entries), "entry", "entries"), plural(len(e.Cached.Shards), "shard", "shards"))
 	if e.Cached.Truncated {
@@ -200,7 +202,7 @@ func cachedBlocks(e runbook.Evidence) []slack.Block {
 	return blocks
 }
 
-func rank(m runbook.MarkedEntry) int {
+func rank(m diagnose.MarkedEntry) int {
 	switch {
 	case m.Old:
 		return 0
@@ -211,7 +213,7 @@ func rank(m runbook.MarkedEntry) int {
 }
 
 // entryText is one entry with its keys and how each stands to the live set.
-func entryText(m runbook.MarkedEntry) string {
+func entryText(m diagnose.MarkedEntry) string {
 	facts := []string{Quoted(cmp.Or(m.Reading.Format, "unknown format"), LimitName), plural(m.Bytes, "byte", "bytes"), m.Expiry(), "shard " + Code(m.Shard)}
 	if m.Reading.Note != "" && m.Reading.Content != runbook.ContentKeys && !strings.HasPrefix(m.Reading.Note, m.Reading.Format) {
 		facts = append(facts, prose(m.Reading.Note, LimitSentence))
@@ -227,7 +229,7 @@ func entryText(m runbook.MarkedEntry) string {
 	return text
 }
 
-func entryMark(m runbook.MarkedEntry) string {
+func entryMark(m diagnose.MarkedEntry) string {
 	switch {
 	case m.Foreign != "":
 		return "– " + Code(runbook.EntryName(m.Name).String()) + " belongs to another issuer, " + Code(m.Foreign) + ": left alone"
@@ -243,7 +245,7 @@ func entryMark(m runbook.MarkedEntry) string {
 	return "? " + Code(runbook.EntryName(m.Name).String()) + " *not compared*"
 }
 
-func keyRows(m runbook.MarkedEntry) [][]string {
+func keyRows(m diagnose.MarkedEntry) [][]string {
 	var rows [][]string
 	for _, k := range m.Marks {
 		rows = append(rows, []string{markWords[k.Mark], orNone(k.Key.Kid), strings.TrimSpace(k.Key.Kty + " " + k.Key.Alg), thumb(k.Key.Thumbprint)})
@@ -258,9 +260,9 @@ func keyRows(m runbook.MarkedEntry) [][]string {
 }
 
 var markWords = map[string]string{
-	runbook.MarkSame:    "= same",
-	runbook.MarkMissing: "+ missing here",
-	runbook.MarkRetired: "- retired",
-	runbook.MarkRekeyed: "! other key, same kid",
-	runbook.MarkRenamed: "~ other kid",
+	diagnose.MarkSame:    "= same",
+	diagnose.MarkMissing: "+ missing here",
+	diagnose.MarkRetired: "- retired",
+	diagnose.MarkRekeyed: "! other key, same kid",
+	diagnose.MarkRenamed: "~ other kid",
 }

@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/budget"
+	"jwksbot/runbook/check"
+	"jwksbot/runbook/diagnose"
 )
 
 // played gives evidence back as the sources of a target, so that reports are
@@ -32,7 +35,7 @@ func (p played) List(_ context.Context, read func(runbook.RawEntry) runbook.Entr
 	return l, nil
 }
 
-func (p played) decode(raw runbook.RawEntry, _ *runbook.Budget) runbook.Reading {
+func (p played) decode(raw runbook.RawEntry, _ *budget.Budget) runbook.Reading {
 	for _, e := range p.Cached.Entries {
 		if e.Name == raw.Name {
 			return e.Reading
@@ -109,10 +112,10 @@ func (played) Compare(context.Context, []runbook.Saved) ([]runbook.EntryFate, er
 var errReadOnly = errors.New("a check changed something")
 
 // reportOf makes the report that a check of this evidence leads to.
-func reportOf(t *testing.T, e runbook.Evidence) runbook.Report {
+func reportOf(t *testing.T, e runbook.Evidence) check.Report {
 	t.Helper()
 	p := played{e, new(atomic.Int32)}
-	target := &runbook.Target{Name: "production", Issuer: "https://cognito-idp.eu-west-2.amazonaws.com/eu-west-2_AbCdEfGhI", JWKSURL: e.Live.URL,
+	target := &check.Target{Name: "production", Issuer: "https://cognito-idp.eu-west-2.amazonaws.com/eu-west-2_AbCdEfGhI", JWKSURL: e.Live.URL,
 		Live: p, Entries: p, Decode: p.decode, Logs: p, Traffic: p}
 	if e.Gateway != nil {
 		target.API, target.Meter, target.Access = p, playedMeter{e.Gateway}, playedMeter{e.Gateway}
@@ -120,13 +123,13 @@ func reportOf(t *testing.T, e runbook.Evidence) runbook.Report {
 	if e.Function != nil {
 		target.Function = playedFunction{e.Function}
 	}
-	r, err := runbook.NewRunner(frozen{noon}, nil).Check(t.Context(), target, runbook.Ask{}, runbook.Silent{})
+	r, err := check.NewRunner(frozen{noon}, nil).Check(t.Context(), target, check.Ask{}, check.Silent{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	// Probes are asked at once; their order and what they took is chance.
 	r.Evidence.Live = e.Live
-	r.Diagnosis = runbook.Diagnose(r.Evidence)
+	r.Diagnosis = diagnose.Diagnose(r.Evidence)
 	r.Duration = 1310 * time.Millisecond
 	for i := range r.Steps {
 		r.Steps[i].Duration = time.Duration(i*i*140+43) * time.Millisecond

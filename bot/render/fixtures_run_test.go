@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/diagnose"
 )
 
 // allRun asks for everything that a request can ask for at once.
@@ -21,7 +22,7 @@ func gatewayRun() runbook.Run {
 	r := allRun()
 	p := &r.Plan
 	p.Steps, p.Entries, p.Restart = []runbook.Mitigation{runbook.FlushGateway}, nil, nil
-	p.Verdict, p.Summary = runbook.GatewayResults, "The cache holds the live keys and the authoriser accepts tokens, yet clients are denied: the gateway repeats old answers."
+	p.Verdict, p.Summary = diagnose.GatewayResults, "The cache holds the live keys and the authoriser accepts tokens, yet clients are denied: the gateway repeats old answers."
 	return r
 }
 
@@ -33,7 +34,7 @@ func undoRun(force bool) runbook.Run {
 	p.Restore = &runbook.RestorePlan{Of: "0214-aaaa2222", Force: force, Entries: []runbook.RestoreEntry{
 		{Name: entryName, Shard: "0002", Fate: runbook.FateRewritten}, {Name: entryName + ":backup", Shard: "0001", Fate: runbook.FateGone},
 		{Name: entryName + ":old", Shard: "0001", Fate: runbook.FateExpired}}}
-	p.Verdict, p.Summary, p.Advice = runbook.Healthy, "The cache holds the live keys.", "no verdict calls for an undo"
+	p.Verdict, p.Summary, p.Advice = diagnose.Healthy, "The cache holds the live keys.", "no verdict calls for an undo"
 	r.Override, r.Reason = "the flush hit the wrong target", "undo run 0214-aaaa2222"
 	return r
 }
@@ -55,7 +56,7 @@ func restartRun(s runbook.State) runbook.Run {
 	r := allRun()
 	if s == runbook.StatePending {
 		r.Plan.Steps, r.Plan.Entries, r.Plan.Gateway = []runbook.Mitigation{runbook.RestartAuthoriser}, nil, nil
-		r.Plan.Verdict = runbook.StaleMemory
+		r.Plan.Verdict = diagnose.StaleMemory
 		r.Plan.Summary = "The cache already holds the live keys, yet the authoriser still rejects tokens (97 failures in the last 5 min): it keeps old keys in memory."
 		return r
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/diagnose"
 )
 
 // noon is the fixed moment of all fixtures: 03:00 on the night of a rotation.
@@ -174,8 +175,8 @@ func stalePlan() runbook.Plan {
 			{Name: entryName, Shard: "0002", Format: "JSON key set", Kids: []string{oldKey.Kid, liveKey2.Kid}, Thumbprints: []string{oldKey.Thumbprint, liveKey2.Thumbprint}, Meaning: "keys 1"},
 			{Name: entryName + ":backup", Shard: "0001", Format: "gzip > JSON key set", Kids: []string{oldKey.Kid}, Thumbprints: []string{oldKey.Thumbprint}, Meaning: "keys 2"},
 		},
-		Live: []string{liveKey.Thumbprint, liveKey2.Thumbprint}, Verdict: runbook.StaleCache,
-		Summary: runbook.Diagnose(staleEvidence()).Verdict.Summary, Others: 41210, Shards: 3, Current: 1, Foreign: 1, Digest: "3f9a0c77d1e2",
+		Live: []string{liveKey.Thumbprint, liveKey2.Thumbprint}, Verdict: diagnose.StaleCache,
+		Summary: diagnose.Diagnose(staleEvidence()).Verdict.Summary, Others: 41210, Shards: 3, Current: 1, Foreign: 1, Digest: "3f9a0c77d1e2",
 	}
 }
 

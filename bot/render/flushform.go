@@ -6,6 +6,8 @@ import (
 	"github.com/slack-go/slack"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
+	"jwksbot/runbook/check"
 )
 
 // FormTarget is a target as the form needs it: what may be asked of it.
@@ -19,7 +21,7 @@ type FormTarget struct {
 }
 
 // FormTargetOf says what a target has and allows.
-func FormTargetOf(t *runbook.Target) FormTarget {
+func FormTargetOf(t *check.Target) FormTarget {
 	return FormTarget{Name: t.Name, AllowAll: t.AllowAll, Restart: t.Function != nil, Gateway: t.API != nil,
 		Bridge: t.Route == runbook.RouteBridge, BreakGlass: t.Policy.BreakGlass}
 }
@@ -28,7 +30,7 @@ func FormTargetOf(t *runbook.Target) FormTarget {
 // people can change in the form is read.
 type FlushInput struct {
 	Targets []FormTarget
-	runbook.Request
+	approve.Request
 	Verdict string // the sentence of the last check, if there was one
 }
 

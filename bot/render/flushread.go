@@ -7,12 +7,13 @@ import (
 	"github.com/slack-go/slack"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
 )
 
 // ReadFlushForm reads a submitted modal. Errors are sentences keyed by block
 // id, as response_action errors wants them; who asks is not read from here.
-func ReadFlushForm(v slack.View) (runbook.Request, map[string]string) {
-	req := runbook.Request{
+func ReadFlushForm(v slack.View) (approve.Request, map[string]string) {
+	req := approve.Request{
 		Target:     inputOf(v, blockTarget).SelectedOption.Value,
 		Ticket:     strings.ToUpper(strings.TrimSpace(inputOf(v, blockTicket).Value)),
 		Reason:     strings.TrimSpace(inputOf(v, blockReason).Value),
@@ -36,7 +37,7 @@ func ReadFlushForm(v slack.View) (runbook.Request, map[string]string) {
 		problems[blockTarget] = "Choose a target."
 	}
 	var refusal *runbook.Refusal
-	if err := runbook.CheckTicket(req.Ticket); errors.As(err, &refusal) {
+	if err := approve.CheckTicket(req.Ticket); errors.As(err, &refusal) {
 		problems[blockTicket] = refusal.Text
 	}
 	if req.Reason == "" {
@@ -47,7 +48,7 @@ func ReadFlushForm(v slack.View) (runbook.Request, map[string]string) {
 }
 
 // parseScope reads what to flush.
-func parseScope(req *runbook.Request, scope string, problems map[string]string) {
+func parseScope(req *approve.Request, scope string, problems map[string]string) {
 	switch scope {
 	case string(runbook.ScopeKeys), string(runbook.ScopeAll):
 		req.Scope = runbook.Scope(scope)

@@ -7,6 +7,8 @@ import (
 	"github.com/slack-go/slack"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
+	"jwksbot/runbook/record"
 )
 
 // Small forms that ask for a reason, or for what a next step needs. Their
@@ -68,17 +70,17 @@ func form(callback, private, title, submit string, blocks ...slack.Block) slack.
 }
 
 // nextTitles name the forms of next steps.
-var nextTitles = map[runbook.NextKind]string{
-	runbook.NextRestart: "Restart authoriser", runbook.NextFlush: "Flush again", runbook.NextFlushDirect: "Flush directly",
-	runbook.NextGateway: "Flush gateway cache", runbook.NextUndo: "Undo", runbook.NextRetry: "Try again", runbook.NextEscalate: "Escalate",
+var nextTitles = map[record.NextKind]string{
+	record.NextRestart: "Restart authoriser", record.NextFlush: "Flush again", record.NextFlushDirect: "Flush directly",
+	record.NextGateway: "Flush gateway cache", record.NextUndo: "Undo", record.NextRetry: "Try again", record.NextEscalate: "Escalate",
 }
 
 // NextForm asks for what a next step of a run needs: it is the same request as
 // any other, prefilled, and needs its own approval.
-func NextForm(r runbook.Run, kind runbook.NextKind, req runbook.Request, breakGlass bool) slack.ModalViewRequest {
+func NextForm(r runbook.Run, kind record.NextKind, req approve.Request, breakGlass bool) slack.ModalViewRequest {
 	private := r.ID + " " + string(kind)
 	why := ""
-	for _, s := range r.NextSteps() {
+	for _, s := range record.NextSteps(r) {
 		if s.Kind == kind {
 			why = " " + upper(prose(s.Why, LimitSentence)) + "."
 		}
@@ -87,7 +89,7 @@ func NextForm(r runbook.Run, kind runbook.NextKind, req runbook.Request, breakGl
 	title := cmp.Or(nextTitles[kind], "Next step")
 	reason := reasonInput(req.Reason)
 	focus(reason)
-	if kind == runbook.NextEscalate {
+	if kind == record.NextEscalate {
 		return form(CallbackNext, private, title, "Call the team", about, reason,
 			contextLine("The on-call team is called in the thread, and paged where that is configured. The watch continues."))
 	}
@@ -116,7 +118,7 @@ func forceInput(ticked bool) slack.Block {
 // NextAnswer is a submitted form of a next step.
 type NextAnswer struct {
 	Run                          string
-	Kind                         runbook.NextKind
+	Kind                         record.NextKind
 	Reason, Override, BreakGlass string
 	Force                        bool
 }
@@ -125,7 +127,7 @@ type NextAnswer struct {
 // as those of ReadFlushForm.
 func ReadNextForm(v slack.View) (NextAnswer, map[string]string) {
 	id, kind, _ := strings.Cut(v.PrivateMetadata, " ")
-	a := NextAnswer{Run: id, Kind: runbook.NextKind(kind), Reason: strings.TrimSpace(inputOf(v, blockReason).Value),
+	a := NextAnswer{Run: id, Kind: record.NextKind(kind), Reason: strings.TrimSpace(inputOf(v, blockReason).Value),
 		Override: strings.TrimSpace(inputOf(v, blockOverride).Value), BreakGlass: strings.TrimSpace(inputOf(v, blockBreakGlass).Value),
 		Force: len(inputOf(v, blockForce).SelectedOptions) > 0}
 	if a.Reason == "" {

@@ -11,11 +11,13 @@ import (
 	"github.com/slack-go/slack"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
+	"jwksbot/runbook/record"
 )
 
 func TestFlushModalRoundTrip(t *testing.T) {
 	in := FlushInput{Targets: []FormTarget{{Name: "production"}, {"staging", true, true, true, true, true}}, Verdict: "The cache still serves an old key set: entry `x` lacks live key `y`.",
-		Request: runbook.Request{Target: "staging", Ticket: "inc-7", Reason: "because", Restart: true, Channel: "C0BRIDGE"}}
+		Request: approve.Request{Target: "staging", Ticket: "inc-7", Reason: "because", Restart: true, Channel: "C0BRIDGE"}}
 	modal := FlushForm(in)
 	golden(t, "modal/flush.json", asJSON(t, modal))
 	viewWithinLimits(t, modal)
@@ -25,7 +27,7 @@ func TestFlushModalRoundTrip(t *testing.T) {
 	view := submitModal(modal, map[string]string{blockTarget: "staging", blockScope: "all", blockTicket: " inc-2026-0214-001 ", blockReason: " keys rotated\n", blockOverride: "",
 		blockAlso: "restart,gateway,direct", blockBreakGlass: " nobody is awake "})
 	req, problems := ReadFlushForm(view)
-	want := runbook.Request{Target: "staging", Scope: runbook.ScopeAll, Ticket: "INC-2026-0214-001", Reason: "keys rotated", Via: runbook.ViaSlack, Channel: "C0BRIDGE",
+	want := approve.Request{Target: "staging", Scope: runbook.ScopeAll, Ticket: "INC-2026-0214-001", Reason: "keys rotated", Via: runbook.ViaSlack, Channel: "C0BRIDGE",
 		Restart: true, Gateway: true, Direct: true, BreakGlass: "nobody is awake"}
 	if req != want || len(problems) != 0 {
 		t.Errorf("request %+v, problems %v", req, problems)
@@ -88,13 +90,13 @@ func TestFormFollowsTheVerdict(t *testing.T) {
 	for _, c := range []struct {
 		recommended []runbook.Mitigation
 		target      FormTarget
-		want        runbook.Request
+		want        approve.Request
 	}{
-		{[]runbook.Mitigation{runbook.RestartAuthoriser}, able, runbook.Request{NoFlush: true, Restart: true}},
-		{[]runbook.Mitigation{runbook.RestartAuthoriser}, FormTarget{}, runbook.Request{}},
-		{[]runbook.Mitigation{runbook.FlushCache, runbook.RestartAuthoriser}, able, runbook.Request{Restart: true}},
-		{[]runbook.Mitigation{runbook.FlushGateway}, able, runbook.Request{NoFlush: true, Gateway: true}},
-		{nil, able, runbook.Request{}},
+		{[]runbook.Mitigation{runbook.RestartAuthoriser}, able, approve.Request{NoFlush: true, Restart: true}},
+		{[]runbook.Mitigation{runbook.RestartAuthoriser}, FormTarget{}, approve.Request{}},
+		{[]runbook.Mitigation{runbook.FlushCache, runbook.RestartAuthoriser}, able, approve.Request{Restart: true}},
+		{[]runbook.Mitigation{runbook.FlushGateway}, able, approve.Request{NoFlush: true, Gateway: true}},
+		{nil, able, approve.Request{}},
 	} {
 		var in FlushInput
 		in.Advise(runbook.Verdict{Recommended: c.recommended}, c.target)
@@ -107,7 +109,7 @@ func TestFormFollowsTheVerdict(t *testing.T) {
 // A request button asks for what it said when it was made, and a forged one for
 // nothing.
 func TestRequestButtons(t *testing.T) {
-	for action, want := range map[string]runbook.Request{
+	for action, want := range map[string]approve.Request{
 		"request_flush":                 {Target: "t"},
 		"request_flush_restart_gateway": {Target: "t", Restart: true, Gateway: true},
 		"request_restart":               {Target: "t", NoFlush: true, Restart: true},
@@ -140,13 +142,13 @@ func TestNoFlushNeedsSomethingElse(t *testing.T) {
 
 func TestNextModalRoundTrip(t *testing.T) {
 	r := inState(runbook.StateWatch)
-	for _, kind := range []runbook.NextKind{runbook.NextUndo, runbook.NextRestart, runbook.NextEscalate} {
-		req, _ := r.Request(kind, robin.ID, runbook.ViaSlack)
-		modal := NextForm(r, kind, req, kind == runbook.NextRestart)
+	for _, kind := range []record.NextKind{record.NextUndo, record.NextRestart, record.NextEscalate} {
+		req, _ := record.RequestFor(r, kind, robin.ID, runbook.ViaSlack)
+		modal := NextForm(r, kind, req, kind == record.NextRestart)
 		golden(t, "modal/next_"+string(kind)+".json", asJSON(t, modal))
 		viewWithinLimits(t, modal)
 		a, problems := ReadNextForm(submitModal(modal, map[string]string{blockReason: " because ", blockForce: blockForce}))
-		want := NextAnswer{Run: r.ID, Kind: kind, Reason: "because", Force: kind == runbook.NextUndo}
+		want := NextAnswer{Run: r.ID, Kind: kind, Reason: "because", Force: kind == record.NextUndo}
 		if a != want || problems != nil {
 			t.Errorf("%+v, want %+v; problems %v", a, want, problems)
 		}
@@ -169,7 +171,7 @@ func TestStopModalRoundTrip(t *testing.T) {
 // names: what does not fit into a view is said.
 func TestModalWithManyTargets(t *testing.T) {
 	for _, c := range []struct{ targets, left int }{{100, 0}, {101, 0}, {250, 0}, {1500, 0}, {6000, -1}} {
-		in := FlushInput{Request: runbook.Request{Target: "target-90", Channel: "C1"}}
+		in := FlushInput{Request: approve.Request{Target: "target-90", Channel: "C1"}}
 		for i := range c.targets {
 			in.Targets = append(in.Targets, FormTarget{Name: fmt.Sprintf("target-%d", i), BreakGlass: i%2 == 0})
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/slack-go/slack"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/diagnose"
 )
 
 // gatewayBlocks show what clients of the gateway see, and who judges their
@@ -53,7 +54,7 @@ func apiText(s runbook.GatewaySetup) string {
 // when it is out of the ordinary.
 func clientErrorText(ev *runbook.GatewayEvidence) string {
 	s := "client errors: " + shareText(ev.Points)
-	if t, ok := ev.Turn(); ok && t.Spike {
+	if t, ok := diagnose.FindChangePoint(ev); ok && t.Spike {
 		s += fmt.Sprintf("; they rose at %s, from %s to %s", atTime(t.At), percent(t.Before), percent(t.After))
 	}
 	return s

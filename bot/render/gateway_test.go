@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/check"
+	"jwksbot/runbook/diagnose"
 )
 
 func gatewaySeen(kind runbook.APIKind, a runbook.GatewayAuthoriser) *runbook.GatewayEvidence {
@@ -52,16 +54,16 @@ func TestGatewayEvidence(t *testing.T) {
 
 // A button for a mitigation that is not configured would only lead to a refusal.
 func TestOnlyWhatIsConfiguredIsOffered(t *testing.T) {
-	verdict := func(steps ...runbook.Mitigation) runbook.Report {
-		r := runbook.Report{Target: "production"}
-		r.Diagnosis.Verdict = runbook.Verdict{Finding: runbook.Finding{ID: runbook.StaleMemory, Severity: runbook.SeverityCritical}, Recommended: steps}
+	verdict := func(steps ...runbook.Mitigation) check.Report {
+		r := check.Report{Target: "production"}
+		r.Diagnosis.Verdict = runbook.Verdict{Finding: runbook.Finding{ID: diagnose.StaleMemory, Severity: runbook.SeverityCritical}, Recommended: steps}
 		return r
 	}
-	ready := []runbook.Result{{Step: runbook.StepGateway, Status: runbook.StatusOK}, {Step: runbook.StepAuthoriser, Status: runbook.StatusError}}
-	skipped := []runbook.Result{{Step: runbook.StepGateway, Status: runbook.StatusSkipped}, {Step: runbook.StepAuthoriser, Status: runbook.StatusSkipped}}
+	ready := []check.Result{{Step: runbook.StepGateway, Status: runbook.StatusOK}, {Step: runbook.StepAuthoriser, Status: runbook.StatusError}}
+	skipped := []check.Result{{Step: runbook.StepGateway, Status: runbook.StatusSkipped}, {Step: runbook.StepAuthoriser, Status: runbook.StatusSkipped}}
 	for _, c := range []struct {
 		recommended []runbook.Mitigation
-		steps       []runbook.Result
+		steps       []check.Result
 		want        []string
 	}{
 		{[]runbook.Mitigation{runbook.RestartAuthoriser}, ready, []string{"Request restart primary", "Check again", "Details"}},
@@ -84,7 +86,7 @@ func TestSeriesOfAReport(t *testing.T) {
 	e.Gateway = gatewaySeen(runbook.RestAPI, lambdaAuthoriser())
 	e.Flushed = noon.Add(-10 * time.Minute)
 	e.History = []runbook.Sighting{{Kid: "a", FirstSeen: noon.Add(-30 * 24 * time.Hour)}, {Kid: "b", FirstSeen: noon.Add(-19 * time.Minute)}, {Kid: "c", FirstSeen: noon.Add(-19 * time.Minute)}}
-	r := runbook.Report{Target: "production", Evidence: e, Question: runbook.Question{Since: noon.Add(-time.Hour), Until: noon}}
+	r := check.Report{Target: "production", Evidence: e, Question: check.Question{Since: noon.Add(-time.Hour), Until: noon}}
 	s := SeriesOf(r)
 	last := s.Failures[len(s.Failures)-1]
 	if last.Failures != 21 || last.Requests != 120 || s.Title != "production: token failures ÷ requests" {

@@ -6,11 +6,12 @@ import (
 	"testing"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/diagnose"
 )
 
 func TestHomeBlocks(t *testing.T) {
 	in := HomeInput{Targets: []HomeTarget{
-		{"production", SeenVerdict{runbook.Diagnose(staleEvidence()).Verdict.Finding, noon}, false},
+		{"production", SeenVerdict{diagnose.Diagnose(staleEvidence()).Verdict.Finding, noon}, false},
 		{"staging", SeenVerdict{}, false}, {"sandbox", SeenVerdict{}, true},
 	}}
 	for i, s := range []runbook.State{runbook.StatePending, runbook.StateFlush, runbook.StateDone, runbook.StateDenied} {

@@ -11,6 +11,10 @@ import (
 	"github.com/slack-go/slack"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
+	"jwksbot/runbook/check"
+	"jwksbot/runbook/diagnose"
+	"jwksbot/runbook/record"
 )
 
 // withinLimits holds a message against every limit of Slack, on the JSON that is
@@ -214,10 +218,10 @@ func TestMonstrousReport(t *testing.T) {
 		}
 		e.Live.URL, e.Live.Probes[0].CacheControl, e.Live.Probes[2].ContentType = nasty(seed), nasty(seed), nasty(seed)
 		r := reportOf(t, staleEvidence())
-		r.Evidence, r.Diagnosis = e, runbook.Diagnose(e)
+		r.Evidence, r.Diagnosis = e, diagnose.Diagnose(e)
 		r.Target, r.Question.Kid = nasty(seed), nasty(seed)
 		for i := range 300 {
-			r.Steps = append(r.Steps, runbook.Result{Step: nasty(i), Status: runbook.StatusFail, Summary: nasty(i + seed), Duration: time.Second})
+			r.Steps = append(r.Steps, check.Result{Step: nasty(i), Status: runbook.StatusFail, Summary: nasty(i + seed), Duration: time.Second})
 			r.Diagnosis.Findings = append(r.Diagnosis.Findings, runbook.Finding{Severity: runbook.SeverityWarning, Summary: nasty(i + seed)})
 			v := &r.Diagnosis.Verdict
 			v.Because, v.Stranded = append(v.Because, nasty(i+seed)), append(v.Stranded, nasty(i))
@@ -283,10 +287,10 @@ func TestMonstrousRuns(t *testing.T) {
 			noStrayMentions(t, Refusal(&runbook.Refusal{Text: nasty(seed), People: ids}))
 		}
 		viewWithinLimits(t, FlushForm(FlushInput{Verdict: nasty(seed), Targets: []FormTarget{{nasty(seed), true, true, true, true, true}, {Name: "production"}},
-			Request: runbook.Request{Target: nasty(seed), Ticket: nasty(seed), Reason: nasty(seed), Override: nasty(seed), BreakGlass: nasty(seed), Channel: nasty(seed)}}))
+			Request: approve.Request{Target: nasty(seed), Ticket: nasty(seed), Reason: nasty(seed), Override: nasty(seed), BreakGlass: nasty(seed), Channel: nasty(seed)}}))
 		odd := inState(runbook.StateWatch)
 		odd.ID, odd.Target, odd.Ticket = nasty(seed), nasty(seed), nasty(seed)
-		viewWithinLimits(t, NextForm(odd, runbook.NextUndo, runbook.Request{RestoreOf: nasty(seed), Reason: nasty(seed)}, true))
+		viewWithinLimits(t, NextForm(odd, record.NextUndo, approve.Request{RestoreOf: nasty(seed), Reason: nasty(seed)}, true))
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"github.com/slack-go/slack"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/diagnose"
+	"jwksbot/runbook/redact"
 )
 
 // loggedBlocks shows what the authoriser failed on.
@@ -42,7 +44,7 @@ func loggedBlocks(e runbook.Evidence) []slack.Block {
 			break
 		}
 		// Redacted by its source already; the second time costs nothing.
-		samples = append(samples, s.At.UTC().Format("15:04:05")+" "+s.Class, "  "+runbook.Redact(s.Text))
+		samples = append(samples, s.At.UTC().Format("15:04:05")+" "+s.Class, "  "+redact.Text(s.Text))
 	}
 	return append(blocks, section("*Newest log lines (UTC, redacted)*\n"+codeLines(samples, len(samples), roomBlock-300)))
 }
@@ -153,11 +155,11 @@ func trafficBlocks(ev *runbook.TrafficEvidence) []slack.Block {
 	if ev == nil {
 		return nil
 	}
-	before, now := ev.Split()
+	before, now := diagnose.Split(*ev)
 	lines := []string{"now: " + ratioText(now), "before: " + ratioText(before)}
-	_, known := runbook.Ratio(now)
+	_, known := diagnose.Ratio(now)
 	switch {
-	case ev.MissSpike():
+	case diagnose.MissSpike(*ev):
 		lines = append(lines, "spike in misses: the authorisers are refilling")
 	case known:
 		lines = append(lines, "no spike in misses: hits stay high even while old keys are cached")
@@ -169,7 +171,7 @@ func trafficBlocks(ev *runbook.TrafficEvidence) []slack.Block {
 }
 
 func ratioText(points []runbook.TrafficPoint) string {
-	ratio, ok := runbook.Ratio(points)
+	ratio, ok := diagnose.Ratio(points)
 	if !ok {
 		return "no data"
 	}

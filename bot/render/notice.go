@@ -6,6 +6,7 @@ import (
 	"github.com/slack-go/slack"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/check"
 )
 
 // Short messages: what stands in the place of another one, and what is added
@@ -57,7 +58,7 @@ func OverrideOffer(refused error, target string) Message {
 
 // Rotation is a report that nobody asked for: a new live key was seen
 // that the cache does not have.
-func Rotation(r runbook.Report) Message {
+func Rotation(r check.Report) Message {
 	m := Report(r)
 	m.Text = "New signing key seen, and the cache still has the old one. " + m.Text
 	m.Blocks = append(m.Blocks, contextLine("jwksbot noticed a new live key and checked on its own; nobody asked for this report."))

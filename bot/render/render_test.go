@@ -12,6 +12,7 @@ import (
 	"github.com/slack-go/slack"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/diagnose"
 )
 
 func TestReports(t *testing.T) {
@@ -149,7 +150,7 @@ func TestUnknownStateIsStillReadable(t *testing.T) {
 func TestCards(t *testing.T) {
 	against := pendingRun()
 	against.Override = "the retired key is being revoked, security asked for it"
-	against.Plan.Verdict, against.Plan.Advice = runbook.RetiredKeyCached, "tokens signed with `2025-11-09-k1` that are still valid would be refused at once"
+	against.Plan.Verdict, against.Plan.Advice = diagnose.RetiredKeyCached, "tokens signed with `2025-11-09-k1` that are still valid would be refused at once"
 	anew := pendingRun()
 	anew.Generation, anew.Required = 2, 2
 	anew.Decisions = []runbook.Decision{decisionOf(sam, runbook.DecideApprove, "", 1), decisionOf(sam, runbook.DecideApprove, "", 2)}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/check"
+	"jwksbot/runbook/diagnose"
 )
 
 // Room for the parts of a report, in runes; together they stay below
@@ -49,7 +51,7 @@ func Progress(target string, steps []StepLine, started time.Time) Message {
 }
 
 // Report is the answer to a check: verdict, proof, what to do.
-func Report(r runbook.Report) Message {
+func Report(r check.Report) Message {
 	v := r.Diagnosis.Verdict
 	m := Message{Text: reportText(r), Metadata: metadata(eventReport, "", r.Target, v.ID, "done")}
 	m.Blocks = append(m.Blocks,
@@ -75,7 +77,7 @@ func Report(r runbook.Report) Message {
 
 // reportHeader is the verdict in words behind its shape; a critical finding
 // beside it takes the shape.
-func reportHeader(r runbook.Report) string {
+func reportHeader(r check.Report) string {
 	v := r.Diagnosis.Verdict
 	s := clip(titleOf(v.ID), LimitName/2)
 	if alarm := worstBeside(r.Diagnosis); alarm != nil {
@@ -95,7 +97,7 @@ func worstBeside(d runbook.Diagnosis) *runbook.Finding {
 }
 
 // reportText is the sentence for notifications.
-func reportText(r runbook.Report) string {
+func reportText(r check.Report) string {
 	v := r.Diagnosis.Verdict
 	s := phraseOf(v.ID) + ", " + adviceOf(v)
 	if alarm := worstBeside(r.Diagnosis); alarm != nil {
@@ -115,7 +117,7 @@ func bold(markup string) string {
 }
 
 // whyLines are the proof: what the verdict rests on, and since when it fails.
-func whyLines(r runbook.Report) []string {
+func whyLines(r check.Report) []string {
 	var out []string
 	for _, b := range r.Diagnosis.Verdict.Because {
 		out = append(out, prose(b, LimitSentence))
@@ -155,13 +157,13 @@ func failingSince(ev *runbook.LogEvidence) string {
 }
 
 // doLines say what helps, what a flush would touch, and what does harm.
-func doLines(r runbook.Report) []string {
+func doLines(r check.Report) []string {
 	v := r.Diagnosis.Verdict
 	var out []string
 	for i, m := range v.Recommended {
 		out = append(out, fmt.Sprintf("%d. *%s.*", i+1, doText(m))+effectText(m, r.Evidence))
 	}
-	if v.ID == runbook.Healthy {
+	if v.ID == diagnose.Healthy {
 		return []string{"✓ *Leave the cache alone.* A flush or a restart would change nothing."}
 	}
 	if where := elsewhere[v.ID]; where != "" && len(v.Recommended) == 0 {
@@ -181,7 +183,7 @@ func doLines(r runbook.Report) []string {
 
 // changeTitle stands before what would lead to another verdict.
 func changeTitle(id runbook.VerdictID) string {
-	if id == runbook.Inconclusive {
+	if id == diagnose.Inconclusive {
 		return "What would settle it"
 	}
 	return "What would change this"
@@ -205,7 +207,7 @@ func touchText(e runbook.Evidence) string {
 	var old []string
 	shards := map[string]bool{}
 	kept, foreign := 0, 0
-	for _, m := range e.Marked() {
+	for _, m := range diagnose.Marked(e) {
 		switch {
 		case m.Foreign != "":
 			foreign++
@@ -266,7 +268,7 @@ func findingLines(d runbook.Diagnosis) (alarms, beside []string) {
 	return alarms, beside
 }
 
-func resultLines(steps []runbook.Result) []string {
+func resultLines(steps []check.Result) []string {
 	out := make([]string, len(steps))
 	for i, s := range steps {
 		out[i] = stepText(s.Step, s.Status, s.Summary, s.Duration)
@@ -274,7 +276,7 @@ func resultLines(steps []runbook.Result) []string {
 	return out
 }
 
-func reportFooter(r runbook.Report) string {
+func reportFooter(r check.Report) string {
 	s := fmt.Sprintf("Checked at %s in %s", atTime(r.StartedAt), runbook.Duration(r.Duration))
 	if r.Shared {
 		s = fmt.Sprintf("Shared result: this check was run for somebody else at %s and was not repeated", atTime(r.StartedAt.Add(r.Duration)))

@@ -4,11 +4,12 @@ import (
 	"time"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/check"
 )
 
 // SeriesOf is what a chart of a report shows: the share of requests that
 // failed, the hits and misses of the cache, and the moments that explain them.
-func SeriesOf(r runbook.Report) runbook.Series {
+func SeriesOf(r check.Report) runbook.Series {
 	s := runbook.Series{Since: r.Question.Since, Until: r.Question.Until}
 	what := "cache hits and misses"
 	if s.Failures = failureShare(r.Evidence); s.Failures == nil {

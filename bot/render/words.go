@@ -7,39 +7,40 @@ import (
 	"unicode/utf8"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/diagnose"
 )
 
 // titles name the verdicts in a heading; an id without one is written out.
 var titles = map[runbook.VerdictID]string{
-	runbook.Healthy:           "Healthy",
-	runbook.StaleCache:        "Stale cache",
-	runbook.RekeyedKid:        "Key replaced under the same kid",
-	runbook.PoisonedCache:     "Poisoned cache",
-	runbook.NegativeCache:     "Negative cache entry",
-	runbook.StaleMemory:       "Stale authoriser memory",
-	runbook.RetiredKeyCached:  "Retired key still cached",
-	runbook.LiveUnhealthy:     "Key endpoint broken",
-	runbook.LiveDisagrees:     "Key endpoints disagree",
-	runbook.UnknownIssuer:     "Tokens of another issuer",
-	runbook.UnknownKids:       "Unknown key ids",
-	runbook.ClaimsOrClock:     "Claims or clock",
-	runbook.RefetchThrottled:  "Key fetch throttled",
-	runbook.UnsupportedKey:    "Unsupported kind of key",
-	runbook.MetadataChanged:   "Key metadata changed",
-	runbook.CacheUnreadable:   "Cache not readable",
-	runbook.Inconclusive:      "Could not tell",
-	runbook.RemovedTooEarly:   "Key removed too early",
-	runbook.GatewayResults:    "Gateway caches old results",
-	runbook.ManagedAuthoriser: "Gateway validates by itself",
-	runbook.ColdCache:         "Cold cache",
-	runbook.LiveUnreachable:   "Key endpoint not reachable from here",
-	runbook.DuplicateKid:      "Duplicate kid",
-	runbook.WeakKey:           "Weak key",
-	runbook.SharedCache:       "Shared cache",
-	runbook.Reencoded:         "Same keys, written differently",
-	runbook.PrivatePublished:  "Private key published",
-	runbook.SymmetricInSet:    "Symmetric key published",
-	runbook.NoExpiryFinding:   "Entry never expires",
+	diagnose.Healthy:           "Healthy",
+	diagnose.StaleCache:        "Stale cache",
+	diagnose.RekeyedKid:        "Key replaced under the same kid",
+	diagnose.PoisonedCache:     "Poisoned cache",
+	diagnose.NegativeCache:     "Negative cache entry",
+	diagnose.StaleMemory:       "Stale authoriser memory",
+	diagnose.RetiredKeyCached:  "Retired key still cached",
+	diagnose.LiveUnhealthy:     "Key endpoint broken",
+	diagnose.LiveDisagrees:     "Key endpoints disagree",
+	diagnose.UnknownIssuer:     "Tokens of another issuer",
+	diagnose.UnknownKids:       "Unknown key ids",
+	diagnose.ClaimsOrClock:     "Claims or clock",
+	diagnose.RefetchThrottled:  "Key fetch throttled",
+	diagnose.UnsupportedKey:    "Unsupported kind of key",
+	diagnose.MetadataChanged:   "Key metadata changed",
+	diagnose.CacheUnreadable:   "Cache not readable",
+	diagnose.Inconclusive:      "Could not tell",
+	diagnose.RemovedTooEarly:   "Key removed too early",
+	diagnose.GatewayResults:    "Gateway caches old results",
+	diagnose.ManagedAuthoriser: "Gateway validates by itself",
+	diagnose.ColdCache:         "Cold cache",
+	diagnose.LiveUnreachable:   "Key endpoint not reachable from here",
+	diagnose.DuplicateKid:      "Duplicate kid",
+	diagnose.WeakKey:           "Weak key",
+	diagnose.SharedCache:       "Shared cache",
+	diagnose.Reencoded:         "Same keys, written differently",
+	diagnose.PrivatePublished:  "Private key published",
+	diagnose.SymmetricInSet:    "Symmetric key published",
+	diagnose.NoExpiryFinding:   "Entry never expires",
 }
 
 // titleOf names a verdict in a heading; it is not escaped.
@@ -74,7 +75,7 @@ func upper(s string) string {
 // question mark where nobody can tell.
 func shapeOf(v runbook.Finding) string {
 	switch {
-	case v.ID == runbook.Inconclusive, v.ID == runbook.CacheUnreadable:
+	case v.ID == diagnose.Inconclusive, v.ID == diagnose.CacheUnreadable:
 		return "❓"
 	case v.Severity == runbook.SeverityCritical:
 		return "🚨"
@@ -98,7 +99,7 @@ var severities = []struct {
 func adviceOf(v runbook.Verdict) string {
 	flush, restart, gateway := v.Advises(runbook.FlushCache), v.Advises(runbook.RestartAuthoriser), v.Advises(runbook.FlushGateway)
 	switch {
-	case v.Forbids():
+	case diagnose.Forbids(v):
 		return "do not flush"
 	case flush && restart:
 		return "flush, and restart the authoriser"
@@ -108,11 +109,11 @@ func adviceOf(v runbook.Verdict) string {
 		return "restart the authoriser, a flush will not help"
 	case gateway:
 		return "flush the gateway's authoriser cache, a flush of the key cache will not help"
-	case v.ID == runbook.ManagedAuthoriser:
+	case v.ID == diagnose.ManagedAuthoriser:
 		return "nothing can be flushed; it recovers by itself"
-	case v.ID == runbook.Healthy:
+	case v.ID == diagnose.Healthy:
 		return "nothing to do"
-	case v.ID == runbook.Inconclusive, v.ID == runbook.CacheUnreadable:
+	case v.ID == diagnose.Inconclusive, v.ID == diagnose.CacheUnreadable:
 		return "not enough evidence for a flush"
 	}
 	return "a flush will not help"
@@ -135,17 +136,17 @@ func dontText(m runbook.Mitigation) string {
 
 // elsewhere says what helps where no mitigation of ours does.
 var elsewhere = map[runbook.VerdictID]string{
-	runbook.LiveUnhealthy:     "*Call the owner of the identity provider.* Whoever still signs in does so with the cached copy.",
-	runbook.RemovedTooEarly:   "*Call the owner of the identity provider:* the key has to stay published until the last token signed with it has expired.",
-	runbook.UnsupportedKey:    "*Call the owner of the identity provider:* the new key has to be withdrawn until the authoriser can read it.",
-	runbook.DuplicateKid:      "*Call the owner of the identity provider:* each key needs a kid of its own.",
-	runbook.ManagedAuthoriser: "*Wait.* The gateway fetches the keys again by itself.",
-	runbook.LiveDisagrees:     "*Wait a few minutes and check again.* A rotation may still be spreading over the provider's edges.",
-	runbook.RefetchThrottled:  "*Wait a few minutes and check again.*",
-	runbook.UnknownIssuer:     "*Find the client* in the gateway's access log; the sample lines in the thread are its requests.",
-	runbook.UnknownKids:       "*Find the sender* in the gateway's access log; the sample lines in the thread are its requests.",
-	runbook.ClaimsOrClock:     "*Find the client* in the gateway's access log; the sample lines in the thread say what is wrong with its tokens.",
-	runbook.CacheUnreadable:   "*Ask the authoriser's developers* how it writes its cache entries; the thread shows their shape.",
-	runbook.RetiredKeyCached:  "*Nothing,* unless the key is being revoked.",
-	runbook.MetadataChanged:   "*Nothing,* unless tokens are refused: then ask the authoriser's developers whether it filters keys by that.",
+	diagnose.LiveUnhealthy:     "*Call the owner of the identity provider.* Whoever still signs in does so with the cached copy.",
+	diagnose.RemovedTooEarly:   "*Call the owner of the identity provider:* the key has to stay published until the last token signed with it has expired.",
+	diagnose.UnsupportedKey:    "*Call the owner of the identity provider:* the new key has to be withdrawn until the authoriser can read it.",
+	diagnose.DuplicateKid:      "*Call the owner of the identity provider:* each key needs a kid of its own.",
+	diagnose.ManagedAuthoriser: "*Wait.* The gateway fetches the keys again by itself.",
+	diagnose.LiveDisagrees:     "*Wait a few minutes and check again.* A rotation may still be spreading over the provider's edges.",
+	diagnose.RefetchThrottled:  "*Wait a few minutes and check again.*",
+	diagnose.UnknownIssuer:     "*Find the client* in the gateway's access log; the sample lines in the thread are its requests.",
+	diagnose.UnknownKids:       "*Find the sender* in the gateway's access log; the sample lines in the thread are its requests.",
+	diagnose.ClaimsOrClock:     "*Find the client* in the gateway's access log; the sample lines in the thread say what is wrong with its tokens.",
+	diagnose.CacheUnreadable:   "*Ask the authoriser's developers* how it writes its cache entries; the thread shows their shape.",
+	diagnose.RetiredKeyCached:  "*Nothing,* unless the key is being revoked.",
+	diagnose.MetadataChanged:   "*Nothing,* unless tokens are refused: then ask the authoriser's developers whether it filters keys by that.",
 }

@@ -10,6 +10,8 @@ import (
 	"jwksbot/bot/slacksim"
 	"jwksbot/cmd/jwksbot/bottest"
 	"jwksbot/runbook"
+	"jwksbot/runbook/diagnose"
+	"jwksbot/runbook/execute"
 )
 
 // Each world here is healed by the real bot over the wire, by what the message
@@ -33,7 +35,7 @@ func TestWorldsAreHealed(t *testing.T) {
 // moves the alias back.
 func restartIsUndone(s *teller) {
 	variables := s.st.drill.Variables()
-	run := s.recommended(runbook.StaleMemory, "request_restart")
+	run := s.recommended(diagnose.StaleMemory, "request_restart")
 	s.ends(run, "done")
 	if got := s.st.drill.Invoked(); got != "2" {
 		s.Errorf("the alias invokes version %s", got)
@@ -55,7 +57,7 @@ func gatewayForgets(s *teller) {
 	if s.st.drill.Remembered() == 0 {
 		s.Fatal("the gateway remembers no denial")
 	}
-	s.ends(s.recommended(runbook.GatewayResults, "request_gateway"), "done")
+	s.ends(s.recommended(diagnose.GatewayResults, "request_gateway"), "done")
 	if n := s.st.drill.Remembered(); n != 0 {
 		s.Errorf("the gateway remembers %d denials", n)
 	}
@@ -128,7 +130,7 @@ func (s *teller) eventually(what string, holds func() bool) {
 // message offers ends it, and the incident is closed.
 func TestFailuresPersist(t *testing.T) {
 	t.Parallel()
-	demo := demoCmd{Scenario: "persistent", Speed: 40, watch: runbook.DefaultWatch, Listen: "127.0.0.1:0"}
+	demo := demoCmd{Scenario: "persistent", Speed: 40, watch: execute.DefaultWatch, Listen: "127.0.0.1:0"}
 	s := &teller{T: t}
 	w := quietWorld()
 	var err error

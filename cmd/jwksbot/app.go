@@ -9,7 +9,8 @@ import (
 	"github.com/slack-go/slack"
 
 	"jwksbot/bot"
-	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
+	"jwksbot/runbook/execute"
 	"jwksbot/runbook/journal"
 	"jwksbot/runbook/remote"
 )
@@ -19,16 +20,16 @@ import (
 type app struct {
 	*parts
 	journal *journal.Journal
-	desk    *runbook.Desk
-	machine *runbook.Machine
-	keeper  *runbook.Keeper
+	desk    *approve.Service
+	machine *execute.Machine
+	keeper  *approve.ExpiryScheduler
 	client  *remote.Client // hands in what is asked for here, at a terminal
 	server  *remote.Server // answers what is asked for at terminals
 }
 
 // openApp opens the journal and puts the domain around it. A bot waits for a
 // journal that is away, a terminal does not.
-func (w *world) openApp(ctx context.Context, p *parts, people runbook.Directory) (*app, error) {
+func (w *world) openApp(ctx context.Context, p *parts, people approve.Directory) (*app, error) {
 	s, err := w.journalSettings(p.cfg, p.clock)
 	if err != nil {
 		return nil, err
@@ -39,9 +40,9 @@ func (w *world) openApp(ctx context.Context, p *parts, people runbook.Directory)
 		return nil, err
 	}
 	p.runner.Remember(j)
-	a := &app{parts: p, journal: j, keeper: runbook.NewKeeper(j, p.clock)}
-	settings := runbook.DeskSettings{Targets: p.targets, Runner: p.runner, Ledger: j, Snapshots: j, People: a.lastWord(w, people, clickWithin), Clock: p.clock}
-	if a.desk, err = runbook.NewDesk(settings); err != nil {
+	a := &app{parts: p, journal: j, keeper: approve.NewExpiryScheduler(j, p.clock)}
+	settings := approve.Settings{Targets: p.targets, Runner: p.runner, Ledger: j, Snapshots: j, People: a.lastWord(w, people, clickWithin), Clock: p.clock}
+	if a.desk, err = approve.New(settings); err != nil {
 		return nil, errors.Join(err, j.Close(ctx))
 	}
 	calm := a.lastWord(w, people, calmWithin)
@@ -51,7 +52,7 @@ func (w *world) openApp(ctx context.Context, p *parts, people runbook.Directory)
 	if p.terminal {
 		verified = byTerminal
 	}
-	a.machine = runbook.NewMachine(runbook.MachineSettings{Targets: p.targets, Ledger: j.Tenure(), Snapshots: j.Tenure(), People: calm, Clock: p.clock,
+	a.machine = execute.New(execute.Settings{Targets: p.targets, Ledger: j.Tenure(), Snapshots: j.Tenure(), People: calm, Clock: p.clock,
 		Guard: j.Guard, Changed: p.runner.Forget, Verified: verified})
 	return a, nil
 }

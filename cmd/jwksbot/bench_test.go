@@ -21,6 +21,8 @@ import (
 	"jwksbot/cmd/jwksbot/bottest"
 	"jwksbot/runbook"
 	"jwksbot/runbook/cache/redistest"
+	"jwksbot/runbook/check"
+	"jwksbot/runbook/diagnose"
 	"jwksbot/runbook/drill"
 )
 
@@ -61,9 +63,9 @@ func BenchmarkCheckWallTime(b *testing.B) {
 		}
 		slow.forget()
 		start := time.Now()
-		report, err := p.runner.Check(b.Context(), p.targets[0], runbook.Ask{Anew: true}, runbook.Silent{})
+		report, err := p.runner.Check(b.Context(), p.targets[0], check.Ask{Anew: true}, check.Silent{})
 		took := time.Since(start)
-		if err != nil || report.Diagnosis.Verdict.ID != runbook.StaleCache {
+		if err != nil || report.Diagnosis.Verdict.ID != diagnose.StaleCache {
 			b.Fatalf("verdict %q, %v", report.Diagnosis.Verdict.ID, err)
 		}
 		discovery := calls.of["elasticache"]

@@ -17,7 +17,9 @@ import (
 	"jwksbot/bot/slacksim"
 	"jwksbot/cmd/jwksbot/bottest"
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
 	"jwksbot/runbook/cache/redistest"
+	"jwksbot/runbook/check"
 	"jwksbot/runbook/drill"
 )
 
@@ -208,12 +210,12 @@ func (w *whole) fill(b *testing.B) {
 
 // request asks for the flush, and returns the card with its button.
 func (w *whole) request(ctx context.Context, b *testing.B) runbook.Post {
-	req := runbook.Request{Target: "production", Ticket: "INC-2026-0214-001", Reason: "measured", By: "U0ONCALL", Via: runbook.ViaSlack}
+	req := approve.Request{Target: "production", Ticket: "INC-2026-0214-001", Reason: "measured", By: "U0ONCALL", Via: runbook.ViaSlack}
 	if w.byName {
 		req.Override = "measured"
 	}
 	w.app.runner.Forget("production") // what the last flush has changed
-	run, _, err := w.app.desk.Open(ctx, req, runbook.Silent{})
+	run, _, err := w.app.desk.Open(ctx, req, check.Silent{})
 	if err != nil {
 		b.Fatal(err)
 	}

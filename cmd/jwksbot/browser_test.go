@@ -8,7 +8,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"jwksbot/bot/slacksim"
-	"jwksbot/runbook"
+	"jwksbot/runbook/execute"
 )
 
 // The page is asked for what a person would see of it. Selectors are those that
@@ -143,7 +143,7 @@ func TestDemoPageDenied(t *testing.T) {
 // and what would, people are called once, and one of them takes over.
 func TestDemoPageEscalated(t *testing.T) {
 	t.Parallel()
-	p := openStage(t, startDemo(t, demoCmd{Scenario: "persistent", Speed: 40, watch: runbook.DefaultWatch}), "U0LEAD2")
+	p := openStage(t, startDemo(t, demoCmd{Scenario: "persistent", Speed: 40, watch: execute.DefaultWatch}), "U0LEAD2")
 	sim := p.stage.sim
 	if d := sim.Command("U0ONCALL", "C0BRIDGE", "/jwks-flush production INC-2026-0214-001 keys rotated at 02:40"); d.Err != nil {
 		t.Fatal(d.Err)

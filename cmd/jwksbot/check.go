@@ -9,7 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
+	"jwksbot/runbook/check"
 )
 
 func checkCommand(w *world) *cobra.Command {
@@ -17,7 +18,7 @@ func checkCommand(w *world) *cobra.Command {
 	cmd := w.command("check", "Check a target: what is wrong, with proof, and whether a flush would help. Exit 0 healthy, 1 a problem, 2 could not tell.", c,
 		argument{&c.Target, "[<target>]", "Name of the target; needed when there is more than one."})
 	f := cmd.Flags()
-	c.Since = runbook.DefaultWindow
+	c.Since = check.DefaultWindow
 	f.Var((*span)(&c.Since), "since", "How far back logs and metrics are read, such as 15m or 2h.")
 	f.StringVar(&c.Kid, "kid", "", "Count failures of this `KID` only.")
 	f.BoolVar(&c.JSON, "json", false, "Print JSON.")
@@ -37,7 +38,7 @@ type span time.Duration
 
 func (s *span) Set(text string) error {
 	d, err := time.ParseDuration(text)
-	if err != nil || d < runbook.MinWindow || d > runbook.MaxWindow {
+	if err != nil || d < check.MinWindow || d > check.MaxWindow {
 		return fmt.Errorf("takes a time span between 1m and 24h such as 15m or 2h, not %q", text)
 	}
 	*s = span(d)
@@ -71,11 +72,11 @@ func (c *checkCmd) run(ctx context.Context, w *world) error {
 		p.runner.Remember(j)
 		defer func() { err := j.Close(ctx); w.logIf("journal", err) }()
 	}
-	var rep runbook.Reporter = runbook.Silent{}
+	var rep check.Reporter = check.Silent{}
 	if !c.JSON && w.terminal {
 		rep = &stepPrinter{w: w}
 	}
-	report, err := p.runner.Check(ctx, t, runbook.Ask{Window: c.Since, Kid: c.Kid, Anew: true}, rep)
+	report, err := p.runner.Check(ctx, t, check.Ask{Window: c.Since, Kid: c.Kid, Anew: true}, rep)
 	if err != nil {
 		return err
 	}
@@ -97,11 +98,11 @@ func (c *checkCmd) run(ctx context.Context, w *world) error {
 
 // target finds a target for the terminal, with the same words as on Slack:
 // whoever holds the configuration may know all names.
-func (p *parts) target(name string) (*runbook.Target, error) {
+func (p *parts) target(name string) (*check.Target, error) {
 	for _, t := range p.targets {
 		if t.Name == name || name == "" && len(p.targets) == 1 {
 			return t, nil
 		}
 	}
-	return nil, runbook.NoTarget(name, runbook.Names(p.targets))
+	return nil, approve.NoTarget(name, approve.Names(p.targets))
 }

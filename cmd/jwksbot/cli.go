@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
 )
 
 // commands is the whole program in one table. To add a command: give it a file
@@ -191,7 +192,7 @@ func (w *world) exit(err error) int {
 		return code.code
 	case errors.As(err, &refusal):
 		w.complain(refusalLine(refusal))
-		if refusal.Code == runbook.RefusedTarget || refusal.Code == runbook.RefusedUnread {
+		if refusal.Code == approve.RefusedTarget || refusal.Code == runbook.RefusedUnread {
 			return exitFailed
 		}
 		return exitFinding

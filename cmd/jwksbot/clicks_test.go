@@ -12,7 +12,9 @@ import (
 	"jwksbot/bot/slacksim"
 	"jwksbot/cmd/jwksbot/bottest"
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
 	"jwksbot/runbook/cache/redistest"
+	"jwksbot/runbook/check"
 	"jwksbot/runbook/drill"
 	"jwksbot/runbook/journal"
 	"jwksbot/runbook/journal/postgrestest"
@@ -64,7 +66,7 @@ func crowdApproves(t *testing.T, journalURL string) {
 	}
 	t.Cleanup(func() { sim.Close() })
 	replicas := []*app{crowdApp(t, file, slack), crowdApp(t, file, slack)}
-	run, _, err := replicas[0].desk.Open(t.Context(), runbook.Request{Target: "production", Ticket: "INC-1", Reason: "rotated", By: "U0ONCALL", Via: runbook.ViaSlack}, runbook.Silent{})
+	run, _, err := replicas[0].desk.Open(t.Context(), approve.Request{Target: "production", Ticket: "INC-1", Reason: "rotated", By: "U0ONCALL", Via: runbook.ViaSlack}, check.Silent{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +77,7 @@ func crowdApproves(t *testing.T, journalURL string) {
 	var clicks sync.WaitGroup
 	click := func(n int, who string) {
 		clicks.Go(func() {
-			answer, err := replicas[n%2].desk.Decide(t.Context(), runbook.Click{Run: run.ID, Generation: run.Generation, By: who, Kind: runbook.DecideApprove, Via: runbook.ViaSlack})
+			answer, err := replicas[n%2].desk.Decide(t.Context(), approve.Click{Run: run.ID, Generation: run.Generation, By: who, Kind: runbook.DecideApprove, Via: runbook.ViaSlack})
 			mu.Lock()
 			defer mu.Unlock()
 			var refusal *runbook.Refusal
@@ -107,7 +109,7 @@ func crowdApproves(t *testing.T, journalURL string) {
 			t.Errorf("%s counts %d times", who, n)
 		}
 	}
-	if refused[runbook.RefusedOwn] != 1 {
+	if refused[approve.RefusedOwn] != 1 {
 		t.Error("the requester's own approval was not refused as such")
 	}
 	now, err := replicas[1].journal.Run(t.Context(), run.ID)

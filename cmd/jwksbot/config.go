@@ -3,16 +3,17 @@ package main
 import (
 	"time"
 
-	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
+	"jwksbot/runbook/redact"
 )
 
 // config is the one YAML file. Every field has a useful default, except the
 // names that only its owner knows.
 type config struct {
 	Slack    slackConfig    `yaml:"slack"`
-	Journal  runbook.Secret `yaml:"journal"` // a URL may carry a password
+	Journal  redact.Secret  `yaml:"journal"` // a URL may carry a password
 	Snapshot snapshotConfig `yaml:"snapshot"`
-	AuditKey runbook.Secret `yaml:"audit_key"`
+	AuditKey redact.Secret  `yaml:"audit_key"`
 	People   []personConfig `yaml:"people"`
 	Listen   string         `yaml:"listen"`
 	Targets  []targetConfig `yaml:"targets"`
@@ -21,15 +22,15 @@ type config struct {
 }
 
 type slackConfig struct {
-	BotToken runbook.Secret `yaml:"bot_token"`
-	AppToken runbook.Secret `yaml:"app_token"`
+	BotToken redact.Secret `yaml:"bot_token"`
+	AppToken redact.Secret `yaml:"app_token"`
 }
 
 type snapshotConfig struct {
-	Key        runbook.Secret `yaml:"key"`
-	Keep       time.Duration  `yaml:"keep"`
-	MaxEntries int            `yaml:"max_entries"`
-	MaxBytes   int64          `yaml:"max_bytes"`
+	Key        redact.Secret `yaml:"key"`
+	Keep       time.Duration `yaml:"keep"`
+	MaxEntries int           `yaml:"max_entries"`
+	MaxBytes   int64         `yaml:"max_bytes"`
 }
 
 type personConfig struct {
@@ -55,15 +56,15 @@ type targetConfig struct {
 }
 
 type cacheConfig struct {
-	ReplicationGroup string         `yaml:"replication_group"`
-	Serverless       string         `yaml:"serverless"`
-	URL              runbook.Secret `yaml:"url"` // may carry a password
-	Auth             string         `yaml:"auth"`
-	Username         string         `yaml:"username"`
-	Password         runbook.Secret `yaml:"password"`
-	Keys             []string       `yaml:"keys"`
-	AllowFlushAll    bool           `yaml:"allow_flush_all"`
-	Via              string         `yaml:"via"`
+	ReplicationGroup string        `yaml:"replication_group"`
+	Serverless       string        `yaml:"serverless"`
+	URL              redact.Secret `yaml:"url"` // may carry a password
+	Auth             string        `yaml:"auth"`
+	Username         string        `yaml:"username"`
+	Password         redact.Secret `yaml:"password"`
+	Keys             []string      `yaml:"keys"`
+	AllowFlushAll    bool          `yaml:"allow_flush_all"`
+	Via              string        `yaml:"via"`
 }
 
 type authoriserConfig struct {
@@ -88,18 +89,18 @@ type gatewayConfig struct {
 }
 
 type commandBridge struct {
-	URL         string         `yaml:"url"`
-	Token       runbook.Secret `yaml:"token"`
-	Target      string         `yaml:"target"`
-	Environment string         `yaml:"environment"`
+	URL         string        `yaml:"url"`
+	Token       redact.Secret `yaml:"token"`
+	Target      string        `yaml:"target"`
+	Environment string        `yaml:"environment"`
 }
 
 type canaryConfig struct {
-	TokenURL     string         `yaml:"token_url"`
-	ClientID     string         `yaml:"client_id"`
-	ClientSecret runbook.Secret `yaml:"client_secret"`
-	Scope        string         `yaml:"scope"`
-	URL          string         `yaml:"url"`
+	TokenURL     string        `yaml:"token_url"`
+	ClientID     string        `yaml:"client_id"`
+	ClientSecret redact.Secret `yaml:"client_secret"`
+	Scope        string        `yaml:"scope"`
+	URL          string        `yaml:"url"`
 }
 
 type approvalConfig struct {
@@ -120,13 +121,13 @@ type watchConfig struct {
 }
 
 type escalationConfig struct {
-	UserGroup    string         `yaml:"user_group"`
-	PagerDutyKey runbook.Secret `yaml:"pagerduty_key"`
-	PagerDutyURL string         `yaml:"pagerduty_url"`
-	SNSTopic     string         `yaml:"sns_topic"`
-	Ratio        percent        `yaml:"ratio"`
-	For          time.Duration  `yaml:"for"`
-	MinRequests  int            `yaml:"min_requests"`
+	UserGroup    string        `yaml:"user_group"`
+	PagerDutyKey redact.Secret `yaml:"pagerduty_key"`
+	PagerDutyURL string        `yaml:"pagerduty_url"`
+	SNSTopic     string        `yaml:"sns_topic"`
+	Ratio        percent       `yaml:"ratio"`
+	For          time.Duration `yaml:"for"`
+	MinRequests  int           `yaml:"min_requests"`
 }
 
 // maxWatch bounds the observation after a mitigation.
@@ -149,7 +150,7 @@ func defaults() config {
 func targetDefaults() targetConfig {
 	return targetConfig{
 		Cache:      cacheConfig{Keys: []string{"jwks:*"}, Via: "direct"},
-		Approval:   approvalConfig{Required: 1, Expires: runbook.DefaultExpiry, Cooldown: runbook.DefaultCooldown, Local: true},
+		Approval:   approvalConfig{Required: 1, Expires: approve.DefaultExpiry, Cooldown: approve.DefaultCooldown, Local: true},
 		Watch:      watchConfig{For: 15 * time.Minute},
 		Escalation: escalationConfig{Ratio: 0.10, For: 10 * time.Minute, MinRequests: 20},
 	}

@@ -4,7 +4,7 @@ import (
 	"net/url"
 	"strings"
 
-	"jwksbot/runbook"
+	"jwksbot/runbook/outbound"
 )
 
 // validateOutside checks what lies around cache and approvals: gateway,
@@ -104,7 +104,7 @@ func checkURL(c *checker, key, raw string) {
 		c.bad(key, "the URL must not carry a user or password")
 	case err != nil || u.Host == "":
 		c.bad(key, "%q is no URL", raw)
-	case !runbook.Private(u):
+	case !outbound.Private(u):
 		c.bad(key, "%q must be https, except on a loopback address", raw)
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 
-	"jwksbot/runbook"
+	"jwksbot/runbook/redact"
 )
 
 // source remembers where every value of the file stands, and which variables
@@ -287,11 +287,11 @@ func (d *decoder) scalar(n ast.Node, v reflect.Value, path string, line int) {
 	}
 	text := scalarText(n)
 	switch p := v.Addr().Interface().(type) {
-	case *runbook.Secret:
-		*p = runbook.Secret(text)
+	case *redact.Secret:
+		*p = redact.Secret(text)
 		d.text(p, path, line)
 	case *string:
-		s := runbook.Secret(text)
+		s := redact.Secret(text)
 		d.text(&s, path, line)
 		*p = s.Reveal()
 	case *time.Duration:
@@ -337,11 +337,11 @@ var variable = pattern(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
 
 // text resolves ${VARIABLE} and file:PATH. A variable that is not set is no
 // problem yet: the command at hand may not need it.
-func (d *decoder) text(s *runbook.Secret, path string, line int) {
+func (d *decoder) text(s *redact.Secret, path string, line int) {
 	text := s.Reveal()
 	if name, ok := strings.CutPrefix(text, "file:"); ok {
 		b, err := os.ReadFile(name)
-		*s = runbook.Secret(strings.TrimSpace(string(b)))
+		*s = redact.Secret(strings.TrimSpace(string(b)))
 		switch {
 		case err != nil:
 			d.found.add(line, "%s: %v", path, err)
@@ -350,7 +350,7 @@ func (d *decoder) text(s *runbook.Secret, path string, line int) {
 		}
 		return
 	}
-	*s = runbook.Secret(variable().ReplaceAllStringFunc(text, func(ref string) string {
+	*s = redact.Secret(variable().ReplaceAllStringFunc(text, func(ref string) string {
 		name := variable().FindStringSubmatch(ref)[1]
 		value := d.getenv(name)
 		if value == "" {

@@ -8,10 +8,11 @@ import (
 	"strings"
 	"time"
 
-	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
 	"jwksbot/runbook/cache"
 	"jwksbot/runbook/identity"
 	"jwksbot/runbook/journal"
+	"jwksbot/runbook/redact"
 	"jwksbot/runbook/telemetry"
 )
 
@@ -54,7 +55,7 @@ func (c *config) validate(p *problems) {
 }
 
 func (c *config) validateKeys(p *problems, at func(string) int) {
-	for path, key := range map[string]runbook.Secret{"snapshot.key": c.Snapshot.Key, "audit_key": c.AuditKey} {
+	for path, key := range map[string]redact.Secret{"snapshot.key": c.Snapshot.Key, "audit_key": c.AuditKey} {
 		if b, err := base64.StdEncoding.DecodeString(key.Reveal()); key != "" && (err != nil || len(b) != 32) {
 			p.add(at(path), "%s: not 32 bytes in base64; make one with: openssl rand -base64 32", path)
 		}
@@ -78,7 +79,7 @@ func (c *config) validateKeys(p *problems, at func(string) int) {
 
 // checkToken refuses a token of the wrong kind before Slack does. An empty one
 // is the business of the command that needs it.
-func checkToken(p *problems, line int, path string, token runbook.Secret, prefix, kind string) {
+func checkToken(p *problems, line int, path string, token redact.Secret, prefix, kind string) {
 	if t := token.Reveal(); t != "" && !strings.HasPrefix(t, prefix) {
 		p.add(line, "%s: this is no %s: it must begin with %s", path, strings.TrimPrefix(strings.TrimPrefix(kind, "an "), "a "), prefix)
 	}
@@ -221,7 +222,7 @@ func (t *targetConfig) validateApproval(bad badFunc) {
 		}
 	}
 	for _, id := range a.Approvers {
-		groups, people[id] = groups || runbook.IsGroup(id), true
+		groups, people[id] = groups || approve.IsGroup(id), true
 	}
 	switch {
 	case a.Required < 1:

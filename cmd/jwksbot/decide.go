@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
 	"jwksbot/runbook/remote"
 )
 
@@ -39,17 +40,17 @@ func (c *approveCmd) run(ctx context.Context, w *world) error {
 	if c.Plan < 0 {
 		return usage("--plan: plans are counted from 1")
 	}
-	return decide(ctx, w, runbook.Click{Run: c.ID, Generation: c.Plan, Kind: runbook.DecideApprove})
+	return decide(ctx, w, approve.Click{Run: c.ID, Generation: c.Plan, Kind: runbook.DecideApprove})
 }
 
 // run decides as the AWS caller.
 func (c *denyCmd) run(ctx context.Context, w *world) error {
-	return decide(ctx, w, runbook.Click{Run: c.ID, Kind: runbook.DecideDeny, Reason: c.Reason})
+	return decide(ctx, w, approve.Click{Run: c.ID, Kind: runbook.DecideDeny, Reason: c.Reason})
 }
 
 // decide hands the decision in. Where no other process executes, this one does
 // and stays until the run has ended.
-func decide(ctx context.Context, w *world, click runbook.Click) (err error) {
+func decide(ctx context.Context, w *world, click approve.Click) (err error) {
 	a, _, err := w.terminalApp(ctx)
 	if err != nil {
 		return err
@@ -84,13 +85,13 @@ func decide(ctx context.Context, w *world, click runbook.Click) (err error) {
 // about the first plan, which is what a request shows to everybody; a plan that
 // replaced it has to be looked at, and named. A denial is about whatever is
 // asked for now.
-func namePlan(c *runbook.Click, run runbook.Run) error {
+func namePlan(c *approve.Click, run runbook.Run) error {
 	switch {
 	case c.Generation != 0:
 	case c.Kind != runbook.DecideApprove:
 		c.Generation = run.Generation
 	case run.Generation > 1 && run.State == runbook.StatePending:
-		return &runbook.Refusal{Code: runbook.RefusedPlan, Text: fmt.Sprintf("Not approved: the first plan of run %[1]s was replaced; it is plan %[2]d now (%[3]s). Look at it with: jwksbot runs %[1]s; then: jwksbot approve %[1]s --plan %[2]d",
+		return &runbook.Refusal{Code: approve.RefusedPlan, Text: fmt.Sprintf("Not approved: the first plan of run %[1]s was replaced; it is plan %[2]d now (%[3]s). Look at it with: jwksbot runs %[1]s; then: jwksbot approve %[1]s --plan %[2]d",
 			run.ID, run.Generation, clean(run.Changes))}
 	default:
 		c.Generation = 1

@@ -17,10 +17,11 @@ import (
 	"jwksbot/bot/slacksim"
 	"jwksbot/runbook"
 	"jwksbot/runbook/drill"
+	"jwksbot/runbook/execute"
 )
 
 func demoCommand(w *world) *cobra.Command {
-	c := &demoCmd{watch: runbook.DefaultWatch}
+	c := &demoCmd{watch: execute.DefaultWatch}
 	cmd := w.command("demo", "Everything on one machine, with no account: an emulated Slack in the browser and a world that is really broken.", c)
 	f := cmd.Flags()
 	f.StringVar(&c.Scenario, "scenario", "stale", "`NAME` of what is broken; see --list.")

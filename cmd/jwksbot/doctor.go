@@ -12,6 +12,7 @@ import (
 
 	"jwksbot/runbook"
 	"jwksbot/runbook/journal"
+	"jwksbot/runbook/redact"
 )
 
 func doctorCommand(w *world) *cobra.Command {
@@ -150,7 +151,7 @@ func (e exam) line(ctx context.Context) doctorLine {
 			line.Fix = "see the text" // errors of the adapters say what to do
 		}
 	}
-	line.Text, line.Fix = runbook.Redact(line.Text), runbook.Redact(line.Fix)
+	line.Text, line.Fix = redact.Text(line.Text), redact.Text(line.Fix)
 	return line
 }
 

@@ -14,6 +14,8 @@ import (
 	"jwksbot/bot"
 	"jwksbot/bot/socket"
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
+	"jwksbot/runbook/check"
 )
 
 // doctor is what the exams look with.
@@ -21,7 +23,7 @@ type doctor struct {
 	*parts
 	w   *world
 	api *slack.Client     // nil without a bot token
-	dir runbook.Directory // nil without a bot token
+	dir approve.Directory // nil without a bot token
 }
 
 // newDoctor makes the targets ready; it uses no network.
@@ -166,7 +168,7 @@ func slackFault(method string, err error) error {
 }
 
 // channelExam says whether the bot is in the channel of a target.
-func (d *doctor) channelExam(t *runbook.Target) exam {
+func (d *doctor) channelExam(t *check.Target) exam {
 	return exam{t.Name, "channel", func(ctx context.Context) (finding, error) {
 		if t.Channel == "" {
 			return notSet("channel is not set: what the terminal requests and what the rotation watcher sees has no place in Slack")
@@ -194,7 +196,7 @@ func (d *doctor) channelExam(t *runbook.Target) exam {
 }
 
 // policyExam says whether enough people can request and approve.
-func (d *doctor) policyExam(t *runbook.Target) exam {
+func (d *doctor) policyExam(t *check.Target) exam {
 	return exam{t.Name, "approval policy", func(ctx context.Context) (finding, error) {
 		p := t.Policy
 		if len(p.Requesters) == 0 || len(p.Approvers) == 0 {
@@ -241,7 +243,7 @@ func satisfiable(requesters, approvers []string, p runbook.Policy) bool {
 func (d *doctor) members(ctx context.Context, list []string) (out, unknown []string, err error) {
 	for _, id := range list {
 		ids := []string{id}
-		if runbook.IsGroup(id) {
+		if approve.IsGroup(id) {
 			group, err := d.dir.Members(ctx, id, true)
 			if err != nil {
 				return nil, nil, slackOr(err)
@@ -255,9 +257,9 @@ func (d *doctor) members(ctx context.Context, list []string) (out, unknown []str
 			switch {
 			case err != nil:
 				return nil, nil, slackOr(err)
-			case who.Kind != runbook.KindMember && one == id:
+			case who.Kind != approve.KindMember && one == id:
 				unknown = append(unknown, id)
-			case who.Kind == runbook.KindMember && !slices.Contains(out, one):
+			case who.Kind == approve.KindMember && !slices.Contains(out, one):
 				out = append(out, one)
 			}
 		}

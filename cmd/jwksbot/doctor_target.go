@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/check"
 )
 
 // usesAWS says whether a target needs credentials at all.
@@ -50,7 +51,7 @@ func (d *doctor) targetExams(i int) []exam {
 	}
 }
 
-func lookAtKeys(ctx context.Context, t *runbook.Target) (finding, error) {
+func lookAtKeys(ctx context.Context, t *check.Target) (finding, error) {
 	p := t.Live.Probe(ctx)
 	switch {
 	case p.Unreachable:
@@ -61,7 +62,7 @@ func lookAtKeys(ctx context.Context, t *runbook.Target) (finding, error) {
 	return well("%s at %s (%s)", count(len(p.Set.Keys), "key", "keys"), t.JWKSURL, runbook.Duration(p.Duration))
 }
 
-func lookAtCache(ctx context.Context, t *runbook.Target) (finding, error) {
+func lookAtCache(ctx context.Context, t *check.Target) (finding, error) {
 	l, err := t.Entries.List(ctx, func(e runbook.RawEntry) runbook.Entry { return runbook.Entry{Name: e.Name} })
 	if err != nil {
 		return finding{}, err
@@ -79,7 +80,7 @@ func lately() (since, until time.Time) {
 	return until.Add(-10 * time.Minute), until
 }
 
-func lookAtTraffic(ctx context.Context, t *runbook.Target) (finding, error) {
+func lookAtTraffic(ctx context.Context, t *check.Target) (finding, error) {
 	if t.Traffic == nil {
 		return notSet("CloudWatch knows nothing of a cache that is given by its URL")
 	}
@@ -98,7 +99,7 @@ func lookAtTraffic(ctx context.Context, t *runbook.Target) (finding, error) {
 	return well("hits and misses of %s", count(len(nodes), "node", "nodes"))
 }
 
-func lookAtLogs(ctx context.Context, t *runbook.Target, c targetConfig) (finding, error) {
+func lookAtLogs(ctx context.Context, t *check.Target, c targetConfig) (finding, error) {
 	if t.Logs == nil {
 		return notSet("authoriser.log_group is not set: failing tokens are not seen")
 	}
@@ -129,7 +130,7 @@ func groupName(group string) string {
 	return group
 }
 
-func lookAtGateway(ctx context.Context, t *runbook.Target, c targetConfig) (finding, error) {
+func lookAtGateway(ctx context.Context, t *check.Target, c targetConfig) (finding, error) {
 	if t.API == nil {
 		return notSet("gateway.rest_api or gateway.http_api is not set: its traffic and its result cache are not seen")
 	}
@@ -162,7 +163,7 @@ func lookAtGateway(ctx context.Context, t *runbook.Target, c targetConfig) (find
 	return well("API %s, stage %s, %s", setup.ID, setup.Stage, count(len(setup.Authorisers), "authoriser", "authorisers"))
 }
 
-func lookAtFunction(ctx context.Context, t *runbook.Target) (finding, error) {
+func lookAtFunction(ctx context.Context, t *check.Target) (finding, error) {
 	if t.Function == nil {
 		return notSet("authoriser.function is not set: it cannot be restarted")
 	}
@@ -212,7 +213,7 @@ func (d *doctor) lookAtEscalation(ctx context.Context, c targetConfig) (finding,
 	return well("%s (nobody was called to try it)", strings.Join(ways, ", "))
 }
 
-func lookAtCanary(ctx context.Context, t *runbook.Target) (finding, error) {
+func lookAtCanary(ctx context.Context, t *check.Target) (finding, error) {
 	if t.Canary == nil {
 		return notSet("no canary is set: a sign-in is not tried after a flush")
 	}

@@ -15,6 +15,7 @@ import (
 	"jwksbot/bot"
 	"jwksbot/bot/slacksim"
 	"jwksbot/runbook"
+	"jwksbot/runbook/redact"
 )
 
 // ward is the demo's world with an emulated workspace, and nobody serving.
@@ -111,7 +112,7 @@ func TestAJournalThatDoesNotLastIsWarnedOf(t *testing.T) {
 		t.Skipf("no file system in memory here: %v", err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	d := patient(t, ward(t), func(c *config) { c.Journal = runbook.Secret(filepath.Join(dir, "journal.db")) })
+	d := patient(t, ward(t), func(c *config) { c.Journal = redact.Secret(filepath.Join(dir, "journal.db")) })
 	line := seen(t, examine(t.Context(), []exam{d.diskExam()}, untold), "journal", "disk")
 	if line.Status != runbook.StatusWarn || !strings.Contains(line.Text, "tmpfs") || !strings.Contains(line.Fix, "volume") {
 		t.Errorf("%+v", line)

@@ -16,6 +16,7 @@ import (
 	"jwksbot/runbook/cache"
 	"jwksbot/runbook/cache/redistest"
 	"jwksbot/runbook/journal"
+	"jwksbot/runbook/redact"
 )
 
 // TestFlushFollowsFailover: one of three primaries fails over between two
@@ -115,7 +116,7 @@ func (s *failoverStory) tell(f failover) {
 	}
 	f.before(s)
 	s.authorise()
-	s.serve(cacheConfig{URL: runbook.Secret("redis://" + strings.Join(s.seeds(), ",")), Auth: cache.AuthNone, Keys: []string{"jwks:*"}})
+	s.serve(cacheConfig{URL: redact.Secret("redis://" + strings.Join(s.seeds(), ",")), Auth: cache.AuthNone, Keys: []string{"jwks:*"}})
 	s.command("/jwks-flush production")
 	s.fill(map[string]any{"ticket": "INC-2026-0214-001", "reason": "keys rotated at 02:40"})
 	card := s.card()

@@ -13,6 +13,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
+	"jwksbot/runbook/record"
 	"jwksbot/runbook/remote"
 )
 
@@ -42,7 +44,7 @@ func restoreCommand(w *world) *cobra.Command {
 
 // flushCmd requests a mitigation and follows it.
 type flushCmd struct {
-	req         runbook.Request
+	req         approve.Request
 	scope       string
 	dryRun, yes bool
 }
@@ -115,7 +117,7 @@ func (c *flushCmd) undone(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	undo, _ := run.Request(runbook.NextUndo, "", runbook.ViaTerminal)
+	undo, _ := record.RequestFor(run, record.NextUndo, "", runbook.ViaTerminal)
 	c.req.Target = undo.Target
 	c.req.Ticket = cmp.Or(c.req.Ticket, undo.Ticket)
 	c.req.Reason = cmp.Or(strings.TrimSpace(c.req.Reason), undo.Reason)
@@ -154,7 +156,7 @@ func (c *flushCmd) complete() error {
 	case c.req.RestoreOf == "" && (c.req.Ticket == "" || strings.TrimSpace(c.req.Reason) == ""):
 		return errors.New("a mitigation needs --ticket INC-… (or CHG-…) and --reason; --dry-run shows the plan without them")
 	}
-	return runbook.CheckTicket(c.req.Ticket)
+	return approve.CheckTicket(c.req.Ticket)
 }
 
 // confirm asks for the target's name on standard input.

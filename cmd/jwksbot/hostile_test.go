@@ -19,6 +19,7 @@ import (
 	"jwksbot/cmd/jwksbot/bottest"
 	"jwksbot/runbook"
 	"jwksbot/runbook/cache/redistest"
+	"jwksbot/runbook/diagnose"
 	"jwksbot/runbook/drill"
 	"jwksbot/runbook/keys/hostiletest"
 )
@@ -98,7 +99,7 @@ func TestBotAmongHostileEntries(t *testing.T) {
 		if took > hostileDeadline || peak > hostileMemory {
 			t.Errorf("the check took %s and %.0f MiB", took, peak)
 		}
-		if verdict == string(runbook.Healthy) {
+		if verdict == string(diagnose.Healthy) {
 			t.Error("healthy, with a cache full of rubbish")
 		}
 	}

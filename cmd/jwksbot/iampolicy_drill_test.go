@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/check"
 	"jwksbot/runbook/drill"
 )
 
@@ -56,7 +57,7 @@ targets:
 }
 
 // target is made anew for every use: clients remember what they looked up.
-func (g *guarded) target(t *testing.T) (*runbook.Target, *parts) {
+func (g *guarded) target(t *testing.T) (*check.Target, *parts) {
 	t.Helper()
 	p, err := quietWorld().assembleWith(g.cfg, demoAWS(g.world), nil, g.clock)
 	if err != nil {
@@ -79,40 +80,40 @@ func (g *guarded) permit(t *testing.T, p iamPolicy) {
 
 // deeds are what the bot does at AWS, by the statement that permits it. A
 // refusal for a reason of the scenario's is no error.
-var deeds = map[string]func(ctx context.Context, target *runbook.Target, now time.Time) error{
-	"ReadCacheGroup": func(ctx context.Context, target *runbook.Target, _ time.Time) error {
+var deeds = map[string]func(ctx context.Context, target *check.Target, now time.Time) error{
+	"ReadCacheGroup": func(ctx context.Context, target *check.Target, _ time.Time) error {
 		_, err := target.Entries.Nodes(ctx)
 		return err
 	},
-	"ReadMetrics": func(ctx context.Context, target *runbook.Target, now time.Time) error {
+	"ReadMetrics": func(ctx context.Context, target *check.Target, now time.Time) error {
 		_, err := target.Traffic.Traffic(ctx, []string{drill.ReplicationGroup + "-001"}, now.Add(-5*time.Minute), now)
 		return err
 	},
-	"ReadLogs": func(ctx context.Context, target *runbook.Target, now time.Time) error {
+	"ReadLogs": func(ctx context.Context, target *check.Target, now time.Time) error {
 		_, _, err := target.Access.Denied(ctx, now.Add(-time.Minute), now)
 		return err
 	},
-	"ReadLogStreams": func(ctx context.Context, target *runbook.Target, now time.Time) error {
+	"ReadLogStreams": func(ctx context.Context, target *check.Target, now time.Time) error {
 		_, err := target.Streams.Streams(ctx, now.Add(-time.Minute))
 		return err
 	},
-	"ReadGateway": func(ctx context.Context, target *runbook.Target, _ time.Time) error {
+	"ReadGateway": func(ctx context.Context, target *check.Target, _ time.Time) error {
 		_, err := target.API.Setup(ctx)
 		return err
 	},
-	"ReadFunction": func(ctx context.Context, target *runbook.Target, _ time.Time) error { return restart(ctx, target) },
-	"ActRestart":   func(ctx context.Context, target *runbook.Target, _ time.Time) error { return restart(ctx, target) },
-	"ActFlushGateway": func(ctx context.Context, target *runbook.Target, _ time.Time) error {
+	"ReadFunction": func(ctx context.Context, target *check.Target, _ time.Time) error { return restart(ctx, target) },
+	"ActRestart":   func(ctx context.Context, target *check.Target, _ time.Time) error { return restart(ctx, target) },
+	"ActFlushGateway": func(ctx context.Context, target *check.Target, _ time.Time) error {
 		return target.API.FlushResults(ctx)
 	},
-	"ActAnnounce": func(ctx context.Context, target *runbook.Target, _ time.Time) error {
+	"ActAnnounce": func(ctx context.Context, target *check.Target, _ time.Time) error {
 		_, err := target.Publisher.Publish(ctx, runbook.Alarm{Key: "r", Run: "r", Target: "production", Summary: "test"})
 		return err
 	},
 }
 
 // restart renews what the gateway invokes, where that can be renewed.
-func restart(ctx context.Context, target *runbook.Target) error {
+func restart(ctx context.Context, target *check.Target) error {
 	setup, err := target.API.Setup(ctx)
 	if err != nil {
 		return err
@@ -148,7 +149,7 @@ func TestEveryScenarioKeepsToThePrintedPolicy(t *testing.T) {
 			g := newGuarded(t, s.Name)
 			g.permit(t, g.cfg.policy("", true, true))
 			target, p := g.target(t)
-			report, err := p.runner.Check(t.Context(), target, runbook.Ask{Anew: true, Window: 5 * time.Minute}, runbook.Silent{})
+			report, err := p.runner.Check(t.Context(), target, check.Ask{Anew: true, Window: 5 * time.Minute}, check.Silent{})
 			if err != nil {
 				t.Fatal(err)
 			}

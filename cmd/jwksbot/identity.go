@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
 )
 
 // terminalPeople is the directory of the terminal: the configuration maps AWS
@@ -14,7 +15,7 @@ import (
 // once. What they are and may is Slack's to say, as for everybody.
 type terminalPeople struct {
 	people []personConfig
-	slack  runbook.Directory
+	slack  approve.Directory
 }
 
 // person maps an ARN that was proven to the person behind it.
@@ -30,7 +31,7 @@ func (t terminalPeople) person(arn string) (runbook.PersonRef, error) {
 
 // Person asks Slack, and names the people of the configuration by their AWS
 // identity.
-func (t terminalPeople) Person(ctx context.Context, id string) (runbook.Person, error) {
+func (t terminalPeople) Person(ctx context.Context, id string) (approve.Person, error) {
 	p, err := t.slack.Person(ctx, id)
 	for _, known := range t.people {
 		if known.Slack == id {
@@ -42,7 +43,7 @@ func (t terminalPeople) Person(ctx context.Context, id string) (runbook.Person, 
 }
 
 // Members asks Slack who is in a user group.
-func (t terminalPeople) Members(ctx context.Context, group string, fresh bool) (runbook.Group, error) {
+func (t terminalPeople) Members(ctx context.Context, group string, fresh bool) (approve.Group, error) {
 	return t.slack.Members(ctx, group, fresh)
 }
 
@@ -51,18 +52,18 @@ type noSlack struct{}
 
 // noToken is its only answer.
 func noToken() error {
-	return &runbook.Unanswered{Err: errors.New("this terminal has no token for Slack"),
+	return &approve.Unanswered{Err: errors.New("this terminal has no token for Slack"),
 		Advice: "Start `jwksbot serve` on this journal, or set SLACK_BOT_TOKEN here."}
 }
 
 // Person knows nobody.
-func (noSlack) Person(context.Context, string) (runbook.Person, error) {
-	return runbook.Person{}, noToken()
+func (noSlack) Person(context.Context, string) (approve.Person, error) {
+	return approve.Person{}, noToken()
 }
 
 // Members knows no groups.
-func (noSlack) Members(context.Context, string, bool) (runbook.Group, error) {
-	return runbook.Group{}, noToken()
+func (noSlack) Members(context.Context, string, bool) (approve.Group, error) {
+	return approve.Group{}, noToken()
 }
 
 // How long Slack has to say what somebody may: a click is answered within three
@@ -74,8 +75,8 @@ const (
 
 // lastWord is a directory whose answers are kept in the journal, for when Slack
 // cannot be asked.
-func (a *app) lastWord(w *world, slack runbook.Directory, within time.Duration) *runbook.LastWord {
-	return &runbook.LastWord{Directory: slack, Memory: a.journal, Clock: a.clock, Within: within,
+func (a *app) lastWord(w *world, slack approve.Directory, within time.Duration) *approve.RememberingDirectory {
+	return &approve.RememberingDirectory{Directory: slack, Memory: a.journal, Clock: a.clock, Within: within,
 		Failed: func(err error) { w.background("what Slack said of people", err) }}
 }
 

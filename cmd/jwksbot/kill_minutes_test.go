@@ -8,7 +8,9 @@ import (
 
 	"jwksbot/bot/slacksim"
 	"jwksbot/runbook"
+	"jwksbot/runbook/diagnose"
 	"jwksbot/runbook/drill"
+	"jwksbot/runbook/execute"
 	"jwksbot/runbook/journal/postgrestest"
 )
 
@@ -29,7 +31,7 @@ func killedBetweenTwoWrites(t *testing.T, journalURL string) {
 	k := newKilledBot(t, killedBotOptions{Options: drill.Options{Scenario: "memory-alias", RequestsPerMinute: 40}, clock: newSharedClock(t), journal: journalURL})
 	k.start()
 	k.command("/jwks-check production")
-	k.press("U0ONCALL", k.await("jwksbot_report", "verdict", string(runbook.StaleMemory)), "request_restart")
+	k.press("U0ONCALL", k.await("jwksbot_report", "verdict", string(diagnose.StaleMemory)), "request_restart")
 	k.fill(map[string]any{"ticket": "INC-2026-0214-001", "reason": "keys rotated at 02:40"})
 	card, run := k.asked()
 	k.diesAt("PUT configuration", run, runbook.StateRestart, func() { k.press("U0LEAD", card, "approve") })
@@ -67,7 +69,7 @@ func killedBetweenTwoWrites(t *testing.T, journalURL string) {
 func TestKilledWhileFailuresPersist(t *testing.T) {
 	t.Parallel()
 	k := newKilledBot(t, killedBotOptions{Options: drill.Options{Scenario: "persistent", RequestsPerMinute: 40},
-		clock: newSharedClock(t), watch: runbook.DefaultWatch,
+		clock: newSharedClock(t), watch: execute.DefaultWatch,
 		edit: []string{"canary:", "# canary:"}}) // it would be rejected for half a minute
 	k.start()
 	k.command("/jwks-flush production INC-2026-0214-001 keys rotated at 02:40")
@@ -106,7 +108,7 @@ func TestKilledWhileFailuresPersist(t *testing.T) {
 	k.once(restart, "effect restart-authoriser")
 	k.everyMinute(run)
 	k.everyMinute(restart)
-	if n := len(k.run(restart).Watch.Points); n != int(runbook.DefaultWatch.Minutes()) {
+	if n := len(k.run(restart).Watch.Points); n != int(execute.DefaultWatch.Minutes()) {
 		t.Errorf("the second watch has %d minutes", n)
 	}
 	// A page may be sent again: it has the key of the one incident.

@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"jwksbot/bot/socket"
-	"jwksbot/runbook"
+	"jwksbot/runbook/check"
 )
 
 // metrics counts what the bot does, for a monitoring system to read at
@@ -75,7 +75,7 @@ func (m *metrics) counters(name, help, label string, known ...string) *prometheu
 }
 
 // checked counts a check.
-func (m *metrics) checked(r runbook.Report) {
+func (m *metrics) checked(r check.Report) {
 	m.checks.WithLabelValues(string(r.Diagnosis.Verdict.ID)).Inc()
 	m.checkDuration.Observe(r.Duration.Seconds())
 }

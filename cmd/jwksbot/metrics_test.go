@@ -16,6 +16,8 @@ import (
 
 	"jwksbot/bot/socket"
 	"jwksbot/runbook"
+	"jwksbot/runbook/check"
+	"jwksbot/runbook/diagnose"
 	"jwksbot/runbook/journal"
 )
 
@@ -138,8 +140,8 @@ func openJournal(t *testing.T, url string) *journal.Journal {
 
 func TestChecksAreCountedWithTheirTime(t *testing.T) {
 	m := newMetrics()
-	report := runbook.Report{}
-	report.Diagnosis.Verdict.ID = runbook.StaleCache
+	report := check.Report{}
+	report.Diagnosis.Verdict.ID = diagnose.StaleCache
 	for _, report.Duration = range []time.Duration{50 * time.Millisecond, 100 * time.Millisecond, 3 * time.Second, time.Minute} {
 		m.checked(report)
 	}
@@ -250,7 +252,7 @@ func TestARunningBotIsScraped(t *testing.T) {
 	m := newMetrics()
 	st.parts.metrics = m
 	st.play(t, w)
-	if _, err := st.parts.runner.Check(t.Context(), st.parts.targets[0], runbook.Ask{Anew: true}, runbook.Silent{}); err != nil {
+	if _, err := st.parts.runner.Check(t.Context(), st.parts.targets[0], check.Ask{Anew: true}, check.Silent{}); err != nil {
 		t.Fatal(err)
 	}
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {

@@ -7,6 +7,9 @@ import (
 	"strings"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
+	"jwksbot/runbook/check"
+	"jwksbot/runbook/diagnose"
 )
 
 // printer writes for people on a terminal: colour only where it is wanted, and
@@ -44,7 +47,7 @@ func (p *printer) statusMark(s runbook.Status) painted {
 }
 
 // report prints verdict, proof, steps, keys and what follows.
-func (p *printer) report(r runbook.Report) error {
+func (p *printer) report(r check.Report) error {
 	v := r.Diagnosis.Verdict
 	p.line("%s  %s", p.bold(r.Target), p.paint(severityColour[v.Severity], string(v.ID)))
 	p.hang(0, "%s", clean(v.Summary))
@@ -60,7 +63,7 @@ func (p *printer) report(r runbook.Report) error {
 	return p.err
 }
 
-func (p *printer) keys(r runbook.Report) {
+func (p *printer) keys(r check.Report) {
 	p.line("")
 	if set, ok := r.Evidence.Live.Set(); ok {
 		p.line("%s  %s", p.bold("live"), clean(r.JWKSURL))
@@ -71,7 +74,7 @@ func (p *printer) keys(r runbook.Report) {
 	if r.Evidence.Cached == nil {
 		return
 	}
-	for _, e := range r.Evidence.Marked() {
+	for _, e := range diagnose.Marked(r.Evidence) {
 		p.line("%s  %s  (%s, %s%s)", p.bold("cached"), clean(runbook.EntryName(e.Name).String()), e.Reading.Format, e.Expiry(), foreign(e.Entry))
 		for _, k := range e.Reading.Set.Keys {
 			p.line("  %s", keyLine(k))
@@ -108,7 +111,7 @@ func short(thumbprint string) string {
 	return thumbprint
 }
 
-func (p *printer) advice(r runbook.Report) {
+func (p *printer) advice(r check.Report) {
 	v := r.Diagnosis.Verdict
 	p.line("")
 	for _, m := range v.Recommended {
@@ -116,7 +119,7 @@ func (p *printer) advice(r runbook.Report) {
 	}
 	if len(v.Recommended) > 0 {
 		has := func(m runbook.Mitigation) bool { return slices.Contains(v.Recommended, m) }
-		p.whole("  %s   (--dry-run shows the plan)", requestLine(runbook.Request{Target: r.Target,
+		p.whole("  %s   (--dry-run shows the plan)", requestLine(approve.Request{Target: r.Target,
 			NoFlush: !has(runbook.FlushCache), Restart: has(runbook.RestartAuthoriser), Gateway: has(runbook.FlushGateway)}))
 	}
 	for _, a := range v.Against {
@@ -142,6 +145,6 @@ func (s *stepPrinter) Started(target string, steps []string) {
 }
 
 // Step tells that one ended.
-func (s *stepPrinter) Step(r runbook.Result) {
+func (s *stepPrinter) Step(r check.Result) {
 	fmt.Fprintf(s.w.stderr, "  %s: %s (%s)\n", r.Step, r.Status, runbook.Duration(r.Duration))
 }

@@ -4,13 +4,15 @@ import (
 	"strings"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
+	"jwksbot/runbook/record"
 )
 
 // next prints what the runbook says next about a run, and what may be done any
 // time, each with the command that requests it.
 func (p *printer) next(r runbook.Run) {
-	for _, step := range r.NextSteps() {
-		req, ok := r.Request(step.Kind, "", runbook.ViaTerminal)
+	for _, step := range record.NextSteps(r) {
+		req, ok := record.RequestFor(r, step.Kind, "", runbook.ViaTerminal)
 		if !ok {
 			continue // no command does it
 		}
@@ -25,7 +27,7 @@ func (p *printer) next(r runbook.Run) {
 
 // requestLine is the command that requests a mitigation. The reason is for the
 // person to write; an undo has that of its run.
-func requestLine(req runbook.Request) string {
+func requestLine(req approve.Request) string {
 	words := []string{"jwksbot", "flush", req.Target}
 	if req.RestoreOf != "" {
 		words = []string{"jwksbot", "restore", req.RestoreOf}

@@ -20,7 +20,9 @@ import (
 	"jwksbot/runbook"
 	"jwksbot/runbook/cache"
 	"jwksbot/runbook/cache/redistest"
+	"jwksbot/runbook/diagnose"
 	"jwksbot/runbook/drill"
+	"jwksbot/runbook/redact"
 )
 
 // TestStoryOnTLSAndACL tells the main job on a real Redis with encryption in
@@ -36,8 +38,8 @@ func TestStoryOnTLSAndACL(t *testing.T) {
 	s := newRealStory(t, admin)
 	s.names = []string{"jwks:current"}
 	s.roots = server.RootCAs
-	s.tell(cacheConfig{URL: runbook.Secret("rediss://" + server.Addr), Auth: cache.AuthPassword,
-		Username: server.User, Password: runbook.Secret(server.Password), Keys: patterns}, "on 1 shard")
+	s.tell(cacheConfig{URL: redact.Secret("rediss://" + server.Addr), Auth: cache.AuthPassword,
+		Username: server.User, Password: redact.Secret(server.Password), Keys: patterns}, "on 1 shard")
 }
 
 // others is how many keys of other owners share the cluster.
@@ -66,7 +68,7 @@ func TestStoryOnCluster(t *testing.T) {
 		t.Fatalf("%d keys of other owners, want %d", before.count, others)
 	}
 
-	s.tell(cacheConfig{URL: runbook.Secret("redis://" + strings.Join(hosts, ",")), Auth: cache.AuthNone, Keys: []string{"jwks:*"}}, "on 3 shards")
+	s.tell(cacheConfig{URL: redact.Secret("redis://" + strings.Join(hosts, ",")), Auth: cache.AuthNone, Keys: []string{"jwks:*"}}, "on 3 shards")
 
 	if after := fingerprint(t, admin); after != before {
 		t.Errorf("the keys of other owners were %d and are %d, or one of them changed", before.count, after.count)
@@ -138,7 +140,7 @@ func (s *realStory) tell(c cacheConfig, where string) {
 	s.serve(c)
 
 	s.command("/jwks-check production")
-	s.await("jwksbot_report", "verdict", string(runbook.StaleCache))
+	s.await("jwksbot_report", "verdict", string(diagnose.StaleCache))
 	state := s.st.drill.State()
 	s.shows(append(state.LiveKids, state.CachedKids...)...)
 	if s.forever != "" {
@@ -159,7 +161,7 @@ func (s *realStory) tell(c cacheConfig, where string) {
 
 	s.clock.jump(10 * time.Minute) // the failures of before lie back far enough
 	s.command("/jwks-check production")
-	s.await("jwksbot_report", "verdict", string(runbook.Healthy))
+	s.await("jwksbot_report", "verdict", string(diagnose.Healthy))
 }
 
 // serve runs the real bot with that cache.

@@ -16,6 +16,7 @@ import (
 	"jwksbot/runbook"
 	"jwksbot/runbook/chart"
 	"jwksbot/runbook/journal"
+	"jwksbot/runbook/record"
 )
 
 func reportCommand(w *world) *cobra.Command {
@@ -51,9 +52,9 @@ func (c *reportCmd) report(ctx context.Context, w *world, cfg *config, j *journa
 	case c.Out != "":
 		return c.write(w, run, from)
 	case c.JSON:
-		return w.json(runbook.NewTimeline(run, from))
+		return w.json(record.NewTimeline(run, from))
 	}
-	_, err = fmt.Fprint(w.stdout, runbook.NewTimeline(run, from).Markdown())
+	_, err = fmt.Fprint(w.stdout, record.NewTimeline(run, from).Markdown())
 	return err
 }
 
@@ -87,8 +88,8 @@ func (c *reportCmd) find(ctx context.Context, cfg *config, j *journal.Journal) (
 }
 
 // recordSources reads what belongs to the record besides the run.
-func recordSources(ctx context.Context, j *journal.Journal, run runbook.Run) (runbook.TimelineSources, error) {
-	var from runbook.TimelineSources
+func recordSources(ctx context.Context, j *journal.Journal, run runbook.Run) (record.TimelineSources, error) {
+	var from record.TimelineSources
 	for row, err := range j.AuditRows(ctx, journal.AuditFilter{Run: run.ID}) {
 		if err != nil {
 			return from, err
@@ -108,20 +109,20 @@ func recordSources(ctx context.Context, j *journal.Journal, run runbook.Run) (ru
 }
 
 // write puts the record into files and prints their names.
-func (c *reportCmd) write(w *world, run runbook.Run, from runbook.TimelineSources) error {
+func (c *reportCmd) write(w *world, run runbook.Run, from record.TimelineSources) error {
 	if err := os.MkdirAll(c.Out, 0o755); err != nil {
 		return fmt.Errorf("folder of the report: %w", err)
 	}
 	name := func(ext string) string { return filepath.Join(c.Out, run.ID+ext) }
 	files := map[string][]byte{}
-	if s := run.Series(); len(s.Failures) > 0 {
+	if s := record.Series(run); len(s.Failures) > 0 {
 		png, err := chart.Draw(s)
 		if err != nil {
 			return err
 		}
 		files[name(".png")], from.Chart = png, run.ID+".png"
 	}
-	record := runbook.NewTimeline(run, from)
+	record := record.NewTimeline(run, from)
 	text, err := json.MarshalIndent(record, "", "  ")
 	if err != nil {
 		return err
@@ -148,10 +149,10 @@ func (a *app) record(ctx context.Context, run runbook.Run) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(run.Series().Failures) > 1 {
+	if len(record.Series(run).Failures) > 1 {
 		from.Chart = bot.ChartName(run.ID) // which is posted beside it
 	}
-	return []byte(runbook.NewTimeline(run, from).Markdown()), nil
+	return []byte(record.NewTimeline(run, from).Markdown()), nil
 }
 
 func (c *config) targetNames() (names []string) {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/diagnose"
+	"jwksbot/runbook/record"
 )
 
 // worldIn is a world in a folder of its own, with a configuration.
@@ -44,7 +46,7 @@ func watchedRun(id string) runbook.Run {
 	at := time.Date(2026, 2, 14, 3, 0, 0, 0, time.UTC)
 	run := runbook.Run{ID: id, Target: "production", Resource: "cache 127.0.0.1:1", State: runbook.StateDone, Ticket: "INC-7", Reason: "rotation",
 		Requester: runbook.PersonRef{ID: "U1", Name: "Robin"}, Via: runbook.ViaSlack, CreatedAt: at, StartedAt: at, EndedAt: at.Add(20 * time.Minute),
-		Plan:     runbook.Plan{Steps: []runbook.Mitigation{runbook.FlushCache}, Verdict: runbook.StaleCache},
+		Plan:     runbook.Plan{Steps: []runbook.Mitigation{runbook.FlushCache}, Verdict: diagnose.StaleCache},
 		Receipts: []runbook.Receipt{{Step: "flush-cache", Status: runbook.StatusOK, Summary: "1 entry deleted", StartedAt: at, EndedAt: at}},
 		Watch:    &runbook.Watch{Since: at, Until: at.Add(15 * time.Minute), Verdict: runbook.WatchCalm}}
 	for i := range 15 {
@@ -101,7 +103,7 @@ func TestTheReportIsOfTheRunThatIsMeant(t *testing.T) {
 		if code := run(t.Context(), append([]string{"report", "--json"}, strings.Fields(c.args)...), w); code != exitOK {
 			t.Fatalf("%q: exit %d: %s", c.args, code, errs)
 		}
-		var record runbook.Timeline
+		var record record.Timeline
 		if err := json.Unmarshal(out.Bytes(), &record); err != nil || record.Run != c.id || record.Chart != "" {
 			t.Errorf("%q: run %q, chart %q, %v", c.args, record.Run, record.Chart, err)
 		}

@@ -12,7 +12,9 @@ import (
 	"jwksbot/bot/slacksim"
 	"jwksbot/cmd/jwksbot/bottest"
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
 	"jwksbot/runbook/cache/redistest"
+	"jwksbot/runbook/check"
 	"jwksbot/runbook/drill"
 )
 
@@ -161,14 +163,14 @@ func TestRightsOnAnotherReplica(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			executes, decides, sim := twoReplicas(t)
-			request := runbook.Request{Target: "production", Ticket: "INC-1", Reason: "rotated", By: "U0ONCALL", Via: runbook.ViaSlack}
-			run, _, err := executes.desk.Open(t.Context(), request, runbook.Silent{}) // it has read the group now
+			request := approve.Request{Target: "production", Ticket: "INC-1", Reason: "rotated", By: "U0ONCALL", Via: runbook.ViaSlack}
+			run, _, err := executes.desk.Open(t.Context(), request, check.Silent{}) // it has read the group now
 			if err != nil {
 				t.Fatal(err)
 			}
 			sim.SetUser(slacksim.User{ID: "U0NEW", Name: "U0NEW"})
 			sim.SetGroup("S0LEADS", "U0LEAD", "U0NEW")
-			click := runbook.Click{Run: run.ID, Generation: run.Generation, By: "U0NEW", Kind: runbook.DecideApprove, Via: runbook.ViaSlack}
+			click := approve.Click{Run: run.ID, Generation: run.Generation, By: "U0NEW", Kind: runbook.DecideApprove, Via: runbook.ViaSlack}
 			if _, err := decides.desk.Decide(t.Context(), click); err != nil {
 				t.Fatal(err)
 			}

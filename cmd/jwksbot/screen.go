@@ -9,13 +9,14 @@ import (
 	"unicode/utf8"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/redact"
 )
 
 // Everything that the program prints goes through here: what came from outside
 // can neither paint nor move on a terminal, and no password of a URL is shown.
 
 // clean makes one line of text from outside.
-func clean(s string) string { return runbook.Clean(runbook.HideURLs(s)) }
+func clean(s string) string { return runbook.Clean(redact.URLs(s)) }
 
 // screen is a writer of clean lines. The letters that a write cuts off in the
 // middle wait for the next one.
@@ -41,7 +42,7 @@ func (s *screen) Write(b []byte) (int, error) {
 		}
 	}
 	s.rest = bytes.Clone(text[whole:])
-	if _, err := io.WriteString(s.to, runbook.CleanText(runbook.HideURLs(string(text[:whole])))); err != nil {
+	if _, err := io.WriteString(s.to, runbook.CleanText(redact.URLs(string(text[:whole])))); err != nil {
 		return 0, err
 	}
 	return len(b), nil

@@ -15,6 +15,7 @@ import (
 	"jwksbot/bot"
 	"jwksbot/runbook"
 	"jwksbot/runbook/chart"
+	"jwksbot/runbook/check"
 	"jwksbot/runbook/journal"
 )
 
@@ -153,7 +154,7 @@ func (w *world) watchRotations(ctx context.Context, group *errgroup.Group, a *ap
 		if every <= 0 {
 			continue
 		}
-		watcher := runbook.NewWatcher(runbook.WatcherSettings{Target: t, Runner: a.runner, Memory: a.journal, Clock: a.clock,
+		watcher := check.NewRotationMonitor(check.RotationSettings{Target: t, Runner: a.runner, Memory: a.journal, Clock: a.clock,
 			Every: every, Active: a.journal.Presenting, Announce: b.Announce})
 		group.Go(func() error {
 			return watcher.Watch(ctx, func(err error) {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
 	"jwksbot/runbook/identity"
 	"jwksbot/runbook/journal"
 	"jwksbot/runbook/remote"
@@ -12,7 +13,7 @@ import (
 
 // remoteServer answers what is asked for at terminals, like the desk of these
 // settings, but people go by the names that the configuration gives them.
-func (a *app) remoteServer(desk runbook.DeskSettings, slack runbook.Directory, log *slog.Logger) *remote.Server {
+func (a *app) remoteServer(desk approve.Settings, slack approve.Directory, log *slog.Logger) *remote.Server {
 	desk.People = terminalPeople{people: a.cfg.People, slack: slack}
 	s := remote.Settings{Queue: a.journal.Tenure(), Reader: a.journal, Who: a.whoAsks, Log: log,
 		Begin: func(request, verified string) (remote.Transaction, error) { return a.begin(request, verified, desk) }}
@@ -23,12 +24,12 @@ func (a *app) remoteServer(desk runbook.DeskSettings, slack runbook.Directory, l
 }
 
 // begin returns a desk all of whose writes belong to one request.
-func (a *app) begin(request, verified string, settings runbook.DeskSettings) (remote.Transaction, error) {
+func (a *app) begin(request, verified string, settings approve.Settings) (remote.Transaction, error) {
 	tx := a.journal.Tenure().RequestTransaction(request)
 	settings.Ledger, settings.Verified = tx, verified
-	desk, err := runbook.NewDesk(settings)
+	desk, err := approve.New(settings)
 	return struct {
-		*runbook.Desk
+		*approve.Service
 		journal.RequestTransaction
 	}{desk, tx}, err
 }

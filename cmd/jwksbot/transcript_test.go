@@ -16,7 +16,7 @@ import (
 
 	"jwksbot/bot/slacksim"
 	"jwksbot/cmd/jwksbot/bottest"
-	"jwksbot/runbook"
+	"jwksbot/runbook/execute"
 )
 
 // Each file of testdata/stories is one story: a script of what people do, and
@@ -50,7 +50,7 @@ func TestStories(t *testing.T) {
 			}
 			demo := demoCmd{Scenario: strings.TrimSpace(part["scenario"]), Speed: 4}
 			if text := strings.TrimSpace(part["speed"]); text != "" {
-				demo.watch = runbook.DefaultWatch
+				demo.watch = execute.DefaultWatch
 				if demo.Speed, err = strconv.ParseFloat(text, 64); err != nil {
 					t.Fatal(err)
 				}

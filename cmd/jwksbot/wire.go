@@ -13,8 +13,10 @@ import (
 
 	"jwksbot/runbook"
 	"jwksbot/runbook/cache"
+	"jwksbot/runbook/check"
 	"jwksbot/runbook/journal"
 	"jwksbot/runbook/keys"
+	"jwksbot/runbook/redact"
 	"jwksbot/runbook/telemetry"
 )
 
@@ -22,8 +24,8 @@ import (
 type parts struct {
 	cfg     *config
 	clock   runbook.Clock
-	targets []*runbook.Target
-	runner  *runbook.Runner
+	targets []*check.Target
+	runner  *check.Runner
 	stores  []*cache.Store
 	metrics *metrics                   // nil: nobody reads them
 	roots   *x509.CertPool             // nil: the system's
@@ -55,7 +57,7 @@ func (w *world) assembleWith(cfg *config, base aws.Config, roots *x509.CertPool,
 			return nil, fmt.Errorf("target %q: %w", cfg.Targets[i].Name, err)
 		}
 	}
-	p.runner = runbook.NewRunner(clock, func(step string, value any, stack []byte) {
+	p.runner = check.NewRunner(clock, func(step string, value any, stack []byte) {
 		w.log.Error("a check panicked", "step", step, "panic", fmt.Sprint(value), "stack", string(stack))
 	})
 	return p, nil
@@ -93,7 +95,7 @@ func (p *parts) addTarget(i int, base aws.Config) error {
 	if c.Region != "" {
 		region.Region = c.Region
 	}
-	t := &runbook.Target{Name: c.Name, Channel: c.Channel, Resource: c.Cache.resource(), AllowAll: c.Cache.AllowFlushAll, Patterns: c.Cache.Keys, Decode: keys.Decode, Policy: c.Approval.policy()}
+	t := &check.Target{Name: c.Name, Channel: c.Channel, Resource: c.Cache.resource(), AllowAll: c.Cache.AllowFlushAll, Patterns: c.Cache.Keys, Decode: keys.Decode, Policy: c.Approval.policy()}
 	t.Issuer, t.JWKSURL = c.issuer()
 	t.TokenLife = c.Authoriser.TokenLifetime
 	endpoint, err := keys.NewEndpoint(keys.Settings{URL: t.JWKSURL, RootCAs: p.roots, Clock: p.clock, UserAgent: "jwksbot/" + version()})
@@ -205,7 +207,7 @@ func (w *world) journalSettings(cfg *config, clock runbook.Clock) (journal.Setti
 }
 
 // decodeKey decodes a key whose form was validated when it was read.
-func decodeKey(s runbook.Secret) []byte {
+func decodeKey(s redact.Secret) []byte {
 	b, _ := base64.StdEncoding.DecodeString(s.Reveal())
 	return b
 }

@@ -9,6 +9,7 @@ import (
 	"jwksbot/runbook"
 	"jwksbot/runbook/authoriser"
 	"jwksbot/runbook/canary"
+	"jwksbot/runbook/check"
 	"jwksbot/runbook/commandbridge"
 	"jwksbot/runbook/escalate"
 	"jwksbot/runbook/telemetry"
@@ -16,7 +17,7 @@ import (
 
 // making is a target that is being made ready.
 type making struct {
-	target *runbook.Target
+	target *check.Target
 	config targetConfig
 	region aws.Config
 	has    func(keys ...string) bool // none of these hangs on a variable that is not set

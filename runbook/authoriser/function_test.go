@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/check"
 )
 
 func TestInspect(t *testing.T) {
@@ -224,7 +225,7 @@ func TestSettings(t *testing.T) {
 func TestFitsTheRunbook(t *testing.T) {
 	_, f := stage(t)
 	g := gateway(t, newGatewayService(), GatewaySettings{HTTPAPI: httpID})
-	target := runbook.Target{Name: "production", Function: f, API: g}
+	target := check.Target{Name: "production", Function: f, API: g}
 	e, err := target.Function.Inspect(t.Context(), "")
 	if err != nil || e.Function != name {
 		t.Errorf("%+v, %v", e, err)

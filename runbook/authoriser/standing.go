@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/redact"
 )
 
 // standing is a function as it stands with what a restart depends on. A part
@@ -241,5 +242,5 @@ func because(reason *string) string {
 	if aws.ToString(reason) == "" {
 		return ""
 	}
-	return " (" + runbook.Redact(strings.TrimSuffix(*reason, ".")) + ")"
+	return " (" + redact.Text(strings.TrimSuffix(*reason, ".")) + ")"
 }

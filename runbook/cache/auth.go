@@ -12,7 +12,8 @@ import (
 
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
-	"jwksbot/runbook"
+	"jwksbot/runbook/outbound"
+	"jwksbot/runbook/redact"
 )
 
 // emptySHA256 is the hash of an empty body, which the signature covers.
@@ -33,7 +34,7 @@ func (s *Store) credentials(ctx context.Context) (user, password string, err err
 // iamToken signs a token for one connection: a presigned request without its
 // scheme, good for 15 minutes (ElastiCache user guide, "Authenticating with
 // IAM"). It is computed locally in about 0.1 ms, so that none is kept.
-func (s *Store) iamToken(ctx context.Context) (runbook.Secret, error) {
+func (s *Store) iamToken(ctx context.Context) (redact.Secret, error) {
 	cfg := s.settings.AWS
 	if cfg.Credentials == nil || cfg.Region == "" {
 		return "", &authError{errors.New("IAM token: no AWS credentials or region: set AWS_REGION and give the bot a role")}
@@ -57,7 +58,7 @@ func (s *Store) iamToken(ctx context.Context) (runbook.Secret, error) {
 	if err != nil {
 		return "", &authError{fmt.Errorf("IAM token: sign: %w", err)}
 	}
-	return runbook.Secret(strings.TrimPrefix(signed, "http://")), nil
+	return redact.Secret(strings.TrimPrefix(signed, "http://")), nil
 }
 
 // authError is a failure to make credentials; its text is fit for operators.
@@ -83,7 +84,7 @@ func loopback(addr string) bool {
 	if err != nil {
 		host = addr
 	}
-	return runbook.Loopback(host)
+	return outbound.Loopback(host)
 }
 
 // tlsConfig verifies the certificate for the host name of addr; a bare IP

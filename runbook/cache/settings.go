@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/redact"
 )
 
 // Ways to authenticate.
@@ -42,7 +43,7 @@ type Settings struct {
 
 	Auth     string // AuthIAM, AuthPassword or AuthNone; "" is AuthPassword when there is a Password, else AuthNone
 	Username string
-	Password runbook.Secret
+	Password redact.Secret
 
 	Patterns   []string // Redis glob patterns of the entries that hold keys, in which \xNN is a byte; at least one
 	FlushAll   bool     // flushes of everything may be asked for
@@ -192,7 +193,7 @@ type address struct {
 	hosts    []string // host:port
 	tls      bool
 	username string
-	password runbook.Secret
+	password redact.Secret
 	db       int
 }
 
@@ -211,7 +212,7 @@ func parseURL(text string) (*address, error) {
 	}
 	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
 		user, password, _ := strings.Cut(rest[:i], ":")
-		a.username, a.password = unescape(user), runbook.Secret(unescape(password))
+		a.username, a.password = unescape(user), redact.Secret(unescape(password))
 		rest = rest[i+1:]
 	}
 	if strings.ContainsAny(rest, "?#") { // may hold a password: it is not repeated

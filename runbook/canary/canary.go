@@ -28,6 +28,8 @@ import (
 	"time"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/outbound"
+	"jwksbot/runbook/redact"
 )
 
 const (
@@ -39,7 +41,7 @@ const (
 type Settings struct {
 	TokenURL     string // the token endpoint; https, or http on a loopback address
 	ClientID     string
-	ClientSecret runbook.Secret
+	ClientSecret redact.Secret
 	Scope        string         // scopes with blanks between; "": the client's own
 	URL          string         // the protected URL that is called; https, or http on a loopback address
 	RootCAs      *x509.CertPool // nil: the system's
@@ -89,7 +91,7 @@ func checkURL(key, raw string) error {
 		return fmt.Errorf("canary: %s is no URL: write one like https://auth.example/path", key)
 	case u.User != nil:
 		return fmt.Errorf("canary: %s must hold no user or password: the client's have their own settings", key)
-	case !runbook.Private(u):
+	case !outbound.Private(u):
 		return fmt.Errorf("canary: %s must be https, except on a loopback address: secrets are sent there", key)
 	}
 	return nil
@@ -113,7 +115,7 @@ func (c *Canary) Try(ctx context.Context) (runbook.CanaryResult, error) {
 
 // token asks for a token of its own. The client authenticates with HTTP Basic,
 // which every server must support (RFC 6749 section 2.3.1).
-func (c *Canary) token(ctx context.Context) (runbook.Secret, error) {
+func (c *Canary) token(ctx context.Context) (redact.Secret, error) {
 	form := url.Values{"grant_type": {"client_credentials"}}
 	if c.set.Scope != "" {
 		form.Set("scope", c.set.Scope)
@@ -133,8 +135,8 @@ func (c *Canary) token(ctx context.Context) (runbook.Secret, error) {
 		return "", c.tokenError(status, body)
 	}
 	var answer struct {
-		Token runbook.Secret `json:"access_token"`
-		Type  string         `json:"token_type"`
+		Token redact.Secret `json:"access_token"`
+		Type  string        `json:"token_type"`
 	}
 	if err := json.Unmarshal(body, &answer); err != nil || answer.Token == "" {
 		return "", fmt.Errorf("canary: could not tell: %s answered 200 without an access_token: is token_url the token endpoint?", place(c.set.TokenURL))
@@ -175,7 +177,7 @@ func (c *Canary) tokenError(status int, body []byte) error {
 }
 
 // call uses the token at the protected URL.
-func (c *Canary) call(ctx context.Context, token runbook.Secret, r *runbook.CanaryResult) error {
+func (c *Canary) call(ctx context.Context, token redact.Secret, r *runbook.CanaryResult) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.set.URL, nil)
 	if err != nil {
 		return errors.New("canary: url cannot be asked")
@@ -232,7 +234,7 @@ func place(raw string) string {
 
 // hide makes text of others fit to be shown.
 func (c *Canary) hide(s string) string {
-	s = runbook.Redact(strings.ReplaceAll(s, c.set.ClientSecret.Reveal(), "[hidden]"))
+	s = redact.Text(strings.ReplaceAll(s, c.set.ClientSecret.Reveal(), "[hidden]"))
 	s = strings.Join(strings.Fields(s), " ")
 	if r := []rune(s); len(r) > 200 {
 		s = string(r[:199]) + "…"

@@ -20,6 +20,7 @@ import (
 	"github.com/go-analyze/charts"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/redact"
 )
 
 // Sizes in pixels: twice what Slack shows beside a message, so that text is
@@ -182,7 +183,7 @@ func (c *canvas) wide(s string, style charts.FontStyle) int {
 // readable replaces what the font cannot show, and redacts: titles and names
 // of marks may quote people.
 func readable(s string, style charts.FontStyle) string {
-	out := []rune(runbook.Redact(s))
+	out := []rune(redact.Text(s))
 	for i, r := range out {
 		if r < ' ' || style.Font != nil && style.Font.Index(r) == 0 {
 			out[i] = '?'

@@ -21,7 +21,8 @@ import (
 	"strings"
 	"time"
 
-	"jwksbot/runbook"
+	"jwksbot/runbook/outbound"
+	"jwksbot/runbook/redact"
 )
 
 const (
@@ -37,7 +38,7 @@ var ticketRule = regexp.MustCompile(`^(INC|CHG)-[\w-]+$`)
 // Settings say where CommandBridge is and what it is to flush.
 type Settings struct {
 	URL         string // its base; https, or http on a loopback address
-	Token       runbook.Secret
+	Token       redact.Secret
 	Target      string        // of the action, such as "scotaccount-oidc-cache"
 	Environment string        // of the action, such as "production"
 	Timeout     time.Duration // for one request; 0: 30 s
@@ -59,7 +60,7 @@ func New(s Settings) (*Bridge, error) {
 		problems = append(problems, errors.New("commandbridge: url is no URL: write its base, like https://commandbridge.example"))
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		problems = append(problems, errors.New("commandbridge: url must hold no password and no query: the token has its own setting"))
-	case !runbook.Private(u):
+	case !outbound.Private(u):
 		problems = append(problems, errors.New("commandbridge: url must be https, except on a loopback address: the token is sent there"))
 	}
 	if s.Token == "" {
@@ -98,7 +99,7 @@ func (b *Bridge) Flush(ctx context.Context, ticket, reason string) (claim string
 	if !ticketRule.MatchString(ticket) {
 		return "", fmt.Errorf("commandbridge: it takes only tickets like INC-2026-0214-001 or CHG-42, not %q: request the flush again with one", b.show(ticket))
 	}
-	body, err := json.Marshal(order{action, ticket, runbook.Redact(reason), b.set.Target, b.set.Environment})
+	body, err := json.Marshal(order{action, ticket, redact.Text(reason), b.set.Target, b.set.Environment})
 	if err != nil {
 		return "", fmt.Errorf("commandbridge: %w", err)
 	}
@@ -203,7 +204,7 @@ func (r reply) words(whole string) string {
 // show makes text of others fit to be shown.
 func (b *Bridge) show(s string) string {
 	s = strings.ReplaceAll(s, b.set.Token.Reveal(), "[hidden]")
-	s = strings.Join(strings.Fields(runbook.Redact(s)), " ")
+	s = strings.Join(strings.Fields(redact.Text(s)), " ")
 	if s == "" {
 		return "(it says nothing)"
 	}

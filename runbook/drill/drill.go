@@ -10,6 +10,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/redact"
 )
 
 // Names under which the world is known to the AWS endpoints.
@@ -34,7 +35,7 @@ type Options struct {
 
 	RedisAddr     string // host:port of a real Redis without TLS; "": in-process
 	RedisUsername string // "": the default user
-	RedisPassword runbook.Secret
+	RedisPassword redact.Secret
 
 	Clock             runbook.Clock // default [runbook.SystemClock]
 	Latency           time.Duration // added to every HTTP answer, in real time, once the world has started

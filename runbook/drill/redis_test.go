@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"jwksbot/runbook"
+	"jwksbot/runbook/redact"
 )
 
 // startRedis starts a redis-server on a free loopback port, with a password,
@@ -44,7 +44,7 @@ func startRedis(t *testing.T, password string) string {
 		_ = cmd.Wait()
 	})
 	eventually(t, func() error {
-		s := newStore(addr, "", runbook.Secret(password))
+		s := newStore(addr, "", redact.Secret(password))
 		defer s.close()
 		_, err := s.do(t.Context(), "PING")
 		return err

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/redact"
 )
 
 // redisTimeout bounds one command, in real time.
@@ -26,14 +27,14 @@ var errNil = errors.New("redis: no such key")
 type store struct {
 	addr     string
 	username string
-	password runbook.Secret
+	password redact.Secret
 
 	mu     sync.Mutex
 	conn   net.Conn
 	reader *bufio.Reader
 }
 
-func newStore(addr, username string, password runbook.Secret) *store {
+func newStore(addr, username string, password redact.Secret) *store {
 	return &store{addr: addr, username: username, password: password}
 }
 

@@ -11,6 +11,8 @@ import (
 	"jwksbot/runbook"
 	lambdas "jwksbot/runbook/authoriser"
 	"jwksbot/runbook/cache"
+	"jwksbot/runbook/check"
+	"jwksbot/runbook/diagnose"
 	"jwksbot/runbook/keys"
 	"jwksbot/runbook/telemetry"
 )
@@ -32,7 +34,7 @@ func readPolicy(w *World) []byte {
 }
 
 // targetOf is the world as a target of the real bot.
-func targetOf(t *testing.T, w *World) *runbook.Target {
+func targetOf(t *testing.T, w *World) *check.Target {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()
@@ -53,12 +55,12 @@ func targetOf(t *testing.T, w *World) *runbook.Target {
 	must(err)
 	function, err := lambdas.NewFunction(lambdas.Settings{AWS: sdk(w), Name: Function, Clock: w.clock})
 	must(err)
-	return &runbook.Target{Name: "production", Issuer: w.Issuer(), JWKSURL: w.JWKSURL(), Decode: keys.Decode,
+	return &check.Target{Name: "production", Issuer: w.Issuer(), JWKSURL: w.JWKSURL(), Decode: keys.Decode,
 		Live: live, Entries: entries, Logs: logs, Traffic: metrics, Meter: metrics, Access: access, Function: function, API: theGateway(t, w)}
 }
 
 // besides are findings that must stand beside the verdict of a scenario.
-var besides = map[string][]runbook.VerdictID{"cold": {runbook.ColdCache}, "per-kid": {runbook.ColdCache}}
+var besides = map[string][]runbook.VerdictID{"cold": {diagnose.ColdCache}, "per-kid": {diagnose.ColdCache}}
 
 // unreadable is the step that cannot read anything, where a scenario has one.
 var unreadable = map[string]string{"shut-out": runbook.StepCachedKeys}
@@ -73,13 +75,13 @@ func TestScenariosReachTheirVerdicts(t *testing.T) {
 			if err := w.Permit(readPolicy(w)); err != nil {
 				t.Fatal(err)
 			}
-			runner := runbook.NewRunner(w.clock, func(step string, value any, stack []byte) { t.Errorf("%s panicked: %v\n%s", step, value, stack) })
+			runner := check.NewRunner(w.clock, func(step string, value any, stack []byte) { t.Errorf("%s panicked: %v\n%s", step, value, stack) })
 			memory := &memory{first: map[string]runbook.Sighting{}}
 			if err := w.Remember(t.Context(), memory, "production"); err != nil {
 				t.Fatal(err)
 			}
 			runner.Remember(memory)
-			report, err := runner.Check(t.Context(), targetOf(t, w), runbook.Ask{Window: time.Hour, Anew: true}, runbook.Silent{})
+			report, err := runner.Check(t.Context(), targetOf(t, w), check.Ask{Window: time.Hour, Anew: true}, check.Silent{})
 			if err != nil {
 				t.Fatal(err)
 			}

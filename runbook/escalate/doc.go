@@ -15,12 +15,12 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"jwksbot/runbook"
+	"jwksbot/runbook/redact"
 )
 
 // text redacts s and cuts it after limit runes.
 func text(s string, limit int) string {
-	s = runbook.Redact(s)
+	s = redact.Text(s)
 	if utf8.RuneCountInString(s) <= limit {
 		return s
 	}

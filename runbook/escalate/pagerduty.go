@@ -12,6 +12,8 @@ import (
 	"github.com/PagerDuty/go-pagerduty"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/outbound"
+	"jwksbot/runbook/redact"
 )
 
 const (
@@ -34,15 +36,15 @@ const (
 
 // PagerDutySettings say which service of PagerDuty is to be alarmed.
 type PagerDutySettings struct {
-	Key   runbook.Secret // routing key (integration key) of an Events API v2 integration
-	URL   string         // "": DefaultPagerDutyURL; https, or http on a loopback address
-	Clock runbook.Clock  // nil: real time
-	HTTP  *http.Client   // nil: a plain one with the environment's proxy
+	Key   redact.Secret // routing key (integration key) of an Events API v2 integration
+	URL   string        // "": DefaultPagerDutyURL; https, or http on a loopback address
+	Clock runbook.Clock // nil: real time
+	HTTP  *http.Client  // nil: a plain one with the environment's proxy
 }
 
 // PagerDuty opens and closes incidents. It is safe for concurrent use.
 type PagerDuty struct {
-	key   runbook.Secret
+	key   redact.Secret
 	url   string
 	clock runbook.Clock
 	http  *http.Client
@@ -82,7 +84,7 @@ func eventsURL(raw string) (string, error) {
 		return "", errors.New("pagerduty: escalation.pagerduty_url is no URL: write " + DefaultPagerDutyURL + ", or leave it out")
 	case u.User != nil || u.RawQuery != "":
 		return "", errors.New("pagerduty: escalation.pagerduty_url must hold no password and no query: the key has its own setting, escalation.pagerduty_key")
-	case !runbook.Private(u):
+	case !outbound.Private(u):
 		return "", fmt.Errorf("pagerduty: escalation.pagerduty_url %q must be https, except on a loopback address: the key is sent there", raw)
 	}
 	return strings.TrimSuffix(strings.TrimRight(raw, "/"), "/v2/enqueue"), nil

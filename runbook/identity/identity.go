@@ -34,6 +34,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/redact"
 )
 
 // boundHeader carries what a proof is for.
@@ -221,7 +222,7 @@ func read(status int, body []byte) (string, error) {
 	case status == http.StatusOK && err == nil && strings.HasPrefix(answer.Arn, "arn:"):
 		return answer.Arn, nil
 	case status == http.StatusForbidden || status == http.StatusBadRequest:
-		return "", refuse("STS does not accept it (%s)", runbook.Redact(answer.Code))
+		return "", refuse("STS does not accept it (%s)", redact.Text(answer.Code))
 	}
 	return "", fmt.Errorf("ask STS who is calling: it answered %d", status)
 }

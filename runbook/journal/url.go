@@ -6,7 +6,7 @@ import (
 	"regexp"
 	"strings"
 
-	"jwksbot/runbook"
+	"jwksbot/runbook/redact"
 )
 
 var scheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]{0,20}$`)
@@ -22,7 +22,7 @@ func CheckURL(place string) error {
 		return nil
 	case isURL && kind != "sqlite" && scheme.MatchString(kind):
 		return fmt.Errorf("%q is no kind of journal; give a file path or postgres://…", kind)
-	case runbook.HideURLs(place) != place, hasAt && strings.Contains(access, "@"):
+	case redact.URLs(place) != place, hasAt && strings.Contains(access, "@"):
 		return errors.New("this looks like a connection string with a password; give a file path, or a URL that begins with postgres://")
 	}
 	_, err := sqlitePath(place)

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/budget"
 )
 
 // maxUnwrap is the number of encodings around one value: an object of a
@@ -17,7 +18,7 @@ const maxUnwrap = 6
 type decoder struct {
 	name    string
 	matches func(value []byte) bool
-	unwrap  func(value []byte, b *runbook.Budget) ([]byte, error)
+	unwrap  func(value []byte, b *budget.Budget) ([]byte, error)
 }
 
 // decoders are the encodings that applications put around key sets. To read
@@ -36,7 +37,7 @@ var decoders = []decoder{
 // Decode says what one cache entry holds. It never fails: bytes that no decoder
 // fits are described, never shown, and what costs more than the budget is not
 // decoded, which the reading says.
-func Decode(e runbook.RawEntry, b *runbook.Budget) runbook.Reading {
+func Decode(e runbook.RawEntry, b *budget.Budget) runbook.Reading {
 	d, kid := newDocument(b), kidOf(e.Name)
 	var err error
 	switch {

@@ -20,6 +20,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/budget"
 )
 
 // wrapping is a way in which an application may store a document.
@@ -484,5 +485,5 @@ func TestDecodeNeverPanics(t *testing.T) {
 
 // decoded reads an entry with the budget that a check gives it.
 func decoded(e runbook.RawEntry) runbook.Reading {
-	return Decode(e, runbook.NewBudget(context.Background(), runbook.EntryLimits(e.Size())))
+	return Decode(e, budget.New(context.Background(), budget.EntryLimits(e.Size())))
 }

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/budget"
+	"jwksbot/runbook/outbound"
 )
 
 const (
@@ -55,7 +57,7 @@ func NewEndpoint(s Settings) (*Endpoint, error) {
 		return nil, errors.New("jwks url: not a URL; give one like https://issuer.example/.well-known/jwks.json")
 	case u.User != nil:
 		return nil, fmt.Errorf("jwks url %q: holds a user or password; key sets are public, remove it", shown(u))
-	case u.Hostname() == "" || !runbook.Private(u):
+	case u.Hostname() == "" || !outbound.Private(u):
 		return nil, fmt.Errorf("jwks url %q: must begin with https:// (http:// only on a loopback address)", shown(u))
 	case s.Timeout < 0:
 		return nil, fmt.Errorf("jwks url %q: timeout %s is negative", shown(u), s.Timeout)
@@ -113,8 +115,8 @@ func (e *Endpoint) Probe(ctx context.Context) runbook.Probe {
 }
 
 // answerLimits are for one answer: several are read at once, and kept.
-func answerLimits(size int) runbook.Limits {
-	return runbook.Limits{Bytes: 4<<20 + 8*int64(size), Steps: 1_000_000 + 128*int64(size)}
+func answerLimits(size int) budget.Limits {
+	return budget.Limits{Bytes: 4<<20 + 8*int64(size), Steps: 1_000_000 + 128*int64(size)}
 }
 
 // attempt makes one request; with validators the server may answer that nothing
@@ -175,7 +177,7 @@ func (a *attempt) redirect(req *http.Request, via []*http.Request) error {
 		a.refused = fmt.Sprintf("it redirects more than %d times", maxRedirects)
 	case !strings.EqualFold(hostPort(req.URL), hostPort(from)):
 		a.refused = fmt.Sprintf("it redirects to another host, %q", clip(req.URL.Host, 100))
-	case !runbook.Private(req.URL):
+	case !outbound.Private(req.URL):
 		a.refused = "it redirects from https to http"
 	default:
 		return nil
@@ -207,7 +209,7 @@ func (e *Endpoint) receive(ctx context.Context, a *attempt, res *http.Response) 
 	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxBody+1))
 	p.Size = len(body)
-	d := readDocument(runbook.NewBudget(ctx, answerLimits(len(body))), body)
+	d := readDocument(budget.New(ctx, answerLimits(len(body))), body)
 	switch {
 	case a.refused != "":
 		p.Problem = a.refused

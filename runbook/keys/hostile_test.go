@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/budget"
 	"jwksbot/runbook/keys/hostiletest"
 )
 
@@ -43,8 +44,8 @@ func processorTime(t testing.TB) time.Duration {
 // the budget allows; and a second more than its time.
 func within(t testing.TB, e runbook.RawEntry) (runbook.Reading, cost) {
 	t.Helper()
-	limits := runbook.EntryLimits(e.Size())
-	budget := runbook.NewBudget(context.Background(), limits)
+	limits := budget.EntryLimits(e.Size())
+	budget := budget.New(context.Background(), limits)
 	before, cpu := allocated(), processorTime(t)
 	got := Decode(e, budget)
 	c := cost{allocated() - before, processorTime(t) - cpu, e.Size()}
@@ -113,7 +114,7 @@ func TestABudgetEndsWithItsContext(t *testing.T) {
 	cancel()
 	e := stringEntry(set(good("a")))
 	e.Value = append(e.Value, strings.Repeat(" ", 1<<20)...)
-	got := Decode(e, runbook.NewBudget(ctx, runbook.EntryLimits(e.Size())))
+	got := Decode(e, budget.New(ctx, budget.EntryLimits(e.Size())))
 	if got.Content != runbook.ContentUnknown || got.Unread != "not decoded: took longer than the check may take" {
 		t.Errorf("%+v", got)
 	}

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"jwksbot/runbook"
+	"jwksbot/runbook/budget"
 )
 
 // isJava knows Java's object serialisation, version 5, which Spring's Redis
@@ -23,7 +23,7 @@ const (
 
 // unjava reads one serialised value as plain data: an object becomes the map of
 // its fields, a collection the list of what it wrote. No class is looked up.
-func unjava(b []byte, budget *runbook.Budget) ([]byte, error) {
+func unjava(b []byte, budget *budget.Budget) ([]byte, error) {
 	r := &javaReader{cursor: cursor{b: b[4:], budget: budget}}
 	v := r.content(0)
 	if r.bad {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/budget"
 )
 
 // problemEncryption marks a key that is not for signatures: it cannot be used
@@ -24,7 +25,7 @@ type judged struct {
 type judge struct {
 	judged
 	raw     rawKey
-	budget  *runbook.Budget
+	budget  *budget.Budget
 	refused bool // a fault that makes the key unusable
 	many    bool // one of thousands: time counts
 	notes   []string
@@ -49,7 +50,7 @@ type origin struct {
 }
 
 // readKey judges the raw text of one key.
-func readKey(b *runbook.Budget, raw []byte, from origin) judged {
+func readKey(b *budget.Budget, raw []byte, from origin) judged {
 	j := &judge{budget: b}
 	if len(raw) == 0 || raw[0] != '{' {
 		j.refuse("%s, not an object", kind(raw))

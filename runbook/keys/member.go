@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"jwksbot/runbook"
+	"jwksbot/runbook/budget"
 )
 
 const (
@@ -121,7 +121,7 @@ func (k *rawKey) text(name string) (value, problem string) {
 
 // metadata returns the members that are neither numbers nor names, in a form
 // that can be compared and shown.
-func (k *rawKey) metadata(b *runbook.Budget) map[string]string {
+func (k *rawKey) metadata(b *budget.Budget) map[string]string {
 	var out map[string]string
 	for _, m := range k.members {
 		if m.name == "kid" || m.name == "kty" || slices.Contains(numberNames, m.name) {
@@ -137,7 +137,7 @@ func (k *rawKey) metadata(b *runbook.Budget) map[string]string {
 
 // compactValue is the canonical JSON text of a member, or its digest when it is
 // long or may hold a secret in some way that no standard names.
-func compactValue(budget *runbook.Budget, name string, raw []byte) string {
+func compactValue(budget *budget.Budget, name string, raw []byte) string {
 	if raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 && len(raw) <= maxMetadata && !secretive(name, raw) {
 		return string(raw)
 	}

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"strings"
 
-	"jwksbot/runbook"
+	"jwksbot/runbook/budget"
 )
 
 const (
@@ -51,7 +51,7 @@ func (d *document) pem(text []byte, kid string) error {
 	}
 }
 
-func readBlock(b *runbook.Budget, block *pem.Block, from origin) judged {
+func readBlock(b *budget.Budget, block *pem.Block, from origin) judged {
 	var public any
 	var err error
 	switch {

@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"strings"
 
-	"jwksbot/runbook"
+	"jwksbot/runbook/budget"
 )
 
 // isPHP knows the beginnings of PHP's serialize(): Laravel's Cache::remember
@@ -22,7 +22,7 @@ func isPHP(b []byte) bool {
 
 // unphp reads a value of PHP's serialize(). Objects become maps of their
 // properties; no class is looked up.
-func unphp(b []byte, budget *runbook.Budget) ([]byte, error) {
+func unphp(b []byte, budget *budget.Budget) ([]byte, error) {
 	p := &phpReader{cursor{b: b, budget: budget}}
 	v := p.value(0)
 	if p.bad {

@@ -4,7 +4,7 @@ import (
 	"math"
 	"strconv"
 
-	"jwksbot/runbook"
+	"jwksbot/runbook/budget"
 )
 
 // isPickle knows Python's pickle from protocol 2 on (Django, django-redis), and
@@ -20,7 +20,7 @@ func isPickle(b []byte) bool {
 // runs only the instructions that build values. Classes are never looked up and
 // functions never called: an object becomes the map of its state, the result
 // of a call becomes nothing.
-func unpickle(b []byte, budget *runbook.Budget) ([]byte, error) {
+func unpickle(b []byte, budget *budget.Budget) ([]byte, error) {
 	if b[0] == '!' {
 		b = b[1:]
 	}

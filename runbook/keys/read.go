@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/budget"
 )
 
 // Limits of a document. A pool publishes two keys in about 1 KiB; the largest
@@ -26,7 +27,7 @@ const (
 
 // document is a text being read.
 type document struct {
-	budget  *runbook.Budget
+	budget  *budget.Budget
 	set     runbook.KeySet
 	broken  bool      // the text goes on after the document: no JSON parser takes it
 	over    bool      // there were more than maxKeys
@@ -57,19 +58,19 @@ const (
 // the document as a whole is in the set's problems, what is wrong with a key in
 // the key's.
 func Read(b []byte) runbook.KeySet {
-	return readDocument(runbook.NewBudget(context.Background(), fileLimits(len(b))), b).set
+	return readDocument(budget.New(context.Background(), fileLimits(len(b))), b).set
 }
 
 // fileTime is for a file of the largest size on a busy machine.
 const fileTime = 20 * time.Second
 
 // fileLimits are for a document that somebody asked for by itself.
-func fileLimits(size int) runbook.Limits {
-	return runbook.Limits{Bytes: 4<<20 + 64*int64(size), Steps: 1_000_000 + 256*int64(size), Time: fileTime}
+func fileLimits(size int) budget.Limits {
+	return budget.Limits{Bytes: 4<<20 + 64*int64(size), Steps: 1_000_000 + 256*int64(size), Time: fileTime}
 }
 
 // readDocument reads a document.
-func readDocument(b *runbook.Budget, text []byte) *document {
+func readDocument(b *budget.Budget, text []byte) *document {
 	d := newDocument(b)
 	err := d.text(text, 0, "")
 	if d.budget.Spent() {
@@ -79,7 +80,7 @@ func readDocument(b *runbook.Budget, text []byte) *document {
 	return d
 }
 
-func newDocument(b *runbook.Budget) *document {
+func newDocument(b *budget.Budget) *document {
 	return &document{budget: b, set: runbook.KeySet{Keys: []runbook.Key{}, Problems: []string{}}}
 }
 
@@ -306,7 +307,7 @@ const (
 )
 
 // affordKey charges a key before it is read.
-func affordKey(b *runbook.Budget, raw []byte) bool {
+func affordKey(b *budget.Budget, raw []byte) bool {
 	steps := keySteps
 	if len(raw) < hollow {
 		steps = hollowSteps
@@ -345,7 +346,7 @@ func (d *document) elements(raw []byte) error {
 const manyKeys = 256
 
 // judgeAll reads every key on its own; first is the number of the first one.
-func judgeAll(b *runbook.Budget, list [][]byte, first int) []judged {
+func judgeAll(b *budget.Budget, list [][]byte, first int) []judged {
 	out := make([]judged, len(list))
 	part := func(from, to int) {
 		for i := from; i < to; i++ {

@@ -6,7 +6,7 @@ import (
 	"math"
 	"strconv"
 
-	"jwksbot/runbook"
+	"jwksbot/runbook/budget"
 )
 
 // isRuby knows Ruby's Marshal 4.8, which Rails.cache writes before 7.1.
@@ -21,7 +21,7 @@ const railsHeader = 2 + 1 + 8 + 4
 // unrails takes the header off (activesupport/lib/active_support/cache/coder.rb):
 // what follows is a string or a Marshal dump, compressed when the high bit of
 // the type is set.
-func unrails(b []byte, budget *runbook.Budget) ([]byte, error) {
+func unrails(b []byte, budget *budget.Budget) ([]byte, error) {
 	if len(b) < railsHeader {
 		return nil, errors.New("cut off")
 	}
@@ -40,7 +40,7 @@ func unrails(b []byte, budget *runbook.Budget) ([]byte, error) {
 
 // unruby reads a value of Ruby's Marshal.dump as plain data: an object becomes
 // the map of its variables, and no class is looked up.
-func unruby(b []byte, budget *runbook.Budget) ([]byte, error) {
+func unruby(b []byte, budget *budget.Budget) ([]byte, error) {
 	r := &rubyReader{cursor: cursor{b: b[2:], budget: budget}}
 	v := r.value(0)
 	if r.bad {

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"slices"
 
-	"jwksbot/runbook"
+	"jwksbot/runbook/budget"
 )
 
 // maxTreeDepth is how deep a value that a language serialised may be nested.
@@ -32,7 +32,7 @@ type sequence struct{ items []any }
 // treeText turns a serialised value into the text to be read next: a string is the
 // text itself, anything else is written as JSON. A value that contains itself
 // or multiplies through references ends at the limits.
-func treeText(v any, b *runbook.Budget) ([]byte, error) {
+func treeText(v any, b *budget.Budget) ([]byte, error) {
 	if s, ok := v.(string); ok {
 		if !b.Bytes(len(s)) {
 			return nil, errSpent
@@ -48,7 +48,7 @@ func treeText(v any, b *runbook.Budget) ([]byte, error) {
 
 type treeWriter struct {
 	out    []byte
-	budget *runbook.Budget
+	budget *budget.Budget
 }
 
 func (w *treeWriter) write(v any, depth int) error {
@@ -171,7 +171,7 @@ func plainMap(m *mapping) any {
 // or when the budget does.
 type cursor struct {
 	b      []byte
-	budget *runbook.Budget
+	budget *budget.Budget
 	bad    bool
 }
 

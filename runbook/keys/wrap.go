@@ -11,7 +11,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
-	"jwksbot/runbook"
+	"jwksbot/runbook/budget"
 )
 
 const (
@@ -46,7 +46,7 @@ const (
 // pricedReader charges the input of a decompressor as it is read.
 type pricedReader struct {
 	b      []byte
-	budget *runbook.Budget
+	budget *budget.Budget
 }
 
 // ReadByte lets flate read no further than it needs.
@@ -75,7 +75,7 @@ func (r *pricedReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func gunzip(b []byte, budget *runbook.Budget) ([]byte, error) {
+func gunzip(b []byte, budget *budget.Budget) ([]byte, error) {
 	if !budget.Bytes(inflateBytes) {
 		return nil, errSpent
 	}
@@ -86,7 +86,7 @@ func gunzip(b []byte, budget *runbook.Budget) ([]byte, error) {
 	return readInflated(r, budget)
 }
 
-func inflate(b []byte, budget *runbook.Budget) ([]byte, error) {
+func inflate(b []byte, budget *budget.Budget) ([]byte, error) {
 	if !budget.Bytes(inflateBytes) {
 		return nil, errSpent
 	}
@@ -99,7 +99,7 @@ func inflate(b []byte, budget *runbook.Budget) ([]byte, error) {
 
 // unzstd reads the one frame that a value is. What its header makes the reader
 // allocate is charged before.
-func unzstd(b []byte, budget *runbook.Budget) ([]byte, error) {
+func unzstd(b []byte, budget *budget.Budget) ([]byte, error) {
 	var frame zstd.Header
 	if err := frame.Decode(b); err != nil || frame.Skippable || !isOneFrame(b, frame) {
 		return nil, errors.New("damaged or cut off, or more than one frame")
@@ -146,7 +146,7 @@ func isOneFrame(b []byte, frame zstd.Header) bool {
 }
 
 // readInflated reads to the end and charges each piece before it grows.
-func readInflated(r io.Reader, budget *runbook.Budget) ([]byte, error) {
+func readInflated(r io.Reader, budget *budget.Budget) ([]byte, error) {
 	var out []byte
 	for {
 		if len(out) == cap(out) {

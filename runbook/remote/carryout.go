@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/check"
+	"jwksbot/runbook/redact"
 )
 
 // carryOut finds out who asks and does what they ask, as far as they may.
@@ -27,7 +29,7 @@ func (s *Server) carryOut(ctx context.Context, r runbook.RemoteRequest) (Reply, 
 	case want.Open != nil:
 		req := *want.Open
 		req.By, req.Via = who.ID, runbook.ViaTerminal
-		run, _, err := tx.Open(ctx, req, runbook.Silent{})
+		run, _, err := tx.Open(ctx, req, check.Silent{})
 		if s.Client != nil {
 			s.Client.opened(r.ID, run.ID)
 		}
@@ -53,10 +55,10 @@ func noteRefused(ctx context.Context, tx Transaction, want Request, who runbook.
 	switch {
 	case want.Decide != nil:
 		what = string(want.Decide.Kind)
-		note.Detail = fmt.Sprintf("%s of run %s: %s", want.Decide.Kind, runbook.Redact(want.Decide.Run), refusal.Text)
+		note.Detail = fmt.Sprintf("%s of run %s: %s", want.Decide.Kind, redact.Text(want.Decide.Run), refusal.Text)
 	case want.Open != nil:
 		what = "request"
-		note.Detail = fmt.Sprintf("request for %s: %s", runbook.Redact(want.Open.Target), refusal.Text)
+		note.Detail = fmt.Sprintf("request for %s: %s", redact.Text(want.Open.Target), refusal.Text)
 	}
 	return errors.Join(err, tx.NoteFolded(ctx, strings.Join([]string{note.Actor, what, refusal.Code}, "\n"), note))
 }

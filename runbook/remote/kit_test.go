@@ -10,22 +10,24 @@ import (
 	"time"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
+	"jwksbot/runbook/check"
 	"jwksbot/runbook/journal"
 )
 
 // desk is a transaction of the real journal that does as it is told.
 type desk struct {
 	journal.RequestTransaction
-	open   func(journal.RequestTransaction, runbook.Request) (runbook.Run, error)
-	decide func(journal.RequestTransaction, runbook.Click) (runbook.Answer, error)
+	open   func(journal.RequestTransaction, approve.Request) (runbook.Run, error)
+	decide func(journal.RequestTransaction, approve.Click) (approve.Answer, error)
 }
 
-func (d desk) Open(_ context.Context, req runbook.Request, _ runbook.Reporter) (runbook.Run, runbook.Report, error) {
+func (d desk) Open(_ context.Context, req approve.Request, _ check.Reporter) (runbook.Run, check.Report, error) {
 	run, err := d.open(d.RequestTransaction, req)
-	return run, runbook.Report{}, err
+	return run, check.Report{}, err
 }
 
-func (d desk) Decide(_ context.Context, c runbook.Click) (runbook.Answer, error) {
+func (d desk) Decide(_ context.Context, c approve.Click) (approve.Answer, error) {
 	return d.decide(d.RequestTransaction, c)
 }
 

@@ -10,16 +10,17 @@ import (
 	"testing"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
 	"jwksbot/runbook/journal"
 )
 
 // approval is a request of its own for each caller.
 func approval() Request {
-	return Request{Decide: &runbook.Click{Run: "r1", Kind: runbook.DecideApprove, By: "U0LEAD", Via: runbook.ViaSlack}}
+	return Request{Decide: &approve.Click{Run: "r1", Kind: runbook.DecideApprove, By: "U0LEAD", Via: runbook.ViaSlack}}
 }
 
 func flush() Request {
-	return Request{Open: &runbook.Request{Target: "production", By: "U0LEAD", Via: runbook.ViaSlack}}
+	return Request{Open: &approve.Request{Target: "production", By: "U0LEAD", Via: runbook.ViaSlack}}
 }
 
 // Who asks is what was proven, whatever a request says; the answer comes back,
@@ -27,14 +28,14 @@ func flush() Request {
 func TestARequestIsAnswered(t *testing.T) {
 	r := newRoom(t)
 	var asked []string
-	r.desk.open = func(tx journal.RequestTransaction, req runbook.Request) (runbook.Run, error) {
+	r.desk.open = func(tx journal.RequestTransaction, req approve.Request) (runbook.Run, error) {
 		asked = append(asked, req.By+" "+string(req.Via))
 		run := runbook.Run{ID: "r1", Target: req.Target, State: runbook.StatePending, Required: 1}
 		return run, tx.Create(t.Context(), run)
 	}
-	r.desk.decide = func(_ journal.RequestTransaction, c runbook.Click) (runbook.Answer, error) {
+	r.desk.decide = func(_ journal.RequestTransaction, c approve.Click) (approve.Answer, error) {
 		asked = append(asked, c.By+" "+string(c.Via))
-		return runbook.Answer{Text: "Approved."}, nil
+		return approve.Answer{Text: "Approved."}, nil
 	}
 	r.serves(t)
 	for _, who := range []*Client{nil, r.client, NewClient(r.journal, nil)} {
@@ -148,7 +149,7 @@ func TestWhatWasCarriedOutIsAnswered(t *testing.T) {
 // and the answer says so.
 func TestALostConnectionIsNoFailure(t *testing.T) {
 	r := newRoom(t)
-	r.desk.open = func(tx journal.RequestTransaction, req runbook.Request) (runbook.Run, error) {
+	r.desk.open = func(tx journal.RequestTransaction, req approve.Request) (runbook.Run, error) {
 		if err := tx.Create(t.Context(), runbook.Run{ID: "r1", Target: req.Target, State: runbook.StatePending}); err != nil {
 			t.Error(err)
 		}
@@ -172,7 +173,7 @@ func TestARequestThatKills(t *testing.T) {
 	}
 	var log bytes.Buffer
 	r.server.Log = slog.New(slog.NewTextHandler(&log, nil))
-	r.desk.decide = func(journal.RequestTransaction, runbook.Click) (runbook.Answer, error) { panic("nil map") }
+	r.desk.decide = func(journal.RequestTransaction, approve.Click) (approve.Answer, error) { panic("nil map") }
 	r.serves(t)
 	_, err := r.client.Do(ctx, approval())
 	if err == nil || !strings.Contains(err.Error(), "it panicked over this request") || !strings.Contains(log.String(), "nil map") || !strings.Contains(log.String(), "carryout.go") {

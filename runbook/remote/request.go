@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
 )
 
 // Request is what a terminal asks for; one of the two is set. By and Via are
 // never taken from it.
 type Request struct {
-	Open   *runbook.Request `json:"request,omitempty"` // a mitigation
-	Decide *runbook.Click   `json:"click,omitempty"`   // a decision on a run
+	Open   *approve.Request `json:"request,omitempty"` // a mitigation
+	Decide *approve.Click   `json:"click,omitempty"`   // a decision on a run
 }
 
 // Reply is the answer: what came of a request, why it was refused, or what went

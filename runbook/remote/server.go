@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/approve"
+	"jwksbot/runbook/check"
 )
 
 const (
@@ -36,8 +38,8 @@ type reader interface {
 // request is not over ([runbook.ErrRequestOver]); a run that is created or
 // changed is noted with the request.
 type Transaction interface {
-	Open(ctx context.Context, req runbook.Request, rep runbook.Reporter) (runbook.Run, runbook.Report, error)
-	Decide(ctx context.Context, c runbook.Click) (runbook.Answer, error)
+	Open(ctx context.Context, req approve.Request, rep check.Reporter) (runbook.Run, check.Report, error)
+	Decide(ctx context.Context, c approve.Click) (approve.Answer, error)
 	NoteFolded(ctx context.Context, fold string, entry runbook.AuditEntry) error
 }
 

@@ -4,7 +4,7 @@ import (
 	"regexp"
 	"strings"
 
-	"jwksbot/runbook"
+	"jwksbot/runbook/redact"
 )
 
 // maxIssuer is the longest issuer that is reported.
@@ -51,7 +51,7 @@ func findIssuer(text string) string {
 }
 
 func cleanIssuer(iss string) string {
-	if len(iss) > maxIssuer || runbook.Redact(iss) != iss || strings.ContainsFunc(iss, func(r rune) bool { return r <= ' ' || r == 0x7f || r == 0xfffd }) {
+	if len(iss) > maxIssuer || redact.Text(iss) != iss || strings.ContainsFunc(iss, func(r rune) bool { return r <= ' ' || r == 0x7f || r == 0xfffd }) {
 		return ""
 	}
 	return iss

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"unicode"
 
-	"jwksbot/runbook"
+	"jwksbot/runbook/redact"
 )
 
 // maxKid is the longest kid that is reported. Kids in the wild have 6 to 90
@@ -175,7 +175,7 @@ func cleanKid(kid string) string {
 	if len(kid) > maxKid || strings.ContainsFunc(kid, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0xfffd }) {
 		return ""
 	}
-	if runbook.Redact(kid) != kid {
+	if redact.Text(kid) != kid {
 		return ""
 	}
 	return kid
@@ -224,7 +224,7 @@ func tokenKid(text string) string {
 
 // decodeToken decodes one segment of the first token in the text.
 func decodeToken(text string, segment int, into any) bool {
-	start, end, ok := runbook.FindToken(text)
+	start, end, ok := redact.FindToken(text)
 	if !ok {
 		return false
 	}
@@ -232,6 +232,6 @@ func decodeToken(text string, segment int, into any) bool {
 	if segment >= len(parts) {
 		return false
 	}
-	b, err := runbook.DecodeSegment(parts[segment])
+	b, err := redact.DecodeSegment(parts[segment])
 	return err == nil && json.Unmarshal(b, into) == nil
 }

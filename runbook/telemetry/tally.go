@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/redact"
 )
 
 const (
@@ -156,7 +157,7 @@ func (t *tally) pick() []runbook.LogSample {
 // that some libraries put into their message, on one line, of bounded length.
 // The order matters: a secret that was cut in two is not recognised any more.
 func sampleText(text string) string {
-	text = runbook.Redact(strings.ToValidUTF8(text, "\uFFFD"))
+	text = redact.Text(strings.ToValidUTF8(text, "\uFFFD"))
 	text = withoutHTML(text)
 	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f }), " ")
 	if utf8.RuneCountInString(text) <= maxSampleText {

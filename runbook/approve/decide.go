@@ -1,0 +1,268 @@
+package approve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"jwksbot/runbook"
+	"jwksbot/runbook/check"
+	"jwksbot/runbook/redact"
+)
+
+// Click is one decision of a person on a run.
+type Click struct {
+	Run string
+	// Generation is the plan that the person was shown; zero, from a card or a
+	// terminal that names none, decides nothing.
+	Generation int
+	By         string // the person's id
+	Kind       runbook.DecisionKind
+	Reason     string
+	Via        runbook.Via
+}
+
+// Answer is what a decision led to.
+type Answer struct {
+	Run  runbook.Run
+	Text string // one sentence for the person who decided
+}
+
+// Decide takes a decision. Whoever may not decide, or comes too late, gets a
+// *Refusal that says why, who decided and when. Before an approval counts the
+// world is read again: a changed plan is put before the approvers anew, and a
+// healed one ends the run.
+func (d *Service) Decide(ctx context.Context, c Click) (Answer, error) {
+	answer, target, err := d.decide(ctx, c)
+	if err != nil {
+		return answer, d.noteRefusal(ctx, string(c.Kind)+" of run "+runbook.Clip(redact.Text(c.Run), maxTicket), c.By, target, err)
+	}
+	return answer, nil
+}
+
+func (d *Service) decide(ctx context.Context, c Click) (Answer, string, error) {
+	run, err := d.known(ctx, c.Run)
+	if err != nil {
+		return Answer{}, "", err
+	}
+	t, person, err := d.mayDecide(ctx, run, c)
+	if err != nil {
+		return Answer{Run: run}, run.Target, err
+	}
+	if err := shownPlan(run, c); err != nil {
+		return Answer{Run: run}, run.Target, err
+	}
+	c.Reason = runbook.Clip(redact.Text(c.Reason), MaxReason)
+	if c.Kind != runbook.DecideApprove {
+		run, err = d.end(ctx, run, c, person)
+		return Answer{Run: run, Text: endText[c.Kind]}, run.Target, err
+	}
+	if len(run.Approvals())+1 >= run.Required { // it would start now
+		busy, err := ConflictingRun(ctx, d.ledger, run)
+		if err != nil {
+			return Answer{Run: run}, run.Target, err
+		}
+		if busy != nil {
+			return Answer{Run: run}, run.Target, notCounted(busy)
+		}
+	}
+	if run.Plan.Has(runbook.FlushCache) {
+		if err := d.cooledDown(ctx, t, run.ID); err != nil {
+			return Answer{Run: run}, run.Target, err
+		}
+	}
+	now, err := Recheck(ctx, t, d.ledger, d.snaps, run, d.clock.Now())
+	if err != nil {
+		return Answer{Run: run}, run.Target, err
+	}
+	switch now.Drift {
+	case DriftHealed:
+		return d.obsolete(ctx, run, c, now.Why)
+	case DriftChanged:
+		return d.proposeAnew(ctx, run, c, now)
+	}
+	return d.Approve(ctx, t, run, c)
+}
+
+// shownPlan refuses a decision on a plan that is not the present one: people
+// decide on what they saw. A denial or a withdrawal touches nothing, whichever
+// plan it was about, but has to name one: what names none was posted by a build
+// that knew no plans, and nobody can tell what it showed.
+func shownPlan(run runbook.Run, c Click) error {
+	switch {
+	case c.Generation == 0:
+		return runbook.Refuse(RefusedPlan, "Nothing was decided: what you used does not say which plan it showed. Look at the present plan (%d) and decide on that.", run.Generation)
+	case c.Generation != run.Generation && c.Kind == runbook.DecideApprove:
+		return runbook.Refuse(RefusedPlan, "Not approved: you were shown plan %d, and this is plan %d now%s. Look at what it would touch and decide again.", c.Generation, run.Generation, because(run.Changes))
+	}
+	return nil
+}
+
+func because(why string) string {
+	if why == "" {
+		return ""
+	}
+	return " (" + why + ")"
+}
+
+// known finds a run by what a button carries.
+func (d *Service) known(ctx context.Context, id string) (runbook.Run, error) {
+	run, err := d.ledger.Run(ctx, id)
+	if errors.Is(err, runbook.ErrUnknownRun) {
+		return runbook.Run{}, runbook.Refuse(RefusedUnknownRun, "This button belongs to no run that jwksbot knows. Start again with /jwks-flush.")
+	}
+	return run, err
+}
+
+var endText = map[runbook.DecisionKind]string{
+	runbook.DecideDeny:     "Denied. Nothing was touched.",
+	runbook.DecideWithdraw: "Withdrawn. Nothing was touched.",
+}
+
+// mayDecide checks the person, and everybody else on whom the run depends,
+// against the run and the target's policy.
+func (d *Service) mayDecide(ctx context.Context, run runbook.Run, c Click) (*check.Target, Person, error) {
+	t, err := d.Target(run.Target)
+	if err != nil {
+		return nil, Person{}, err
+	}
+	p, _, _, err := d.deciders(ctx, t, run, c)
+	if err != nil {
+		return t, p, err
+	}
+	return t, p, open(run, d.clock.Now())
+}
+
+// open refuses decisions on a run that waits for none any more.
+func open(run runbook.Run, now time.Time) error {
+	if run.State == runbook.StatePending {
+		if now.Before(run.ExpiresAt) {
+			return nil
+		}
+		return runbook.Refuse(RefusedEnded, "This request expired %s ago. Request it again.", runbook.Duration(now.Sub(run.ExpiresAt)))
+	}
+	last, ok := run.Decided()
+	if !ok || run.State == runbook.StateExpired || run.State == runbook.StateObsolete {
+		return runbook.Refuse(RefusedEnded, "This request is over: it is %s. %s", run.State, run.Outcome)
+	}
+	return runbook.Refuse(RefusedEnded, "Already decided: %s %s at %s; the run is now %s.", last.By.Label(), past[last.Kind], last.At.Format("15:04:05 MST"), run.State)
+}
+
+var past = map[runbook.DecisionKind]string{runbook.DecideApprove: "approved it", runbook.DecideDeny: "denied it", runbook.DecideWithdraw: "withdrew it",
+	runbook.DecideBreakGlass: "broke the glass"}
+
+// end carries out a denial or a withdrawal.
+func (d *Service) end(ctx context.Context, run runbook.Run, c Click, p Person) (runbook.Run, error) {
+	to := map[runbook.DecisionKind]runbook.State{runbook.DecideDeny: runbook.StateDenied, runbook.DecideWithdraw: runbook.StateWithdrawn}[c.Kind]
+	return d.ledger.Change(ctx, run.ID, func(r *runbook.Run) ([]runbook.AuditEntry, error) {
+		now := d.clock.Now()
+		if err := open(*r, now); err != nil {
+			return nil, err
+		}
+		if err := r.Move(to, now); err != nil {
+			return nil, err
+		}
+		decide(r, c, p, d.verified, now)
+		r.Outcome = fmt.Sprintf("%s %s.", p.Label(), past[c.Kind])
+		if c.Reason != "" {
+			r.Outcome = fmt.Sprintf("%s %s: %s", p.Label(), past[c.Kind], c.Reason)
+		}
+		return []runbook.AuditEntry{Audit(*r, now, c.By, string(c.Kind), c.Reason)}, nil
+	})
+}
+
+func decide(r *runbook.Run, c Click, p Person, verified string, now time.Time) {
+	r.Decisions = append(r.Decisions, runbook.Decision{By: p.PersonRef, Kind: c.Kind, Reason: c.Reason, Generation: r.Generation, At: now, Via: c.Via, Verified: verified})
+}
+
+// Approve counts an approval, and with the last one that is needed hands the
+// run over for execution.
+func (d *Service) Approve(ctx context.Context, t *check.Target, run runbook.Run, c Click) (Answer, string, error) {
+	p, lost, heard, err := d.deciders(ctx, t, run, c) // once more: reading the world took its time
+	if err != nil {
+		return Answer{Run: run}, run.Target, err
+	}
+	changed, err := d.ledger.Change(ctx, run.ID, func(r *runbook.Run) ([]runbook.AuditEntry, error) {
+		now := d.clock.Now()
+		if err := open(*r, now); err != nil {
+			return nil, err
+		}
+		if err := shownPlan(*r, c); err != nil {
+			return nil, err
+		}
+		for _, a := range r.Approvals() {
+			if a.By.ID == c.By {
+				return nil, runbook.Refuse(RefusedTwice, "You approved this already, at %s. It needs %s by different people.", a.At.Format("15:04:05 MST"), runbook.Plural(r.Required, "approval", "approvals"))
+			}
+		}
+		var trail []runbook.AuditEntry
+		if len(lost) > 0 {
+			r.Reopen(lost.Ids(), lost.Text(), now)
+			trail = append(trail, Audit(*r, now, runbook.AuditSelf, "reopen", lost.Text()))
+		}
+		decide(r, c, p, d.verified, now)
+		if len(r.Approvals()) >= r.Required {
+			if err := r.Move(runbook.StateApproved, now); err != nil {
+				return nil, err
+			}
+			r.ApprovedAt, r.StartBy = now, now.Add(startWithin)
+		}
+		detail := fmt.Sprintf("%d of %d", len(r.Approvals()), r.Required) + heard
+		return append(trail, Audit(*r, now, c.By, string(c.Kind), detail)), nil
+	})
+	var busy *runbook.BusyError
+	if errors.As(err, &busy) {
+		return Answer{Run: run}, run.Target, notCounted(busy)
+	}
+	if err != nil {
+		return Answer{Run: run}, run.Target, err
+	}
+	if changed.State == runbook.StatePending {
+		text := fmt.Sprintf("Counted: %d of %d approvals.", len(changed.Approvals()), changed.Required)
+		for _, f := range lost {
+			text += " An earlier one does not count any more: " + f.text() + "."
+		}
+		return Answer{Run: changed, Text: text}, run.Target, nil
+	}
+	return Answer{Run: changed, Text: fmt.Sprintf("Approved. %s starts now.", runbook.Capital(begins(changed.Plan)))}, run.Target, nil
+}
+
+func notCounted(busy *runbook.BusyError) error {
+	return runbook.Refuse(runbook.RefusedBusy, "Not now: %s. Your approval was not counted; press again afterwards.", busy.Error())
+}
+
+// obsolete ends a run whose work was done by somebody else, or by time.
+func (d *Service) obsolete(ctx context.Context, run runbook.Run, c Click, why string) (Answer, string, error) {
+	changed, err := d.ledger.Change(ctx, run.ID, func(r *runbook.Run) ([]runbook.AuditEntry, error) {
+		now := d.clock.Now()
+		if err := open(*r, now); err != nil {
+			return nil, err
+		}
+		if err := r.Move(runbook.StateObsolete, now); err != nil {
+			return nil, err
+		}
+		r.Outcome = "Nothing is left to do: " + why + "."
+		return []runbook.AuditEntry{Audit(*r, now, c.By, "state", r.Outcome)}, nil
+	})
+	return Answer{Run: changed, Text: "Nothing is left to do: " + why + ". Nothing was touched."}, run.Target, err
+}
+
+// proposeAnew puts the plan that fits the world before the approvers.
+func (d *Service) proposeAnew(ctx context.Context, run runbook.Run, c Click, now Rechecked) (Answer, string, error) {
+	changed, err := d.ledger.Change(ctx, run.ID, func(r *runbook.Run) ([]runbook.AuditEntry, error) {
+		at := d.clock.Now()
+		if err := open(*r, at); err != nil {
+			return nil, err
+		}
+		if err := shownPlan(*r, c); err != nil {
+			return nil, err
+		}
+		r.Propose(now.Plan, now.Why, at)
+		return []runbook.AuditEntry{Audit(*r, at, c.By, "replan", now.Why)}, nil
+	})
+	if err != nil {
+		return Answer{Run: run}, run.Target, err
+	}
+	return Answer{Run: changed}, run.Target, runbook.Refuse(runbook.RefusedChanged, "Not approved: things changed since plan %d (%s). Plan %d says what would be touched now; look at it and decide again.", run.Generation, now.Why, changed.Generation)
+}

@@ -1,0 +1,7 @@
+package execute
+
+// What the tests of the whole look at.
+const LookedAt = lookedAt
+const ProgressEvery = progressEvery
+
+var Unheard = unheard
