@@ -21,7 +21,7 @@ import (
 func (b *Bot) openNext(ctx context.Context, from origin, run runbook.Run, kind record.NextKind) error {
 	quick, cancel := context.WithTimeout(ctx, b.times.open)
 	defer cancel()
-	t, err := b.Desk.MayRequest(quick, run.Target, from.user)
+	t, err := b.Service.MayRequest(quick, run.Target, from.user)
 	if err != nil && quick.Err() == nil && kind != record.NextEscalate {
 		return err
 	}
@@ -43,7 +43,7 @@ func (b *Bot) submittedNext(ctx context.Context, from *origin, a render.NextAnsw
 		return err
 	}
 	if a.Kind == record.NextEscalate {
-		if _, err := b.Desk.Escalate(ctx, a.Run, from.user, a.Reason); err != nil {
+		if _, err := b.Service.Escalate(ctx, a.Run, from.user, a.Reason); err != nil {
 			return err
 		}
 		b.Log.Info("escalated by a person", "run", a.Run, "by", from.user)
@@ -64,7 +64,7 @@ func (b *Bot) stopWatch(ctx context.Context, from *origin, id, reason string) er
 	if _, err := b.runOf(ctx, from, id); err != nil {
 		return err
 	}
-	if _, err := b.Desk.StopWatch(ctx, id, from.user, reason, runbook.ViaSlack); err != nil {
+	if _, err := b.Service.StopWatch(ctx, id, from.user, reason, runbook.ViaSlack); err != nil {
 		return err
 	}
 	b.Log.Info("watch stopped", "run", id, "by", from.user)
@@ -74,7 +74,7 @@ func (b *Bot) stopWatch(ctx context.Context, from *origin, id, reason string) er
 
 // gotIt records who takes an escalation over, and says so where it was called.
 func (b *Bot) gotIt(ctx context.Context, from origin, call slack.InteractionCallback, id string) error {
-	run, err := b.Desk.Acknowledge(ctx, id, from.user)
+	run, err := b.Service.Acknowledge(ctx, id, from.user)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 // rotation watcher saw a new key that the cache does not have.
 func (b *Bot) Announce(ctx context.Context, r check.Report) error {
 	b.homes.note(r)
-	t, err := b.Desk.Target(r.Target)
+	t, err := b.Service.Target(r.Target)
 	if err != nil {
 		return err
 	}

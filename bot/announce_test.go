@@ -10,7 +10,7 @@ import (
 
 func TestARotationIsAnnouncedInTheTargetsChannel(t *testing.T) {
 	f := newFlow(t, flowOptions{})
-	report, err := f.desk.Check(t.Context(), "production", robinID, check.Ask{}, check.Silent{})
+	report, err := f.service.Check(t.Context(), "production", robinID, check.Ask{}, check.Silent{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func TestARotationIsAnnouncedInTheTargetsChannel(t *testing.T) {
 
 func TestAnAnnouncementThatCannotBePostedIsAnError(t *testing.T) {
 	f := newFlow(t, flowOptions{channel: "identity-platform"}) // the bot is no member
-	report, err := f.desk.Check(t.Context(), "production", robinID, check.Ask{}, check.Silent{})
+	report, err := f.service.Check(t.Context(), "production", robinID, check.Ask{}, check.Silent{})
 	if err != nil {
 		t.Fatal(err)
 	}

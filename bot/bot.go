@@ -31,11 +31,11 @@ type ledger interface {
 
 // Settings are what a Bot needs.
 type Settings struct {
-	API    *slack.Client
-	Desk   *approve.Service
-	Ledger ledger
-	Clock  runbook.Clock
-	Log    *slog.Logger // discards
+	API     *slack.Client
+	Service *approve.Service
+	Ledger  ledger
+	Clock   runbook.Clock
+	Log     *slog.Logger // discards
 	// Present says whether this process keeps messages up to date: only one
 	// replica does, so that nothing is posted twice. It is asked before each
 	// message. Nil means it does.
@@ -69,8 +69,8 @@ type times struct {
 
 // New checks the settings and returns a bot that Run runs.
 func New(s Settings) (*Bot, error) {
-	if s.Desk == nil || s.Ledger == nil || s.Clock == nil {
-		return nil, errors.New("slack bot: a desk, a ledger and a clock are needed")
+	if s.Service == nil || s.Ledger == nil || s.Clock == nil {
+		return nil, errors.New("slack bot: a service, a ledger and a clock are needed")
 	}
 	if s.Log == nil {
 		s.Log = slog.New(slog.DiscardHandler)

@@ -19,7 +19,7 @@ const updateEvery = 3 * time.Second
 // typed, or privately where the bot may not post.
 func (b *Bot) check(ctx context.Context, from origin, l line) error {
 	ask := check.Ask{Window: l.since, Kid: l.kid}
-	t, err := b.Desk.MayCheck(ctx, l.target, from.user, ask)
+	t, err := b.Service.MayCheck(ctx, l.target, from.user, ask)
 	if err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ func (b *Bot) check(ctx context.Context, from origin, l line) error {
 // checkPrivately loses nothing: the whole report goes to the person who asked.
 func (b *Bot) checkPrivately(ctx context.Context, from origin, target string, ask check.Ask, why *notPostable) error {
 	report, err := await(ctx, func() (check.Report, error) {
-		return b.Desk.Check(ctx, target, from.user, ask, check.Silent{})
+		return b.Service.Check(ctx, target, from.user, ask, check.Silent{})
 	})
 	if err != nil {
 		return err
@@ -58,7 +58,7 @@ func (b *Bot) checkInChannel(ctx context.Context, from origin, target string, st
 	var wg sync.WaitGroup
 	wg.Go(func() { live.follow(ctx, following, ts) })
 	report, err := await(ctx, func() (check.Report, error) {
-		return b.Desk.Check(ctx, target, from.user, ask, live)
+		return b.Service.Check(ctx, target, from.user, ask, live)
 	})
 	stop()
 	wg.Wait()

@@ -109,20 +109,20 @@ func (b *Bot) clickOnRun(ctx context.Context, from origin, call slack.Interactio
 func (b *Bot) decision(ctx context.Context, from origin, ref render.PlanRef, kind runbook.DecisionKind, reason string) error {
 	err := b.decide(ctx, from, approve.Click{Run: ref.Run, Generation: ref.Generation, By: from.user, Kind: kind, Reason: strings.TrimSpace(reason), Via: runbook.ViaSlack})
 	if ref.Generation == 0 {
-		if err := b.Desk.RenewCard(ctx, ref.Run); err != nil {
+		if err := b.Service.RenewCard(ctx, ref.Run); err != nil {
 			b.Log.Warn("an outdated card could not be renewed", "run", ref.Run, "error", err)
 		}
 	}
 	return err
 }
 
-// decide hands a decision to the desk and tells the person what came of it.
+// decide hands a decision to the service and tells the person what came of it.
 func (b *Bot) decide(ctx context.Context, from origin, c approve.Click) error {
 	start := time.Now()
 	if c.Kind == runbook.DecideApprove {
 		from.say("Your approval does not count yet: your permissions, the live keys and the cache are being read again. The answer will appear here.")
 	}
-	answer, err := b.Desk.Decide(ctx, c)
+	answer, err := b.Service.Decide(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func (b *Bot) decide(ctx context.Context, from origin, c approve.Click) error {
 // details shows the evidence of the newest report privately, for whoever does
 // not want to open the thread.
 func (b *Bot) details(ctx context.Context, from origin, call slack.InteractionCallback, target string) error {
-	report, err := b.Desk.Last(ctx, target, from.user)
+	report, err := b.Service.Last(ctx, target, from.user)
 	if err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func (b *Bot) checkHere(ctx context.Context, from origin, call slack.Interaction
 	if from.thread == "" {
 		from.thread = call.MessageTs
 	}
-	targets, err := b.Desk.ViewAll(ctx, from.user)
+	targets, err := b.Service.ViewAll(ctx, from.user)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func (b *Bot) adoptCopy(ctx context.Context, call slack.InteractionCallback, id 
 	}
 	run, err := b.Ledger.Run(ctx, id)
 	if err != nil || run.Post.TS != "" {
-		return nil // the desk says what is wrong with it
+		return nil // the service says what is wrong with it
 	}
 	b.Log.Info("a run's message was found again", "run", id, "channel", post.Channel)
 	return b.Ledger.MarkShown(ctx, id, run.Shown, post)

@@ -1,5 +1,5 @@
 // Package bot is the Slack side of jwksbot: it takes commands, clicks and forms,
-// hands them to the runbook's desk, and keeps messages up to date.
+// hands them to the runbook's service, and keeps messages up to date.
 //
 // # Words
 //
@@ -12,9 +12,9 @@
 // Package socket receives an envelope; [Bot.Accept] reads it, once, and says what
 // is to be done (accept.go). What people can type is in the tables of commands.go;
 // clicks.go has the buttons and shortcuts, submit.go the forms. All of them call
-// [runbook.Desk], which decides; package render makes blocks of what comes back,
+// [runbook.Service], which decides; package render makes blocks of what comes back,
 // and post.go sends them. Nobody's click is authority: a button carries an opaque
-// id, and the desk looks up who pressed it and what it stands for.
+// id, and the service looks up who pressed it and what it stands for.
 //
 // # Messages are a projection
 //

@@ -182,7 +182,7 @@ func TestEscalateAndUndoByButton(t *testing.T) {
 	}
 }
 
-// A forged form gains nothing: the desk knows who submits it.
+// A forged form gains nothing: the service knows who submits it.
 func TestForgedForms(t *testing.T) {
 	t.Parallel()
 	f := newFlow(t, flowOptions{watch: true})

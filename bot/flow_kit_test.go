@@ -67,7 +67,7 @@ type flow struct {
 	sim     *slacksim.Sim
 	api     *slack.Client
 	bot     *Bot
-	desk    *approve.Service
+	service *approve.Service
 	journal *journal.Journal
 	keeper  *approve.ExpiryScheduler
 	clock   *movedClock
@@ -107,7 +107,7 @@ func newFlow(t testing.TB, opt flowOptions) *flow {
 		slack.OptionHTTPClient(&http.Client{Timeout: patience}))
 	f.office(opt)
 	log := slog.New(slog.NewJSONHandler(f.log, nil))
-	settings := Settings{API: f.api, Desk: f.desk, Ledger: f.journal, Clock: f.clock, Log: log, Present: f.shown.Load}
+	settings := Settings{API: f.api, Service: f.service, Ledger: f.journal, Clock: f.clock, Log: log, Present: f.shown.Load}
 	if opt.settings != nil {
 		opt.settings(&settings)
 	}
@@ -157,7 +157,7 @@ func (f *flow) office(opt flowOptions) {
 	}
 	people := &approve.RememberingDirectory{Directory: NewDirectory(f.api), Memory: j, Clock: f.clock, Within: patience}
 	runner := check.NewRunner(f.clock, nil)
-	f.desk, err = approve.New(approve.Settings{Targets: targets, Runner: runner, Ledger: j, Snapshots: j, People: people, Clock: f.clock})
+	f.service, err = approve.New(approve.Settings{Targets: targets, Runner: runner, Ledger: j, Snapshots: j, People: people, Clock: f.clock})
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -176,7 +176,7 @@ func (b *Bot) publishHome(ctx context.Context, user string, forced bool) error {
 // homeOf collects what a Home tab shows.
 func (b *Bot) homeOf(ctx context.Context, user string) (render.HomeInput, error) {
 	in := render.HomeInput{}
-	targets, err := b.Desk.Visible(ctx, user)
+	targets, err := b.Service.Visible(ctx, user)
 	var refusal *runbook.Refusal
 	if errors.As(err, &refusal) {
 		in.Refused = render.Refusal(refusal)
@@ -232,7 +232,7 @@ func (b *Bot) permalink(ctx context.Context, post runbook.Post) string {
 // checkFromHome checks a target for somebody alone: a Home tab has no channel
 // to answer in. The report comes into the Messages tab.
 func (b *Bot) checkFromHome(ctx context.Context, from origin, target string) error {
-	t, err := b.Desk.View(ctx, target, from.user)
+	t, err := b.Service.View(ctx, target, from.user)
 	if err != nil {
 		return err
 	}

@@ -43,10 +43,10 @@ func (b *Bot) runsOf(ctx context.Context, from origin, target string) (targets [
 // targetNames is the target that was named, or all that the person may see.
 func (b *Bot) targetNames(ctx context.Context, from origin, target string) ([]string, error) {
 	if target == "" {
-		all, err := b.Desk.ViewAll(ctx, from.user)
+		all, err := b.Service.ViewAll(ctx, from.user)
 		return approve.Names(all), err
 	}
-	t, err := b.Desk.View(ctx, target, from.user)
+	t, err := b.Service.View(ctx, target, from.user)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func (b *Bot) newest(ctx context.Context, targets []string) ([]runbook.Run, erro
 func (b *Bot) help(ctx context.Context, from origin, l line) error {
 	quick, cancel := context.WithTimeout(ctx, b.times.open)
 	defer cancel()
-	targets, err := b.Desk.Visible(quick, from.user)
+	targets, err := b.Service.Visible(quick, from.user)
 	var refusal *runbook.Refusal
 	note := ""
 	switch {

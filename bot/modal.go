@@ -18,7 +18,7 @@ import (
 const openWithin = 1500 * time.Millisecond
 
 // openFlushModal opens the form of a request. Whoever may not request is told
-// so instead, unless that takes too long to find out; the desk asks again when
+// so instead, unless that takes too long to find out; the service asks again when
 // the form is submitted. advised ticks what the last verdict recommends.
 func (b *Bot) openFlushModal(ctx context.Context, from origin, req approve.Request, advised bool) error {
 	if err := b.Ledger.Usable(); err != nil {
@@ -36,7 +36,7 @@ func (b *Bot) openFlushModal(ctx context.Context, from origin, req approve.Reque
 	}
 	if t != nil {
 		in.Target = t.Name
-		if last, err := b.Desk.Last(quick, in.Target, from.user); err == nil && last != nil {
+		if last, err := b.Service.Last(quick, in.Target, from.user); err == nil && last != nil {
 			in.Verdict = last.Diagnosis.Verdict.Summary
 			if advised {
 				in.Advise(last.Diagnosis.Verdict, render.FormTargetOf(t))
@@ -51,11 +51,11 @@ func (b *Bot) openFlushModal(ctx context.Context, from origin, req approve.Reque
 // chosen. Who is asking may not be known before the form has to open: then it
 // names nothing that they did not name.
 func (b *Bot) targetForForm(ctx context.Context, user, name string) (*check.Target, error) {
-	t, err := b.Desk.Target(name)
+	t, err := b.Service.Target(name)
 	if err != nil && name == "" {
 		return nil, nil
 	}
-	if _, err := b.Desk.MayRequest(ctx, name, user); err != nil && ctx.Err() == nil {
+	if _, err := b.Service.MayRequest(ctx, name, user); err != nil && ctx.Err() == nil {
 		return nil, err
 	}
 	return t, err
@@ -64,7 +64,7 @@ func (b *Bot) targetForForm(ctx context.Context, user, name string) (*check.Targ
 // modalTargets are the targets that somebody may ask for, with what may be
 // asked of each. Where that is not known in time, there is the one they named.
 func (b *Bot) modalTargets(ctx context.Context, user string, named *check.Target) ([]render.FormTarget, error) {
-	all, err := b.Desk.Requestable(ctx, user)
+	all, err := b.Service.Requestable(ctx, user)
 	switch {
 	case err == nil:
 	case named != nil:

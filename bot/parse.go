@@ -47,7 +47,7 @@ func (e *usageError) Error() string { return e.text }
 func usage(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
 // parseLine reads what was typed after a command and returns what it leads to. A
-// name that is missing or unknown is left for the desk, which knows who may learn
+// name that is missing or unknown is left for the service, which knows who may learn
 // the others: an error goes to anybody, so that it names no target.
 func parseLine(command, text string) (line, action, error) {
 	l := line{command: command, since: check.DefaultWindow}

@@ -9,7 +9,7 @@ import (
 	"jwksbot/runbook/record"
 )
 
-// What stands in a run's thread is posted once: the desk records it in the run
+// What stands in a run's thread is posted once: the service records it in the run
 // right after, and the run that comes back is the one to go on with.
 
 // pingOnCall calls the on-call group in the thread, and in the channel, so that
@@ -44,7 +44,7 @@ func (p *presenter) breakGlassElsewhere(ctx context.Context, run *runbook.Run, p
 	if run.BreakGlass == "" || run.GlassTold != "" {
 		return nil
 	}
-	t, err := p.bot.Desk.Target(run.Target)
+	t, err := p.bot.Service.Target(run.Target)
 	if err != nil {
 		return nil // it has no channel any more
 	}
@@ -86,7 +86,7 @@ func (p *presenter) chart(ctx context.Context, run *runbook.Run, post runbook.Po
 // record keeps what was posted. Where nobody else changed the run meanwhile,
 // the run goes on as it is now, and is not shown again because of it.
 func (p *presenter) record(ctx context.Context, run *runbook.Run, what approve.Posted) error {
-	now, err := p.bot.Desk.Record(ctx, run.ID, what)
+	now, err := p.bot.Service.Record(ctx, run.ID, what)
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func (p *presenter) record(ctx context.Context, run *runbook.Run, what approve.P
 }
 
 func (p *presenter) approvers(run runbook.Run) []string {
-	t, err := p.bot.Desk.Target(run.Target)
+	t, err := p.bot.Service.Target(run.Target)
 	if err != nil {
 		return nil
 	}

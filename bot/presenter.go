@@ -256,7 +256,7 @@ func (p *presenter) channelFor(ctx context.Context, run runbook.Run, refused str
 			return post, err
 		}
 	}
-	t, err := b.Desk.Target(run.Target)
+	t, err := b.Service.Target(run.Target)
 	if err != nil {
 		return post, err
 	}

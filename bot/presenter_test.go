@@ -18,7 +18,7 @@ import (
 // and the channel is the name that the configuration has.
 func (f *flow) fromTerminal(channel string) runbook.Run {
 	f.t.Helper()
-	run, _, err := f.desk.Open(f.t.Context(), approve.Request{Target: "production", Ticket: "INC-9", Reason: "from a terminal",
+	run, _, err := f.service.Open(f.t.Context(), approve.Request{Target: "production", Ticket: "INC-9", Reason: "from a terminal",
 		By: robinID, Via: runbook.ViaTerminal, Channel: channel}, check.Silent{})
 	if err != nil {
 		f.t.Fatal(err)
@@ -28,7 +28,7 @@ func (f *flow) fromTerminal(channel string) runbook.Run {
 
 func (f *flow) approves(id string) {
 	f.t.Helper()
-	if _, err := f.desk.Decide(f.t.Context(), approve.Click{Run: id, Generation: 1, By: samID, Kind: runbook.DecideApprove, Via: runbook.ViaSlack}); err != nil {
+	if _, err := f.service.Decide(f.t.Context(), approve.Click{Run: id, Generation: 1, By: samID, Kind: runbook.DecideApprove, Via: runbook.ViaSlack}); err != nil {
 		f.t.Fatal(err)
 	}
 }
@@ -88,7 +88,7 @@ func TestAnOutageOnlyDelays(t *testing.T) {
 	f := newFlow(t, flowOptions{})
 	f.asks()
 	id := f.only().ID
-	if _, err := f.desk.MayRequest(t.Context(), "production", samID); err != nil { // so that Slack's last word on sam is known
+	if _, err := f.service.MayRequest(t.Context(), "production", samID); err != nil { // so that Slack's last word on sam is known
 		t.Fatal(err)
 	}
 	f.sim.Outage(true)
@@ -145,7 +145,7 @@ func TestAClosedChannelIsLeftForTheTargets(t *testing.T) {
 	id := f.only().ID
 	f.sim.Fail(methodUpdate, 1, "is_archived")
 	f.sim.Fail("conversations.info", 1, "channel_not_found")
-	if _, err := f.desk.Decide(t.Context(), approve.Click{Run: id, Generation: 1, By: samID, Kind: runbook.DecideDeny, Reason: "no"}); err != nil {
+	if _, err := f.service.Decide(t.Context(), approve.Click{Run: id, Generation: 1, By: samID, Kind: runbook.DecideDeny, Reason: "no"}); err != nil {
 		t.Fatal(err)
 	}
 	run := f.settled(id)

@@ -80,7 +80,7 @@ func (b *Bot) runAskedFor(ctx context.Context, from origin, l line) (runbook.Run
 		if err != nil {
 			return run, err
 		}
-		_, err = b.Desk.View(ctx, run.Target, from.user)
+		_, err = b.Service.View(ctx, run.Target, from.user)
 		return run, err
 	}
 	targets, err := b.targetNames(ctx, from, l.target)

@@ -27,7 +27,7 @@ func (b *Bot) request(ctx context.Context, from origin, req approve.Request) err
 	if err := b.Ledger.Usable(); err != nil {
 		return err // before anybody is told that a card will come
 	}
-	t, err := b.Desk.MayRequest(ctx, req.Target, from.user)
+	t, err := b.Service.MayRequest(ctx, req.Target, from.user)
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (b *Bot) request(ctx context.Context, from origin, req approve.Request) err
 	b.private(ctx, from, fmt.Sprintf("Reading the live keys and the cache of %s. %s <#%s>.%s", render.Code(t.Name), comes, channel, note))
 	req.Target, req.By, req.Via, req.Channel = t.Name, from.user, runbook.ViaSlack, channel
 	run, err := await(ctx, func() (runbook.Run, error) {
-		run, report, err := b.Desk.Open(ctx, req, check.Silent{})
+		run, report, err := b.Service.Open(ctx, req, check.Silent{})
 		if report.Target != "" && report.Diagnosis.Verdict.ID != "" {
 			b.homes.note(report)
 		}

@@ -79,7 +79,7 @@ func (b *Bot) denied(ctx context.Context, from *origin, ref render.PlanRef, reas
 
 // runOf finds the run that a form is about; the answer to its submission goes
 // to where the run's message stands. A run that nobody knows is left for the
-// desk to refuse.
+// service to refuse.
 func (b *Bot) runOf(ctx context.Context, from *origin, id string) (runbook.Run, error) {
 	run, err := b.Ledger.Run(ctx, id)
 	if errors.Is(err, runbook.ErrUnknownRun) {

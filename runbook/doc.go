@@ -1,61 +1,37 @@
-// Package runbook is the domain of jwksbot: the steps of the runbook "token
-// cache refresh", the verdict drawn from what they read, the rules by which
-// people decide on a mitigation, and the states that a run goes through.
+// Package runbook holds the words of the runbook "token cache refresh": what the
+// rooms below it, the adapters beside them and the bot speak of. It decides
+// nothing and does nothing.
 //
 // # Words
 //
-// A [Target] is one environment to look after. A [Check] reads; a mitigation
-// changes something and happens only inside a [Run], which executes one [Plan]
-// after people decided on it. A [Finding] is one fact with a stable id; the
-// [Verdict] is the one finding that explains the incident best. A [Receipt] is
-// the evidence of what a mitigation did, always taken from reading back.
+//   - [Evidence] is what the checks of one target found: live keys, cached
+//     [Entry]s, log lines, traffic, the gateway, the function. A [Key] is named by
+//     its kid and told apart by its thumbprint. A [RawEntry] is an entry as the
+//     cache holds it, a [Reading] what a decoder made of it.
+//   - A [Finding] is one fact with a stable id; the [Verdict] is the one finding
+//     that explains the incident best, with what it advises and what it does not.
+//   - A [Plan] says what a [Mitigation] would change, entry by entry or by name.
+//   - A [Run] carries out one plan after people decided on it: [Decision]s, the
+//     [State] it is in, and a [Receipt] for each thing done, always taken from
+//     reading back. A [Watch] follows it, an [Escalation] calls people.
+//   - A [Refusal] is a "no" in a sentence for the person who asked.
 //
-// # The verdict
+// # Rooms
 //
-// [Diagnose] asks its rules in a fixed order; the first that fits is the verdict.
-// What wins when two fit, and why:
+//   - diagnose: from evidence to findings and one verdict; pure
+//   - check: the checks and their runner
+//   - approve: requests, decisions, and the rules about people and plans
+//   - execute: the states of a run
+//   - record: what a run was, for people who were not there
 //
-//  1. Without a sound and agreed live key set (live_unhealthy, live_disagrees)
-//     nothing else matters: every cure would fetch from there, and the cache may
-//     hold the last good copy.
-//  2. managed_jwt_authoriser wins over what is wrong in the cache, which that
-//     gateway never reads. It yields as soon as the Lambda authoriser rejects
-//     somebody: then the cache does matter.
-//  3. unsupported_key wins over rekeyed_kid, poisoned_cache and stale_cache: a
-//     flush would swap a copy that works for one that the consumer cannot parse.
-//  4. Then what a mitigation can fix, the stronger cure first. rekeyed_kid needs
-//     flush and restart, which cures a poisoned or stale entry as well;
-//     poisoned_cache, negative_cache and stale_cache need the flush alone.
-//  5. cache_unreadable only when no entry could be read: beside a readable one it
-//     is a finding.
-//  6. refetch_throttled wins over stale_memory, since waiting is the cheaper cure
-//     and a restart with an empty cache starts the storm again. Where the cache
-//     holds the live keys and waiting has not helped, it recommends the restart.
-//  7. removed_too_early wins over stale_memory: a key that is nowhere cannot be
-//     brought back by a restart, however many other tokens fail.
-//  8. stale_cache for a per-kid cache without the failing key, and stale_memory,
-//     need the restart. They win over gateway_result_cache, which is believed only
-//     while the authoriser rejects nobody: its cause would come back otherwise.
-//  9. What no mitigation of ours can fix: unknown_issuer, unknown_kids,
-//     duplicate_kid, claims_or_clock. Where the logs alone explain the incident, an
-//     unread cache or unreachable live keys do not matter. A trickle of expired
-//     tokens is no incident: it is held against the gateway's requests, or against
-//     its own rate in the first quarter of the window.
-//  10. Denials at the gateway that nothing explains are inconclusive, and win over
-//     retired_key_cached, metadata_changed and healthy, which explain no denial.
-//  11. healthy needs live keys, a read cache, and no failures beyond noise.
-//  12. inconclusive last; it names the check that would settle it.
+// Each imports those above it in this list and none below. They know no outside
+// system: what they need from one they name as a small interface, which the
+// adapters (keys, cache, telemetry, authoriser, journal, …) implement and
+// cmd/jwksbot puts together.
 //
 // # Promises
 //
-//   - [Diagnose] is a pure function of the evidence: no network, no clock.
-//   - A check changes nothing and returns what it has, also when it fails.
-//   - A rule about people is decided here, never in Slack or on a terminal.
-//   - A state of a run may be executed any number of times: every effect is
-//     either safe to repeat or is preceded by reading the world again.
-//
-// The package knows no outside system and imports the standard library only.
-// What it needs from one (a source of live keys, a store of cache entries, a
-// ledger of runs) it names as a small interface beside the code that calls it;
-// the packages below this one implement them, cmd/jwksbot puts them together.
+// The package imports the standard library only. Its values are plain data: what
+// is shown in Slack, printed, recorded or kept comes from the same value. A value
+// turns into English in one place.
 package runbook

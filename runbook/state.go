@@ -98,6 +98,6 @@ func (s State) Holds() bool {
 	return false
 }
 
-// Executes says that the [Machine] carries out this state: the run goes on by
+// Executes says that is carried out this state: the run goes on by
 // itself and no decision of people is waited for.
 func (s State) Executes() bool { return s.Holds() || s == StateWatch || s == StateEscalate }

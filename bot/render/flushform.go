@@ -63,7 +63,7 @@ const (
 	alsoDirect  = "direct"
 )
 
-// Lengths that the modal lets people type, in runes: what the desk keeps.
+// Lengths that the modal lets people type, in runes: what the service keeps.
 const (
 	maxTicketInput = 64
 	maxReasonInput = 500

@@ -13,7 +13,7 @@ import (
 
 // Small forms that ask for a reason, or for what a next step needs. Their
 // private metadata names a run and what was pressed, which grants nothing: the
-// desk looks up who submits it and what the run is.
+// service looks up who submits it and what the run is.
 
 const (
 	blockDeny  = "deny_reason"

@@ -9,7 +9,7 @@ import (
 
 // PlanRef is all that a button of a card carries: which run it is about, and
 // which of its plans the card shows. It grants nothing and says nothing of what
-// would be done; the desk looks both up. Generation is zero in a button that
+// would be done; the service looks both up. Generation is zero in a button that
 // needs no plan, and in those of a card from before there were any.
 type PlanRef struct {
 	Run        string

@@ -15,12 +15,12 @@ import (
 	"jwksbot/runbook/remote"
 )
 
-// app is everything around the journal: the desk that takes requests, the
+// app is everything around the journal: the service that takes requests, the
 // machine that executes them, and the keeper of due times.
 type app struct {
 	*parts
 	journal *journal.Journal
-	desk    *approve.Service
+	service *approve.Service
 	machine *execute.Machine
 	keeper  *approve.ExpiryScheduler
 	client  *remote.Client // hands in what is asked for here, at a terminal
@@ -42,7 +42,7 @@ func (w *world) openApp(ctx context.Context, p *parts, people approve.Directory)
 	p.runner.Remember(j)
 	a := &app{parts: p, journal: j, keeper: approve.NewExpiryScheduler(j, p.clock)}
 	settings := approve.Settings{Targets: p.targets, Runner: p.runner, Ledger: j, Snapshots: j, People: a.lastWord(w, people, clickWithin), Clock: p.clock}
-	if a.desk, err = approve.New(settings); err != nil {
+	if a.service, err = approve.New(settings); err != nil {
 		return nil, errors.Join(err, j.Close(ctx))
 	}
 	calm := a.lastWord(w, people, calmWithin)

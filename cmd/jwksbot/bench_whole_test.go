@@ -215,7 +215,7 @@ func (w *whole) request(ctx context.Context, b *testing.B) runbook.Post {
 		req.Override = "measured"
 	}
 	w.app.runner.Forget("production") // what the last flush has changed
-	run, _, err := w.app.desk.Open(ctx, req, check.Silent{})
+	run, _, err := w.app.service.Open(ctx, req, check.Silent{})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -18,15 +18,15 @@ import (
 
 // duo is a bot and a terminal on one journal.
 type duo struct {
-	*desk
+	*workplace
 	sim *slacksim.Sim
-	url string           // of the journal, from the desk's folder
+	url string           // of the journal, from the workplace's folder
 	bot *bottest.Process // the newest
 }
 
 func newDuo(t *testing.T, journalURL string) *duo {
 	d := &duo{url: journalURL, sim: slacksim.New(slacksim.Options{Limits: slacksim.LimitsOff})}
-	d.desk = newDesk(t, "stale", "journal: journal.db", "journal: "+journalURL, `listen: ""`, "listen: 127.0.0.1:0",
+	d.workplace = newWorkplace(t, "stale", "journal: journal.db", "journal: "+journalURL, `listen: ""`, "listen: 127.0.0.1:0",
 		"U0ROBIN", "U0ONCALL", "U0LEE", "U0LEAD", "    jwks_url:", "    channel: inc-bridge\n    jwks_url:")
 	slack, err := d.sim.Start("127.0.0.1:0")
 	if err != nil {

@@ -26,34 +26,34 @@ import (
 	"jwksbot/runbook/drill"
 )
 
-// desk is a folder with a configuration, from which people with different AWS
+// workplace is a folder with a configuration, from which people with different AWS
 // identities run the program as processes of their own.
-type desk struct {
+type workplace struct {
 	dir   string
 	drill *drill.World
 	env   []string
 }
 
-// newDesk writes a configuration against a drill; edit changes it.
-func newDesk(t *testing.T, scenario string, edit ...string) *desk {
+// newWorkplace writes a configuration against a drill; edit changes it.
+func newWorkplace(t *testing.T, scenario string, edit ...string) *workplace {
 	t.Helper()
 	world, err := drill.Start(t.Context(), drill.Options{Scenario: scenario})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { world.Close() })
-	d := &desk{dir: t.TempDir(), drill: world}
+	d := &workplace{dir: t.TempDir(), drill: world}
 	d.write(t, edit...)
 	d.env = append(os.Environ(), "AWS_ENDPOINT_URL="+manyCallers(t, world.AWSEndpoint()), "AWS_SECRET_ACCESS_KEY=drill", "AWS_REGION="+drill.Region,
 		"SLACK_BOT_TOKEN=", "SLACK_APP_TOKEN=", "JWKSBOT_CONFIG=", "NO_COLOR=1", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null")
 	return d
 }
 
-// newTeam is a desk whose people have accounts in an emulated workspace, and
+// newTeam is a workplace whose people have accounts in an emulated workspace, and
 // whose terminals may ask it.
-func newTeam(t *testing.T, scenario string, edit ...string) (*desk, *slacksim.Sim) {
+func newTeam(t *testing.T, scenario string, edit ...string) (*workplace, *slacksim.Sim) {
 	t.Helper()
-	d := newDesk(t, scenario, edit...)
+	d := newWorkplace(t, scenario, edit...)
 	sim := slacksim.New(slacksim.Options{Limits: slacksim.LimitsOff})
 	for _, name := range []string{"robin", "lee", "kim"} {
 		sim.SetUser(account(name))
@@ -72,7 +72,7 @@ func account(name string) slacksim.User {
 	return slacksim.User{ID: "U0" + strings.ToUpper(name), Name: name, RealName: name}
 }
 
-func (d *desk) write(t *testing.T, edit ...string) {
+func (d *workplace) write(t *testing.T, edit ...string) {
 	t.Helper()
 	text := fmt.Sprintf(`journal: journal.db
 listen: ""
@@ -122,7 +122,7 @@ func manyCallers(t *testing.T, endpoint string) string {
 }
 
 // start runs the program as somebody, with text on its standard input.
-func (d *desk) start(t *testing.T, who, stdin string, args ...string) *bottest.Process {
+func (d *workplace) start(t *testing.T, who, stdin string, args ...string) *bottest.Process {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "jwksbot", args...)
 	cmd.Dir, cmd.Stdin = d.dir, strings.NewReader(stdin)
@@ -132,7 +132,7 @@ func (d *desk) start(t *testing.T, who, stdin string, args ...string) *bottest.P
 
 // run runs the program to its end, holds the exit code and returns what it
 // printed.
-func (d *desk) run(t *testing.T, want int, who, stdin string, args ...string) (stdout, stderr string) {
+func (d *workplace) run(t *testing.T, want int, who, stdin string, args ...string) (stdout, stderr string) {
 	t.Helper()
 	p := d.start(t, who, stdin, args...)
 	if got := p.Exit(); got != want {
@@ -216,7 +216,7 @@ type checkJSON struct {
 }
 
 // check runs a check and reads its JSON strictly.
-func (d *desk) check(t *testing.T, want int) checkJSON {
+func (d *workplace) check(t *testing.T, want int) checkJSON {
 	t.Helper()
 	stdout, _ := d.run(t, want, "robin", "", "check", "production", "--json")
 	dec := json.NewDecoder(strings.NewReader(stdout))
@@ -277,7 +277,7 @@ func TestCheckVerdicts(t *testing.T) {
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			t.Parallel()
-			d := newDesk(t, c.scenario)
+			d := newWorkplace(t, c.scenario)
 			got := d.check(t, c.exit)
 			if got.Verdict != c.verdict {
 				t.Fatalf("verdict %s: %s", got.Verdict, got.Summary)
@@ -301,7 +301,7 @@ func TestCheckCouldNotTell(t *testing.T) {
 	group := "{replication_group: " + drill.ReplicationGroup + "}"
 	t.Run("redis", func(t *testing.T) {
 		t.Parallel()
-		d := newDesk(t, "healthy", group, `{url: "redis://jwksbot:`+planted+`@127.0.0.1:1"}`)
+		d := newWorkplace(t, "healthy", group, `{url: "redis://jwksbot:`+planted+`@127.0.0.1:1"}`)
 		got := d.check(t, exitFailed)
 		if got.Verdict != "inconclusive" {
 			t.Errorf("verdict %s: %s", got.Verdict, got.Summary)
@@ -312,7 +312,7 @@ func TestCheckCouldNotTell(t *testing.T) {
 	})
 	t.Run("live", func(t *testing.T) {
 		t.Parallel()
-		d := newDesk(t, "healthy")
+		d := newWorkplace(t, "healthy")
 		d.write(t, fmt.Sprintf("%q", d.drill.JWKSURL()), `"http://127.0.0.1:1/jwks.json"`)
 		got := d.check(t, exitFailed)
 		if got.Verdict != "inconclusive" || got.finding("live_unreachable") == "" {
@@ -322,7 +322,7 @@ func TestCheckCouldNotTell(t *testing.T) {
 	})
 	t.Run("page", func(t *testing.T) {
 		t.Parallel()
-		d := newDesk(t, "healthy")
+		d := newWorkplace(t, "healthy")
 		if err := d.drill.Break(drill.IDPHTML); err != nil {
 			t.Fatal(err)
 		}
@@ -408,7 +408,7 @@ func TestDenyOnTheTerminal(t *testing.T) {
 // serving starts the bot against an emulated workspace.
 func serving(t *testing.T, sim *slacksim.Sim, env []string, edit ...string) *bottest.Process {
 	t.Helper()
-	d := newDesk(t, "healthy", edit...)
+	d := newWorkplace(t, "healthy", edit...)
 	d.env = append(d.env, "SLACK_BOT_TOKEN=xoxb-demo-bot", "SLACK_APP_TOKEN=xapp-demo-app")
 	if sim != nil {
 		address, err := sim.Start("127.0.0.1:0")
@@ -481,7 +481,7 @@ func TestServeHealth(t *testing.T) {
 	sim := slacksim.New(slacksim.Options{})
 	sim.Outage(true)
 	p, address := servingHealth(t, sim)
-	d := &desk{dir: p.Cmd.Dir, env: p.Cmd.Env}
+	d := &workplace{dir: p.Cmd.Dir, env: p.Cmd.Env}
 	if code, body := ask(t, "http://"+address+"/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, `"not ready"`) {
 		t.Errorf("/readyz without Slack: %d %s", code, body)
 	}

@@ -66,7 +66,7 @@ func crowdApproves(t *testing.T, journalURL string) {
 	}
 	t.Cleanup(func() { sim.Close() })
 	replicas := []*app{crowdApp(t, file, slack), crowdApp(t, file, slack)}
-	run, _, err := replicas[0].desk.Open(t.Context(), approve.Request{Target: "production", Ticket: "INC-1", Reason: "rotated", By: "U0ONCALL", Via: runbook.ViaSlack}, check.Silent{})
+	run, _, err := replicas[0].service.Open(t.Context(), approve.Request{Target: "production", Ticket: "INC-1", Reason: "rotated", By: "U0ONCALL", Via: runbook.ViaSlack}, check.Silent{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func crowdApproves(t *testing.T, journalURL string) {
 	var clicks sync.WaitGroup
 	click := func(n int, who string) {
 		clicks.Go(func() {
-			answer, err := replicas[n%2].desk.Decide(t.Context(), approve.Click{Run: run.ID, Generation: run.Generation, By: who, Kind: runbook.DecideApprove, Via: runbook.ViaSlack})
+			answer, err := replicas[n%2].service.Decide(t.Context(), approve.Click{Run: run.ID, Generation: run.Generation, By: who, Kind: runbook.DecideApprove, Via: runbook.ViaSlack})
 			mu.Lock()
 			defer mu.Unlock()
 			var refusal *runbook.Refusal

@@ -126,7 +126,7 @@ func (c *flushCmd) undone(ctx context.Context, a *app) error {
 
 // preview prints what would be done, and why that may be refused.
 func (c *flushCmd) preview(ctx context.Context, w *world, a *app) error {
-	plan, report, refused := a.desk.Preview(ctx, c.req, &stepPrinter{w: w})
+	plan, report, refused := a.service.Preview(ctx, c.req, &stepPrinter{w: w})
 	if report.Target == "" {
 		return refused
 	}

@@ -21,7 +21,7 @@ type judged struct {
 }
 
 // checkJSON checks the target from the terminal, as a process of its own.
-func (d *desk) checkJSON(t *testing.T) judged {
+func (d *workplace) checkJSON(t *testing.T) judged {
 	t.Helper()
 	p := d.start(t, "robin", "", "check", "production", "--json")
 	if code := p.Exit(); code > 2 {
@@ -39,7 +39,7 @@ func (d *desk) checkJSON(t *testing.T) judged {
 // still name was taken out too early.
 func TestChecksFromTheTerminalAreRemembered(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t, "healthy")
+	d := newWorkplace(t, "healthy")
 	if first := d.checkJSON(t); first.Verdict != "healthy" {
 		t.Fatalf("at first: %+v", first)
 	}

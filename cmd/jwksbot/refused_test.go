@@ -81,7 +81,7 @@ func TestAReplicaIsRefusedAtTheCheck(t *testing.T) {
 	t.Parallel()
 	primary := redistest.Start(t, redistest.Options{})
 	replica := redistest.Start(t, redistest.Options{ReplicaOf: primary})
-	d := newDesk(t, "stale")
+	d := newWorkplace(t, "stale")
 	primary.CLI(t, "set", "jwks:current", `{"keys":[]}`)
 	d.write(t, "replication_group: drill-oidc-cache", `url: "redis://`+replica.Addr+`"`)
 	got := d.check(t, exitFailed)

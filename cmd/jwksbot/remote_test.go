@@ -69,7 +69,7 @@ func requestOutlives(t *testing.T, journalURL string, replicas int) {
 
 // holdSTS puts a proxy before AWS that never answers the first question who
 // made a proof; the channel is closed when it was asked.
-func (d *desk) holdSTS(t *testing.T) <-chan struct{} {
+func (d *workplace) holdSTS(t *testing.T) <-chan struct{} {
 	t.Helper()
 	var endpoint string
 	for _, e := range d.env {

@@ -102,7 +102,7 @@ func TestTheLastWordOverProcesses(t *testing.T) {
 // learns of it when the bot is there.
 func TestATerminalWithoutSlack(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t, "stale", "cooldown: 0s}", "cooldown: 0s, break_glass: true}", "watch: {for: 0s}", "watch: {for: 0s}\n    channel: inc-bridge")
+	d := newWorkplace(t, "stale", "cooldown: 0s}", "cooldown: 0s, break_glass: true}", "watch: {for: 0s}", "watch: {for: 0s}\n    channel: inc-bridge")
 	request := []string{"flush", "production", "--ticket", "INC-1", "--reason", "rotated", "-y"}
 	_, refused := d.run(t, exitFinding, "robin", "", request...)
 	contains(t, refused, "only Slack can say", "Start `jwksbot serve` on this journal, or set SLACK_BOT_TOKEN here")
@@ -164,14 +164,14 @@ func TestRightsOnAnotherReplica(t *testing.T) {
 			t.Parallel()
 			executes, decides, sim := twoReplicas(t)
 			request := approve.Request{Target: "production", Ticket: "INC-1", Reason: "rotated", By: "U0ONCALL", Via: runbook.ViaSlack}
-			run, _, err := executes.desk.Open(t.Context(), request, check.Silent{}) // it has read the group now
+			run, _, err := executes.service.Open(t.Context(), request, check.Silent{}) // it has read the group now
 			if err != nil {
 				t.Fatal(err)
 			}
 			sim.SetUser(slacksim.User{ID: "U0NEW", Name: "U0NEW"})
 			sim.SetGroup("S0LEADS", "U0LEAD", "U0NEW")
 			click := approve.Click{Run: run.ID, Generation: run.Generation, By: "U0NEW", Kind: runbook.DecideApprove, Via: runbook.ViaSlack}
-			if _, err := decides.desk.Decide(t.Context(), click); err != nil {
+			if _, err := decides.service.Decide(t.Context(), click); err != nil {
 				t.Fatal(err)
 			}
 			c.meanwhile(sim)

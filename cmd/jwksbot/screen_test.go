@@ -52,7 +52,7 @@ func checkScreen(t *testing.T, what, text string) {
 // on; JSON keeps it, escaped.
 func TestNothingFromOutsideReachesTheTerminal(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t, "stale")
+	d := newWorkplace(t, "stale")
 	own := redis.NewClient(&redis.Options{Addr: d.drill.RedisAddr()})
 	defer own.Close()
 	set := own.Get(t.Context(), d.drill.KeyName()).Val()
@@ -128,7 +128,7 @@ func clearNUL(args []string) []string {
 }
 
 // hostileRun leaves a run in the journal whose every text came from outside.
-func (d *desk) hostileRun(t *testing.T, text string) string {
+func (d *workplace) hostileRun(t *testing.T, text string) string {
 	t.Helper()
 	j, err := journal.Open(t.Context(), journal.Settings{URL: filepath.Join(d.dir, "journal.db")})
 	if err != nil {
@@ -150,7 +150,7 @@ func (d *desk) hostileRun(t *testing.T, text string) string {
 // A cell of the export computes nothing and is one line.
 func TestTheExportIsInert(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t, "stale")
+	d := newWorkplace(t, "stale")
 	d.hostileRun(t, strings.Join(hostile, " "))
 	csv, _ := d.run(t, exitOK, "robin", "", "audit", "export", "--format", "csv")
 	if n := 1 + strings.Count(csv, "\n"); n != 2 {
@@ -163,7 +163,7 @@ func TestTheExportIsInert(t *testing.T) {
 // file.
 func TestNoURLIsPrintedWithItsPassword(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t, "healthy")
+	d := newWorkplace(t, "healthy")
 	slack := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, `{"ok": false, "error": "invalid_auth"}`) // at once: who cannot be reached is tried again
 	}))

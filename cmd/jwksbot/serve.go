@@ -86,7 +86,7 @@ func (w *world) serve(ctx context.Context, p *parts, api *slack.Client) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, a.close()) }()
-	b, err := bot.New(bot.Settings{API: api, Desk: a.desk, Ledger: a.journal, Clock: p.clock, Log: w.log, Present: a.journal.Presenting,
+	b, err := bot.New(bot.Settings{API: api, Service: a.service, Ledger: a.journal, Clock: p.clock, Log: w.log, Present: a.journal.Presenting,
 		Chart: chart.Draw, Report: a.record})
 	if err != nil {
 		return err

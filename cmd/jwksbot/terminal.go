@@ -11,27 +11,27 @@ import (
 	"jwksbot/runbook/remote"
 )
 
-// remoteServer answers what is asked for at terminals, like the desk of these
+// remoteServer answers what is asked for at terminals, like the service of these
 // settings, but people go by the names that the configuration gives them.
-func (a *app) remoteServer(desk approve.Settings, slack approve.Directory, log *slog.Logger) *remote.Server {
-	desk.People = terminalPeople{people: a.cfg.People, slack: slack}
+func (a *app) remoteServer(service approve.Settings, slack approve.Directory, log *slog.Logger) *remote.Server {
+	service.People = terminalPeople{people: a.cfg.People, slack: slack}
 	s := remote.Settings{Queue: a.journal.Tenure(), Reader: a.journal, Who: a.whoAsks, Log: log,
-		Begin: func(request, verified string) (remote.Transaction, error) { return a.begin(request, verified, desk) }}
+		Begin: func(request, verified string) (remote.Transaction, error) { return a.begin(request, verified, service) }}
 	if a.terminal {
 		s.Client = a.client
 	}
 	return remote.NewServer(s)
 }
 
-// begin returns a desk all of whose writes belong to one request.
+// begin returns a service all of whose writes belong to one request.
 func (a *app) begin(request, verified string, settings approve.Settings) (remote.Transaction, error) {
 	tx := a.journal.Tenure().RequestTransaction(request)
 	settings.Ledger, settings.Verified = tx, verified
-	desk, err := approve.New(settings)
+	service, err := approve.New(settings)
 	return struct {
 		*approve.Service
 		journal.RequestTransaction
-	}{desk, tx}, err
+	}{service, tx}, err
 }
 
 // proveAWS proves who the AWS caller is, for one purpose.

@@ -12,24 +12,24 @@ import (
 
 // StopWatch ends the watch of a run early, for a reason. Whoever may request or
 // approve mitigations of the target may do that. A page that is open stays so.
-func (d *Service) StopWatch(ctx context.Context, id, by, reason string, via runbook.Via) (runbook.Run, error) {
-	run, err := d.stopWatch(ctx, id, by, reason, via)
+func (s *Service) StopWatch(ctx context.Context, id, by, reason string, via runbook.Via) (runbook.Run, error) {
+	run, err := s.stopWatch(ctx, id, by, reason, via)
 	if err != nil {
-		return run, d.noteRefusal(ctx, "stop of the watch of run "+runbook.Clip(redact.Text(id), maxTicket), by, run.Target, err)
+		return run, s.noteRefusal(ctx, "stop of the watch of run "+runbook.Clip(redact.Text(id), maxTicket), by, run.Target, err)
 	}
 	return run, nil
 }
 
-func (d *Service) stopWatch(ctx context.Context, id, by, reason string, via runbook.Via) (runbook.Run, error) {
-	run, p, err := d.mayTouch(ctx, id, by, "stop the watch of ")
+func (s *Service) stopWatch(ctx context.Context, id, by, reason string, via runbook.Via) (runbook.Run, error) {
+	run, p, err := s.mayTouch(ctx, id, by, "stop the watch of ")
 	if err != nil {
 		return run, err
 	}
 	if reason = runbook.Clip(redact.Text(strings.TrimSpace(reason)), MaxReason); reason == "" {
 		return run, runbook.Refuse(RefusedReason, "Say in a few words why the watch can stop: the record needs it.")
 	}
-	return d.ledger.Change(ctx, id, func(r *runbook.Run) ([]runbook.AuditEntry, error) {
-		now := d.clock.Now()
+	return s.ledger.Change(ctx, id, func(r *runbook.Run) ([]runbook.AuditEntry, error) {
+		now := s.clock.Now()
 		if r.State != runbook.StateWatch || r.Watch == nil {
 			return nil, runbook.Refuse(RefusedEnded, "There is no watch to stop: the run is %s.", r.State)
 		}
@@ -45,28 +45,28 @@ func (d *Service) stopWatch(ctx context.Context, id, by, reason string, via runb
 
 // Acknowledge records who takes an escalation over. Whoever may see the
 // target's checks may do that, also after the run has ended.
-func (d *Service) Acknowledge(ctx context.Context, id, by string) (runbook.Run, error) {
-	run, err := d.acknowledge(ctx, id, by)
+func (s *Service) Acknowledge(ctx context.Context, id, by string) (runbook.Run, error) {
+	run, err := s.acknowledge(ctx, id, by)
 	if err != nil {
-		return run, d.noteRefusal(ctx, "taking over run "+runbook.Clip(redact.Text(id), maxTicket), by, run.Target, err)
+		return run, s.noteRefusal(ctx, "taking over run "+runbook.Clip(redact.Text(id), maxTicket), by, run.Target, err)
 	}
 	return run, nil
 }
 
-func (d *Service) acknowledge(ctx context.Context, id, by string) (runbook.Run, error) {
-	run, err := d.known(ctx, id)
+func (s *Service) acknowledge(ctx context.Context, id, by string) (runbook.Run, error) {
+	run, err := s.known(ctx, id)
 	if err != nil {
 		return run, err
 	}
-	if _, err := d.view(ctx, run.Target, by); err != nil {
+	if _, err := s.view(ctx, run.Target, by); err != nil {
 		return run, err
 	}
-	p, err := LookUp(ctx, d.people, false, []string{by}, nil).person(by)
+	p, err := LookUp(ctx, s.people, false, []string{by}, nil).person(by)
 	if err != nil {
 		return run, err
 	}
-	return d.ledger.Change(ctx, id, func(r *runbook.Run) ([]runbook.AuditEntry, error) {
-		now := d.clock.Now()
+	return s.ledger.Change(ctx, id, func(r *runbook.Run) ([]runbook.AuditEntry, error) {
+		now := s.clock.Now()
 		switch e := r.Escalation; {
 		case e == nil:
 			return nil, runbook.Refuse(RefusedEnded, "Nobody was called for this run, so there is nothing to take over.")
@@ -81,22 +81,22 @@ func (d *Service) acknowledge(ctx context.Context, id, by string) (runbook.Run, 
 
 // Escalate calls the on-call team for a run that is being watched, because a
 // person asks for it.
-func (d *Service) Escalate(ctx context.Context, id, by, reason string) (runbook.Run, error) {
-	run, err := d.escalate(ctx, id, by, reason)
+func (s *Service) Escalate(ctx context.Context, id, by, reason string) (runbook.Run, error) {
+	run, err := s.escalate(ctx, id, by, reason)
 	if err != nil {
-		return run, d.noteRefusal(ctx, "escalation of run "+runbook.Clip(redact.Text(id), maxTicket), by, run.Target, err)
+		return run, s.noteRefusal(ctx, "escalation of run "+runbook.Clip(redact.Text(id), maxTicket), by, run.Target, err)
 	}
 	return run, nil
 }
 
-func (d *Service) escalate(ctx context.Context, id, by, reason string) (runbook.Run, error) {
-	run, p, err := d.mayTouch(ctx, id, by, "escalate a run of ")
+func (s *Service) escalate(ctx context.Context, id, by, reason string) (runbook.Run, error) {
+	run, p, err := s.mayTouch(ctx, id, by, "escalate a run of ")
 	if err != nil {
 		return run, err
 	}
 	reason = runbook.Clip(redact.Text(strings.TrimSpace(reason)), MaxReason)
-	return d.ledger.Change(ctx, id, func(r *runbook.Run) ([]runbook.AuditEntry, error) {
-		now := d.clock.Now()
+	return s.ledger.Change(ctx, id, func(r *runbook.Run) ([]runbook.AuditEntry, error) {
+		now := s.clock.Now()
 		if r.State != runbook.StateWatch {
 			return nil, runbook.Refuse(RefusedEnded, "Only a run that is being watched can be escalated; this one is %s. Call the on-call team yourself.", r.State)
 		}
@@ -116,17 +116,17 @@ func (d *Service) escalate(ctx context.Context, id, by, reason string) (runbook.
 
 // mayTouch finds the run and checks that the person may request or approve
 // mitigations of its target.
-func (d *Service) mayTouch(ctx context.Context, id, by, what string) (runbook.Run, Person, error) {
-	run, err := d.known(ctx, id)
+func (s *Service) mayTouch(ctx context.Context, id, by, what string) (runbook.Run, Person, error) {
+	run, err := s.known(ctx, id)
 	if err != nil {
 		return run, Person{}, err
 	}
-	t, err := d.Target(run.Target)
+	t, err := s.Target(run.Target)
 	if err != nil {
 		return run, Person{}, err
 	}
 	list := slices.Concat(t.Policy.Requesters, t.Policy.Approvers)
-	h := LookUp(ctx, d.people, true, []string{by}, groupsFor(by, list))
+	h := LookUp(ctx, s.people, true, []string{by}, groupsFor(by, list))
 	p, err := h.person(by)
 	if err != nil {
 		return run, p, err
@@ -136,8 +136,8 @@ func (d *Service) mayTouch(ctx context.Context, id, by, what string) (runbook.Ru
 
 // RenewCard has the card of a pending run posted anew, once: it was posted by a
 // build whose buttons named no plan, so that they decide nothing.
-func (d *Service) RenewCard(ctx context.Context, id string) error {
-	_, err := d.ledger.Change(ctx, id, func(r *runbook.Run) ([]runbook.AuditEntry, error) {
+func (s *Service) RenewCard(ctx context.Context, id string) error {
+	_, err := s.ledger.Change(ctx, id, func(r *runbook.Run) ([]runbook.AuditEntry, error) {
 		r.Renewed = r.Renewed || r.State == runbook.StatePending
 		return nil, nil
 	})
@@ -154,8 +154,8 @@ type Posted struct {
 
 // Record keeps what was posted, so that it is posted once. Empty fields leave
 // what is there.
-func (d *Service) Record(ctx context.Context, id string, p Posted) (runbook.Run, error) {
-	return d.ledger.Change(ctx, id, func(r *runbook.Run) ([]runbook.AuditEntry, error) {
+func (s *Service) Record(ctx context.Context, id string, p Posted) (runbook.Run, error) {
+	return s.ledger.Change(ctx, id, func(r *runbook.Run) ([]runbook.AuditEntry, error) {
 		if p.Ping != "" && r.Escalation != nil {
 			r.Escalation.Pinged = p.Ping
 		}

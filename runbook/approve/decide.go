@@ -33,20 +33,20 @@ type Answer struct {
 // *Refusal that says why, who decided and when. Before an approval counts the
 // world is read again: a changed plan is put before the approvers anew, and a
 // healed one ends the run.
-func (d *Service) Decide(ctx context.Context, c Click) (Answer, error) {
-	answer, target, err := d.decide(ctx, c)
+func (s *Service) Decide(ctx context.Context, c Click) (Answer, error) {
+	answer, target, err := s.decide(ctx, c)
 	if err != nil {
-		return answer, d.noteRefusal(ctx, string(c.Kind)+" of run "+runbook.Clip(redact.Text(c.Run), maxTicket), c.By, target, err)
+		return answer, s.noteRefusal(ctx, string(c.Kind)+" of run "+runbook.Clip(redact.Text(c.Run), maxTicket), c.By, target, err)
 	}
 	return answer, nil
 }
 
-func (d *Service) decide(ctx context.Context, c Click) (Answer, string, error) {
-	run, err := d.known(ctx, c.Run)
+func (s *Service) decide(ctx context.Context, c Click) (Answer, string, error) {
+	run, err := s.known(ctx, c.Run)
 	if err != nil {
 		return Answer{}, "", err
 	}
-	t, person, err := d.mayDecide(ctx, run, c)
+	t, person, err := s.mayDecide(ctx, run, c)
 	if err != nil {
 		return Answer{Run: run}, run.Target, err
 	}
@@ -55,11 +55,11 @@ func (d *Service) decide(ctx context.Context, c Click) (Answer, string, error) {
 	}
 	c.Reason = runbook.Clip(redact.Text(c.Reason), MaxReason)
 	if c.Kind != runbook.DecideApprove {
-		run, err = d.end(ctx, run, c, person)
+		run, err = s.end(ctx, run, c, person)
 		return Answer{Run: run, Text: endText[c.Kind]}, run.Target, err
 	}
 	if len(run.Approvals())+1 >= run.Required { // it would start now
-		busy, err := ConflictingRun(ctx, d.ledger, run)
+		busy, err := ConflictingRun(ctx, s.ledger, run)
 		if err != nil {
 			return Answer{Run: run}, run.Target, err
 		}
@@ -68,21 +68,21 @@ func (d *Service) decide(ctx context.Context, c Click) (Answer, string, error) {
 		}
 	}
 	if run.Plan.Has(runbook.FlushCache) {
-		if err := d.cooledDown(ctx, t, run.ID); err != nil {
+		if err := s.cooledDown(ctx, t, run.ID); err != nil {
 			return Answer{Run: run}, run.Target, err
 		}
 	}
-	now, err := Recheck(ctx, t, d.ledger, d.snaps, run, d.clock.Now())
+	now, err := Recheck(ctx, t, s.ledger, s.snaps, run, s.clock.Now())
 	if err != nil {
 		return Answer{Run: run}, run.Target, err
 	}
 	switch now.Drift {
 	case DriftHealed:
-		return d.obsolete(ctx, run, c, now.Why)
+		return s.obsolete(ctx, run, c, now.Why)
 	case DriftChanged:
-		return d.proposeAnew(ctx, run, c, now)
+		return s.proposeAnew(ctx, run, c, now)
 	}
-	return d.Approve(ctx, t, run, c)
+	return s.Approve(ctx, t, run, c)
 }
 
 // shownPlan refuses a decision on a plan that is not the present one: people
@@ -107,8 +107,8 @@ func because(why string) string {
 }
 
 // known finds a run by what a button carries.
-func (d *Service) known(ctx context.Context, id string) (runbook.Run, error) {
-	run, err := d.ledger.Run(ctx, id)
+func (s *Service) known(ctx context.Context, id string) (runbook.Run, error) {
+	run, err := s.ledger.Run(ctx, id)
 	if errors.Is(err, runbook.ErrUnknownRun) {
 		return runbook.Run{}, runbook.Refuse(RefusedUnknownRun, "This button belongs to no run that jwksbot knows. Start again with /jwks-flush.")
 	}
@@ -122,16 +122,16 @@ var endText = map[runbook.DecisionKind]string{
 
 // mayDecide checks the person, and everybody else on whom the run depends,
 // against the run and the target's policy.
-func (d *Service) mayDecide(ctx context.Context, run runbook.Run, c Click) (*check.Target, Person, error) {
-	t, err := d.Target(run.Target)
+func (s *Service) mayDecide(ctx context.Context, run runbook.Run, c Click) (*check.Target, Person, error) {
+	t, err := s.Target(run.Target)
 	if err != nil {
 		return nil, Person{}, err
 	}
-	p, _, _, err := d.deciders(ctx, t, run, c)
+	p, _, _, err := s.deciders(ctx, t, run, c)
 	if err != nil {
 		return t, p, err
 	}
-	return t, p, open(run, d.clock.Now())
+	return t, p, open(run, s.clock.Now())
 }
 
 // open refuses decisions on a run that waits for none any more.
@@ -153,17 +153,17 @@ var past = map[runbook.DecisionKind]string{runbook.DecideApprove: "approved it",
 	runbook.DecideBreakGlass: "broke the glass"}
 
 // end carries out a denial or a withdrawal.
-func (d *Service) end(ctx context.Context, run runbook.Run, c Click, p Person) (runbook.Run, error) {
+func (s *Service) end(ctx context.Context, run runbook.Run, c Click, p Person) (runbook.Run, error) {
 	to := map[runbook.DecisionKind]runbook.State{runbook.DecideDeny: runbook.StateDenied, runbook.DecideWithdraw: runbook.StateWithdrawn}[c.Kind]
-	return d.ledger.Change(ctx, run.ID, func(r *runbook.Run) ([]runbook.AuditEntry, error) {
-		now := d.clock.Now()
+	return s.ledger.Change(ctx, run.ID, func(r *runbook.Run) ([]runbook.AuditEntry, error) {
+		now := s.clock.Now()
 		if err := open(*r, now); err != nil {
 			return nil, err
 		}
 		if err := r.Move(to, now); err != nil {
 			return nil, err
 		}
-		decide(r, c, p, d.verified, now)
+		decide(r, c, p, s.verified, now)
 		r.Outcome = fmt.Sprintf("%s %s.", p.Label(), past[c.Kind])
 		if c.Reason != "" {
 			r.Outcome = fmt.Sprintf("%s %s: %s", p.Label(), past[c.Kind], c.Reason)
@@ -178,13 +178,13 @@ func decide(r *runbook.Run, c Click, p Person, verified string, now time.Time) {
 
 // Approve counts an approval, and with the last one that is needed hands the
 // run over for execution.
-func (d *Service) Approve(ctx context.Context, t *check.Target, run runbook.Run, c Click) (Answer, string, error) {
-	p, lost, heard, err := d.deciders(ctx, t, run, c) // once more: reading the world took its time
+func (s *Service) Approve(ctx context.Context, t *check.Target, run runbook.Run, c Click) (Answer, string, error) {
+	p, lost, heard, err := s.deciders(ctx, t, run, c) // once more: reading the world took its time
 	if err != nil {
 		return Answer{Run: run}, run.Target, err
 	}
-	changed, err := d.ledger.Change(ctx, run.ID, func(r *runbook.Run) ([]runbook.AuditEntry, error) {
-		now := d.clock.Now()
+	changed, err := s.ledger.Change(ctx, run.ID, func(r *runbook.Run) ([]runbook.AuditEntry, error) {
+		now := s.clock.Now()
 		if err := open(*r, now); err != nil {
 			return nil, err
 		}
@@ -201,7 +201,7 @@ func (d *Service) Approve(ctx context.Context, t *check.Target, run runbook.Run,
 			r.Reopen(lost.Ids(), lost.Text(), now)
 			trail = append(trail, Audit(*r, now, runbook.AuditSelf, "reopen", lost.Text()))
 		}
-		decide(r, c, p, d.verified, now)
+		decide(r, c, p, s.verified, now)
 		if len(r.Approvals()) >= r.Required {
 			if err := r.Move(runbook.StateApproved, now); err != nil {
 				return nil, err
@@ -233,9 +233,9 @@ func notCounted(busy *runbook.BusyError) error {
 }
 
 // obsolete ends a run whose work was done by somebody else, or by time.
-func (d *Service) obsolete(ctx context.Context, run runbook.Run, c Click, why string) (Answer, string, error) {
-	changed, err := d.ledger.Change(ctx, run.ID, func(r *runbook.Run) ([]runbook.AuditEntry, error) {
-		now := d.clock.Now()
+func (s *Service) obsolete(ctx context.Context, run runbook.Run, c Click, why string) (Answer, string, error) {
+	changed, err := s.ledger.Change(ctx, run.ID, func(r *runbook.Run) ([]runbook.AuditEntry, error) {
+		now := s.clock.Now()
 		if err := open(*r, now); err != nil {
 			return nil, err
 		}
@@ -249,9 +249,9 @@ func (d *Service) obsolete(ctx context.Context, run runbook.Run, c Click, why st
 }
 
 // proposeAnew puts the plan that fits the world before the approvers.
-func (d *Service) proposeAnew(ctx context.Context, run runbook.Run, c Click, now Rechecked) (Answer, string, error) {
-	changed, err := d.ledger.Change(ctx, run.ID, func(r *runbook.Run) ([]runbook.AuditEntry, error) {
-		at := d.clock.Now()
+func (s *Service) proposeAnew(ctx context.Context, run runbook.Run, c Click, now Rechecked) (Answer, string, error) {
+	changed, err := s.ledger.Change(ctx, run.ID, func(r *runbook.Run) ([]runbook.AuditEntry, error) {
+		at := s.clock.Now()
 		if err := open(*r, at); err != nil {
 			return nil, err
 		}

@@ -80,7 +80,7 @@ func TestDecideRefuses(t *testing.T) {
 			run := o.Ask(t, runbooktest.Request("U0ANN"))
 			click := approve.Click{Run: run.ID, Generation: 1, By: "U0LIZ", Kind: runbook.DecideApprove, Via: runbook.ViaSlack}
 			c.setup(o, &click)
-			_, err := o.Desk.Decide(t.Context(), click)
+			_, err := o.Service.Decide(t.Context(), click)
 			standin.Refused(t, err, c.code, c.says)
 			if got := o.Run(t, run.ID); got.State != runbook.StatePending || len(got.Decisions) != 0 || got.Version != run.Version {
 				t.Errorf("the run became %+v", got)
@@ -148,7 +148,7 @@ func TestDenyAndWithdraw(t *testing.T) {
 		if _, err := o.Click(t, run, "U0LEA", runbook.DecideApprove); err != nil {
 			t.Fatal(err)
 		}
-		a, err := o.Desk.Decide(t.Context(), approve.Click{Run: run.ID, Generation: 1, By: c.by, Kind: c.kind, Reason: "wait for the vendor"})
+		a, err := o.Service.Decide(t.Context(), approve.Click{Run: run.ID, Generation: 1, By: c.by, Kind: c.kind, Reason: "wait for the vendor"})
 		if err != nil || a.Run.State != c.want || a.Run.Outcome != c.says || a.Run.EndedAt.IsZero() {
 			t.Errorf("%s: %s, %q, error %v", c.kind, a.Run.State, a.Run.Outcome, err)
 		}
@@ -254,7 +254,7 @@ func TestDecisionsNameThePlan(t *testing.T) {
 		_, err := o.Click(t, run, "U0LEA", runbook.DecideApprove)
 		standin.Refused(t, err, runbook.RefusedChanged)
 		before := o.Run(t, run.ID)
-		_, err = o.Desk.Decide(t.Context(), approve.Click{Run: run.ID, Generation: c.shown, By: "U0LIZ", Kind: c.kind})
+		_, err = o.Service.Decide(t.Context(), approve.Click{Run: run.ID, Generation: c.shown, By: "U0LIZ", Kind: c.kind})
 		if c.code == "" {
 			if err != nil {
 				t.Errorf("%s on plan %d: %v", c.kind, c.shown, err)
@@ -334,7 +334,7 @@ func TestHundredApprovalsAtOnce(t *testing.T) {
 			won, lost := make(chan runbook.State, 100), make(chan string, 100)
 			for _, by := range crowd {
 				all.Go(func() {
-					a, err := o.Desk.Decide(t.Context(), approve.Click{Run: run.ID, Generation: 1, By: by, Kind: runbook.DecideApprove})
+					a, err := o.Service.Decide(t.Context(), approve.Click{Run: run.ID, Generation: 1, By: by, Kind: runbook.DecideApprove})
 					var r *runbook.Refusal
 					switch {
 					case err == nil:
@@ -370,7 +370,7 @@ func TestOnePersonCountsOnce(t *testing.T) {
 	var all sync.WaitGroup
 	for range 20 {
 		all.Go(func() {
-			_, _ = o.Desk.Decide(t.Context(), approve.Click{Run: run.ID, Generation: 1, By: "U0LIZ", Kind: runbook.DecideApprove})
+			_, _ = o.Service.Decide(t.Context(), approve.Click{Run: run.ID, Generation: 1, By: "U0LIZ", Kind: runbook.DecideApprove})
 		})
 	}
 	all.Wait()

@@ -40,7 +40,7 @@ func TestBreakGlassAgainstUnhealthyLiveKeys(t *testing.T) {
 	o := runbooktest.NewWorld(t)
 	o.Target.Policy.BreakGlass = true
 	o.Live.Become(standin.Always(standin.Bad("HTTP 503")))
-	_, _, err := o.Desk.Open(t.Context(), runbooktest.Steps(func(r *approve.Request) { r.Override = "x" }), check.Silent{})
+	_, _, err := o.Service.Open(t.Context(), runbooktest.Steps(func(r *approve.Request) { r.Override = "x" }), check.Silent{})
 	standin.Refused(t, err, runbook.RefusedUnsafe)
 	run := o.Until(t, o.Ask(t, runbooktest.BreakGlass("the cached keys are stolen")).ID, runbook.StateDone)
 	if len(o.Cache.Deleted) != 1 || strings.Contains(run.Outcome, "Proven") {
@@ -67,7 +67,7 @@ func TestBreakGlassIsHeldToItsRules(t *testing.T) {
 		}
 		req := runbooktest.BreakGlass("alone")
 		req.By = c.by
-		_, _, err := o.Desk.Open(t.Context(), req, check.Silent{})
+		_, _, err := o.Service.Open(t.Context(), req, check.Silent{})
 		if standin.Refused(t, err, c.code, c.words); t.Failed() {
 			t.Fatal(name)
 		}
@@ -131,7 +131,7 @@ func TestOneMitigationPerFunction(t *testing.T) {
 func TestApprovalOfAReplacedPlanDoesNotCount(t *testing.T) {
 	o := runbooktest.NewWorld(t)
 	run := o.Ask(t, runbooktest.Request("U0ANN"))
-	d, err := o.Desk.Target("production")
+	d, err := o.Service.Target("production")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestApprovalOfAReplacedPlanDoesNotCount(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = o.Desk.Approve(t.Context(), d, run, approve.Click{Run: run.ID, Generation: 1, By: "U0LIZ", Kind: runbook.DecideApprove})
+	_, _, err = o.Service.Approve(t.Context(), d, run, approve.Click{Run: run.ID, Generation: 1, By: "U0LIZ", Kind: runbook.DecideApprove})
 	standin.Refused(t, err, approve.RefusedPlan, "you were shown plan 1, and this is plan 2 now")
 	if now := o.Run(t, run.ID); now.State != runbook.StatePending || len(now.Decisions) != 0 {
 		t.Errorf("%s, decisions %+v", now.State, now.Decisions)
@@ -159,10 +159,10 @@ func TestCooldownLooksFarEnough(t *testing.T) {
 	}
 	o.Cache.Set("jwks:current", "keys a=1")
 	o.Runner.Forget("production")
-	_, _, err := o.Desk.Open(t.Context(), runbooktest.Request("U0BEN"), check.Silent{})
+	_, _, err := o.Service.Open(t.Context(), runbooktest.Request("U0BEN"), check.Silent{})
 	standin.Refused(t, err, approve.RefusedCooldown, "u0ann")
 	o.Clock.Advance(approve.DefaultCooldown)
-	if _, _, err := o.Desk.Open(t.Context(), runbooktest.Request("U0BEN"), check.Silent{}); err != nil {
+	if _, _, err := o.Service.Open(t.Context(), runbooktest.Request("U0BEN"), check.Silent{}); err != nil {
 		t.Errorf("after the cooldown: %v", err)
 	}
 }
@@ -174,15 +174,15 @@ func TestGroupThatEmpties(t *testing.T) {
 	run := o.Ask(t, runbooktest.Request("U0ANN"))
 	o.People.Groups["S0LEADS"] = nil
 	o.Target.Policy.Approvers = []string{"S0LEADS"}
-	_, _, err := o.Desk.Open(t.Context(), runbooktest.Request("U0BEN"), check.Silent{})
+	_, _, err := o.Service.Open(t.Context(), runbooktest.Request("U0BEN"), check.Silent{})
 	standin.Refused(t, err, approve.RefusedUnsatisfied, "Nobody could approve this")
 	_, err = o.Click(t, run, "U0LIZ", runbook.DecideApprove)
 	standin.Refused(t, err, approve.RefusedRight, "user group S0LEADS is empty")
 	o.People.Groups["S0ONCALL"] = nil
 	o.Target.Policy.Requesters = []string{"S0ONCALL"}
-	_, _, err = o.Desk.Open(t.Context(), runbooktest.Request("U0ANN"), check.Silent{})
+	_, _, err = o.Service.Open(t.Context(), runbooktest.Request("U0ANN"), check.Silent{})
 	standin.Refused(t, err, approve.RefusedRight, "user group S0ONCALL is empty")
-	if _, err := o.Desk.Check(t.Context(), "production", "U0ANN", check.Ask{}, check.Silent{}); err != nil {
+	if _, err := o.Service.Check(t.Context(), "production", "U0ANN", check.Ask{}, check.Silent{}); err != nil {
 		t.Errorf("the checks are disabled too: %v", err)
 	}
 }
@@ -193,16 +193,16 @@ func TestRefusalsAreOnRecord(t *testing.T) {
 	o.Target.Policy.Viewers = []string{"U0ANN"}
 	for what, do := range map[string]func(context.Context) error{
 		"view": func(ctx context.Context) error {
-			_, err := o.Desk.Check(ctx, "production", "U0EVE", check.Ask{}, check.Silent{})
+			_, err := o.Service.Check(ctx, "production", "U0EVE", check.Ask{}, check.Silent{})
 			return err
 		},
 		"ticket": func(ctx context.Context) error {
 			req := runbooktest.Request("U0ANN")
 			req.Ticket = "x"
-			_, _, err := o.Desk.Open(ctx, req, check.Silent{})
+			_, _, err := o.Service.Open(ctx, req, check.Silent{})
 			return err
 		},
-		"got it": func(ctx context.Context) error { _, err := o.Desk.Acknowledge(ctx, "nothing", "U0ANN"); return err },
+		"got it": func(ctx context.Context) error { _, err := o.Service.Acknowledge(ctx, "nothing", "U0ANN"); return err },
 	} {
 		before := strings.Count(o.Ledger.Trail(), "refused")
 		if err := do(t.Context()); approve.AsRefusal(err) == nil {

@@ -81,38 +81,38 @@ func groupsFor(id string, list []string) []string {
 }
 
 // used notes that an answer was relied on.
-func (h *Membership) used(said time.Time) {
-	if !said.IsZero() && (h.said.IsZero() || said.Before(h.said)) {
-		h.said = said
+func (m *Membership) used(said time.Time) {
+	if !said.IsZero() && (m.said.IsZero() || said.Before(m.said)) {
+		m.said = said
 	}
 }
 
 // person is who somebody is; whoever is no full member is refused.
-func (h *Membership) person(id string) (Person, error) {
-	p := h.people[id]
+func (m *Membership) person(id string) (Person, error) {
+	p := m.people[id]
 	if p.err != nil {
 		return p.value, asUnheard(fmt.Errorf("who is %q: %w", id, p.err))
 	}
-	h.used(p.value.Said)
+	m.used(p.value.Said)
 	return p.value, admit(p.value)
 }
 
 // listed says whether somebody is on a list, by id or as a member of a group.
-func (h *Membership) listed(id string, list []string) (bool, error) {
+func (m *Membership) listed(id string, list []string) (bool, error) {
 	if slices.Contains(list, id) {
 		return true, nil
 	}
 	var unread error
 	for _, group := range GroupsOf(list) {
-		g := h.groups[group]
+		g := m.groups[group]
 		switch {
 		case g.err != nil:
 			unread = errors.Join(unread, fmt.Errorf("members of user group %q: %w", group, g.err))
 		case slices.Contains(g.value.Members, id):
-			h.used(g.value.Said)
+			m.used(g.value.Said)
 			return true, nil
 		default:
-			h.used(g.value.Said)
+			m.used(g.value.Said)
 		}
 	}
 	return false, asUnheard(unread)
@@ -120,18 +120,18 @@ func (h *Membership) listed(id string, list []string) (bool, error) {
 
 // Possible counts the different people on a list, without those who are left
 // out.
-func (h *Membership) Possible(list []string, without ...string) (int, error) {
+func (m *Membership) Possible(list []string, without ...string) (int, error) {
 	people := map[string]bool{}
 	for _, entry := range list {
 		if !IsGroup(entry) {
 			people[entry] = true
 			continue
 		}
-		g := h.groups[entry]
+		g := m.groups[entry]
 		if g.err != nil {
 			return 0, asUnheard(fmt.Errorf("members of user group %q: %w", entry, g.err))
 		}
-		h.used(g.value.Said)
+		m.used(g.value.Said)
 		for _, member := range g.value.Members {
 			people[member] = true
 		}
@@ -143,8 +143,8 @@ func (h *Membership) Possible(list []string, without ...string) (int, error) {
 }
 
 // allowed refuses whoever is not on a list.
-func (h *Membership) allowed(p Person, list []string, what string) error {
-	ok, err := h.listed(p.ID, list)
+func (m *Membership) allowed(p Person, list []string, what string) error {
+	ok, err := m.listed(p.ID, list)
 	switch {
 	case err != nil:
 		return err
@@ -153,7 +153,7 @@ func (h *Membership) allowed(p Person, list []string, what string) error {
 	case len(list) == 0:
 		return runbook.Refuse(RefusedRight, "Nobody may %s: its list in the configuration is empty.", what)
 	}
-	if n, err := h.Possible(list); err == nil && n == 0 {
+	if n, err := m.Possible(list); err == nil && n == 0 {
 		return runbook.Refuse(RefusedRight, "Nobody may %s now: user group %s is empty. Add people to it, or name some in the configuration.", what, strings.Join(list, ", "))
 	}
 	no := runbook.Refuse(RefusedRight, "You may not %s.", what)
@@ -162,14 +162,14 @@ func (h *Membership) allowed(p Person, list []string, what string) error {
 }
 
 // Note says in the record that what was heard is not fresh; "" if it is.
-func (h *Membership) Note() string {
+func (m *Membership) Note() string {
 	switch {
-	case h.alone:
+	case m.alone:
 		return "; rights by the configuration alone, Slack could not be asked"
-	case h.said.IsZero():
+	case m.said.IsZero():
 		return ""
 	}
-	return "; rights as Slack said them at " + h.said.UTC().Format("15:04 MST") + ", Slack could not be asked"
+	return "; rights as Slack said them at " + m.said.UTC().Format("15:04 MST") + ", Slack could not be asked"
 }
 
 // asUnheard turns an error of a directory that did not answer into the refusal

@@ -17,46 +17,46 @@ import (
 
 // Visible lists the targets whose checks somebody may see, in their order. For
 // somebody who may see none the error says why.
-func (d *Service) Visible(ctx context.Context, by string) ([]*check.Target, error) {
-	return d.openTo(ctx, by, "see the checks of", func(p runbook.Policy) ([]string, bool) { return p.Viewers, len(p.Viewers) == 0 })
+func (s *Service) Visible(ctx context.Context, by string) ([]*check.Target, error) {
+	return s.openTo(ctx, by, "see the checks of", func(p runbook.Policy) ([]string, bool) { return p.Viewers, len(p.Viewers) == 0 })
 }
 
 // ViewAll is Visible for somebody who asked for all of them: a refusal is on
 // record.
-func (d *Service) ViewAll(ctx context.Context, by string) ([]*check.Target, error) {
-	all, err := d.Visible(ctx, by)
+func (s *Service) ViewAll(ctx context.Context, by string) ([]*check.Target, error) {
+	all, err := s.Visible(ctx, by)
 	if err != nil {
-		return nil, d.noteRefusal(ctx, "view", by, "", err)
+		return nil, s.noteRefusal(ctx, "view", by, "", err)
 	}
 	return all, nil
 }
 
 // Requestable lists the targets that somebody may ask a mitigation for. A
 // refusal is on record.
-func (d *Service) Requestable(ctx context.Context, by string) ([]*check.Target, error) {
-	all, err := d.openTo(ctx, by, "request a mitigation of", func(p runbook.Policy) ([]string, bool) { return p.Requesters, false })
+func (s *Service) Requestable(ctx context.Context, by string) ([]*check.Target, error) {
+	all, err := s.openTo(ctx, by, "request a mitigation of", func(p runbook.Policy) ([]string, bool) { return p.Requesters, false })
 	if err != nil {
-		return nil, d.noteRefusal(ctx, "request", by, "", err)
+		return nil, s.noteRefusal(ctx, "request", by, "", err)
 	}
 	return all, nil
 }
 
 // openTo lists the targets on whose list somebody is. list returns that list, and
 // whether it stands for every full member.
-func (d *Service) openTo(ctx context.Context, by, what string, list func(runbook.Policy) (ids []string, all bool)) ([]*check.Target, error) {
+func (s *Service) openTo(ctx context.Context, by, what string, list func(runbook.Policy) (ids []string, all bool)) ([]*check.Target, error) {
 	var groups []string
-	for _, name := range d.order {
-		ids, _ := list(d.targets[name].Policy)
+	for _, name := range s.order {
+		ids, _ := list(s.targets[name].Policy)
 		groups = append(groups, groupsFor(by, ids)...)
 	}
-	h := LookUp(ctx, d.people, false, []string{by}, groups)
+	h := LookUp(ctx, s.people, false, []string{by}, groups)
 	p, err := h.person(by)
 	if err != nil {
 		return nil, err
 	}
 	var out []*check.Target
-	for _, name := range d.order {
-		t := d.targets[name]
+	for _, name := range s.order {
+		t := s.targets[name]
 		ids, ok := list(t.Policy)
 		if !ok {
 			if ok, err = h.listed(p.ID, ids); err != nil {
@@ -67,8 +67,8 @@ func (d *Service) openTo(ctx context.Context, by, what string, list func(runbook
 			out = append(out, t)
 		}
 	}
-	if len(out) == 0 && len(d.order) == 1 {
-		only := d.targets[d.order[0]]
+	if len(out) == 0 && len(s.order) == 1 {
+		only := s.targets[s.order[0]]
 		ids, _ := list(only.Policy)
 		return nil, h.allowed(p, ids, what+" "+only.Name)
 	}
@@ -80,13 +80,13 @@ func (d *Service) openTo(ctx context.Context, by, what string, list func(runbook
 
 // named finds the target that somebody means, and whether they are admitted at
 // all: names are for full members only.
-func (d *Service) named(ctx context.Context, name string, p Person) (*check.Target, error) {
-	t, err := d.Target(name)
+func (s *Service) named(ctx context.Context, name string, p Person) (*check.Target, error) {
+	t, err := s.Target(name)
 	var unknown *runbook.Refusal
 	if err == nil || !errors.As(err, &unknown) {
 		return t, err
 	}
-	seen, err := d.Visible(ctx, p.ID)
+	seen, err := s.Visible(ctx, p.ID)
 	if err != nil && !errors.As(err, new(*runbook.Refusal)) {
 		return nil, err
 	}

@@ -29,16 +29,16 @@ func namedOffice(t *testing.T) *runbooktest.World {
 		targets = append(targets, &t)
 	}
 	var err error
-	o.Desk, err = approve.New(approve.Settings{Targets: targets, Runner: o.Runner, Ledger: o.Ledger, Snapshots: o.Snaps, People: o.People, Clock: o.Clock})
+	o.Service, err = approve.New(approve.Settings{Targets: targets, Runner: o.Runner, Ledger: o.Ledger, Snapshots: o.Snaps, People: o.People, Clock: o.Clock})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return o
 }
 
-// Whatever somebody asks the desk who is no full member, or of whom nobody can
+// Whatever somebody asks the service who is no full member, or of whom nobody can
 // say who they are: the answer holds no name.
-func TestTheDeskNamesNoTargetToOutsiders(t *testing.T) {
+func TestTheServiceNamesNoTargetToOutsiders(t *testing.T) {
 	o := namedOffice(t)
 	o.People.Make(approve.KindGuest, "U0GUE")
 	o.People.Make(approve.KindStranger, "U0STR")
@@ -46,7 +46,7 @@ func TestTheDeskNamesNoTargetToOutsiders(t *testing.T) {
 	o.People.Make(approve.KindGone, "U0OLD")
 	for _, by := range []string{"U0GUE", "U0STR", "U0BOT", "U0OLD", "U0NOBODY", ""} {
 		for _, name := range []string{"", "nowhere", "alpha-prod"} {
-			for i, err := range everyQuestion(t.Context(), o.Desk, name, by) {
+			for i, err := range everyQuestion(t.Context(), o.Service, name, by) {
 				if !errors.As(err, new(*runbook.Refusal)) || strings.Contains(err.Error(), "-prod") {
 					t.Errorf("question %d of %q about %q: %v", i, by, name, err)
 				}
@@ -54,7 +54,7 @@ func TestTheDeskNamesNoTargetToOutsiders(t *testing.T) {
 		}
 	}
 	o.People.Err = errors.New("slack is away")
-	for i, err := range everyQuestion(t.Context(), o.Desk, "nowhere", "U0ANN") {
+	for i, err := range everyQuestion(t.Context(), o.Service, "nowhere", "U0ANN") {
 		if err == nil || strings.Contains(err.Error(), "-prod") {
 			t.Errorf("question %d of somebody unknown: %v", i, err)
 		}
@@ -84,15 +84,15 @@ func TestWhoSeesWhichTargets(t *testing.T) {
 		{"U0LEA", "beta gamma", "gamma"},
 		{"U0EVE", "beta", ""},
 	} {
-		seen, err := o.Desk.Visible(t.Context(), c.by)
+		seen, err := o.Service.Visible(t.Context(), c.by)
 		if err != nil || shortNames(seen) != c.sees {
 			t.Errorf("%s sees %q, %v; want %q", c.by, shortNames(seen), err, c.sees)
 		}
-		asks, err := o.Desk.Requestable(t.Context(), c.by)
+		asks, err := o.Service.Requestable(t.Context(), c.by)
 		if shortNames(asks) != c.asks || (err != nil) != (c.asks == "") {
 			t.Errorf("%s may ask for %q, %v; want %q", c.by, shortNames(asks), err, c.asks)
 		}
-		_, err = o.Desk.View(t.Context(), "nowhere", c.by)
+		_, err = o.Service.View(t.Context(), "nowhere", c.by)
 		no := standin.Refused(t, err, approve.RefusedTarget)
 		if got := strings.Count(no.Text, "-prod"); got != len(strings.Fields(c.sees)) {
 			t.Errorf("%s is told %q", c.by, no.Text)

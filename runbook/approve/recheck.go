@@ -15,11 +15,11 @@ import (
 type Rechecked struct {
 	Drift Drift
 	Why   string // what is different, or why nothing is left to do
-	// plan is what people have to look at when drift is DriftChanged. It was
+	// Plan is what people have to look at when Drift is DriftChanged. It was
 	// judged like a first one.
 	Plan runbook.Plan
-	// unlisted are the entries that match and hold old keys, and that a listed plan
-	// does not name: nobody saw them, so nobody touches them. more says that others
+	// Unlisted are the entries that match and hold old keys, and that a listed plan
+	// does not name: nobody saw them, so nobody touches them. More says that others
 	// match that could not be read.
 	Unlisted []runbook.EntryName
 	More     bool
@@ -71,7 +71,7 @@ func (o *Rechecked) judge(run runbook.Run, v runbook.Verdict) error {
 	return runbook.Refuse(refusal.Code, "Things changed since plan %d (%s), and what would have to be done now is refused. %s", run.Generation, o.Why, refusal.Text)
 }
 
-// recheckUndo is recheck for a run that writes back what another one deleted.
+// recheckUndo is Recheck for a run that writes back what another one deleted.
 func recheckUndo(ctx context.Context, t *check.Target, l Ledger, snaps Snapshots, run runbook.Run, now time.Time) (Rechecked, error) {
 	of, err := l.Run(ctx, run.Plan.Restore.Of)
 	if err != nil {

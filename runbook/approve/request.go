@@ -25,45 +25,45 @@ const (
 // unless a report younger than two minutes exists, resolves the plan, and
 // leaves a pending run in the ledger (with a broken glass an approved one). A
 // refusal comes back as *Refusal and is on record.
-func (d *Service) Open(ctx context.Context, req Request, rep check.Reporter) (runbook.Run, check.Report, error) {
-	if t, err := d.Target(req.Target); err == nil {
+func (s *Service) Open(ctx context.Context, req Request, rep check.Reporter) (runbook.Run, check.Report, error) {
+	if t, err := s.Target(req.Target); err == nil {
 		req.Target = t.Name
 	}
-	run, report, err := d.open(ctx, req, rep)
+	run, report, err := s.open(ctx, req, rep)
 	if err != nil {
-		return runbook.Run{}, report, d.noteRefusal(ctx, "request", req.By, req.Target, err)
+		return runbook.Run{}, report, s.noteRefusal(ctx, "request", req.By, req.Target, err)
 	}
 	return run, report, nil
 }
 
-func (d *Service) open(ctx context.Context, req Request, rep check.Reporter) (runbook.Run, check.Report, error) {
-	t, err := d.mayRequest(ctx, req)
+func (s *Service) open(ctx context.Context, req Request, rep check.Reporter) (runbook.Run, check.Report, error) {
+	t, err := s.mayRequest(ctx, req)
 	if err != nil {
 		return runbook.Run{}, check.Report{}, err
 	}
 	req.tidy()
-	if err := d.checkForm(t, req); err != nil {
+	if err := s.checkForm(t, req); err != nil {
 		return runbook.Run{}, check.Report{}, err
 	}
 	if req.BreakGlass == "" {
-		if err := d.satisfiable(ctx, t, req.By); err != nil {
+		if err := s.satisfiable(ctx, t, req.By); err != nil {
 			return runbook.Run{}, check.Report{}, err
 		}
 	}
 	if req.RestoreOf != "" {
-		plan, err := d.undoOf(ctx, t, req)
+		plan, err := s.undoOf(ctx, t, req)
 		if err != nil {
 			return runbook.Run{}, check.Report{Target: t.Name}, err
 		}
-		run, err := d.create(ctx, t, req, plan, time.Time{})
+		run, err := s.create(ctx, t, req, plan, time.Time{})
 		return run, check.Report{Target: t.Name}, err
 	}
 	if !req.NoFlush {
-		if err := d.cooledDown(ctx, t, ""); err != nil {
+		if err := s.cooledDown(ctx, t, ""); err != nil {
 			return runbook.Run{}, check.Report{}, err
 		}
 	}
-	report, err := d.runner.First(ctx, t, rep)
+	report, err := s.runner.First(ctx, t, rep)
 	if err != nil {
 		return runbook.Run{}, check.Report{}, err
 	}
@@ -71,26 +71,26 @@ func (d *Service) open(ctx context.Context, req Request, rep check.Reporter) (ru
 	if err != nil {
 		return runbook.Run{}, report, err
 	}
-	run, err := d.create(ctx, t, req, plan, rotated(report))
+	run, err := s.create(ctx, t, req, plan, rotated(report))
 	return run, report, err
 }
 
 // undoOf plans the undo of what a run did.
-func (d *Service) undoOf(ctx context.Context, t *check.Target, req Request) (runbook.Plan, error) {
-	if d.snaps == nil {
+func (s *Service) undoOf(ctx context.Context, t *check.Target, req Request) (runbook.Plan, error) {
+	if s.snaps == nil {
 		return runbook.Plan{}, runbook.Refuse(RefusedGone, "There is no store of copies here, so nothing can be written back.")
 	}
-	of, err := d.known(ctx, req.RestoreOf)
+	of, err := s.known(ctx, req.RestoreOf)
 	if err != nil {
 		return runbook.Plan{}, err
 	}
-	return planRestore(ctx, t, d.snaps, of, req.Force, d.clock.Now())
+	return planRestore(ctx, t, s.snaps, of, req.Force, s.clock.Now())
 }
 
 // Preview resolves the plan that a request would lead to, without asking
 // anybody or keeping anything.
-func (d *Service) Preview(ctx context.Context, req Request, rep check.Reporter) (runbook.Plan, check.Report, error) {
-	t, err := d.Target(req.Target)
+func (s *Service) Preview(ctx context.Context, req Request, rep check.Reporter) (runbook.Plan, check.Report, error) {
+	t, err := s.Target(req.Target)
 	if err != nil {
 		return runbook.Plan{}, check.Report{}, err
 	}
@@ -99,10 +99,10 @@ func (d *Service) Preview(ctx context.Context, req Request, rep check.Reporter) 
 		return runbook.Plan{}, check.Report{}, err
 	}
 	if req.RestoreOf != "" {
-		plan, err := d.undoOf(ctx, t, req)
+		plan, err := s.undoOf(ctx, t, req)
 		return plan, check.Report{Target: t.Name}, err
 	}
-	report, err := d.runner.Check(ctx, t, check.Ask{Anew: true}, rep)
+	report, err := s.runner.Check(ctx, t, check.Ask{Anew: true}, rep)
 	if err != nil {
 		return runbook.Plan{}, check.Report{}, err
 	}
@@ -129,7 +129,7 @@ func CheckTicket(ticket string) error {
 	return nil
 }
 
-func (d *Service) checkForm(t *check.Target, req Request) error {
+func (s *Service) checkForm(t *check.Target, req Request) error {
 	if err := CheckTicket(req.Ticket); err != nil {
 		return err
 	}
@@ -160,12 +160,12 @@ func checkSteps(t *check.Target, req Request) error {
 }
 
 // satisfiable refuses a request that could never be approved.
-func (d *Service) satisfiable(ctx context.Context, t *check.Target, requester string) error {
+func (s *Service) satisfiable(ctx context.Context, t *check.Target, requester string) error {
 	without := requester
 	if t.Policy.SelfApproval {
 		without = ""
 	}
-	n, err := LookUp(ctx, d.people, true, nil, GroupsOf(t.Policy.Approvers)).Possible(t.Policy.Approvers, without)
+	n, err := LookUp(ctx, s.people, true, nil, GroupsOf(t.Policy.Approvers)).Possible(t.Policy.Approvers, without)
 	if err != nil {
 		return err
 	}
@@ -190,26 +190,26 @@ func noun(p runbook.Plan) string {
 	return "a flush"
 }
 
-func (d *Service) create(ctx context.Context, t *check.Target, req Request, plan runbook.Plan, rotated time.Time) (runbook.Run, error) {
-	requester, heard, err := d.requester(ctx, t, req) // once more: the checks took their time
+func (s *Service) create(ctx context.Context, t *check.Target, req Request, plan runbook.Plan, rotated time.Time) (runbook.Run, error) {
+	requester, heard, err := s.requester(ctx, t, req) // once more: the checks took their time
 	if err != nil {
 		return runbook.Run{}, err
 	}
-	now := d.clock.Now()
+	now := s.clock.Now()
 	channel := req.Channel
 	if channel == "" {
 		channel = t.Channel
 	}
 	run := runbook.Run{
 		ID: newRunID(now), Target: t.Name, Resource: plan.Resource, Locks: plan.Locks(), State: runbook.StatePending, Generation: 1, Version: 1,
-		Plan: plan, Requester: requester.PersonRef, Via: req.Via, Verified: d.verified, Ticket: req.Ticket, Reason: req.Reason, Override: req.Override,
+		Plan: plan, Requester: requester.PersonRef, Via: req.Via, Verified: s.verified, Ticket: req.Ticket, Reason: req.Reason, Override: req.Override,
 		BreakGlass: req.BreakGlass, Rotated: rotated, OnCall: t.Watch.UserGroup,
 		Required: t.Policy.Required, CreatedAt: now, ExpiresAt: now.Add(t.Policy.Expires), RemindAt: now.Add(t.Policy.Expires / 2),
 		Post: runbook.Post{Channel: channel},
 	}
 	trail := []runbook.AuditEntry{Audit(run, now, req.By, "request", detail(plan)+heard)}
 	if run.BreakGlass != "" {
-		busy, err := ConflictingRun(ctx, d.ledger, run)
+		busy, err := ConflictingRun(ctx, s.ledger, run)
 		if err != nil {
 			return runbook.Run{}, err
 		}
@@ -218,7 +218,7 @@ func (d *Service) create(ctx context.Context, t *check.Target, req Request, plan
 		}
 		trail = append(trail, breakGlass(&run, requester, heard, now))
 	}
-	err = d.ledger.Create(ctx, run, trail...)
+	err = s.ledger.Create(ctx, run, trail...)
 	var busy *runbook.BusyError
 	if errors.As(err, &busy) {
 		return runbook.Run{}, runbook.Refuse(runbook.RefusedBusy, "Not now: %s.", busy.Error())

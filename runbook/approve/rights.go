@@ -52,24 +52,24 @@ func Involved(t *check.Target, run runbook.Run) (people, groups []string) {
 }
 
 // StillRequests refuses a run whose requester lost the right to ask for it.
-func (h *Membership) StillRequests(t *check.Target, by runbook.PersonRef, did string) error {
-	p, err := h.person(by.ID)
+func (m *Membership) StillRequests(t *check.Target, by runbook.PersonRef, did string) error {
+	p, err := m.person(by.ID)
 	if err != nil {
 		if r := AsRefusal(err); r != nil && r.Code == runbook.RefusedKind {
 			return runbook.Refuse(runbook.RefusedKind, "%s, who %s, is no full member of this workspace any more.", by.Label(), did)
 		}
 		return err
 	}
-	if ok, err := h.listed(p.ID, t.Policy.Requesters); err != nil || ok {
+	if ok, err := m.listed(p.ID, t.Policy.Requesters); err != nil || ok {
 		return err
 	}
 	return runbook.Refuse(RefusedRight, "%s, who %s, may not request mitigations of %s any more.", by.Label(), did, t.Name)
 }
 
 // StillApprove are those whose approvals do not count any more.
-func (h *Membership) StillApprove(t *check.Target, approvals []runbook.Decision) (lost LostRights, err error) {
+func (m *Membership) StillApprove(t *check.Target, approvals []runbook.Decision) (lost LostRights, err error) {
 	for _, a := range approvals {
-		p, err := h.person(a.By.ID)
+		p, err := m.person(a.By.ID)
 		if r := AsRefusal(err); r != nil && r.Code == runbook.RefusedKind {
 			lost = append(lost, lostRight{a.By, "is no full member of this workspace any more"})
 			continue
@@ -77,7 +77,7 @@ func (h *Membership) StillApprove(t *check.Target, approvals []runbook.Decision)
 		if err != nil {
 			return nil, err
 		}
-		ok, err := h.listed(p.ID, t.Policy.Approvers)
+		ok, err := m.listed(p.ID, t.Policy.Approvers)
 		if err != nil {
 			return nil, err
 		}
@@ -91,22 +91,22 @@ func (h *Membership) StillApprove(t *check.Target, approvals []runbook.Decision)
 // ByConfiguration says that the configuration alone lets somebody break the
 // glass: from a terminal, while Slack cannot be asked, where the policy lists
 // their own id, and Slack never said that they are no full member.
-func (h *Membership) ByConfiguration(t *check.Target, id string, via runbook.Via, err error) bool {
+func (m *Membership) ByConfiguration(t *check.Target, id string, via runbook.Via, err error) bool {
 	r := AsRefusal(err)
 	if r == nil || r.Code != RefusedUnheard || via != runbook.ViaTerminal || !t.Policy.BreakGlass || !slices.Contains(t.Policy.Requesters, id) {
 		return false
 	}
-	last := h.people[id].value
-	h.alone = last.Kind == KindMember || last.Said.IsZero()
-	return h.alone
+	last := m.people[id].value
+	m.alone = last.Kind == KindMember || last.Said.IsZero()
+	return m.alone
 }
 
 // requester checks who asks, and says what the record has to tell of it.
-func (d *Service) requester(ctx context.Context, t *check.Target, req Request) (Person, string, error) {
-	if err := d.verifies(t); err != nil {
+func (s *Service) requester(ctx context.Context, t *check.Target, req Request) (Person, string, error) {
+	if err := s.verifies(t); err != nil {
 		return Person{}, "", err
 	}
-	h := LookUp(ctx, d.people, true, []string{req.By}, groupsFor(req.By, t.Policy.Requesters))
+	h := LookUp(ctx, s.people, true, []string{req.By}, groupsFor(req.By, t.Policy.Requesters))
 	p, err := h.person(req.By)
 	if err == nil {
 		err = h.allowed(p, t.Policy.Requesters, "request a mitigation of "+t.Name)
@@ -117,13 +117,13 @@ func (d *Service) requester(ctx context.Context, t *check.Target, req Request) (
 	if r := AsRefusal(err); r != nil && r.Code == RefusedUnheard && req.Via == runbook.ViaTerminal && t.Policy.BreakGlass {
 		r.Text += " Without Slack only those can break the glass whom approval.requesters lists by their own user ids."
 	}
-	return p, h.Note() + d.where(), err
+	return p, h.Note() + s.where(), err
 }
 
 // deciders checks whoever decides on a run, and for an approval everybody else
 // on whom the run depends.
-func (d *Service) deciders(ctx context.Context, t *check.Target, run runbook.Run, c Click) (p Person, lost LostRights, note string, err error) {
-	if err := d.verifies(t); err != nil {
+func (s *Service) deciders(ctx context.Context, t *check.Target, run runbook.Run, c Click) (p Person, lost LostRights, note string, err error) {
+	if err := s.verifies(t); err != nil {
 		return p, nil, "", err
 	}
 	var people, groups []string
@@ -133,7 +133,7 @@ func (d *Service) deciders(ctx context.Context, t *check.Target, run runbook.Run
 	if c.Kind != runbook.DecideWithdraw {
 		groups = append(groups, groupsFor(c.By, t.Policy.Approvers)...)
 	}
-	h := LookUp(ctx, d.people, true, append(people, c.By), groups)
+	h := LookUp(ctx, s.people, true, append(people, c.By), groups)
 	if p, err = h.person(c.By); err != nil {
 		return p, nil, "", err
 	}
@@ -157,22 +157,22 @@ func (d *Service) deciders(ctx context.Context, t *check.Target, run runbook.Run
 			return p, nil, "", err
 		}
 	}
-	return p, lost, h.Note() + d.where(), nil
+	return p, lost, h.Note() + s.where(), nil
 }
 
 // verifies refuses what a terminal has to find out by itself, where only serve
 // may.
-func (d *Service) verifies(t *check.Target) error {
-	if d.verified == "" || !t.Policy.ServeOnly {
+func (s *Service) verifies(t *check.Target) error {
+	if s.verified == "" || !t.Policy.ServeOnly {
 		return nil
 	}
 	return runbook.Refuse(RefusedLocal, "Nothing was done: on %s only `jwksbot serve` may find out who asks and who approves (approval.local: false), and none runs on this journal. Start it, or use Slack.", t.Name)
 }
 
 // where says in the record who found out who it was, if not serve.
-func (d *Service) where() string {
-	if d.verified == "" {
+func (s *Service) where() string {
+	if s.verified == "" {
 		return ""
 	}
-	return "; " + d.verified
+	return "; " + s.verified
 }

@@ -51,8 +51,8 @@ const ManyRuns = 10000
 
 // cooledDown refuses a flush too soon after the last one of the same resource,
 // and says who did it and when. The run itself does not count.
-func (d *Service) cooledDown(ctx context.Context, t *check.Target, self string) error {
-	return CooledDown(ctx, d.ledger, t, d.clock.Now(), self)
+func (s *Service) cooledDown(ctx context.Context, t *check.Target, self string) error {
+	return CooledDown(ctx, s.ledger, t, s.clock.Now(), self)
 }
 
 // CooledDown refuses a flush so soon after the last one of the resource.

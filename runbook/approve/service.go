@@ -28,7 +28,7 @@ type Service struct {
 	verified string
 }
 
-// Settings are what a Desk needs.
+// Settings are what a Service needs.
 type Settings struct {
 	Targets []*check.Target // in the order in which they are shown
 	Runner  *check.Runner
@@ -43,7 +43,7 @@ type Settings struct {
 	Verified string
 }
 
-// New returns a desk for the targets.
+// New returns a service for the targets.
 func New(s Settings) (*Service, error) {
 	d := &Service{targets: map[string]*check.Target{}, runner: s.Runner, ledger: s.Ledger, snaps: s.Snapshots, people: s.People, clock: s.Clock, verified: s.Verified}
 	for _, t := range s.Targets {
@@ -61,11 +61,11 @@ func New(s Settings) (*Service, error) {
 
 // Target finds a target; an empty name is the only one, if there is one only.
 // The refusal of another name lists none.
-func (d *Service) Target(name string) (*check.Target, error) {
-	if name == "" && len(d.order) == 1 {
-		return d.targets[d.order[0]], nil
+func (s *Service) Target(name string) (*check.Target, error) {
+	if name == "" && len(s.order) == 1 {
+		return s.targets[s.order[0]], nil
 	}
-	if t := d.targets[name]; t != nil {
+	if t := s.targets[name]; t != nil {
 		return t, nil
 	}
 	return nil, NoTarget(name, nil)
@@ -96,20 +96,20 @@ type Request struct {
 }
 
 // View checks that somebody may see a target's reports. A refusal is on record.
-func (d *Service) View(ctx context.Context, target, by string) (*check.Target, error) {
-	t, err := d.view(ctx, target, by)
+func (s *Service) View(ctx context.Context, target, by string) (*check.Target, error) {
+	t, err := s.view(ctx, target, by)
 	if err != nil {
-		return t, d.noteRefusal(ctx, "view", by, target, err)
+		return t, s.noteRefusal(ctx, "view", by, target, err)
 	}
 	return t, nil
 }
 
-func (d *Service) view(ctx context.Context, target, by string) (*check.Target, error) {
-	t, err := d.meant(ctx, target, by)
+func (s *Service) view(ctx context.Context, target, by string) (*check.Target, error) {
+	t, err := s.meant(ctx, target, by)
 	if err != nil {
 		return nil, err
 	}
-	h := LookUp(ctx, d.people, false, []string{by}, groupsFor(by, t.Policy.Viewers))
+	h := LookUp(ctx, s.people, false, []string{by}, groupsFor(by, t.Policy.Viewers))
 	p, err := h.person(by)
 	if err != nil || len(t.Policy.Viewers) == 0 {
 		return t, err
@@ -119,64 +119,64 @@ func (d *Service) view(ctx context.Context, target, by string) (*check.Target, e
 
 // MayCheck is View for somebody who wants a check: where too many others of the
 // target wait, the refusal says so before anything is shown.
-func (d *Service) MayCheck(ctx context.Context, target, by string, ask check.Ask) (*check.Target, error) {
-	t, err := d.View(ctx, target, by)
+func (s *Service) MayCheck(ctx context.Context, target, by string, ask check.Ask) (*check.Target, error) {
+	t, err := s.View(ctx, target, by)
 	if err != nil {
 		return nil, err
 	}
-	return t, d.runner.Room(t.Name, ask)
+	return t, s.runner.Room(t.Name, ask)
 }
 
 // Check runs the checks of a target for somebody who may see them.
-func (d *Service) Check(ctx context.Context, target, by string, ask check.Ask, rep check.Reporter) (check.Report, error) {
-	t, err := d.View(ctx, target, by)
+func (s *Service) Check(ctx context.Context, target, by string, ask check.Ask, rep check.Reporter) (check.Report, error) {
+	t, err := s.View(ctx, target, by)
 	if err != nil {
 		return check.Report{}, err
 	}
-	return d.runner.Check(ctx, t, ask, rep)
+	return s.runner.Check(ctx, t, ask, rep)
 }
 
 // Last returns the newest report of a target that is at most two minutes old,
 // nil if there is none, for somebody who may see it.
-func (d *Service) Last(ctx context.Context, target, by string) (*check.Report, error) {
-	t, err := d.View(ctx, target, by)
+func (s *Service) Last(ctx context.Context, target, by string) (*check.Report, error) {
+	t, err := s.View(ctx, target, by)
 	if err != nil {
 		return nil, err
 	}
-	return d.runner.Last(t.Name), nil
+	return s.runner.Last(t.Name), nil
 }
 
 // MayRequest says whether somebody may ask for a mitigation of the target. A
 // refusal is on record.
-func (d *Service) MayRequest(ctx context.Context, target, by string) (*check.Target, error) {
-	t, err := d.mayRequest(ctx, Request{Target: target, By: by, Via: runbook.ViaSlack})
+func (s *Service) MayRequest(ctx context.Context, target, by string) (*check.Target, error) {
+	t, err := s.mayRequest(ctx, Request{Target: target, By: by, Via: runbook.ViaSlack})
 	if err != nil {
-		return t, d.noteRefusal(ctx, "request", by, target, err)
+		return t, s.noteRefusal(ctx, "request", by, target, err)
 	}
 	return t, nil
 }
 
-func (d *Service) mayRequest(ctx context.Context, req Request) (*check.Target, error) {
-	t, err := d.meant(ctx, req.Target, req.By)
+func (s *Service) mayRequest(ctx context.Context, req Request) (*check.Target, error) {
+	t, err := s.meant(ctx, req.Target, req.By)
 	if err != nil {
 		return nil, err
 	}
-	_, _, err = d.requester(ctx, t, req)
+	_, _, err = s.requester(ctx, t, req)
 	return t, err
 }
 
 // meant is the target of a question. Somebody who is refused learns nothing of
 // targets.
-func (d *Service) meant(ctx context.Context, target, by string) (*check.Target, error) {
-	t, err := d.Target(target)
+func (s *Service) meant(ctx context.Context, target, by string) (*check.Target, error) {
+	t, err := s.Target(target)
 	if err == nil {
 		return t, nil
 	}
-	p, err := LookUp(ctx, d.people, false, []string{by}, nil).person(by)
+	p, err := LookUp(ctx, s.people, false, []string{by}, nil).person(by)
 	if err != nil {
 		return nil, err
 	}
-	return d.named(ctx, target, p)
+	return s.named(ctx, target, p)
 }
 
 // Audit makes a row of the trail about this run.
@@ -197,17 +197,17 @@ func newRunID(now time.Time) string {
 
 // noteRefusal puts a refusal into the audit trail and returns it. The same one
 // again is counted.
-func (d *Service) noteRefusal(ctx context.Context, kind, by, target string, err error) error {
+func (s *Service) noteRefusal(ctx context.Context, kind, by, target string, err error) error {
 	refusal := AsRefusal(err)
-	if d.ledger == nil || refusal == nil {
+	if s.ledger == nil || refusal == nil {
 		return err
 	}
-	note := runbook.AuditEntry{At: d.clock.Now(), Actor: by, Kind: "refused", Target: runbook.Clip(redact.Text(target), maxTicket), Detail: kind + ": " + refusal.Text}
-	if d.targets[target] == nil {
+	note := runbook.AuditEntry{At: s.clock.Now(), Actor: by, Kind: "refused", Target: runbook.Clip(redact.Text(target), maxTicket), Detail: kind + ": " + refusal.Text}
+	if s.targets[target] == nil {
 		kind, _, _ = strings.Cut(kind, " of run ") // made-up names are one and the same
 		target = ""
 	}
-	if auditErr := d.ledger.NoteFolded(ctx, strings.Join([]string{by, kind, target, refusal.Code}, "\n"), note); auditErr != nil {
+	if auditErr := s.ledger.NoteFolded(ctx, strings.Join([]string{by, kind, target, refusal.Code}, "\n"), note); auditErr != nil {
 		return errors.Join(err, auditErr)
 	}
 	return err

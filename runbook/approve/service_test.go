@@ -48,12 +48,12 @@ func TestOpenUsesAReportOfTheLastTwoMinutes(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.Clock.Advance(check.PlanFreshFor - time.Second)
-	_, report, err := o.Desk.Open(t.Context(), runbooktest.Request("U0ANN"), check.Silent{})
+	_, report, err := o.Service.Open(t.Context(), runbooktest.Request("U0ANN"), check.Silent{})
 	if err != nil || !report.Shared {
 		t.Errorf("shared %t, error %v", report.Shared, err)
 	}
 	o.Clock.Advance(time.Second)
-	_, report, err = o.Desk.Open(t.Context(), runbooktest.Request("U0ANN"), check.Silent{})
+	_, report, err = o.Service.Open(t.Context(), runbooktest.Request("U0ANN"), check.Silent{})
 	if err != nil || report.Shared {
 		t.Errorf("a report of two minutes ago was used, error %v", err)
 	}
@@ -135,7 +135,7 @@ func TestOpenRefuses(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			o, req := runbooktest.NewWorld(t), runbooktest.Request("U0ANN")
 			c.setup(o, &req)
-			run, _, err := o.Desk.Open(t.Context(), req, check.Silent{})
+			run, _, err := o.Service.Open(t.Context(), req, check.Silent{})
 			standin.Refused(t, err, c.code, c.says)
 			if run.ID != "" || len(o.Ledger.Order) != 0 {
 				t.Errorf("a refused request left run %q", run.ID)
@@ -161,7 +161,7 @@ func TestOverrideIsPartOfTheRun(t *testing.T) {
 // The person who is refused learns who could help.
 func TestRefusalNamesWhoMay(t *testing.T) {
 	o := runbooktest.NewWorld(t)
-	_, _, err := o.Desk.Open(t.Context(), runbooktest.Request("U0EVE"), check.Silent{})
+	_, _, err := o.Service.Open(t.Context(), runbooktest.Request("U0EVE"), check.Silent{})
 	if r := standin.Refused(t, err, approve.RefusedRight); strings.Join(r.People, " ") != "S0ONCALL U0LEA" {
 		t.Errorf("people %v", r.People)
 	}
@@ -199,20 +199,20 @@ func TestDirectoryThatFailsLetsNobodyIn(t *testing.T) {
 func TestViewers(t *testing.T) {
 	o := runbooktest.NewWorld(t)
 	o.People.Make(approve.KindGuest, "U0GUE")
-	if _, err := o.Desk.View(t.Context(), "", "U0EVE"); err != nil {
+	if _, err := o.Service.View(t.Context(), "", "U0EVE"); err != nil {
 		t.Errorf("without a list every full member may see: %v", err)
 	}
-	_, err := o.Desk.View(t.Context(), "", "U0GUE")
+	_, err := o.Service.View(t.Context(), "", "U0GUE")
 	standin.Refused(t, err, runbook.RefusedKind)
 	o.Target.Policy.Viewers = []string{"U0GUE", "S0LEADS"}
-	_, err = o.Desk.View(t.Context(), "", "U0EVE")
+	_, err = o.Service.View(t.Context(), "", "U0EVE")
 	standin.Refused(t, err, approve.RefusedRight)
-	_, err = o.Desk.Check(t.Context(), "", "U0GUE", check.Ask{}, check.Silent{})
+	_, err = o.Service.Check(t.Context(), "", "U0GUE", check.Ask{}, check.Silent{})
 	standin.Refused(t, err, runbook.RefusedKind)
-	if r, err := o.Desk.Check(t.Context(), "production", "U0LIZ", check.Ask{}, check.Silent{}); err != nil || r.Diagnosis.Verdict.ID != diagnose.StaleCache {
+	if r, err := o.Service.Check(t.Context(), "production", "U0LIZ", check.Ask{}, check.Silent{}); err != nil || r.Diagnosis.Verdict.ID != diagnose.StaleCache {
 		t.Errorf("verdict %s, error %v", r.Diagnosis.Verdict.ID, err)
 	}
-	if last, err := o.Desk.Last(t.Context(), "", "U0LIZ"); err != nil || last == nil {
+	if last, err := o.Service.Last(t.Context(), "", "U0LIZ"); err != nil || last == nil {
 		t.Errorf("last %v, error %v", last, err)
 	}
 }
@@ -238,7 +238,7 @@ func TestTargets(t *testing.T) {
 
 func TestPreviewKeepsNothing(t *testing.T) {
 	o := runbooktest.NewWorld(t)
-	plan, report, err := o.Desk.Preview(t.Context(), runbooktest.Request("U0ANN"), check.Silent{})
+	plan, report, err := o.Service.Preview(t.Context(), runbooktest.Request("U0ANN"), check.Silent{})
 	if err != nil || standin.NamesOf(plan) != "jwks:current" || report.Diagnosis.Verdict.ID != diagnose.StaleCache {
 		t.Errorf("plan %+v, error %v", plan, err)
 	}
@@ -246,7 +246,7 @@ func TestPreviewKeepsNothing(t *testing.T) {
 		t.Error("a preview left something in the ledger")
 	}
 	o.Live.Become(standin.Always(standin.Bad("it answers HTTP 503")))
-	_, _, err = o.Desk.Preview(t.Context(), runbooktest.Request("U0ANN"), check.Silent{})
+	_, _, err = o.Service.Preview(t.Context(), runbooktest.Request("U0ANN"), check.Silent{})
 	standin.Refused(t, err, runbook.RefusedUnsafe)
 }
 
@@ -269,7 +269,7 @@ func TestCooldownAtTheRequest(t *testing.T) {
 			o := runbooktest.NewWorld(t)
 			o.Ledger.Put(runbook.Run{ID: "0213-earlier", Target: "production", Resource: c.res, State: c.state, Requester: runbook.PersonRef{ID: "U0BEN", Name: "ben"},
 				Receipts: []runbook.Receipt{{Step: c.step, EndedAt: standin.T0.Add(-c.ago)}}})
-			_, _, err := o.Desk.Open(t.Context(), runbooktest.Request("U0ANN"), check.Silent{})
+			_, _, err := o.Service.Open(t.Context(), runbooktest.Request("U0ANN"), check.Silent{})
 			if c.code == "" {
 				if err != nil {
 					t.Error(err)
@@ -296,12 +296,12 @@ func TestSecretsReachNoRecord(t *testing.T) {
 		{Run: token, By: "U0LIZ", Kind: runbook.DecideApprove},
 		{Run: run.ID, By: "U0LIZ", Kind: runbook.DecideDeny, Reason: "see " + jwt},
 	} {
-		if _, err := o.Desk.Decide(t.Context(), c); err != nil && strings.Contains(err.Error(), "xoxb") {
+		if _, err := o.Service.Decide(t.Context(), c); err != nil && strings.Contains(err.Error(), "xoxb") {
 			t.Errorf("the answer repeats the token: %v", err)
 		}
 	}
 	req.Target = token
-	if _, _, err := o.Desk.Open(t.Context(), req, check.Silent{}); err == nil || strings.Contains(err.Error(), "xoxb") {
+	if _, _, err := o.Service.Open(t.Context(), req, check.Silent{}); err == nil || strings.Contains(err.Error(), "xoxb") {
 		t.Errorf("the answer repeats the token: %v", err)
 	}
 	if all := o.Ledger.Everything(); strings.Contains(all, "xoxb-12") || strings.Contains(all, "eyJhbGci") || strings.Contains(all, "c2lnbmF0") {

@@ -38,7 +38,7 @@ type RotationMonitor struct {
 	last     []runbook.Key // what the newest full answer held
 }
 
-// RotationSettings are what a Watcher needs.
+// RotationSettings are what a RotationMonitor needs.
 type RotationSettings struct {
 	Target *Target
 	Runner *Runner

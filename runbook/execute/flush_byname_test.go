@@ -42,7 +42,7 @@ func TestFlushThroughCommandBridge(t *testing.T) {
 		// What was not flushed need not cool down: the direct way is open at once.
 		again := runbooktest.Request("U0ANN")
 		again.Direct = true
-		if _, _, err := o.Desk.Open(t.Context(), again, check.Silent{}); (err == nil) != (c.next == record.NextFlushDirect) {
+		if _, _, err := o.Service.Open(t.Context(), again, check.Silent{}); (err == nil) != (c.next == record.NextFlushDirect) {
 			t.Errorf("%s: asked for the direct way: %v", name, err)
 		}
 	}
@@ -94,7 +94,7 @@ func TestFlushByName(t *testing.T) {
 			o := runbooktest.NewWorld(t)
 			o.Cache.Others = 41210
 			c.set(o)
-			_, _, err := o.Desk.Open(t.Context(), runbooktest.Steps(c.change), check.Silent{})
+			_, _, err := o.Service.Open(t.Context(), runbooktest.Steps(c.change), check.Silent{})
 			standin.Refused(t, err, approve.RefusedOverride, "undone")
 			run := o.Approve(t, runbooktest.Steps(func(r *approve.Request) { c.change(r); r.Override = "agreed in the incident call" }))
 			if !run.Plan.NoUndo || run.Plan.Route != runbook.RouteDirect {
@@ -149,6 +149,6 @@ func TestFlushByNameWithForeignEntriesIsRefused(t *testing.T) {
 	o := runbooktest.NewWorld(t)
 	o.Cache.Cut = true
 	o.Cache.Set("jwks:https://other.example/realm", "keys z=9")
-	_, _, err := o.Desk.Open(t.Context(), runbooktest.Steps(func(r *approve.Request) { r.Override = "x" }), check.Silent{})
+	_, _, err := o.Service.Open(t.Context(), runbooktest.Steps(func(r *approve.Request) { r.Override = "x" }), check.Silent{})
 	standin.Refused(t, err, runbook.RefusedUnsafe, "another issuer")
 }

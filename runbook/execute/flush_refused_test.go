@@ -34,7 +34,7 @@ func TestARefusedFlushDeletedNothing(t *testing.T) {
 		t.Errorf("next %+v", next)
 	}
 	o.Cache.OnDelete = nil
-	if _, _, err := o.Desk.Open(t.Context(), runbooktest.Request("U0ANN"), check.Silent{}); err != nil {
+	if _, _, err := o.Service.Open(t.Context(), runbooktest.Request("U0ANN"), check.Silent{}); err != nil {
 		t.Errorf("what was not flushed need not cool down: %v", err)
 	}
 }

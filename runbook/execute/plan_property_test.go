@@ -218,7 +218,7 @@ func (w *approvalWorld) request() {
 	if w.IntN(8) == 0 {
 		req.Scope = runbook.ScopeAll
 	}
-	run, _, err := w.o.Desk.Open(w.t.Context(), req, check.Silent{})
+	run, _, err := w.o.Service.Open(w.t.Context(), req, check.Silent{})
 	if err != nil {
 		w.say("request refused: %v", err)
 		w.counts["refused"]++
@@ -274,7 +274,7 @@ func (w *approvalWorld) press() {
 		click.Generation = 0
 	}
 	before := w.o.Run(w.t, c.run).Generation
-	_, err := w.o.Desk.Decide(w.t.Context(), click)
+	_, err := w.o.Service.Decide(w.t.Context(), click)
 	w.say("%s approves plan %d of %s: %v", click.By, click.Generation, c.run, err)
 	switch {
 	case err != nil && click.Generation != before:

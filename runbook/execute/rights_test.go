@@ -47,7 +47,7 @@ func (s *sayingsStandIn) LastSaid(_ context.Context, subject string) ([]byte, ti
 func remembers(o *runbooktest.World, t *testing.T) *sayingsStandIn {
 	said := &sayingsStandIn{said: map[string]saying{}}
 	word := &approve.RememberingDirectory{Directory: o.People, Memory: said, Clock: o.Clock, Within: time.Minute}
-	o.DeskSettings.People, o.MachineSettings.People = word, word
+	o.ServiceSettings.People, o.MachineSettings.People = word, word
 	o.Build(t)
 	return said
 }
@@ -192,7 +192,7 @@ func TestTheLastWordStands(t *testing.T) {
 	if _, err := o.Click(t, run, "U0EVE", runbook.DecideApprove); approve.AsRefusal(err) == nil { // Slack tells of the group
 		t.Fatal(err)
 	}
-	if _, _, err := o.Desk.Open(t.Context(), runbooktest.Request("U0LIZ"), check.Silent{}); approve.AsRefusal(err) == nil { // and of her
+	if _, _, err := o.Service.Open(t.Context(), runbooktest.Request("U0LIZ"), check.Silent{}); approve.AsRefusal(err) == nil { // and of her
 		t.Fatal(err)
 	}
 	o.People.Err = outage
@@ -207,10 +207,10 @@ func TestTheLastWordStands(t *testing.T) {
 		}
 	}
 	o.Clock.Advance(5 * time.Minute)
-	_, _, err := o.Desk.Open(t.Context(), runbooktest.Request("U0ANN"), check.Silent{})
+	_, _, err := o.Service.Open(t.Context(), runbooktest.Request("U0ANN"), check.Silent{})
 	standin.Refused(t, err, approve.RefusedUnheard, "at 03:00 UTC, is older than 15 min", "Try again when Slack answers")
 	delete(said.said, "U0ANN")
-	_, _, err = o.Desk.Open(t.Context(), runbooktest.Request("U0ANN"), check.Silent{})
+	_, _, err = o.Service.Open(t.Context(), runbooktest.Request("U0ANN"), check.Silent{})
 	standin.Refused(t, err, approve.RefusedUnheard, "it could not be asked. Try again")
 }
 
@@ -276,7 +276,7 @@ func TestBreakGlassWithoutSlack(t *testing.T) {
 			}
 			req := runbooktest.BreakGlass("Slack is down and nobody can sign in")
 			req.By, req.Via = c.by, c.via
-			run, _, err := o.Desk.Open(t.Context(), req, check.Silent{})
+			run, _, err := o.Service.Open(t.Context(), req, check.Silent{})
 			if c.want != "" {
 				standin.Refused(t, err, c.want)
 				return
@@ -296,21 +296,21 @@ func TestBreakGlassWithoutSlack(t *testing.T) {
 // said lets Slack have said something before it fell silent.
 func said(o *runbooktest.World, id string, kind approve.Kind, ago time.Duration) {
 	answer := fmt.Sprintf(`{"id":%q,"Kind":%q}`, id, kind)
-	_ = o.DeskSettings.People.(*approve.RememberingDirectory).Memory.KeepSaid(context.Background(), id, []byte(answer), o.Clock.Now().Add(-ago))
+	_ = o.ServiceSettings.People.(*approve.RememberingDirectory).Memory.KeepSaid(context.Background(), id, []byte(answer), o.Clock.Now().Add(-ago))
 }
 
 // TestWhereItWasVerified: what the machine of a terminal found out is recorded
 // as such, and a target can forbid it.
 func TestWhereItWasVerified(t *testing.T) {
 	o := runbooktest.NewWorld(t)
-	o.DeskSettings.Verified, o.MachineSettings.Verified = "verified on the requester's machine", "verified by a terminal"
+	o.ServiceSettings.Verified, o.MachineSettings.Verified = "verified on the requester's machine", "verified by a terminal"
 	o.Build(t)
 	run := o.Approve(t, runbooktest.Request("U0ANN"))
 	if run.Verified == "" || run.Decisions[0].Verified == "" || strings.Count(o.Ledger.Everything(), "; verified on the requester's machine") != 2 {
 		t.Errorf("%+v\n%s", run, o.Ledger.Everything())
 	}
 	o.Target.Policy.ServeOnly = true
-	_, _, err := o.Desk.Open(t.Context(), runbooktest.Request("U0BEN"), check.Silent{})
+	_, _, err := o.Service.Open(t.Context(), runbooktest.Request("U0BEN"), check.Silent{})
 	standin.Refused(t, err, approve.RefusedLocal, "approval.local: false", "Start it, or use Slack")
 	_, err = o.Click(t, run, "U0LEA", runbook.DecideDeny)
 	standin.Refused(t, err, approve.RefusedLocal)
@@ -325,7 +325,7 @@ func TestRefusalsThatAreTheSame(t *testing.T) {
 	o := runbooktest.NewWorld(t)
 	run := o.Ask(t, runbooktest.Request("U0ANN"))
 	for _, target := range []string{"production", "nope", "nada"} {
-		_, _ = o.Desk.View(t.Context(), target, "U0GUE")
+		_, _ = o.Service.View(t.Context(), target, "U0GUE")
 	}
 	for _, id := range []string{run.ID, "0214-aaaaaaaa", "0214-bbbbbbbb"} {
 		_, _ = o.Click(t, runbook.Run{ID: id}, "U0GUE", runbook.DecideDeny)

@@ -116,7 +116,7 @@ func TestStepsAreRefusedAtTheRequest(t *testing.T) {
 			if c.set != nil {
 				c.set(o, s)
 			}
-			_, _, err := o.Desk.Open(t.Context(), runbooktest.Steps(c.change), check.Silent{})
+			_, _, err := o.Service.Open(t.Context(), runbooktest.Steps(c.change), check.Silent{})
 			standin.Refused(t, err, c.code, c.words)
 			if runs, _ := o.Ledger.Runs(t.Context(), runbook.Filter{}); len(runs) != 0 {
 				t.Error("a refused request left a run")

@@ -118,7 +118,7 @@ func TestUndoIsRefused(t *testing.T) {
 				o.Cache.Set("jwks:current", "keys a=1")
 			}
 			c.set(o, &of)
-			_, _, err := o.Desk.Open(t.Context(), undo(of.ID), check.Silent{})
+			_, _, err := o.Service.Open(t.Context(), undo(of.ID), check.Silent{})
 			standin.Refused(t, err, c.code, c.words)
 		})
 	}

@@ -46,16 +46,16 @@ func TestStopWatching(t *testing.T) {
 	o.Around()
 	id := o.Watched(t).ID
 	o.Advance(t, id)
-	if _, err := o.Desk.StopWatch(t.Context(), id, "U0EVE", "enough", runbook.ViaSlack); err == nil {
+	if _, err := o.Service.StopWatch(t.Context(), id, "U0EVE", "enough", runbook.ViaSlack); err == nil {
 		t.Error("anybody may stop a watch")
 	}
-	_, err := o.Desk.StopWatch(t.Context(), id, "U0BEN", "  ", runbook.ViaSlack)
+	_, err := o.Service.StopWatch(t.Context(), id, "U0BEN", "  ", runbook.ViaSlack)
 	standin.Refused(t, err, approve.RefusedReason)
-	run, err := o.Desk.StopWatch(t.Context(), id, "U0BEN", "the dashboards are calm", runbook.ViaSlack)
+	run, err := o.Service.StopWatch(t.Context(), id, "U0BEN", "the dashboards are calm", runbook.ViaSlack)
 	if err != nil || run.State != runbook.StateDone || run.Watch.Stopped == nil || run.Watch.Stopped.By.ID != "U0BEN" || !strings.Contains(run.Outcome, "stopped the watch after") {
 		t.Errorf("%v, %s, %q", err, run.State, run.Outcome)
 	}
-	_, err = o.Desk.StopWatch(t.Context(), id, "U0BEN", "again", runbook.ViaSlack)
+	_, err = o.Service.StopWatch(t.Context(), id, "U0BEN", "again", runbook.ViaSlack)
 	standin.Refused(t, err, approve.RefusedEnded)
 	if !strings.Contains(o.Ledger.Trail(), "stop_watch") {
 		t.Errorf("audit %s", o.Ledger.Trail())
@@ -67,17 +67,17 @@ func TestGotIt(t *testing.T) {
 	s := o.Around()
 	s.Usual.Logged = 500
 	id := o.Watched(t).ID
-	_, err := o.Desk.Acknowledge(t.Context(), id, "U0EVE")
+	_, err := o.Service.Acknowledge(t.Context(), id, "U0EVE")
 	standin.Refused(t, err, approve.RefusedEnded, "Nobody was called")
 	o.Followed(t, id, func(r runbook.Run) bool { return r.State == runbook.StateWatch && r.Escalation != nil })
-	if _, err := o.Desk.Record(t.Context(), id, approve.Posted{Ping: "171.1"}); err != nil {
+	if _, err := o.Service.Record(t.Context(), id, approve.Posted{Ping: "171.1"}); err != nil {
 		t.Fatal(err)
 	}
-	run, err := o.Desk.Acknowledge(t.Context(), id, "U0EVE")
+	run, err := o.Service.Acknowledge(t.Context(), id, "U0EVE")
 	if err != nil || run.Escalation.TakenBy.ID != "U0EVE" || !run.Escalation.Taken() {
 		t.Fatalf("%v, %+v", err, run.Escalation)
 	}
-	_, err = o.Desk.Acknowledge(t.Context(), id, "U0BEN")
+	_, err = o.Service.Acknowledge(t.Context(), id, "U0BEN")
 	standin.Refused(t, err, approve.RefusedTwice, "u0eve")
 	run = o.Followed(t, id, nil)
 	if run.Escalation.TakenBy.ID != "U0EVE" || run.Escalation.Pinged != "171.1" {
@@ -89,16 +89,16 @@ func TestEscalateByHand(t *testing.T) {
 	o := runbooktest.NewWorld(t)
 	s := o.Around()
 	id := o.Watched(t).ID
-	run, err := o.Desk.Escalate(t.Context(), id, "U0ANN", "customers call")
+	run, err := o.Service.Escalate(t.Context(), id, "U0ANN", "customers call")
 	if err != nil || run.State != runbook.StateEscalate || run.Escalation.Kind != runbook.EscalateAsked || run.Escalation.By.ID != "U0ANN" {
 		t.Fatalf("%v, %s, %+v", err, run.State, run.Escalation)
 	}
-	_, err = o.Desk.Escalate(t.Context(), id, "U0BEN", "me too")
+	_, err = o.Service.Escalate(t.Context(), id, "U0BEN", "me too")
 	standin.Refused(t, err, approve.RefusedEnded)
 	run, _ = o.Advance(t, id)
 	if run.State != runbook.StateWatch || s.Pages != 1 || s.Published != 1 {
 		t.Errorf("%s, %d pages", run.State, s.Pages)
 	}
-	_, err = o.Desk.Escalate(t.Context(), id, "U0BEN", "me too")
+	_, err = o.Service.Escalate(t.Context(), id, "U0BEN", "me too")
 	standin.Refused(t, err, approve.RefusedTwice)
 }

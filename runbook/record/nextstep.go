@@ -20,11 +20,11 @@ const (
 	NextGateway     NextKind = "gateway"
 	NextUndo        NextKind = "undo"
 	NextRetry       NextKind = "retry"    // the same request again
-	NextEscalate    NextKind = "escalate" // Desk.Escalate, without a request
+	NextEscalate    NextKind = "escalate" // Service.Escalate, without a request
 )
 
 // NextStep is one thing that the runbook says about a run as it stands. All
-// but NextEscalate are asked for with Run.Request and Desk.Open, so that each
+// but NextEscalate are asked for with RequestFor and Service.Open, so that each
 // gets its own approval.
 type NextStep struct {
 	Kind  NextKind `json:"kind"`

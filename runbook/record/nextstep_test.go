@@ -125,7 +125,7 @@ func TestNextStepsCanBeRequested(t *testing.T) {
 		}
 		req, _ := record.RequestFor(run, step.Kind, "U0ANN", runbook.ViaSlack)
 		req.Override = "failures go on" // the checks of this test see no failures
-		if _, _, err := o.Desk.Open(t.Context(), req, check.Silent{}); err != nil {
+		if _, _, err := o.Service.Open(t.Context(), req, check.Silent{}); err != nil {
 			t.Errorf("%s: %v", step.Kind, err)
 		}
 	}

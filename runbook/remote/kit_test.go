@@ -15,19 +15,19 @@ import (
 	"jwksbot/runbook/journal"
 )
 
-// desk is a transaction of the real journal that does as it is told.
-type desk struct {
+// service is a transaction of the real journal that does as it is told.
+type service struct {
 	journal.RequestTransaction
 	open   func(journal.RequestTransaction, approve.Request) (runbook.Run, error)
 	decide func(journal.RequestTransaction, approve.Click) (approve.Answer, error)
 }
 
-func (d desk) Open(_ context.Context, req approve.Request, _ check.Reporter) (runbook.Run, check.Report, error) {
+func (d service) Open(_ context.Context, req approve.Request, _ check.Reporter) (runbook.Run, check.Report, error) {
 	run, err := d.open(d.RequestTransaction, req)
 	return run, check.Report{}, err
 }
 
-func (d desk) Decide(_ context.Context, c approve.Click) (approve.Answer, error) {
+func (d service) Decide(_ context.Context, c approve.Click) (approve.Answer, error) {
 	return d.decide(d.RequestTransaction, c)
 }
 
@@ -37,7 +37,7 @@ type room struct {
 	journal *journal.Journal
 	client  *Client
 	server  *Server
-	desk    desk
+	service service
 	begun   []string // where the proofs were looked at
 }
 
@@ -70,8 +70,8 @@ func newRoom(t *testing.T) *room {
 	r.server = NewServer(Settings{Queue: j.Tenure(), Reader: j, Log: slog.New(slog.DiscardHandler),
 		Begin: func(request, verified string) (Transaction, error) {
 			r.begun = append(r.begun, verified)
-			r.desk.RequestTransaction = j.Tenure().RequestTransaction(request)
-			return r.desk, nil
+			r.service.RequestTransaction = j.Tenure().RequestTransaction(request)
+			return r.service, nil
 		},
 		Who: func(_ context.Context, proof string, purpose []byte) (runbook.PersonRef, error) {
 			if proof != "robin|"+string(purpose) {

@@ -28,12 +28,12 @@ func flush() Request {
 func TestARequestIsAnswered(t *testing.T) {
 	r := newRoom(t)
 	var asked []string
-	r.desk.open = func(tx journal.RequestTransaction, req approve.Request) (runbook.Run, error) {
+	r.service.open = func(tx journal.RequestTransaction, req approve.Request) (runbook.Run, error) {
 		asked = append(asked, req.By+" "+string(req.Via))
 		run := runbook.Run{ID: "r1", Target: req.Target, State: runbook.StatePending, Required: 1}
 		return run, tx.Create(t.Context(), run)
 	}
-	r.desk.decide = func(_ journal.RequestTransaction, c approve.Click) (approve.Answer, error) {
+	r.service.decide = func(_ journal.RequestTransaction, c approve.Click) (approve.Answer, error) {
 		asked = append(asked, c.By+" "+string(c.Via))
 		return approve.Answer{Text: "Approved."}, nil
 	}
@@ -149,7 +149,7 @@ func TestWhatWasCarriedOutIsAnswered(t *testing.T) {
 // and the answer says so.
 func TestALostConnectionIsNoFailure(t *testing.T) {
 	r := newRoom(t)
-	r.desk.open = func(tx journal.RequestTransaction, req approve.Request) (runbook.Run, error) {
+	r.service.open = func(tx journal.RequestTransaction, req approve.Request) (runbook.Run, error) {
 		if err := tx.Create(t.Context(), runbook.Run{ID: "r1", Target: req.Target, State: runbook.StatePending}); err != nil {
 			t.Error(err)
 		}
@@ -173,7 +173,7 @@ func TestARequestThatKills(t *testing.T) {
 	}
 	var log bytes.Buffer
 	r.server.Log = slog.New(slog.NewTextHandler(&log, nil))
-	r.desk.decide = func(journal.RequestTransaction, approve.Click) (approve.Answer, error) { panic("nil map") }
+	r.service.decide = func(journal.RequestTransaction, approve.Click) (approve.Answer, error) { panic("nil map") }
 	r.serves(t)
 	_, err := r.client.Do(ctx, approval())
 	if err == nil || !strings.Contains(err.Error(), "it panicked over this request") || !strings.Contains(log.String(), "nil map") || !strings.Contains(log.String(), "carryout.go") {

@@ -55,7 +55,7 @@ type Surroundings struct {
 	Alarms                     []runbook.Alarm
 }
 
-// Around gives the office's target a gateway, a log group, a function and
+// Around gives the world's target a gateway, a log group, a function and
 // people to call.
 func (o *World) Around() *Surroundings {
 	s := &Surroundings{clock: o.Clock, Minutes: map[time.Time]Minute{}, Usual: Minute{Requests: 1000},

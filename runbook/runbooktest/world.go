@@ -26,19 +26,19 @@ type World struct {
 	People  *Directory
 	Target  *check.Target
 	Runner  *check.Runner
-	Desk    *approve.Service
+	Service *approve.Service
 	Machine *execute.Machine
 	Changed []string
 
-	DeskSettings    approve.Settings
+	ServiceSettings approve.Settings
 	MachineSettings execute.Settings
 }
 
-// Build makes the desk and the machine of the settings.
+// Build makes the service and the machine of the settings.
 func (o *World) Build(t *testing.T) {
 	t.Helper()
 	var err error
-	if o.Desk, err = approve.New(o.DeskSettings); err != nil {
+	if o.Service, err = approve.New(o.ServiceSettings); err != nil {
 		t.Fatal(err)
 	}
 	o.Machine = execute.New(o.MachineSettings)
@@ -69,7 +69,7 @@ func NewWorld(t *testing.T) *World {
 		Policy: runbook.Policy{Requesters: []string{"S0ONCALL", "U0LEA"}, Approvers: []string{"S0LEADS", "U0ANN"}, Required: 1,
 			Expires: approve.DefaultExpiry, Cooldown: approve.DefaultCooldown}}
 	o.Runner = check.NewRunner(o.Clock, nil)
-	o.DeskSettings = approve.Settings{Targets: []*check.Target{o.Target}, Runner: o.Runner, Ledger: o.Ledger, Snapshots: o.Snaps, People: o.People, Clock: o.Clock}
+	o.ServiceSettings = approve.Settings{Targets: []*check.Target{o.Target}, Runner: o.Runner, Ledger: o.Ledger, Snapshots: o.Snaps, People: o.People, Clock: o.Clock}
 	o.MachineSettings = execute.Settings{Targets: []*check.Target{o.Target}, Ledger: o.Ledger, Snapshots: o.Snaps, People: o.People, Clock: o.Clock,
 		Changed: func(target string) { o.Changed = append(o.Changed, target); o.Runner.Forget(target) }}
 	o.Build(t)
@@ -84,7 +84,7 @@ func Request(by string) approve.Request {
 // Ask opens a request and returns the pending run.
 func (o *World) Ask(t *testing.T, req approve.Request) runbook.Run {
 	t.Helper()
-	run, _, err := o.Desk.Open(t.Context(), req, check.Silent{})
+	run, _, err := o.Service.Open(t.Context(), req, check.Silent{})
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
@@ -98,7 +98,7 @@ func (o *World) Click(t *testing.T, run runbook.Run, by string, kind runbook.Dec
 	if err != nil {
 		now.Generation = 1 // of a run that nobody knows
 	}
-	return o.Desk.Decide(t.Context(), approve.Click{Run: run.ID, Generation: now.Generation, By: by, Kind: kind, Via: runbook.ViaSlack})
+	return o.Service.Decide(t.Context(), approve.Click{Run: run.ID, Generation: now.Generation, By: by, Kind: kind, Via: runbook.ViaSlack})
 }
 
 // Approve asks and approves; the run holds its resource then.

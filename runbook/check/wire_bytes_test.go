@@ -1,4 +1,4 @@
-package runbook_test
+package check_test
 
 import (
 	"crypto/ecdsa"
