@@ -81,7 +81,7 @@ func TestCardsLeaveAChannelThatBecomesShared(t *testing.T) {
 	f.tells(samID, "inc-own", "Denied")
 	// The target's own channel is the one that is shared now: nothing is told
 	// there until it is not.
-	eventually(t, "the log says so", func() bool { return strings.Contains(f.log.String(), "takes no message of the bot") })
+	eventually(t, "the log says so", func() bool { return strings.Contains(f.log.String(), "does not accept messages from the bot") })
 	if m, _ := f.sim.Message("inc-own", card.TS); strings.Contains(textOf(m), "Denied") {
 		t.Errorf("the card tells strangers: %s", textOf(m))
 	}

@@ -90,7 +90,7 @@ func TestABreachCallsPeopleOnce(t *testing.T) {
 	f.clicks(kitID, ping, render.ActionGotIt)
 	f.tells(kitID, bridge, "Guests cannot")
 	f.clicks(noorID, ping, render.ActionGotIt)
-	f.tells(noorID, bridge, "You took over")
+	f.tells(noorID, bridge, "You have taken over")
 	f.clicks(samID, ping, render.ActionGotIt, slacksim.AsItStood())
 	f.tells(samID, bridge, "noor took it over")
 	f.shows(bridge, "<@"+noorID+"> took over")
@@ -215,7 +215,7 @@ func TestBreakGlass(t *testing.T) {
 	}
 	f.settled(f.only().ID)
 	told := pings(f.sim, end.TS, "S0LEADS")
-	if len(told) != 1 || !strings.Contains(textOf(told[0]), "without an approval") {
+	if len(told) != 1 || !strings.Contains(textOf(told[0]), "without approval") {
 		t.Errorf("the approvers were told %d times", len(told))
 	}
 }
@@ -291,10 +291,10 @@ func TestRecordOfARun(t *testing.T) {
 	f.tells(robinID, bridge, "There is no run 0214-aaaaaaaa")
 	f.sim.Fail("files.completeUploadExternal", 1, "not_in_channel")
 	f.says(robinID, bridge, "/jwks-check report")
-	f.tells(robinID, bridge, "Slack did not take the record")
+	f.tells(robinID, bridge, "Slack did not accept the record")
 	fail.Store(true)
 	f.says(robinID, bridge, "/jwks-check report")
-	f.tells(robinID, bridge, "something inside went wrong")
+	f.tells(robinID, bridge, "because of an internal error")
 }
 
 // The chart of a check comes into its thread, and its lack hides no evidence.

@@ -160,7 +160,7 @@ func TestReminderThenExpiry(t *testing.T) {
 	f.ticks(approve.DefaultExpiry/2 + time.Second)
 	f.wait("a reminder in the thread", func(s *slacksim.Sim) bool {
 		all := s.Thread(bridge, card.TS)
-		return len(all) == 1 && strings.Contains(textOf(all[0]), "still waits for")
+		return len(all) == 1 && strings.Contains(textOf(all[0]), "still waiting for")
 	})
 	called := slices.ContainsFunc(f.sim.Mentions(bridge), func(m slacksim.Mention) bool { return m.Kind == "group" && m.ID == "S0LEADS" })
 	if !called {
