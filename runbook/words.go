@@ -2,18 +2,33 @@ package runbook
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
-// Clip cuts a text to n characters and shows that it did.
+// Clip cuts a text to n characters and shows that it did. It reads no more of a
+// long text than it keeps.
 func Clip(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return string(r[:n-1]) + "…"
+	if len(s) <= n {
+		return s
+	}
+	last, seen := 0, 0 // where the last character that may stay begins
+	for i := range s {
+		if seen++; seen == n {
+			last = i
+		}
+		if seen > n {
+			return strings.ToValidUTF8(s[:last], "\uFFFD") + "…"
+		}
 	}
 	return s
 }
+
+// OneLine writes an error, which may be several, as one line.
+func OneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // Verb is the form of a verb that fits the number.
 func Verb(n int, one, many string) string {
@@ -25,10 +40,11 @@ func Verb(n int, one, many string) string {
 
 // Capital writes the first letter of a sentence as a capital.
 func Capital(s string) string {
-	if s == "" {
+	r, n := utf8.DecodeRuneInString(s)
+	if n == 0 {
 		return s
 	}
-	return strings.ToUpper(s[:1]) + s[1:]
+	return string(unicode.ToUpper(r)) + s[n:]
 }
 
 // maxQuoted is the length in runes beyond which a quoted name is cut.
@@ -107,3 +123,12 @@ func Duration(d time.Duration) string {
 
 // Percent writes a ratio: "12 %".
 func Percent(r float64) string { return fmt.Sprintf("%.0f %%", r*100) }
+
+// ExactPercent writes a ratio so that 10.1 % is not shown as 10 %, nor 99.6 % as
+// 100 %. In between the digit after the point tells nobody anything.
+func ExactPercent(r float64) string {
+	if whole := math.Abs(r*100-math.Round(r*100)) < 1e-9; whole || r >= 0.2 && r < 0.9 {
+		return Percent(r)
+	}
+	return fmt.Sprintf("%.1f %%", r*100)
+}

@@ -40,3 +40,28 @@ func TestQuotedNames(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// A cut text has the length that was asked for, its mark included, and no half
+// character.
+func TestClip(t *testing.T) {
+	for _, c := range []struct {
+		in   string
+		n    int
+		want string
+	}{
+		{"", 3, ""}, {"abc", 3, "abc"}, {"abcd", 3, "ab…"}, {"éàü", 3, "éàü"}, {"éàüö", 3, "éà…"}, {"ab", 1, "…"},
+		{"a\xffbc", 3, "a\uFFFD…"},
+	} {
+		if got := Clip(c.in, c.n); got != c.want {
+			t.Errorf("Clip(%q, %d) = %q, want %q", c.in, c.n, got, c.want)
+		}
+	}
+}
+
+func TestExactPercent(t *testing.T) {
+	for r, want := range map[float64]string{0: "0 %", 0.1: "10 %", 0.101: "10.1 %", 0.07: "7 %", 0.004: "0.4 %", 0.204: "20 %", 0.29: "29 %", 0.996: "99.6 %", 1: "100 %"} {
+		if got := ExactPercent(r); got != want {
+			t.Errorf("%g: %q, want %q", r, got, want)
+		}
+	}
+}

@@ -15,7 +15,7 @@ import (
 // would destroy the last good copy, or nothing here can help, none is offered.
 func reportButtons(r check.Report) slack.Block {
 	v := r.Diagnosis.Verdict
-	value := clip(r.Target, limitButtonValue)
+	value := runbook.Clip(r.Target, limitButtonValue)
 	again := button(ActionCheckAgain, value, "Check again", slack.StyleDefault)
 	details := button(ActionDetails, value, "Details", slack.StyleDefault)
 	if wanted := wantedParts(r); len(wanted) > 0 {

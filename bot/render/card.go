@@ -31,7 +31,7 @@ func cardBlocks(r runbook.Run, now time.Time) []slack.Block {
 func newPlanText(r runbook.Run) string {
 	what := ""
 	if r.Changes != "" {
-		what = " " + upper(prose(r.Changes, LimitSentence)) + "."
+		what = " " + runbook.Capital(prose(r.Changes, LimitSentence)) + "."
 	}
 	return fmt.Sprintf("⚠️ *This is plan %d.*%s Look again at what would be touched; only the approvals named below count for it.", r.Generation, what)
 }
@@ -131,7 +131,7 @@ func cardButtons(r runbook.Run) slack.Block {
 }
 
 func confirmTitle(r runbook.Run) string {
-	task := upper(shortTask(r.Plan))
+	task := runbook.Capital(shortTask(r.Plan))
 	if task == "Flush" {
 		return "Flush " + r.Target + "?"
 	}
@@ -160,7 +160,7 @@ func Reminder(r runbook.Run, approvers []string, now time.Time) Message {
 	}
 	missing := r.Required - len(r.Approvals())
 	s := fmt.Sprintf("the request to %s on %s (%s, by %s) is still waiting for %s and %s.", taskText(r.Plan), Quoted(r.Target, LimitName),
-		Code(r.Ticket), mention(r.Requester), plural(missing, "approval", "approvals"), leftText(r, now))
+		Code(r.Ticket), mention(r.Requester), runbook.Plural(missing, "approval", "approvals"), leftText(r, now))
 	called := ""
 	if len(names) > 0 {
 		called = strings.Join(names, " ") + ": "

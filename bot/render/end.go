@@ -174,7 +174,7 @@ func liveButtons(r runbook.Run) slack.Block {
 
 // endButtons put what is likely next first.
 func endButtons(r runbook.Run) slack.Block {
-	check := button(ActionCheckAgain, clip(r.Target, limitButtonValue), "Check again", slack.StyleDefault)
+	check := button(ActionCheckAgain, runbook.Clip(r.Target, limitButtonValue), "Check again", slack.StyleDefault)
 	var all []slack.BlockElement
 	if e := r.Escalation; e != nil && !e.Taken() && e.Resolved.IsZero() {
 		all = append(all, button(ActionGotIt, r.ID, "Got it", slack.StylePrimary))

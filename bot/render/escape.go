@@ -202,7 +202,7 @@ func codes(names []string, shown int) string {
 	out := make([]string, 0, shown)
 	for i, s := range names {
 		if i == shown {
-			return strings.Join(out, ", ") + " and " + plural(len(names)-shown, "more", "more")
+			return strings.Join(out, ", ") + " and " + runbook.Plural(len(names)-shown, "more", "more")
 		}
 		out = append(out, Code(s))
 	}
@@ -213,7 +213,7 @@ func codes(names []string, shown int) string {
 // brackets go all the same, since clients and bridges differ.
 func plain(s string, n int) string {
 	s = strings.NewReplacer("<", "‹", ">", "›").Replace(strings.Map(tame, s))
-	return clip(strings.TrimSpace(s), n)
+	return runbook.Clip(strings.TrimSpace(s), n)
 }
 
 var (

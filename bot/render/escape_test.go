@@ -19,10 +19,10 @@ var ours = regexp.MustCompile(`<@U0ONCALL>|<@U0LEAD>|<@U012AB3CD>|<!subteam\^S0L
 func noStrayMentions(t *testing.T, s string) {
 	t.Helper()
 	if rest := ours.ReplaceAllString(s, ""); strings.ContainsAny(rest, "<>") {
-		t.Errorf("a stray bracket in %q", clip(rest, 400))
+		t.Errorf("a stray bracket in %q", runbook.Clip(rest, 400))
 	}
 	if strings.Count(s, "```")%2 != 0 {
-		t.Errorf("a code block that does not end: %q", clip(s, 400))
+		t.Errorf("a code block that does not end: %q", runbook.Clip(s, 400))
 	}
 }
 
@@ -74,13 +74,13 @@ func TestCutsAreClean(t *testing.T) {
 		for n := 4; n < 120; n++ {
 			for name, got := range map[string]string{"prose": prose(in, n), "quoted": Quoted(in, n)} {
 				if utf8.RuneCountInString(got) > n {
-					t.Fatalf("%s(%q, %d) has %d runes: %q", name, clip(in, 40), n, utf8.RuneCountInString(got), got)
+					t.Fatalf("%s(%q, %d) has %d runes: %q", name, runbook.Clip(in, 40), n, utf8.RuneCountInString(got), got)
 				}
 				if strings.Count(got, "`")%2 != 0 {
-					t.Fatalf("%s(%q, %d) leaves a code mark open: %q", name, clip(in, 40), n, got)
+					t.Fatalf("%s(%q, %d) leaves a code mark open: %q", name, runbook.Clip(in, 40), n, got)
 				}
 				if strings.ContainsAny(entity.ReplaceAllString(got, ""), "&<>") {
-					t.Fatalf("%s(%q, %d) cuts an entity: %q", name, clip(in, 40), n, got)
+					t.Fatalf("%s(%q, %d) cuts an entity: %q", name, runbook.Clip(in, 40), n, got)
 				}
 			}
 		}

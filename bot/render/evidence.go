@@ -56,7 +56,7 @@ func codeLines(lines []string, total, n int) string {
 	escaped := make([]string, len(lines))
 	for i, l := range lines {
 		l = strings.ReplaceAll(strings.Map(tame, l), "`", "'")
-		escaped[i] = Escape(clip(strings.TrimRight(l, " "), roomCodeLine))
+		escaped[i] = Escape(runbook.Clip(strings.TrimRight(l, " "), roomCodeLine))
 	}
 	return "```" + joinSome(escaped, total, n-6) + "```"
 }
@@ -66,7 +66,7 @@ func aligned(rows [][]string, widest int) []string {
 	var width []int
 	for _, row := range rows {
 		for i, c := range row {
-			row[i] = clip(strings.Map(tame, c), widest)
+			row[i] = runbook.Clip(strings.Map(tame, c), widest)
 			if i == len(width) {
 				width = append(width, 0)
 			}
@@ -145,7 +145,7 @@ func thumb(s string) string {
 	if s == "" {
 		return "–"
 	}
-	return clip(s, 13)
+	return runbook.Clip(s, 13)
 }
 
 // probeText is one answer of the live endpoint.
@@ -158,7 +158,7 @@ func probeText(n int, p runbook.Probe) string {
 		parts = append(parts, Quoted(p.ContentType, LimitName))
 	}
 	if p.Status != 0 {
-		parts = append(parts, plural(p.Size, "byte", "bytes"), cmp.Or(Quoted(p.TLS, LimitName), "no TLS"))
+		parts = append(parts, runbook.Plural(p.Size, "byte", "bytes"), cmp.Or(Quoted(p.TLS, LimitName), "no TLS"))
 	}
 	parts = append(parts, runbook.Duration(p.Duration))
 	if p.CacheControl != "" {
@@ -173,7 +173,7 @@ func probeText(n int, p runbook.Probe) string {
 	case p.Unreachable:
 		parts = append(parts, "*no connection*")
 	default:
-		parts = append(parts, plural(len(p.Set.Keys), "key", "keys"))
+		parts = append(parts, runbook.Plural(len(p.Set.Keys), "key", "keys"))
 	}
 	return strings.Join(parts, " · ")
 }
@@ -185,7 +185,7 @@ func cachedBlocks(e runbook.Evidence) []slack.Block {
 	}
 	entries := diagnose.Marked(e)
 	sort.SliceStable(entries, func(i, j int) bool { return rank(entries[i]) < rank(entries[j]) })
-	title := fmt.Sprintf("*Cached entries:* %s on %s", plural(len(entries), "entry", "entries"), plural(len(e.Cached.Shards), "shard", "shards"))
+	title := fmt.Sprintf("*Cached entries:* %s on %s", runbook.Plural(len(entries), "entry", "entries"), runbook.Plural(len(e.Cached.Shards), "shard", "shards"))
 	if e.Cached.Truncated {
 		title += ", and more than could be listed"
 	}
@@ -214,7 +214,7 @@ func rank(m diagnose.MarkedEntry) int {
 
 // entryText is one entry with its keys and how each stands to the live set.
 func entryText(m diagnose.MarkedEntry) string {
-	facts := []string{Quoted(cmp.Or(m.Reading.Format, "unknown format"), LimitName), plural(m.Bytes, "byte", "bytes"), m.Expiry(), "shard " + Code(m.Shard)}
+	facts := []string{Quoted(cmp.Or(m.Reading.Format, "unknown format"), LimitName), runbook.Plural(m.Bytes, "byte", "bytes"), m.Expiry(), "shard " + Code(m.Shard)}
 	if m.Reading.Note != "" && m.Reading.Content != runbook.ContentKeys && !strings.HasPrefix(m.Reading.Note, m.Reading.Format) {
 		facts = append(facts, prose(m.Reading.Note, LimitSentence))
 	}

@@ -101,7 +101,7 @@ func FlushForm(in FlushInput) slack.ModalViewRequest {
 	blocks = append(blocks,
 		contextLine("The checks run first unless they just did. Nothing is touched until somebody else approves exactly what will be touched."))
 	return slack.ModalViewRequest{
-		Type: slack.VTModal, CallbackID: CallbackFlush, PrivateMetadata: clip(in.Channel, limitPrivate),
+		Type: slack.VTModal, CallbackID: CallbackFlush, PrivateMetadata: runbook.Clip(in.Channel, limitPrivate),
 		Title:  plainText("Request a mitigation", limitViewTitle),
 		Submit: plainText("Ask for approval", limitViewTitle),
 		Close:  plainText("Cancel", limitViewTitle),
@@ -143,7 +143,7 @@ func namesWhere(targets []FormTarget, ok func(FormTarget) bool) []string {
 
 func textInput(id, label, placeholder, initial, hint string, longest int, multiline bool) *slack.InputBlock {
 	e := slack.NewPlainTextInputBlockElement(plainText(placeholder, limitPlaceholder), id).
-		WithInitialValue(clip(initial, longest)).WithMaxLength(longest).WithMultiline(multiline)
+		WithInitialValue(runbook.Clip(initial, longest)).WithMaxLength(longest).WithMultiline(multiline)
 	return slack.NewInputBlock(id, plainText(label, limitOption), plainText(hint, limitHint), e)
 }
 

@@ -61,7 +61,7 @@ func ReadPickForm(v slack.View) (channel, thread, target string) {
 
 func form(callback, private, title, submit string, blocks ...slack.Block) slack.ModalViewRequest {
 	return slack.ModalViewRequest{
-		Type: slack.VTModal, CallbackID: callback, PrivateMetadata: clip(private, limitPrivate),
+		Type: slack.VTModal, CallbackID: callback, PrivateMetadata: runbook.Clip(private, limitPrivate),
 		Title:  plainText(title, limitViewTitle),
 		Submit: plainText(submit, limitViewTitle),
 		Close:  plainText("Cancel", limitViewTitle),
@@ -82,7 +82,7 @@ func NextForm(r runbook.Run, kind record.NextKind, req approve.Request, breakGla
 	why := ""
 	for _, s := range record.NextSteps(r) {
 		if s.Kind == kind {
-			why = " " + upper(prose(s.Why, LimitSentence)) + "."
+			why = " " + runbook.Capital(prose(s.Why, LimitSentence)) + "."
 		}
 	}
 	about := section("*" + cmp.Or(nextTitles[kind], Quoted(string(kind), LimitName)) + "* after run " + Code(r.ID) + " on " + Quoted(r.Target, LimitName) + ", " + Code(r.Ticket) + "." + why)

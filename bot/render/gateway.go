@@ -22,7 +22,7 @@ func gatewayBlocks(ev *runbook.GatewayEvidence) []slack.Block {
 		lines = append(lines, "4xx by time: "+bars)
 	}
 	if ev.Denied != nil {
-		n := plural(*ev.Denied, "answer", "answers")
+		n := runbook.Plural(*ev.Denied, "answer", "answers")
 		if ev.AtLeast {
 			n = "at least " + n
 		}
@@ -55,7 +55,7 @@ func apiText(s runbook.GatewaySetup) string {
 func clientErrorText(ev *runbook.GatewayEvidence) string {
 	s := "client errors: " + shareText(ev.Points)
 	if t, ok := diagnose.FindChangePoint(ev); ok && t.Spike {
-		s += fmt.Sprintf("; they rose at %s, from %s to %s", atTime(t.At), percent(t.Before), percent(t.After))
+		s += fmt.Sprintf("; they rose at %s, from %s to %s", atTime(t.At), runbook.ExactPercent(t.Before), runbook.ExactPercent(t.After))
 	}
 	return s
 }
@@ -69,11 +69,8 @@ func shareText(points []runbook.GatewayPoint) string {
 	if all <= 0 {
 		return "no requests"
 	}
-	return fmt.Sprintf("%s of %s over %s", percent(bad/all), plural(int(all), "request", "requests"), runbook.Duration(time.Duration(len(points))*time.Minute))
+	return fmt.Sprintf("%s of %s over %s", runbook.ExactPercent(bad/all), runbook.Plural(int(all), "request", "requests"), runbook.Duration(time.Duration(len(points))*time.Minute))
 }
-
-// percent writes a share with the one digit that tells 10.0 % from 10.1 %.
-func percent(share float64) string { return fmt.Sprintf("%.1f %%", share*100) }
 
 // gatewayBars draws client errors over time; a minute without data is a gap,
 // which reads as no error.
@@ -126,7 +123,7 @@ func functionBlocks(ev *runbook.FunctionEvidence) []slack.Block {
 		lines[0] += ", runtime " + Code(ev.Runtime)
 	}
 	if ev.Provisioned > 0 {
-		lines = append(lines, plural(ev.Provisioned, "environment is", "environments are")+" kept ready (provisioned concurrency)")
+		lines = append(lines, runbook.Plural(ev.Provisioned, "environment is", "environments are")+" kept ready (provisioned concurrency)")
 	}
 	if ev.Refusal != "" {
 		lines = append(lines, "⛔ a restart would be refused: "+prose(ev.Refusal, LimitSentence))
@@ -157,7 +154,7 @@ func renewText(mode runbook.RestartMode, provisioned int) string {
 	case runbook.RestartAlias:
 		s := "publishes the same code as a new version and moves the alias there; it can be moved back"
 		if provisioned > 0 {
-			s += "; it waits until " + plural(provisioned, "provisioned environment is", "provisioned environments are") + " ready"
+			s += "; it waits until " + runbook.Plural(provisioned, "provisioned environment is", "provisioned environments are") + " ready"
 		}
 		return s
 	}

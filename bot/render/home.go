@@ -86,10 +86,10 @@ const homeStart = "• `/jwks-check` in the incident channel says what is wrong 
 // homeTargetBlocks are one target: what the last check said, and what may be
 // asked for.
 func homeTargetBlocks(t HomeTarget, runs []LinkedRun) []slack.Block {
-	value := clip(t.Name, limitButtonValue)
+	value := runbook.Clip(t.Name, limitButtonValue)
 	return []slack.Block{
 		section(homeTargetText(t, runs)),
-		slack.NewActionBlock("home_"+clip(t.Name, LimitName),
+		slack.NewActionBlock("home_"+runbook.Clip(t.Name, LimitName),
 			button(ActionCheckAgain, value, "Check now", slack.StyleDefault),
 			button(ActionRequest, value, "Request a mitigation"+ellipsis, slack.StyleDefault)),
 	}

@@ -46,15 +46,6 @@ const (
 
 const ellipsis = "…"
 
-// clip shortens s to at most n runes and marks the cut. For text that is not
-// escaped yet, or never is (plain_text).
-func clip(s string, n int) string {
-	if utf8.RuneCountInString(s) <= n {
-		return s
-	}
-	return string([]rune(s)[:n-1]) + ellipsis
-}
-
 // joinLines puts the first lines below each other until n runes are full, and
 // says how many of all did not fit. Lines are finished markup, so they are
 // never cut.
@@ -84,14 +75,6 @@ func joinSome(lines []string, total, n int) string {
 }
 
 func moreLine(n int) string { return ellipsis + " " + runbook.Thousands(int64(n)) + " more" }
-
-// plural writes a count with its noun: "1 entry", "3 entries".
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return runbook.Thousands(int64(n)) + " " + many
-}
 
 // textLength counts the runes of all texts of a block, as Slack's limit on the
 // whole message does.

@@ -29,7 +29,7 @@ type HelpLine struct {
 func Help(command string, also []HelpLine, targets []string, note string) string {
 	example := "TARGET"
 	if len(targets) > 0 {
-		example = clip(targets[0], LimitName)
+		example = runbook.Clip(targets[0], LimitName)
 	}
 	lines := checkHelp(example)
 	if strings.HasSuffix(command, "flush") {
@@ -142,7 +142,7 @@ func Status(targets []string, runs []runbook.Run, now time.Time) Message {
 		lines = []string{"No targets are configured."}
 	}
 	return Message{
-		Text:     fmt.Sprintf("jwksbot: %s on %s", plural(open, "open request", "open requests"), plural(len(targets), "target", "targets")),
+		Text:     fmt.Sprintf("jwksbot: %s on %s", runbook.Plural(open, "open request", "open requests"), runbook.Plural(len(targets), "target", "targets")),
 		Blocks:   []slack.Block{titled("Status", bullets(lines), maxTargetsShown, roomBlock)},
 		Metadata: metadata(eventReport, "", "", "", "status"),
 	}
@@ -175,7 +175,7 @@ func History(runs []runbook.Run) Message {
 		lines = []string{"No runs yet."}
 	}
 	return Message{
-		Text:     "jwksbot: the last " + plural(len(runs), "run", "runs"),
+		Text:     "jwksbot: the last " + runbook.Plural(len(runs), "run", "runs"),
 		Blocks:   []slack.Block{section("*History*\n" + joinSome(bullets(lines), max(len(lines), len(runs)), roomBlock))},
 		Metadata: metadata(eventReport, "", "", "", "history"),
 	}

@@ -33,7 +33,7 @@ func loggedBlocks(e runbook.Evidence) []slack.Block {
 	if s := failingSince(ev); s != "" {
 		lines = append(lines, s+": "+sparkline(ev.PerMinute))
 	}
-	lines = append(lines, fmt.Sprintf("log group %s, %s read, filter %s", Code(ev.Group), plural(ev.Pages, "page", "pages"), Code(ev.Pattern)))
+	lines = append(lines, fmt.Sprintf("log group %s, %s read, filter %s", Code(ev.Group), runbook.Plural(ev.Pages, "page", "pages"), Code(ev.Pattern)))
 	blocks := []slack.Block{titled(title, bullets(lines), maxRows, roomBlock)}
 	if len(ev.Samples) == 0 {
 		return blocks
@@ -147,7 +147,7 @@ func sparkline(points []runbook.MinuteCount) string {
 		}
 		out.WriteRune([]rune(steps)[i])
 	}
-	return fmt.Sprintf("`%s` (%s each, at most %s a minute)", out.String(), plural(per, "minute", "minutes"), runbook.Thousands(int64(most)))
+	return fmt.Sprintf("`%s` (%s each, at most %s a minute)", out.String(), runbook.Plural(per, "minute", "minutes"), runbook.Thousands(int64(most)))
 }
 
 // trafficBlocks shows the hit ratio of the cache, now and before.
@@ -181,7 +181,7 @@ func ratioText(points []runbook.TrafficPoint) string {
 		misses += p.Misses
 	}
 	span := time.Duration(len(points)) * time.Minute
-	return fmt.Sprintf("hit ratio %s over %s (%s, %s)", percent(ratio), runbook.Duration(span), plural(int(hits), "hit", "hits"), plural(int(misses), "miss", "misses"))
+	return fmt.Sprintf("hit ratio %s over %s (%s, %s)", runbook.ExactPercent(ratio), runbook.Duration(span), runbook.Plural(int(hits), "hit", "hits"), runbook.Plural(int(misses), "miss", "misses"))
 }
 
 func unreadLines(unread map[string]string) []string {

@@ -21,7 +21,7 @@ type Message struct {
 // sentence, since an update without any would leave the old ones in place.
 func (m Message) Complete() Message {
 	if len(m.Blocks) == 0 {
-		m.Blocks = []slack.Block{section(clip(m.Text, limitSection))}
+		m.Blocks = []slack.Block{section(runbook.Clip(m.Text, limitSection))}
 	}
 	if m.Metadata.EventType == "" {
 		m.Metadata = metadata(eventAnswer, "", "", "", "")

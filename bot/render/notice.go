@@ -52,7 +52,7 @@ func OlderCopy(r runbook.Run, link string) Message {
 // form again.
 func OverrideOffer(refused error, target string) Message {
 	text := Refusal(refused)
-	again := button(ActionOverride, clip(target, limitButtonValue), "Say why, and request it"+ellipsis, slack.StyleDefault)
+	again := button(ActionOverride, runbook.Clip(target, limitButtonValue), "Say why, and request it"+ellipsis, slack.StyleDefault)
 	return Message{Text: text, Blocks: []slack.Block{section(text), slack.NewActionBlock("", again)}}
 }
 

@@ -23,12 +23,12 @@ func taskText(p runbook.Plan) string {
 
 // entriesText counts what a flush deletes.
 func entriesText(p runbook.Plan) string {
-	n := plural(len(p.Entries), "entry", "entries")
+	n := runbook.Plural(len(p.Entries), "entry", "entries")
 	switch {
 	case p.Scope == runbook.ScopeAll:
 		return "the whole group"
 	case p.Truncated:
-		return plural(int(max(p.Matching, int64(len(p.Entries)))), "entry", "entries") + " by name"
+		return runbook.Plural(int(max(p.Matching, int64(len(p.Entries)))), "entry", "entries") + " by name"
 	}
 	return n
 }
@@ -78,7 +78,7 @@ func doneTask(p runbook.Plan, more ...string) string {
 	if p.Has(runbook.RestoreCache) {
 		parts = append(parts, "undone")
 	}
-	return upper(cmp.Or(andList(append(parts, more...)), "done"))
+	return runbook.Capital(cmp.Or(andList(append(parts, more...)), "done"))
 }
 
 // planLines say exactly what every step of a plan touches and what it spares.
@@ -107,7 +107,7 @@ func flushLines(p runbook.Plan) []string {
 	}
 	if p.Scope == runbook.ScopeAll {
 		lines = append(lines, fmt.Sprintf("🚨 *The whole group is flushed:* also deletes %s that are not JWKS, such as sessions of signed-in users, and %s",
-			plural(int(p.Others), "key", "keys"), plural(p.Foreign, "entry of another issuer", "entries of other issuers")))
+			runbook.Plural(int(p.Others), "key", "keys"), runbook.Plural(p.Foreign, "entry of another issuer", "entries of other issuers")))
 	}
 	if gone := p.KidsGone(); len(gone) > 0 {
 		among := ""
@@ -155,9 +155,9 @@ func shardsText(p runbook.Plan) string {
 		shards[e.Shard] = true
 	}
 	if p.Scope == runbook.ScopeAll || p.Truncated {
-		return "all " + plural(p.Shards, "shard", "shards")
+		return "all " + runbook.Plural(p.Shards, "shard", "shards")
 	}
-	return plural(len(shards), "shard", "shards")
+	return runbook.Plural(len(shards), "shard", "shards")
 }
 
 // restartLines say which function is renewed and how.
@@ -190,7 +190,7 @@ func restoreLines(p runbook.RestorePlan) []string {
 	if p.Force {
 		written = append(written, byFate[runbook.FateRewritten]...)
 	}
-	lines := []string{fmt.Sprintf("*Writes back %s* that run %s deleted", plural(len(written), "entry", "entries"), Code(p.Of))}
+	lines := []string{fmt.Sprintf("*Writes back %s* that run %s deleted", runbook.Plural(len(written), "entry", "entries"), Code(p.Of))}
 	if len(written) > 0 {
 		lines[0] += ": " + codes(written, namesOnRun)
 	}
@@ -202,10 +202,10 @@ func restoreLines(p runbook.RestorePlan) []string {
 		}
 	}
 	if n := len(byFate[runbook.FateLeft]); n > 0 {
-		lines = append(lines, plural(n, "entry is", "entries are")+" already there as saved")
+		lines = append(lines, runbook.Plural(n, "entry is", "entries are")+" already there as saved")
 	}
 	if n := len(byFate[runbook.FateExpired]); n > 0 {
-		lines = append(lines, plural(n, "entry has", "entries have")+" outlived the TTL and will not come back")
+		lines = append(lines, runbook.Plural(n, "entry has", "entries have")+" outlived the TTL and will not come back")
 	}
 	if m := p.MoveBack; m != nil {
 		lines = append(lines, "*Moves the alias back:* "+Code(m.Function)+" by "+Code(m.Qualifier)+" to version "+Code(m.Version))
@@ -226,9 +226,9 @@ func confirmText(p runbook.Plan) string {
 		switch gone := p.KidsGone(); len(gone) {
 		case 0:
 		case 1:
-			parts = append(parts, "Key "+Code(clip(gone[0], 60))+" leaves the cache.")
+			parts = append(parts, "Key "+Code(runbook.Clip(gone[0], 60))+" leaves the cache.")
 		default:
-			parts = append(parts, plural(len(gone), "key leaves", "keys leave")+" the cache.")
+			parts = append(parts, runbook.Plural(len(gone), "key leaves", "keys leave")+" the cache.")
 		}
 		parts = append(parts, "The effect is read back.")
 	}
@@ -246,19 +246,19 @@ func confirmParts(p runbook.Plan) []string {
 	var parts []string
 	if p.Has(runbook.FlushCache) {
 		if p.Scope == runbook.ScopeAll {
-			parts = append(parts, "Deletes *everything* on "+shardsText(p)+".", fmt.Sprintf("*Also destroys %s that are not JWKS.*", plural(int(p.Others), "key", "keys")))
+			parts = append(parts, "Deletes *everything* on "+shardsText(p)+".", fmt.Sprintf("*Also destroys %s that are not JWKS.*", runbook.Plural(int(p.Others), "key", "keys")))
 		} else {
 			parts = append(parts, fmt.Sprintf("Deletes *%s* on %s.", entriesText(p), shardsText(p)))
 		}
 	}
 	if p.Restart != nil {
-		parts = append(parts, "Restarts "+Code(clip(p.Restart.Function, 60))+".")
+		parts = append(parts, "Restarts "+Code(runbook.Clip(p.Restart.Function, 60))+".")
 	}
 	if p.Gateway != nil {
-		parts = append(parts, "Flushes the gateway's authoriser cache, stage "+Code(clip(p.Gateway.Stage, 40))+".")
+		parts = append(parts, "Flushes the gateway's authoriser cache, stage "+Code(runbook.Clip(p.Gateway.Stage, 40))+".")
 	}
 	if p.Restore != nil {
-		parts = append(parts, fmt.Sprintf("Writes back what run %s deleted: *the old keys come back*.", Code(clip(p.Restore.Of, 40))))
+		parts = append(parts, fmt.Sprintf("Writes back what run %s deleted: *the old keys come back*.", Code(runbook.Clip(p.Restore.Of, 40))))
 	}
 	return parts
 }

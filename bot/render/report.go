@@ -42,7 +42,7 @@ func Progress(target string, steps []StepLine, started time.Time) Message {
 		Text:     fallback("jwksbot: ", Quoted(target, LimitName), fmt.Sprintf(": checking, %d of %d steps done", done, len(steps))),
 		Metadata: metadata(eventReport, "", target, "", "checking"),
 	}
-	m.Blocks = append(m.Blocks, header("⏳ Checking · "+clip(target, LimitName)))
+	m.Blocks = append(m.Blocks, header("⏳ Checking · "+runbook.Clip(target, LimitName)))
 	if len(lines) > 0 {
 		m.Blocks = append(m.Blocks, section(joinLines(lines, linesSteps, roomSteps)))
 	}
@@ -79,11 +79,11 @@ func Report(r check.Report) Message {
 // beside it takes the shape.
 func reportHeader(r check.Report) string {
 	v := r.Diagnosis.Verdict
-	s := clip(titleOf(v.ID), LimitName/2)
+	s := runbook.Clip(titleOf(v.ID), LimitName/2)
 	if alarm := worstBeside(r.Diagnosis); alarm != nil {
-		return shapeOf(*alarm) + " " + clip(titleOf(alarm.ID), LimitName/4) + " · cache: " + lower(s) + " · " + clip(r.Target, LimitName/2)
+		return shapeOf(*alarm) + " " + runbook.Clip(titleOf(alarm.ID), LimitName/4) + " · cache: " + lower(s) + " · " + runbook.Clip(r.Target, LimitName/2)
 	}
-	return shapeOf(v.Finding) + " " + s + " · " + clip(r.Target, LimitName)
+	return shapeOf(v.Finding) + " " + s + " · " + runbook.Clip(r.Target, LimitName)
 }
 
 // worstBeside is the first critical finding that is not the verdict's own.
@@ -221,7 +221,7 @@ func touchText(e runbook.Evidence) string {
 	if len(old) == 0 {
 		return ""
 	}
-	s := fmt.Sprintf(" It deletes %s (%s) on %s", plural(len(old), "entry", "entries"), codes(old, namesInReport), plural(len(shards), "shard", "shards"))
+	s := fmt.Sprintf(" It deletes %s (%s) on %s", runbook.Plural(len(old), "entry", "entries"), codes(old, namesInReport), runbook.Plural(len(shards), "shard", "shards"))
 	if spared := sparedText(kept, foreign, e.Cached.Others); spared != "" {
 		s += " and leaves " + spared + " alone"
 	}
@@ -232,13 +232,13 @@ func touchText(e runbook.Evidence) string {
 func sparedText(current, foreign int, others int64) string {
 	var parts []string
 	if current > 0 {
-		parts = append(parts, plural(current, "entry that holds the live keys", "entries that hold the live keys"))
+		parts = append(parts, runbook.Plural(current, "entry that holds the live keys", "entries that hold the live keys"))
 	}
 	if foreign > 0 {
-		parts = append(parts, plural(foreign, "entry of another issuer", "entries of other issuers"))
+		parts = append(parts, runbook.Plural(foreign, "entry of another issuer", "entries of other issuers"))
 	}
 	if others > 0 {
-		parts = append(parts, plural(int(others), "other key", "other keys"))
+		parts = append(parts, runbook.Plural(int(others), "other key", "other keys"))
 	}
 	return andList(parts)
 }

@@ -26,7 +26,7 @@ func Run(r runbook.Run, now time.Time) Message {
 	m := Message{
 		Text:     fallback("jwksbot: ", Quoted(r.Target, LimitName), ": ", runSentence(r, now)),
 		Metadata: metadata(eventRun, r.ID, r.Target, r.Plan.Verdict, string(r.State)),
-		Blocks:   []slack.Block{header(runHeader(r) + " · " + clip(r.Target, LimitName))},
+		Blocks:   []slack.Block{header(runHeader(r) + " · " + runbook.Clip(r.Target, LimitName))},
 	}
 	switch {
 	case r.State == runbook.StatePending:
@@ -86,7 +86,7 @@ func runHeader(r runbook.Run) string {
 	case runbook.StateObsolete:
 		return "✅ Nothing left to do"
 	}
-	return "❓ " + clip(string(r.State), LimitName)
+	return "❓ " + runbook.Clip(string(r.State), LimitName)
 }
 
 // doneHeader says no more than was proven and seen.

@@ -87,7 +87,7 @@ func Drawable(s runbook.Series) bool { return len(s.Failures) > 1 || len(s.Traff
 func altText(s runbook.Series) string {
 	text := "Chart of " + s.Title + ", " + s.Since.UTC().Format("15:04") + " to " + s.Until.UTC().Format("15:04 MST")
 	if first, last, ok := ends(s.Failures); ok {
-		text += "; share of failures " + percent(first) + " at the beginning, " + percent(last) + " at the end"
+		text += "; share of failures " + runbook.ExactPercent(first) + " at the beginning, " + runbook.ExactPercent(last) + " at the end"
 	}
 	for _, m := range s.Marks {
 		text += "; " + m.Label + " at " + m.At.UTC().Format("15:04")

@@ -48,7 +48,7 @@ func stateSentence(r runbook.Run) string {
 	case runbook.StateRestore:
 		return "Writing back what was deleted" + progressText(r.Progress) + "."
 	case runbook.StateWatch, runbook.StateEscalate:
-		return upper(watchSentence(r)) + "."
+		return runbook.Capital(watchSentence(r)) + "."
 	}
 	return "jwksbot does not know the state " + Code(string(r.State)) + "; it may be from a newer version."
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"jwksbot/runbook"
+
 	"github.com/slack-go/slack"
 )
 
@@ -62,7 +64,7 @@ func grouped(options []*slack.OptionBlockObject) []*slack.OptionGroupBlockObject
 	var groups []*slack.OptionGroupBlockObject
 	for part := range slices.Chunk(options, limitOptions) {
 		first, last := part[0].Value, part[len(part)-1].Value
-		label := clip(first, limitOption/2-2) + " – " + clip(last, limitOption/2-2)
+		label := runbook.Clip(first, limitOption/2-2) + " – " + runbook.Clip(last, limitOption/2-2)
 		groups = append(groups, slack.NewOptionGroupBlockElement(plainText(label, limitOption), part...))
 	}
 	return groups

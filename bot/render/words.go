@@ -66,11 +66,6 @@ func lower(s string) string {
 	return string(unicode.ToLower(r)) + s[n:]
 }
 
-func upper(s string) string {
-	r, n := utf8.DecodeRuneInString(s)
-	return string(unicode.ToUpper(r)) + s[n:]
-}
-
 // shapeOf shows how bad a verdict is by a shape: light, triangle, tick, or
 // question mark where nobody can tell.
 func shapeOf(v runbook.Finding) string {

@@ -137,7 +137,7 @@ func (e exam) line(ctx context.Context) doctorLine {
 		line.Status = runbook.StatusOK
 	}
 	if err != nil {
-		line.Status, line.Text = runbook.StatusFail, oneLine(err)
+		line.Status, line.Text = runbook.StatusFail, runbook.OneLine(err)
 		var r *remedy
 		var p *runbook.Plain
 		switch {
@@ -184,9 +184,9 @@ func (p *printer) doctorSum(lines []doctorLine) error {
 	case failed+doubtful == 0:
 		p.line("nothing is wrong")
 	case doubtful == 0:
-		p.line("%s", p.bold(count(failed, "failure", "failures")))
+		p.line("%s", p.bold(runbook.Plural(failed, "failure", "failures")))
 	default:
-		p.line("%s", p.bold(count(failed, "failure", "failures")+", "+count(doubtful, "warning", "warnings")))
+		p.line("%s", p.bold(runbook.Plural(failed, "failure", "failures")+", "+runbook.Plural(doubtful, "warning", "warnings")))
 	}
 	return p.err
 }
@@ -249,7 +249,7 @@ func (d *doctor) unsetExam() exam {
 			}
 		}
 		if len(missing) == 0 {
-			return well("%s, %s", d.w.config, count(len(d.cfg.Targets), "target", "targets"))
+			return well("%s, %s", d.w.config, runbook.Plural(len(d.cfg.Targets), "target", "targets"))
 		}
 		slices.Sort(missing)
 		return doubt("set them, or take the settings out of the file", "not set: %s", strings.Join(missing, ", "))

@@ -136,7 +136,7 @@ func (d *doctor) hello(ctx context.Context) (finding, error) {
 	leave()
 	<-ended
 	if others > 0 {
-		return well("Socket Mode says hello; %s of this app open besides", count(others, "connection is", "connections are"))
+		return well("Socket Mode says hello; %s of this app open besides", runbook.Plural(others, "connection is", "connections are"))
 	}
 	return well("Socket Mode says hello; no other connection of this app is open")
 }
@@ -214,7 +214,7 @@ func (d *doctor) policyExam(t *check.Target) exam {
 			return finding{}, err
 		}
 		if satisfiable(requesters, approvers, p) {
-			return well("%s, %s, %d needed", count(len(requesters), "person may request", "people may request"), count(len(approvers), "may approve", "may approve"), p.Required)
+			return well("%s, %s, %d needed", runbook.Plural(len(requesters), "person may request", "people may request"), runbook.Plural(len(approvers), "may approve", "may approve"), p.Required)
 		}
 		text := fmt.Sprintf("%d may request, %d may approve, %d needed besides the requester: no request could ever be approved", len(requesters), len(approvers), p.Required)
 		if unknown = append(unknown, more...); len(unknown) > 0 {

@@ -39,7 +39,7 @@ func (d *doctor) targetExams(i int) []exam {
 			if len(may.Untested) > 0 {
 				untested = "; not tested, since it cannot be tried without doing it: needs +" + strings.Join(may.Untested, " +")
 			}
-			return well("%s would take a flush%s", count(may.Primaries, "primary", "primaries"), untested)
+			return well("%s would take a flush%s", runbook.Plural(may.Primaries, "primary", "primaries"), untested)
 		}),
 		at("cache traffic", func(ctx context.Context) (finding, error) { return lookAtTraffic(ctx, t) }),
 		at("log group", func(ctx context.Context) (finding, error) { return lookAtLogs(ctx, t, c) }),
@@ -59,7 +59,7 @@ func lookAtKeys(ctx context.Context, t *check.Target) (finding, error) {
 	case !p.Healthy():
 		return finding{}, &remedy{errors.New(p.Problem), "correct user_pool_id, jwks_url or issuer; if they are right, the identity provider is at fault"}
 	}
-	return well("%s at %s (%s)", count(len(p.Set.Keys), "key", "keys"), t.JWKSURL, runbook.Duration(p.Duration))
+	return well("%s at %s (%s)", runbook.Plural(len(p.Set.Keys), "key", "keys"), t.JWKSURL, runbook.Duration(p.Duration))
 }
 
 func lookAtCache(ctx context.Context, t *check.Target) (finding, error) {
@@ -69,9 +69,9 @@ func lookAtCache(ctx context.Context, t *check.Target) (finding, error) {
 	}
 	if len(l.Entries) == 0 {
 		return doubt("correct cache.keys if the authoriser names its entries otherwise; a cold cache is no fault", "%s, %s keys, none of which matches cache.keys",
-			count(len(l.Shards), "primary", "primaries"), runbook.Thousands(l.Others))
+			runbook.Plural(len(l.Shards), "primary", "primaries"), runbook.Thousands(l.Others))
 	}
-	return well("%s, %s cache.keys beside %s others", count(len(l.Shards), "primary", "primaries"), count(len(l.Entries), "entry matches", "entries match"), runbook.Thousands(l.Others))
+	return well("%s, %s cache.keys beside %s others", runbook.Plural(len(l.Shards), "primary", "primaries"), runbook.Plural(len(l.Entries), "entry matches", "entries match"), runbook.Thousands(l.Others))
 }
 
 // lately is the window in which sources are tried.
@@ -94,9 +94,9 @@ func lookAtTraffic(ctx context.Context, t *check.Target) (finding, error) {
 		return finding{}, err
 	}
 	if len(ev.Points) == 0 {
-		return doubt("look at the metrics of the nodes in CloudWatch; a new cache has none for a few minutes", "no hits or misses in 10 minutes on %s", count(len(nodes), "node", "nodes"))
+		return doubt("look at the metrics of the nodes in CloudWatch; a new cache has none for a few minutes", "no hits or misses in 10 minutes on %s", runbook.Plural(len(nodes), "node", "nodes"))
 	}
-	return well("hits and misses of %s", count(len(nodes), "node", "nodes"))
+	return well("hits and misses of %s", runbook.Plural(len(nodes), "node", "nodes"))
 }
 
 func lookAtLogs(ctx context.Context, t *check.Target, c targetConfig) (finding, error) {
@@ -112,7 +112,7 @@ func lookAtLogs(ctx context.Context, t *check.Target, c targetConfig) (finding, 
 	if group := groupName(c.Authoriser.LogGroup); c.Authoriser.Function != "" && group != own {
 		return doubt("set authoriser.log_group to "+own+", unless the function's logging configuration names another group", "%s can be read, but function %s logs to %s by default", group, functionName(c.Authoriser.Function), own)
 	}
-	return well("can be read; %s in 10 minutes", count(ev.Count, "failure", "failures"))
+	return well("can be read; %s in 10 minutes", runbook.Plural(ev.Count, "failure", "failures"))
 }
 
 func functionName(name string) string {
@@ -160,7 +160,7 @@ func lookAtGateway(ctx context.Context, t *check.Target, c targetConfig) (findin
 			}
 		}
 	}
-	return well("API %s, stage %s, %s", setup.ID, setup.Stage, count(len(setup.Authorisers), "authoriser", "authorisers"))
+	return well("API %s, stage %s, %s", setup.ID, setup.Stage, runbook.Plural(len(setup.Authorisers), "authoriser", "authorisers"))
 }
 
 func lookAtFunction(ctx context.Context, t *check.Target) (finding, error) {

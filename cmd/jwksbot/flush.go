@@ -94,7 +94,7 @@ func (c *flushCmd) run(ctx context.Context, w *world) (err error) {
 		if run.BreakGlass != "" {
 			p.line("run %s starts at once, approved by nobody: this is recorded, and the approvers are told", p.bold(run.ID))
 		} else {
-			p.line("run %s waits for %s until %s, from another identity or on the card in Slack:", p.bold(run.ID), count(run.Required, "approval", "approvals"), run.ExpiresAt.UTC().Format("15:04 UTC"))
+			p.line("run %s waits for %s until %s, from another identity or on the card in Slack:", p.bold(run.ID), runbook.Plural(run.Required, "approval", "approvals"), run.ExpiresAt.UTC().Format("15:04 UTC"))
 			p.whole("  jwksbot approve %s", run.ID)
 		}
 		if run.Verified != "" {

@@ -50,7 +50,7 @@ func (p *printer) flushPlan(plan runbook.Plan) {
 	p.line("  flush %s", what)
 	if plan.Truncated {
 		p.line("  delete by name, whatever they hold: %s, everything that matches %s; that many matched when this plan was made",
-			count(int(max(plan.Matching, int64(len(plan.Entries)))), "entry", "entries"), clean(strings.Join(plan.Patterns, ", ")))
+			runbook.Plural(int(max(plan.Matching, int64(len(plan.Entries)))), "entry", "entries"), clean(strings.Join(plan.Patterns, ", ")))
 	}
 	for i, e := range plan.Entries {
 		if plan.Truncated {
@@ -82,7 +82,7 @@ func restartLine(r runbook.RestartPlan) string {
 	}
 	text := fmt.Sprintf("%s: publishes $LATEST, which equals version %s, and moves alias %s to it", name, clean(r.Version), clean(r.Qualifier))
 	if r.Provisioned > 0 {
-		text += fmt.Sprintf("; waits for %s", count(r.Provisioned, "provisioned environment", "provisioned environments"))
+		text += fmt.Sprintf("; waits for %s", runbook.Plural(r.Provisioned, "provisioned environment", "provisioned environments"))
 	}
 	return text
 }
@@ -136,7 +136,7 @@ func (p *printer) open(r runbook.Run) error {
 	if r.Generation > 1 {
 		p.line("this is plan %d: %s", r.Generation, clean(r.Changes))
 	}
-	p.line("%d of %s, open until %s; from another identity than the requester's:", len(r.Approvals()), count(r.Required, "approval", "approvals"), r.ExpiresAt.UTC().Format("15:04 UTC"))
+	p.line("%d of %s, open until %s; from another identity than the requester's:", len(r.Approvals()), runbook.Plural(r.Required, "approval", "approvals"), r.ExpiresAt.UTC().Format("15:04 UTC"))
 	p.whole("  jwksbot approve %s --plan %d", r.ID, r.Generation)
 	p.whole("  jwksbot deny %s", r.ID)
 	return p.err

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"time"
+
+	"jwksbot/runbook"
 )
 
 // readiness is whether the bot can do its job, and what of it is done where.
@@ -30,7 +32,7 @@ func (a *app) readiness(slack func(context.Context) error) func(context.Context)
 			r.miss(r.Slack)
 		}
 		if err := a.lookAtJournal(ctx, &r); err != nil {
-			r.Journal = oneLine(err)
+			r.Journal = runbook.OneLine(err)
 			r.miss(r.Journal)
 		}
 		return r

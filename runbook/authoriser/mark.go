@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"jwksbot/runbook"
 )
 
 // maxDescription is the limit of Lambda for a description (API reference,
@@ -23,10 +25,7 @@ func marked(description, run string, at time.Time) string {
 	if rest := oldMark().ReplaceAllString(description, ""); rest != "" {
 		mark += " | " + rest
 	}
-	if r := []rune(mark); len(r) > maxDescription {
-		mark = string(r[:maxDescription-1]) + "…"
-	}
-	return mark
+	return runbook.Clip(mark, maxDescription)
 }
 
 // markedBy says that a run wrote this description.

@@ -235,11 +235,7 @@ func place(raw string) string {
 // hide makes text of others fit to be shown.
 func (c *Canary) hide(s string) string {
 	s = redact.Text(strings.ReplaceAll(s, c.set.ClientSecret.Reveal(), "[hidden]"))
-	s = strings.Join(strings.Fields(s), " ")
-	if r := []rune(s); len(r) > 200 {
-		s = string(r[:199]) + "…"
-	}
-	return s
+	return runbook.Clip(strings.Join(strings.Fields(s), " "), 200)
 }
 
 func printable(s string) bool {

@@ -27,14 +27,14 @@ func (c authoriserState) Run(ctx context.Context, q Question) (Result, error) {
 		switch {
 		case len(invoked) > 0:
 		case err != nil:
-			notes = append(notes, "what the gateway invokes is not known, $LATEST was looked at: "+oneLine(err))
+			notes = append(notes, "what the gateway invokes is not known, $LATEST was looked at: "+runbook.OneLine(err))
 		default:
 			notes = append(notes, "the gateway invokes no Lambda authoriser: this function may not be asked at all")
 		}
 	}
 	ev, err := c.inspect(ctx, invoked)
 	if err != nil {
-		return Result{Status: runbook.StatusError, Summary: strings.Join(append([]string{oneLine(err)}, notes...), "; ")}, err
+		return Result{Status: runbook.StatusError, Summary: strings.Join(append([]string{runbook.OneLine(err)}, notes...), "; ")}, err
 	}
 	if note := mismatch(&ev, invoked); note != "" {
 		notes = append(notes, note)

@@ -49,7 +49,7 @@ func (c gatewayErrors) Run(ctx context.Context, q Question) (Result, error) {
 	wg.Wait()
 	for _, err := range []error{errSetup, errMetrics, errLog} {
 		if err != nil {
-			ev.Problems = append(ev.Problems, oneLine(err))
+			ev.Problems = append(ev.Problems, runbook.OneLine(err))
 		}
 	}
 	if ev.Kind == "" && len(ev.Points) == 0 && ev.Denied == nil {
@@ -120,9 +120,6 @@ func describeGateway(ev *runbook.GatewayEvidence) (runbook.Status, string) {
 	}
 	return status, strings.Join(append(parts, ev.Problems...), "; ")
 }
-
-// oneLine writes an error, which may be several, as one line.
-func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 func errorText(ev *runbook.GatewayEvidence) string {
 	now, ok := diagnose.ClientErrors(diagnose.Newest(ev.Points))

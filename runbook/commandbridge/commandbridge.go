@@ -21,6 +21,7 @@ import (
 	"strings"
 	"time"
 
+	"jwksbot/runbook"
 	"jwksbot/runbook/outbound"
 	"jwksbot/runbook/redact"
 )
@@ -208,8 +209,5 @@ func (b *Bridge) show(s string) string {
 	if s == "" {
 		return "(it says nothing)"
 	}
-	if r := []rune(s); len(r) > claimLimit {
-		s = string(r[:claimLimit-1]) + "…"
-	}
-	return s
+	return runbook.Clip(s, claimLimit)
 }

@@ -13,18 +13,14 @@ package escalate
 
 import (
 	"strings"
-	"unicode/utf8"
 
+	"jwksbot/runbook"
 	"jwksbot/runbook/redact"
 )
 
 // text redacts s and cuts it after limit runes.
 func text(s string, limit int) string {
-	s = redact.Text(s)
-	if utf8.RuneCountInString(s) <= limit {
-		return s
-	}
-	return string([]rune(s)[:limit-1]) + "…"
+	return runbook.Clip(redact.Text(s), limit)
 }
 
 // lines redacts and cuts every line, and leaves out those above most.

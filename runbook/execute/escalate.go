@@ -14,13 +14,13 @@ import (
 func breachAlarm(t *check.Target, run runbook.Run, w runbook.Watch, o outlook, now time.Time) *runbook.Escalation {
 	p, _ := o.last()
 	e := run.NewEscalation(runbook.EscalateBreach, fmt.Sprintf("Token validation of %s fails for %s of requests, above %s for %s since the last mitigation.",
-		run.Target, ExactPercent(p.Ratio()), ExactPercent(t.Watch.Ratio), runbook.Plural(o.above, "minute", "minutes")), now)
+		run.Target, runbook.ExactPercent(p.Ratio()), runbook.ExactPercent(t.Watch.Ratio), runbook.Plural(o.above, "minute", "minutes")), now)
 	e.Ratio, e.Minutes = p.Ratio(), o.above
 	for _, q := range o.pools[max(0, len(o.pools)-3):] {
-		e.Evidence = append(e.Evidence, fmt.Sprintf("%s: %s failures of %s requests (%s)", q.from.UTC().Format("15:04 MST"), count(q.failures), count(q.requests), ExactPercent(q.Ratio())))
+		e.Evidence = append(e.Evidence, fmt.Sprintf("%s: %s failures of %s requests (%s)", q.from.UTC().Format("15:04 MST"), count(q.failures), count(q.requests), runbook.ExactPercent(q.Ratio())))
 	}
 	if b, ok := Share(w.Before); ok {
-		e.Evidence = append(e.Evidence, "before the mitigation: "+ExactPercent(b.Ratio()))
+		e.Evidence = append(e.Evidence, "before the mitigation: "+runbook.ExactPercent(b.Ratio()))
 	}
 	if w.Note != "" {
 		e.Evidence = append(e.Evidence, w.Note)

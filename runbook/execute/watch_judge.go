@@ -1,7 +1,6 @@
 package execute
 
 import (
-	"fmt"
 	"time"
 
 	"jwksbot/runbook"
@@ -85,14 +84,6 @@ func Share(points []runbook.RatioPoint) (p Pool, ok bool) {
 		p.requests += m.Requests
 	}
 	return p, p.requests > 0
-}
-
-// ExactPercent writes a share so that 10.1 % is not shown as 10 %.
-func ExactPercent(r float64) string {
-	if r == float64(int(r*100))/100 || r >= 0.2 {
-		return fmt.Sprintf("%.0f %%", r*100)
-	}
-	return fmt.Sprintf("%.1f %%", r*100)
 }
 
 // count writes a number of requests or failures.

@@ -80,11 +80,3 @@ func TestMergeLeavesOnePointAMinute(t *testing.T) {
 		t.Errorf("read twice: %v", again)
 	}
 }
-
-func TestSharesAreNotRoundedToTheLimit(t *testing.T) {
-	for r, want := range map[float64]string{0: "0 %", 0.1: "10 %", 0.101: "10.1 %", 0.004: "0.4 %", 0.34: "34 %", 1: "100 %", 0.07: "7 %"} {
-		if got := ExactPercent(r); got != want {
-			t.Errorf("%v: %q, want %q", r, got, want)
-		}
-	}
-}

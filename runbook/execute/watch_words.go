@@ -25,15 +25,15 @@ func line(w runbook.Watch, o outlook, until time.Time, run runbook.Run) string {
 		}
 		return fmt.Sprintf("%s: %s failures of %s requests, too few to speak of a share", head, count(all.failures), count(all.requests))
 	}
-	head += fmt.Sprintf(": %s of %s requests failed", ExactPercent(p.Ratio()), count(p.requests))
+	head += fmt.Sprintf(": %s of %s requests failed", runbook.ExactPercent(p.Ratio()), count(p.requests))
 	if p.minutes > 1 {
 		head += fmt.Sprintf(" in %s", runbook.Plural(p.minutes, "minute", "minutes"))
 	}
 	if b, ok := Share(w.Before); ok {
-		head += fmt.Sprintf(" (before: %s)", ExactPercent(b.Ratio()))
+		head += fmt.Sprintf(" (before: %s)", runbook.ExactPercent(b.Ratio()))
 	}
 	if o.above > 0 {
-		head += fmt.Sprintf("; above %s for %s", ExactPercent(w.Limit), runbook.Plural(o.above, "minute", "minutes"))
+		head += fmt.Sprintf("; above %s for %s", runbook.ExactPercent(w.Limit), runbook.Plural(o.above, "minute", "minutes"))
 	}
 	return head
 }
@@ -44,7 +44,7 @@ func summary(w runbook.Watch, o outlook, why string) string {
 	p, ok := o.last()
 	now := ""
 	if ok {
-		now = ExactPercent(p.Ratio())
+		now = runbook.ExactPercent(p.Ratio())
 	}
 	before, known := Share(w.Before)
 	switch {
@@ -55,7 +55,7 @@ func summary(w runbook.Watch, o outlook, why string) string {
 	case !ok:
 		return fmt.Sprintf("%s; %s.", runbook.Capital(why), watched)
 	case known && before.Ratio() > p.Ratio():
-		return fmt.Sprintf("Failures fell from %s to %s; %s.", ExactPercent(before.Ratio()), now, watched)
+		return fmt.Sprintf("Failures fell from %s to %s; %s.", runbook.ExactPercent(before.Ratio()), now, watched)
 	}
 	return fmt.Sprintf("Failures are at %s; %s.", now, watched)
 }

@@ -99,7 +99,7 @@ func networkCause(err error) string {
 	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
 		err = next
 	}
-	return clip(err.Error(), 200)
+	return runbook.Clip(err.Error(), 200)
 }
 
 // tlsProblem says what is wrong with a server's TLS.
@@ -114,7 +114,7 @@ func tlsProblem(err error) string {
 	case errors.As(err, &unknown):
 		return "TLS: its certificate is signed by an authority that is not trusted"
 	case errors.As(err, &name):
-		return fmt.Sprintf("TLS: its certificate is not for %q", clip(name.Host, 100))
+		return fmt.Sprintf("TLS: its certificate is not for %q", runbook.Clip(name.Host, 100))
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return fmt.Sprintf("TLS: its certificate is expired or not yet valid (%s to %s)",
 			invalid.Cert.NotBefore.UTC().Format("2006-01-02"), invalid.Cert.NotAfter.UTC().Format("2006-01-02"))

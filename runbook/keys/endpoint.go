@@ -81,7 +81,7 @@ func (e *Endpoint) URL() string { return e.url.String() }
 // shown is a URL without what may be secret in it.
 func shown(u *url.URL) string {
 	public := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
-	return clip(public.String(), 300)
+	return runbook.Clip(public.String(), 300)
 }
 
 // attempt is one probe under way. A connection may still be tried after the
@@ -176,7 +176,7 @@ func (a *attempt) redirect(req *http.Request, via []*http.Request) error {
 	case len(via) > maxRedirects:
 		a.refused = fmt.Sprintf("it redirects more than %d times", maxRedirects)
 	case !strings.EqualFold(hostPort(req.URL), hostPort(from)):
-		a.refused = fmt.Sprintf("it redirects to another host, %q", clip(req.URL.Host, 100))
+		a.refused = fmt.Sprintf("it redirects to another host, %q", runbook.Clip(req.URL.Host, 100))
 	case !outbound.Private(req.URL):
 		a.refused = "it redirects from https to http"
 	default:
@@ -197,8 +197,8 @@ func hostPort(u *url.URL) string {
 func (e *Endpoint) receive(ctx context.Context, a *attempt, res *http.Response) {
 	p := &a.probe
 	p.Status = res.StatusCode
-	p.ContentType = clip(res.Header.Get("Content-Type"), 120)
-	p.CacheControl = clip(res.Header.Get("Cache-Control"), 200)
+	p.ContentType = runbook.Clip(res.Header.Get("Content-Type"), 120)
+	p.CacheControl = runbook.Clip(res.Header.Get("Cache-Control"), 200)
 	if res.TLS != nil {
 		p.TLS = tls.VersionName(res.TLS.Version)
 	}

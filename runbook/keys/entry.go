@@ -120,7 +120,7 @@ func (d *document) collection(e runbook.RawEntry) error {
 		d.path = append(d.path, e.Type+" of keys")
 	default:
 		d.nature = natureBinary
-		return fmt.Errorf("a value of the Redis type %q, which holds no keys in any known way", clip(e.Type, 40))
+		return fmt.Errorf("a value of the Redis type %q, which holds no keys in any known way", runbook.Clip(e.Type, 40))
 	}
 	return d.parts(e)
 }
@@ -139,7 +139,7 @@ func (d *document) parts(e runbook.RawEntry) error {
 		}
 		place, kid, value := fmt.Sprintf("member %d", i+1), "", part.Value
 		if e.Type == "hash" {
-			place, kid = fmt.Sprintf("field %q", clip(part.Field, 80)), part.Field
+			place, kid = fmt.Sprintf("field %q", runbook.Clip(part.Field, 80)), part.Field
 		} else if len(value) == 0 {
 			value = []byte(part.Field)
 		}
@@ -171,7 +171,7 @@ func (d *document) aside(part runbook.RawPart) bool {
 		}
 		d.noteWritten(text)
 	case part.Field == "issuer" || part.Field == "iss":
-		d.issuer = clip(string(bytes.Trim(part.Value, `"`)), 300)
+		d.issuer = runbook.Clip(string(bytes.Trim(part.Value, `"`)), 300)
 	default:
 		return false
 	}

@@ -39,7 +39,7 @@ func (d *document) outline(raw []byte) outline {
 	o := outline{isKey: looksLikeKey(raw)}
 	members(raw, func(name string, value []byte) {
 		if len(o.names) < 5 {
-			o.names = append(o.names, fmt.Sprintf("%q", clip(name, 40)))
+			o.names = append(o.names, fmt.Sprintf("%q", runbook.Clip(name, 40)))
 		}
 		switch {
 		case name == "keys" || o.keys == nil && strings.EqualFold(name, "keys"):
@@ -50,7 +50,7 @@ func (d *document) outline(raw []byte) outline {
 			}
 		case name == "issuer" || name == "iss":
 			if value[0] == '"' && d.issuer == "" {
-				d.issuer = clip(unquote(value), 300)
+				d.issuer = runbook.Clip(unquote(value), 300)
 			}
 		case slices.Contains(writtenNames, name):
 			d.noteWritten(value)
@@ -189,7 +189,7 @@ func (d *document) envelope(o outline, depth int) bool {
 			return false
 		}
 		before := *d
-		d.path = append(slices.Clone(d.path), "JSON envelope ("+clip(m.name, 40)+")")
+		d.path = append(slices.Clone(d.path), "JSON envelope ("+runbook.Clip(m.name, 40)+")")
 		if d.value(m.value, depth+1, "") != nil {
 			*d = before // what a wrong guess noted does not count
 			continue

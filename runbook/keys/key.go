@@ -65,7 +65,7 @@ func readKey(b *budget.Budget, raw []byte, from origin) judged {
 	j.readPurpose()
 	slices.Sort(j.raw.twice)
 	for _, name := range j.raw.twice {
-		j.odd("member %s: appears more than once, the last one counts", clip(name, 60))
+		j.odd("member %s: appears more than once, the last one counts", runbook.Clip(name, 60))
 	}
 	if j.raw.more {
 		j.odd("more than %d members: not all of them were looked at", maxMembers)
@@ -91,7 +91,7 @@ func placeOf(index int, kid string) string {
 	if kid == "" {
 		return fmt.Sprintf("key %d", index)
 	}
-	return fmt.Sprintf("key %d (kid %q)", index, clip(kid, 80))
+	return fmt.Sprintf("key %d (kid %q)", index, runbook.Clip(kid, 80))
 }
 
 func (j *judge) readKid(from origin) {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"jwksbot/runbook"
 	"jwksbot/runbook/budget"
 )
 
@@ -116,7 +117,7 @@ func (k *rawKey) text(name string) (value, problem string) {
 	case raw[0] != '"':
 		return "", fmt.Sprintf("member %s: %s, not a string", name, kind(raw))
 	}
-	return clip(unquote(raw), 120), ""
+	return runbook.Clip(unquote(raw), 120), ""
 }
 
 // metadata returns the members that are neither numbers nor names, in a form
@@ -130,7 +131,7 @@ func (k *rawKey) metadata(b *budget.Budget) map[string]string {
 		if out == nil {
 			out = make(map[string]string, 2)
 		}
-		out[clip(m.name, 60)] = compactValue(b, m.name, m.value)
+		out[runbook.Clip(m.name, 60)] = compactValue(b, m.name, m.value)
 	}
 	return out
 }
@@ -196,19 +197,4 @@ func secretive(name string, text []byte) bool {
 		return bytes.Contains(text, []byte(`\"`)) // JSON inside a string
 	}
 	return bytes.IndexByte(text, '{') >= 0
-}
-
-// clip shortens text from outside to n runes.
-func clip(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	runes := 0
-	for i := range s {
-		if runes == n {
-			return string([]rune(s[:i])) + "…"
-		}
-		runes++
-	}
-	return s
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"jwksbot/runbook"
 	"jwksbot/runbook/budget"
 )
 
@@ -67,7 +68,7 @@ func readBlock(b *budget.Budget, block *pem.Block, from origin) judged {
 			public = cert.PublicKey
 		}
 	default:
-		return refusedPEM(from, false, fmt.Sprintf("a PEM block of type %q holds no public key", clip(block.Type, 40)))
+		return refusedPEM(from, false, fmt.Sprintf("a PEM block of type %q holds no public key", runbook.Clip(block.Type, 40)))
 	}
 	if err != nil {
 		return refusedPEM(from, false, "the PEM block does not hold what it says")

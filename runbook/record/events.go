@@ -109,7 +109,7 @@ func timelineWatch(w *runbook.Watch, add timelineAdd) {
 	add(w.Since, runbook.AuditSelf, "the watch began")
 	if worst, ok := timelineWorst(w.Points); ok {
 		ratio, _ := worst.Ratio()
-		add(worst.At, runbook.AuditSelf, fmt.Sprintf("the worst minute of the watch: %s of %s requests failed (%.1f %%)", timelineNumber(worst.Failures), timelineNumber(worst.Requests), 100*ratio))
+		add(worst.At, runbook.AuditSelf, fmt.Sprintf("the worst minute of the watch: %s of %s requests failed (%s)", timelineNumber(worst.Failures), timelineNumber(worst.Requests), runbook.ExactPercent(ratio)))
 	}
 	add(w.EndedAt, runbook.AuditSelf, fmt.Sprintf("the watch ended, %s%s", strings.ReplaceAll(string(w.Verdict), "_", " "), timelineWhy(w.Text)))
 }

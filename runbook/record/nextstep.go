@@ -145,7 +145,7 @@ func afterWatch(r runbook.Run) []NextStep {
 	if !ok || recent.Ratio() < persists {
 		return nil
 	}
-	return stillFailing(r, execute.ExactPercent(recent.Ratio())+" of the last requests failed")
+	return stillFailing(r, runbook.ExactPercent(recent.Ratio())+" of the last requests failed")
 }
 
 // stillFailing goes down the layers: the authoriser's memory, then the results

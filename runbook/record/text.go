@@ -106,7 +106,7 @@ func (t Timeline) ratios(p printf) {
 	for _, r := range t.Ratios {
 		share := "no data"
 		if r.Requests > 0 {
-			share = fmt.Sprintf("%.1f %%", 100*r.Failures/r.Requests)
+			share = runbook.ExactPercent(r.Failures / r.Requests)
 		}
 		p("| %s | %s | %s | %s | %d |", markdown(r.Label), timelineNumber(r.Failures), timelineNumber(r.Requests), share, r.Missing)
 	}

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"jwksbot/runbook"
 	"jwksbot/runbook/redact"
@@ -160,10 +159,7 @@ func sampleText(text string) string {
 	text = redact.Text(strings.ToValidUTF8(text, "\uFFFD"))
 	text = withoutHTML(text)
 	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f }), " ")
-	if utf8.RuneCountInString(text) <= maxSampleText {
-		return text
-	}
-	return string([]rune(text)[:maxSampleText-1]) + "…"
+	return runbook.Clip(text, maxSampleText)
 }
 
 // withoutHTML cuts a page off where it begins.
