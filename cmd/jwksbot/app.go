@@ -10,6 +10,7 @@ import (
 
 	"jwksbot/bot"
 	"jwksbot/runbook/approve"
+	"jwksbot/runbook/config"
 	"jwksbot/runbook/execute"
 	"jwksbot/runbook/journal"
 	"jwksbot/runbook/remote"
@@ -69,7 +70,7 @@ func (a *app) close() error {
 
 // slackAPI is the client of the Web API, at Slack or at SLACK_API_URL. through
 // may see every request.
-func slackAPI(cfg *config, apiURL string, through ...func(http.RoundTripper) http.RoundTripper) *slack.Client {
+func slackAPI(cfg *config.Config, apiURL string, through ...func(http.RoundTripper) http.RoundTripper) *slack.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 64 // two, the default, makes every burst dial anew
 	var outward http.RoundTripper = transport

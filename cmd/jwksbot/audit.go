@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/config"
 	"jwksbot/runbook/journal"
 )
 
@@ -39,7 +40,7 @@ func (s auditSelection) filter() journal.AuditFilter {
 }
 
 // withJournal opens the journal of the configuration for one command.
-func (w *world) withJournal(ctx context.Context, use func(*config, *journal.Journal) error) (err error) {
+func (w *world) withJournal(ctx context.Context, use func(*config.Config, *journal.Journal) error) (err error) {
 	cfg, err := w.readConfig()
 	if err != nil {
 		return err
@@ -63,7 +64,7 @@ type auditListCmd struct{ auditSelection }
 
 // run prints one line a row.
 func (c *auditListCmd) run(ctx context.Context, w *world) error {
-	return w.withJournal(ctx, func(_ *config, j *journal.Journal) error {
+	return w.withJournal(ctx, func(_ *config.Config, j *journal.Journal) error {
 		p := newPrinter(w)
 		rows := 0
 		for row, err := range j.AuditRows(ctx, c.filter()) {
@@ -102,7 +103,7 @@ func (c *auditVerifyCmd) run(ctx context.Context, w *world) error {
 		}
 		marks = append(marks, m)
 	}
-	return w.withJournal(ctx, func(_ *config, j *journal.Journal) error {
+	return w.withJournal(ctx, func(_ *config.Config, j *journal.Journal) error {
 		report, err := j.VerifyAudit(ctx, marks...)
 		var broken *journal.AuditError
 		if errors.As(err, &broken) {
@@ -136,7 +137,7 @@ type auditExportCmd struct {
 // run prints the rows with their hashes, so that an archive can be held
 // against the journal.
 func (c *auditExportCmd) run(ctx context.Context, w *world) error {
-	return w.withJournal(ctx, func(_ *config, j *journal.Journal) error {
+	return w.withJournal(ctx, func(_ *config.Config, j *journal.Journal) error {
 		write, flush := c.writer(w)
 		for row, err := range j.AuditRows(ctx, c.filter()) {
 			if err == nil {

@@ -20,6 +20,7 @@ import (
 	"jwksbot/runbook/approve"
 	"jwksbot/runbook/cache/redistest"
 	"jwksbot/runbook/check"
+	"jwksbot/runbook/config"
 	"jwksbot/runbook/drill"
 )
 
@@ -99,11 +100,11 @@ targets:
     cache: {url: "redis://%s", keys: ["jwks:*"]}
     approval: {requesters: [S0ONCALL], approvers: [S0LEADS], cooldown: 0s}
 `, filepath.Join(dir, "journal.db"), drill.Region, world.JWKSURL(), world.Issuer(), w.server.Addr)
-	config := filepath.Join(dir, "jwksbot.yaml")
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+	settings := filepath.Join(dir, "jwksbot.yaml")
+	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	w.bot = exec.Command(file, "serve", "--config", config)
+	w.bot = exec.Command(file, "serve", "--config", settings)
 	w.bot.Env = append(os.Environ(), "SLACK_API_URL="+slackURL+"/api/", "AWS_ENDPOINT_URL="+world.AWSEndpoint(),
 		"AWS_ACCESS_KEY_ID=AKIADRILLDRILLDRILL0", "AWS_SECRET_ACCESS_KEY=drill", "AWS_REGION="+drill.Region,
 		"AWS_CA_BUNDLE=") // of this machine; see newServed
@@ -118,7 +119,7 @@ targets:
 			b.Log(said.String())
 		}
 	})
-	cfg, err := parseConfig("bench", []byte(text), func(string) string { return "" })
+	cfg, err := config.Parse("bench", []byte(text), func(string) string { return "" }, rules)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"jwksbot/runbook/config"
 )
 
 // action is what a command does, once its flags and arguments are read into it.
@@ -148,7 +150,7 @@ func flagProblem(cmd *cobra.Command, err error) error {
 
 func didYouMean(prefix, typed string, names []string) string {
 	for _, known := range names {
-		if near(known, typed) {
+		if config.Near(known, typed) {
 			return fmt.Sprintf(", did you mean %q?", prefix+known)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
+
+	"jwksbot/runbook/config"
 )
 
 func configExampleCommand(w *world) *cobra.Command {
@@ -17,7 +19,7 @@ type configExampleCmd struct{}
 
 // run prints the example.
 func (configExampleCmd) run(_ context.Context, w *world) error {
-	_, err := fmt.Fprint(w.stdout, exampleConfig)
+	_, err := fmt.Fprint(w.stdout, config.Example)
 	return err
 }
 
@@ -41,32 +43,14 @@ func (configCheckCmd) run(_ context.Context, w *world) error {
 		return err
 	}
 	fmt.Fprintf(w.stdout, "%s is in order: %s\n", w.config, count(len(cfg.Targets), "target", "targets"))
-	for _, path := range slices.Sorted(maps.Keys(cfg.lines.unset)) {
-		fmt.Fprintf(w.stdout, "note: %s hangs on the environment variable %s, which is not set\n", path, cfg.lines.unset[path])
+	for _, path := range slices.Sorted(maps.Keys(cfg.Unset())) {
+		fmt.Fprintf(w.stdout, "note: %s hangs on the environment variable %s, which is not set\n", path, cfg.Unset()[path])
 	}
 	for i := range cfg.Targets {
 		t := &cfg.Targets[i]
-		for _, note := range t.notes() {
+		for _, note := range t.Notes() {
 			fmt.Fprintf(w.stdout, "note: target %s: %s\n", t.Name, note)
 		}
 	}
 	return nil
-}
-
-// notes are what is in order and worth a second thought.
-func (t *targetConfig) notes() []string {
-	var out []string
-	if len(t.Approval.Requesters) == 0 || len(t.Approval.Approvers) == 0 {
-		out = append(out, "nobody can request or approve a mitigation, since approval.requesters or approval.approvers is empty")
-	}
-	if t.Approval.BreakGlass {
-		out = append(out, "approval.break_glass is on: every requester may act alone, which is recorded and told to the approvers")
-	}
-	if e := t.Escalation; e.UserGroup == "" && e.PagerDutyKey == "" && e.SNSTopic == "" {
-		out = append(out, "nobody is called when failures persist, since escalation has neither user_group nor pagerduty_key nor sns_topic")
-	}
-	if t.Gateway.RestAPI == "" && t.Gateway.HTTPAPI == "" {
-		out = append(out, "the watch cannot tell the share of failures without gateway.rest_api or gateway.http_api, which count the requests")
-	}
-	return out
 }

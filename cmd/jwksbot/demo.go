@@ -16,6 +16,7 @@ import (
 	"jwksbot/bot"
 	"jwksbot/bot/slacksim"
 	"jwksbot/runbook"
+	"jwksbot/runbook/config"
 	"jwksbot/runbook/drill"
 	"jwksbot/runbook/execute"
 )
@@ -164,8 +165,8 @@ func demoAWS(staged *drill.World) aws.Config {
 }
 
 // demoConfig is the configuration of the demo, read like any other.
-func demoConfig(staged *drill.World, journal string, watch time.Duration) (*config, error) {
-	return parseConfig("demo", []byte(demoText(staged, journal, watch)), func(string) string { return "" })
+func demoConfig(staged *drill.World, journal string, watch time.Duration) (*config.Config, error) {
+	return config.Parse("demo", []byte(demoText(staged, journal, watch)), func(string) string { return "" }, rules)
 }
 
 func demoText(staged *drill.World, journal string, watch time.Duration) string {

@@ -243,7 +243,7 @@ func (d *doctor) diskExam() exam {
 func (d *doctor) unsetExam() exam {
 	return exam{"config", "variables", func(context.Context) (finding, error) {
 		var missing []string
-		for path, name := range d.cfg.lines.unset {
+		for path, name := range d.cfg.Unset() {
 			if !strings.HasPrefix(path, "slack.") { // has lines of its own
 				missing = append(missing, fmt.Sprintf("%s (%s)", name, path))
 			}
@@ -255,3 +255,6 @@ func (d *doctor) unsetExam() exam {
 		return doubt("set them, or take the settings out of the file", "not set: %s", strings.Join(missing, ", "))
 	}}
 }
+
+// oneLine puts several problems of one value beside each other.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

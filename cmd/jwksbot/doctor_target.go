@@ -14,11 +14,12 @@ import (
 
 	"jwksbot/runbook"
 	"jwksbot/runbook/check"
+	"jwksbot/runbook/config"
 )
 
 // usesAWS says whether a target needs credentials at all.
-func usesAWS(t targetConfig) bool {
-	return t.Cache.URL == "" || t.Authoriser.LogGroup != "" || t.Authoriser.Function != "" || t.Gateway != (gatewayConfig{}) || t.Escalation.SNSTopic != ""
+func usesAWS(t config.Target) bool {
+	return t.Cache.URL == "" || t.Authoriser.LogGroup != "" || t.Authoriser.Function != "" || t.Gateway != (config.Gateway{}) || t.Escalation.SNSTopic != ""
 }
 
 // targetExams look at one target. What is not configured is a line that says so.
@@ -99,7 +100,7 @@ func lookAtTraffic(ctx context.Context, t *check.Target) (finding, error) {
 	return well("hits and misses of %s", runbook.Plural(len(nodes), "node", "nodes"))
 }
 
-func lookAtLogs(ctx context.Context, t *check.Target, c targetConfig) (finding, error) {
+func lookAtLogs(ctx context.Context, t *check.Target, c config.Target) (finding, error) {
 	if t.Logs == nil {
 		return notSet("authoriser.log_group is not set: failing tokens are not seen")
 	}
@@ -130,7 +131,7 @@ func groupName(group string) string {
 	return group
 }
 
-func lookAtGateway(ctx context.Context, t *check.Target, c targetConfig) (finding, error) {
+func lookAtGateway(ctx context.Context, t *check.Target, c config.Target) (finding, error) {
 	if t.API == nil {
 		return notSet("gateway.rest_api or gateway.http_api is not set: its traffic and its result cache are not seen")
 	}
@@ -190,7 +191,7 @@ func lookAtFunction(ctx context.Context, t *check.Target) (finding, error) {
 }
 
 // lookAtEscalation says who would be called. Nobody is called to try it.
-func (d *doctor) lookAtEscalation(ctx context.Context, c targetConfig) (finding, error) {
+func (d *doctor) lookAtEscalation(ctx context.Context, c config.Target) (finding, error) {
 	e := c.Escalation
 	var ways []string
 	if e.UserGroup != "" {
@@ -228,7 +229,7 @@ func lookAtCanary(ctx context.Context, t *check.Target) (finding, error) {
 }
 
 // lookAtBridge only knocks: pressing the button would flush.
-func lookAtBridge(ctx context.Context, c targetConfig) (finding, error) {
+func lookAtBridge(ctx context.Context, c config.Target) (finding, error) {
 	if c.CommandBrdg.URL == "" {
 		return notSet("no CommandBridge is set: flushes are direct")
 	}

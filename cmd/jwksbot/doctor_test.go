@@ -15,6 +15,7 @@ import (
 	"jwksbot/bot"
 	"jwksbot/bot/slacksim"
 	"jwksbot/runbook"
+	"jwksbot/runbook/config"
 	"jwksbot/runbook/redact"
 )
 
@@ -36,7 +37,7 @@ func ward(t *testing.T) *stage {
 }
 
 // patient is a doctor in the ward, with a configuration that may be changed.
-func patient(t *testing.T, st *stage, change func(*config)) *doctor {
+func patient(t *testing.T, st *stage, change func(*config.Config)) *doctor {
 	t.Helper()
 	w := quietWorld()
 	w.getenv = func(name string) string { return map[string]string{"SLACK_API_URL": st.url + "/api/"}[name] }
@@ -82,7 +83,7 @@ func (d *doctor) withoutAWS() []exam {
 
 func TestNothingIsWrongInTheDemo(t *testing.T) {
 	st := ward(t)
-	d := patient(t, st, func(*config) {})
+	d := patient(t, st, func(*config.Config) {})
 	openJournal(t, d.cfg.Journal.Reveal())
 	lines := examine(t.Context(), d.withoutAWS(), untold)
 	for _, l := range lines {
@@ -112,7 +113,7 @@ func TestAJournalThatDoesNotLastIsWarnedOf(t *testing.T) {
 		t.Skipf("no file system in memory here: %v", err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	d := patient(t, ward(t), func(c *config) { c.Journal = redact.Secret(filepath.Join(dir, "journal.db")) })
+	d := patient(t, ward(t), func(c *config.Config) { c.Journal = redact.Secret(filepath.Join(dir, "journal.db")) })
 	line := seen(t, examine(t.Context(), []exam{d.diskExam()}, untold), "journal", "disk")
 	if line.Status != runbook.StatusWarn || !strings.Contains(line.Text, "tmpfs") || !strings.Contains(line.Fix, "volume") {
 		t.Errorf("%+v", line)
@@ -130,21 +131,21 @@ func TestAJournalThatDoesNotLastIsWarnedOf(t *testing.T) {
 func TestWhatIsWrongIsSaidWithItsFix(t *testing.T) {
 	st := ward(t)
 	for name, c := range map[string]struct {
-		change            func(*config)
+		change            func(*config.Config)
 		area, check, text string
 		fix               string
 	}{
-		"wrong bot token": {func(c *config) { c.Slack.BotToken = "xoxb-wrong" }, "slack", "bot token", "invalid_auth", "OAuth & Permissions"},
-		"wrong app token": {func(c *config) { c.Slack.AppToken = "xapp-wrong" }, "slack", "app token", "invalid_auth", "connections:write"},
-		"not invited":     {func(c *config) { c.Targets[0].Channel = "nowhere" }, "production", "channel", "not in", "/invite"},
-		"an empty group":  {func(c *config) { c.Targets[0].Approval.Approvers = []string{"S0NOBODY"} }, "production", "approval policy", "empty or does not exist", "people into the group"},
-		"too few people":  {func(c *config) { c.Targets[0].Approval.Required = 50 }, "production", "approval policy", "no request could ever be approved", "approval.required"},
-		"no log group":    {func(c *config) { c.Targets[0].Authoriser.LogGroup = "/aws/lambda/none" }, "production", "log group", "does not exist", ""},
-		"another group":   {func(c *config) { c.Targets[0].Authoriser.Function = "other" }, "production", "log group", "logs to /aws/lambda/other", "authoriser.log_group"},
-		"no such cache":   {func(c *config) { c.Targets[0].Cache.ReplicationGroup = "none" }, "production", "cache writable", "not found", ""},
-		"no keys there":   {func(c *config) { c.Targets[0].JWKSURL += "/nothing" }, "production", "live keys", "404", "jwks_url"},
-		"other names":     {func(c *config) { c.Targets[0].Cache.Keys = []string{"nothing:*"} }, "production", "cache", "none of which matches", "cache.keys"},
-		"CommandBridge":   {func(c *config) { c.Targets[0].CommandBrdg.URL = "http://127.0.0.1:1" }, "production", "commandbridge", "cannot be reached", "commandbridge.url"},
+		"wrong bot token": {func(c *config.Config) { c.Slack.BotToken = "xoxb-wrong" }, "slack", "bot token", "invalid_auth", "OAuth & Permissions"},
+		"wrong app token": {func(c *config.Config) { c.Slack.AppToken = "xapp-wrong" }, "slack", "app token", "invalid_auth", "connections:write"},
+		"not invited":     {func(c *config.Config) { c.Targets[0].Channel = "nowhere" }, "production", "channel", "not in", "/invite"},
+		"an empty group":  {func(c *config.Config) { c.Targets[0].Approval.Approvers = []string{"S0NOBODY"} }, "production", "approval policy", "empty or does not exist", "people into the group"},
+		"too few people":  {func(c *config.Config) { c.Targets[0].Approval.Required = 50 }, "production", "approval policy", "no request could ever be approved", "approval.required"},
+		"no log group":    {func(c *config.Config) { c.Targets[0].Authoriser.LogGroup = "/aws/lambda/none" }, "production", "log group", "does not exist", ""},
+		"another group":   {func(c *config.Config) { c.Targets[0].Authoriser.Function = "other" }, "production", "log group", "logs to /aws/lambda/other", "authoriser.log_group"},
+		"no such cache":   {func(c *config.Config) { c.Targets[0].Cache.ReplicationGroup = "none" }, "production", "cache writable", "not found", ""},
+		"no keys there":   {func(c *config.Config) { c.Targets[0].JWKSURL += "/nothing" }, "production", "live keys", "404", "jwks_url"},
+		"other names":     {func(c *config.Config) { c.Targets[0].Cache.Keys = []string{"nothing:*"} }, "production", "cache", "none of which matches", "cache.keys"},
+		"CommandBridge":   {func(c *config.Config) { c.Targets[0].CommandBrdg.URL = "http://127.0.0.1:1" }, "production", "commandbridge", "cannot be reached", "commandbridge.url"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := patient(t, st, c.change)
@@ -241,7 +242,7 @@ targets:
 // The doctor writes nothing, not even a journal.
 func TestTheDoctorLeavesNoJournal(t *testing.T) {
 	st := ward(t)
-	d := patient(t, st, func(*config) {})
+	d := patient(t, st, func(*config.Config) {})
 	line := seen(t, examine(t.Context(), d.exams(), untold), "journal", "open")
 	if line.Status != runbook.StatusOK || !strings.Contains(line.Text, "it does not exist yet") {
 		t.Errorf("%+v", line)

@@ -15,6 +15,7 @@ import (
 	"jwksbot/runbook"
 	"jwksbot/runbook/cache"
 	"jwksbot/runbook/cache/redistest"
+	"jwksbot/runbook/config"
 	"jwksbot/runbook/journal"
 	"jwksbot/runbook/redact"
 )
@@ -116,7 +117,7 @@ func (s *failoverStory) tell(f failover) {
 	}
 	f.before(s)
 	s.authorise()
-	s.serve(cacheConfig{URL: redact.Secret("redis://" + strings.Join(s.seeds(), ",")), Auth: cache.AuthNone, Keys: []string{"jwks:*"}})
+	s.serve(config.Cache{URL: redact.Secret("redis://" + strings.Join(s.seeds(), ",")), Auth: cache.AuthNone, Keys: []string{"jwks:*"}})
 	s.command("/jwks-flush production")
 	s.fill(map[string]any{"ticket": "INC-2026-0214-001", "reason": "keys rotated at 02:40"})
 	card := s.card()

@@ -69,7 +69,7 @@ func (c *flushCmd) run(ctx context.Context, w *world) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.close()) }()
-	if err := a.cfg.needToAct(); err != nil && !c.dryRun {
+	if err := a.cfg.NeedToAct(); err != nil && !c.dryRun {
 		return err
 	}
 	if err := c.undone(ctx, a); err != nil {

@@ -4,9 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/spf13/cobra"
+
+	"jwksbot/runbook/config"
 )
 
 func iamPolicyCommand(w *world) *cobra.Command {
@@ -31,12 +32,12 @@ func (c *iamPolicyCmd) run(_ context.Context, w *world) error {
 	}
 	for i := range cfg.Targets { // a name that hangs on an unset variable would make a wrong policy
 		pre := fmt.Sprintf("targets[%d]", i)
-		if err := cfg.need(under(pre, "region", "user_pool_id", "cache.replication_group", "cache.serverless", "cache.url", "cache.username",
+		if err := cfg.Need(config.Under(pre, "region", "user_pool_id", "cache.replication_group", "cache.serverless", "cache.url", "cache.username",
 			"authoriser.function", "authoriser.log_group", "gateway.rest_api", "gateway.http_api", "gateway.stage", "gateway.access_log_group", "escalation.sns_topic")...); err != nil {
 			return err
 		}
 	}
-	p := cfg.policy(cmp.Or(w.getenv("AWS_REGION"), w.getenv("AWS_DEFAULT_REGION")), !c.Act, !c.Read)
+	p := cfg.IAMPolicy(cmp.Or(w.getenv("AWS_REGION"), w.getenv("AWS_DEFAULT_REGION")), !c.Act, !c.Read)
 	w.redisRights(cfg)
 	if len(p.Statement) == 0 {
 		fmt.Fprintln(w.stderr, "Nothing in this configuration needs AWS for that, so that there is no policy.")
@@ -47,64 +48,13 @@ func (c *iamPolicyCmd) run(_ context.Context, w *world) error {
 
 // redisRights tells, beside the policy, what no policy of IAM can give: the
 // rights of the bot's user within Redis.
-func (w *world) redisRights(cfg *config) {
+func (w *world) redisRights(cfg *config.Config) {
 	told := map[string]bool{}
 	for _, t := range cfg.Targets {
-		line := fmt.Sprintf("In Redis, user %s of %s needs: %s", cmp.Or(t.Cache.user(), "default"), t.Cache.resource(), t.Cache.settings().Access())
+		line := fmt.Sprintf("In Redis, user %s of %s needs: %s", cmp.Or(redisUser(t.Cache), "default"), t.Cache.Resource(), cacheSettings(t.Cache).Access())
 		if !told[line] {
 			told[line] = true
 			fmt.Fprintln(w.stderr, clean(line))
 		}
 	}
-}
-
-// iamPolicy is a policy document.
-type iamPolicy struct {
-	Version   string
-	Statement []iamStatement
-}
-
-type iamStatement struct {
-	Sid      string
-	Effect   string
-	Action   []string
-	Resource []string
-}
-
-// policy is the smallest policy for all targets. A statement holds actions with
-// the same resources only, so that none is allowed on a resource of another.
-func (c *config) policy(region string, read, act bool) iamPolicy {
-	p := iamPolicy{Version: "2012-10-17", Statement: []iamStatement{}}
-	for _, need := range permissions {
-		if need.act && !act || !need.act && !read {
-			continue
-		}
-		var resources []string
-		for _, t := range c.Targets {
-			at := estate{t, cmp.Or(t.Region, poolRegionOrNone(t.UserPoolID), region, "*")}
-			resources = append(resources, need.resources(at)...)
-		}
-		slices.Sort(resources)
-		if resources = slices.Compact(resources); len(resources) > 0 {
-			p.add(need.sid, need.action, resources)
-		}
-	}
-	return p
-}
-
-func (p *iamPolicy) add(sid, action string, resources []string) {
-	for i := range p.Statement {
-		if p.Statement[i].Sid == sid {
-			p.Statement[i].Action = append(p.Statement[i].Action, action)
-			return
-		}
-	}
-	p.Statement = append(p.Statement, iamStatement{sid, "Allow", []string{action}, resources})
-}
-
-func poolRegionOrNone(pool string) string {
-	if pool == "" {
-		return ""
-	}
-	return poolRegion(pool)
 }

@@ -13,6 +13,7 @@ import (
 
 	"jwksbot/runbook"
 	"jwksbot/runbook/check"
+	"jwksbot/runbook/config"
 	"jwksbot/runbook/drill"
 )
 
@@ -21,7 +22,7 @@ import (
 // runs fast, because restarts wait.
 type guarded struct {
 	world *drill.World
-	cfg   *config
+	cfg   *config.Config
 	clock runbook.Clock
 }
 
@@ -37,7 +38,7 @@ func newGuarded(t *testing.T, scenario string) *guarded {
 			t.Error(err)
 		}
 	})
-	cfg, err := parseConfig("drill", []byte(fmt.Sprintf(`
+	cfg, err := config.Parse("drill", []byte(fmt.Sprintf(`
 journal: %q
 targets:
   - name: production
@@ -49,7 +50,7 @@ targets:
     gateway: {rest_api: %q, http_api: %q, stage: %s, access_log_group: %s}
     escalation: {sns_topic: %q}
 `, filepath.Join(t.TempDir(), "journal.db"), drill.Region, w.JWKSURL(), w.Issuer(), drill.ReplicationGroup, drill.Function, drill.LogGroup, drill.SuccessPattern,
-		w.RestAPIID(), w.HTTPAPIID(), drill.Stage, drill.AccessLogGroup, drill.Topic)), func(string) string { return "" })
+		w.RestAPIID(), w.HTTPAPIID(), drill.Stage, drill.AccessLogGroup, drill.Topic)), func(string) string { return "" }, rules)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +68,7 @@ func (g *guarded) target(t *testing.T) (*check.Target, *parts) {
 	return p.targets[0], p
 }
 
-func (g *guarded) permit(t *testing.T, p iamPolicy) {
+func (g *guarded) permit(t *testing.T, p config.IAMPolicy) {
 	t.Helper()
 	text, err := json.Marshal(p)
 	if err == nil {
@@ -147,7 +148,7 @@ func TestEveryScenarioKeepsToThePrintedPolicy(t *testing.T) {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
 			g := newGuarded(t, s.Name)
-			g.permit(t, g.cfg.policy("", true, true))
+			g.permit(t, g.cfg.IAMPolicy("", true, true))
 			target, p := g.target(t)
 			report, err := p.runner.Check(t.Context(), target, check.Ask{Anew: true, Window: 5 * time.Minute}, check.Silent{})
 			if err != nil {
@@ -173,7 +174,7 @@ func TestEveryScenarioKeepsToThePrintedPolicy(t *testing.T) {
 func TestNoActionOfThePolicyIsTooMuch(t *testing.T) {
 	t.Parallel()
 	g := newGuarded(t, "memory-alias")
-	whole := g.cfg.policy("", true, true)
+	whole := g.cfg.IAMPolicy("", true, true)
 	g.permit(t, whole)
 	for _, s := range whole.Statement {
 		target, _ := g.target(t)
@@ -183,7 +184,7 @@ func TestNoActionOfThePolicyIsTooMuch(t *testing.T) {
 	}
 	for i, s := range whole.Statement {
 		for _, action := range s.Action {
-			less := iamPolicy{Version: whole.Version, Statement: slices.Clone(whole.Statement)}
+			less := config.IAMPolicy{Version: whole.Version, Statement: slices.Clone(whole.Statement)}
 			less.Statement[i].Action = slices.DeleteFunc(slices.Clone(s.Action), func(a string) bool { return a == action })
 			if len(less.Statement[i].Action) == 0 {
 				less.Statement = slices.Delete(less.Statement, i, i+1)
@@ -195,7 +196,7 @@ func TestNoActionOfThePolicyIsTooMuch(t *testing.T) {
 			}
 		}
 	}
-	g.permit(t, g.cfg.policy("", true, false))
+	g.permit(t, g.cfg.IAMPolicy("", true, false))
 	target, _ := g.target(t)
 	for sid, action := range map[string]string{"ActRestart": "lambda:UpdateFunctionConfiguration", "ActFlushGateway": "apigateway:DELETE", "ActAnnounce": "sns:Publish"} {
 		if err := deeds[sid](t.Context(), target, g.clock.Now()); err == nil || !strings.Contains(err.Error(), "allow "+action) {

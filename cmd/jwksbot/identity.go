@@ -8,13 +8,14 @@ import (
 
 	"jwksbot/runbook"
 	"jwksbot/runbook/approve"
+	"jwksbot/runbook/config"
 )
 
 // terminalPeople is the directory of the terminal: the configuration maps AWS
 // identities to the Slack accounts of the same people, so that one human counts
 // once. What they are and may is Slack's to say, as for everybody.
 type terminalPeople struct {
-	people []personConfig
+	people []config.Person
 	slack  approve.Directory
 }
 

@@ -46,6 +46,7 @@ var arrows = map[string][]string{
 	"runbook/chart":                {"jwksbot/runbook", "github.com/go-analyze/charts", "jwksbot/runbook/redact", "jwksbot/runbook/outbound", "jwksbot/runbook/budget"},
 	"runbook/identity":             {"jwksbot/runbook", "github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/sts", "github.com/aws/smithy-go", "jwksbot/runbook/redact", "jwksbot/runbook/outbound", "jwksbot/runbook/budget"},
 	"runbook/remote":               {"jwksbot/runbook", "jwksbot/runbook/check", "jwksbot/runbook/approve", "jwksbot/runbook/redact"},
+	"runbook/config":               {"jwksbot/runbook", "jwksbot/runbook/approve", "jwksbot/runbook/redact", "jwksbot/runbook/outbound", "github.com/goccy/go-yaml", "github.com/aws/aws-sdk-go-v2/aws/arn"},
 	"runbook/drill":                {"jwksbot/runbook", "github.com/fxamacker/cbor/v2", "github.com/alicebob/miniredis/v2", "jwksbot/runbook/redact"},
 }
 

@@ -11,6 +11,7 @@ import (
 	"jwksbot/runbook"
 	"jwksbot/runbook/cache"
 	"jwksbot/runbook/cache/redistest"
+	"jwksbot/runbook/config"
 	"jwksbot/runbook/redact"
 )
 
@@ -22,7 +23,7 @@ func TestNamesThatAreNoText(t *testing.T) {
 	server := redistest.Start(t, redistest.Options{})
 	s := newRealStory(t, redis.NewClient(&redis.Options{Addr: server.Addr}))
 	s.names = []string{"\xac\xed\x00\x05t\x00\x07current", "\xac\xee\x00\x05t\x00\x07current", `\xac\xed\x00\x05t\x00\x07current`}
-	s.tell(cacheConfig{URL: redact.Secret("redis://" + server.Addr), Auth: cache.AuthNone, Keys: []string{`*current`}}, "on 1 shard")
+	s.tell(config.Cache{URL: redact.Secret("redis://" + server.Addr), Auth: cache.AuthNone, Keys: []string{`*current`}}, "on 1 shard")
 	s.shows(`\xac\xed\x00\x05t\x00\x07current`, `\\xac\\xed\\x00\\x05t\\x00\\x07current`)
 }
 
@@ -37,7 +38,7 @@ func TestMoreComesThanTheCardShowed(t *testing.T) {
 		s.set(name, s.old, time.Hour)
 	}
 	s.authorise()
-	s.serve(cacheConfig{URL: redact.Secret("redis://" + server.Addr), Auth: cache.AuthNone, Keys: []string{"jwks:*"}})
+	s.serve(config.Cache{URL: redact.Secret("redis://" + server.Addr), Auth: cache.AuthNone, Keys: []string{"jwks:*"}})
 	s.command("/jwks-flush production INC-2026-0214-001 keys rotated at 02:40")
 	card := s.await("jwksbot_approval", "state", string(runbook.StatePending))
 

@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -42,7 +44,7 @@ func (p *printer) put(indent int, text string) {
 }
 
 // paint is what colours a text without taking room.
-var paint = pattern("\x1b\\[[0-9;]*m")
+var paint = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("\x1b\\[[0-9;]*m") })
 
 func columnsOf(s string) int { return utf8.RuneCountInString(paint().ReplaceAllString(s, "")) }
 

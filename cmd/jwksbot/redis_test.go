@@ -20,6 +20,7 @@ import (
 	"jwksbot/runbook"
 	"jwksbot/runbook/cache"
 	"jwksbot/runbook/cache/redistest"
+	"jwksbot/runbook/config"
 	"jwksbot/runbook/diagnose"
 	"jwksbot/runbook/drill"
 	"jwksbot/runbook/redact"
@@ -38,7 +39,7 @@ func TestStoryOnTLSAndACL(t *testing.T) {
 	s := newRealStory(t, admin)
 	s.names = []string{"jwks:current"}
 	s.roots = server.RootCAs
-	s.tell(cacheConfig{URL: redact.Secret("rediss://" + server.Addr), Auth: cache.AuthPassword,
+	s.tell(config.Cache{URL: redact.Secret("rediss://" + server.Addr), Auth: cache.AuthPassword,
 		Username: server.User, Password: redact.Secret(server.Password), Keys: patterns}, "on 1 shard")
 }
 
@@ -68,7 +69,7 @@ func TestStoryOnCluster(t *testing.T) {
 		t.Fatalf("%d keys of other owners, want %d", before.count, others)
 	}
 
-	s.tell(cacheConfig{URL: redact.Secret("redis://" + strings.Join(hosts, ",")), Auth: cache.AuthNone, Keys: []string{"jwks:*"}}, "on 3 shards")
+	s.tell(config.Cache{URL: redact.Secret("redis://" + strings.Join(hosts, ",")), Auth: cache.AuthNone, Keys: []string{"jwks:*"}}, "on 3 shards")
 
 	if after := fingerprint(t, admin); after != before {
 		t.Errorf("the keys of other owners were %d and are %d, or one of them changed", before.count, after.count)
@@ -127,7 +128,7 @@ func (s *realStory) set(name, value string, ttl time.Duration) {
 }
 
 // tell plays the story from the first check to the last.
-func (s *realStory) tell(c cacheConfig, where string) {
+func (s *realStory) tell(c config.Cache, where string) {
 	s.Helper()
 	for _, name := range s.names {
 		ttl := time.Hour
@@ -165,7 +166,7 @@ func (s *realStory) tell(c cacheConfig, where string) {
 }
 
 // serve runs the real bot with that cache.
-func (s *realStory) serve(c cacheConfig) {
+func (s *realStory) serve(c config.Cache) {
 	s.Helper()
 	cfg, err := demoConfig(s.st.drill, filepath.Join(s.TempDir(), "journal.db"), 0)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"jwksbot/bot"
 	"jwksbot/runbook"
 	"jwksbot/runbook/chart"
+	"jwksbot/runbook/config"
 	"jwksbot/runbook/journal"
 	"jwksbot/runbook/record"
 )
@@ -36,10 +37,10 @@ type reportCmd struct {
 
 // run reads the journal; it needs no network.
 func (c *reportCmd) run(ctx context.Context, w *world) error {
-	return w.withJournal(ctx, func(cfg *config, j *journal.Journal) error { return c.report(ctx, w, cfg, j) })
+	return w.withJournal(ctx, func(cfg *config.Config, j *journal.Journal) error { return c.report(ctx, w, cfg, j) })
 }
 
-func (c *reportCmd) report(ctx context.Context, w *world, cfg *config, j *journal.Journal) error {
+func (c *reportCmd) report(ctx context.Context, w *world, cfg *config.Config, j *journal.Journal) error {
 	run, err := c.find(ctx, cfg, j)
 	if err != nil {
 		return err
@@ -59,8 +60,8 @@ func (c *reportCmd) report(ctx context.Context, w *world, cfg *config, j *journa
 }
 
 // find returns the run that is meant.
-func (c *reportCmd) find(ctx context.Context, cfg *config, j *journal.Journal) (runbook.Run, error) {
-	names := cfg.targetNames()
+func (c *reportCmd) find(ctx context.Context, cfg *config.Config, j *journal.Journal) (runbook.Run, error) {
+	names := targetNames(cfg)
 	target := c.Of
 	if target == "" {
 		if len(names) != 1 {
@@ -155,7 +156,7 @@ func (a *app) record(ctx context.Context, run runbook.Run) ([]byte, error) {
 	return []byte(record.NewTimeline(run, from).Markdown()), nil
 }
 
-func (c *config) targetNames() (names []string) {
+func targetNames(c *config.Config) (names []string) {
 	for _, t := range c.Targets {
 		names = append(names, t.Name)
 	}

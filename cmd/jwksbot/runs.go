@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"jwksbot/runbook"
+	"jwksbot/runbook/config"
 	"jwksbot/runbook/journal"
 )
 
@@ -30,10 +31,10 @@ type runsCmd struct {
 
 // run reads the journal; it needs no network.
 func (c *runsCmd) run(ctx context.Context, w *world) error {
-	return w.withJournal(ctx, func(cfg *config, j *journal.Journal) error { return c.list(ctx, w, cfg, j) })
+	return w.withJournal(ctx, func(cfg *config.Config, j *journal.Journal) error { return c.list(ctx, w, cfg, j) })
 }
 
-func (c *runsCmd) list(ctx context.Context, w *world, cfg *config, j *journal.Journal) error {
+func (c *runsCmd) list(ctx context.Context, w *world, cfg *config.Config, j *journal.Journal) error {
 	runs, err := j.Runs(ctx, runbook.Filter{Target: c.Target, Limit: c.Limit})
 	if c.ID != "" {
 		var run runbook.Run
@@ -54,7 +55,7 @@ func (c *runsCmd) list(ctx context.Context, w *world, cfg *config, j *journal.Jo
 	case c.ID != "":
 		return p.run(runs[0])
 	case len(runs) == 0 && c.Target != "":
-		p.line("no runs of %s; configured are: %s", clean(c.Target), strings.Join(cfg.targetNames(), ", "))
+		p.line("no runs of %s; configured are: %s", clean(c.Target), strings.Join(targetNames(cfg), ", "))
 	case len(runs) == 0:
 		p.line("no runs yet")
 	}

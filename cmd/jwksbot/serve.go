@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"time"
@@ -39,10 +38,10 @@ func (c *serveCmd) run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	if err := cfg.needSlack(); err != nil {
+	if err := cfg.NeedToServe(); err != nil {
 		return err
 	}
-	if err := cfg.needToAct(); err != nil {
+	if err := cfg.NeedToAct(); err != nil {
 		return err
 	}
 	if kind := journal.Ephemeral(cfg.Journal.Reveal()); kind != "" {
@@ -54,17 +53,6 @@ func (c *serveCmd) run(ctx context.Context, w *world) error {
 	}
 	p.metrics = newMetrics()
 	return w.serve(ctx, p, slackAPI(cfg, w.getenv("SLACK_API_URL"), p.metrics.slack))
-}
-
-// needSlack says which token is missing, and where it comes from.
-func (c *config) needSlack() error {
-	if err := c.need("slack.bot_token", "slack.app_token"); err != nil {
-		return fmt.Errorf("%w\nBoth tokens come from the app's page at Slack: the bot token (xoxb-…) from OAuth & Permissions, the app-level token (xapp-…, scope connections:write) from Basic Information", err)
-	}
-	if c.Slack.BotToken == "" || c.Slack.AppToken == "" {
-		return errors.New("slack.bot_token and slack.app_token are needed to serve: set SLACK_BOT_TOKEN and SLACK_APP_TOKEN")
-	}
-	return nil
 }
 
 // heapGrowth is by how many percent the heap of a bot may grow before it is

@@ -50,10 +50,3 @@ func version() string {
 }
 
 func trimSlash(s string) string { return strings.TrimRight(s, "/") }
-
-// poolRegion is the region in which a user pool lives: it stands before the
-// underscore.
-func poolRegion(pool string) string {
-	region, _, _ := strings.Cut(pool, "_")
-	return region
-}

@@ -11,6 +11,7 @@ import (
 
 	"jwksbot/runbook/cache"
 	"jwksbot/runbook/cache/redistest"
+	"jwksbot/runbook/config"
 	"jwksbot/runbook/redact"
 )
 
@@ -34,7 +35,7 @@ func TestWholeGroup(t *testing.T) {
 		s.set(fmt.Sprintf("session:%04d", i), "somebody", 0)
 	}
 	s.authorise()
-	s.serve(cacheConfig{URL: redact.Secret("redis://" + strings.Join(hosts, ",")), Auth: cache.AuthNone, Keys: []string{"jwks:*"}, AllowFlushAll: true})
+	s.serve(config.Cache{URL: redact.Secret("redis://" + strings.Join(hosts, ",")), Auth: cache.AuthNone, Keys: []string{"jwks:*"}, AllowFlushAll: true})
 
 	form := map[string]any{"ticket": "INC-2026-0214-001", "reason": "keys rotated at 02:40", "scope": "all"}
 	s.command("/jwks-flush production")

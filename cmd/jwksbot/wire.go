@@ -7,13 +7,14 @@ import (
 	"encoding/base64"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"jwksbot/runbook"
 	"jwksbot/runbook/cache"
 	"jwksbot/runbook/check"
+	"jwksbot/runbook/config"
+	"jwksbot/runbook/identity"
 	"jwksbot/runbook/journal"
 	"jwksbot/runbook/keys"
 	"jwksbot/runbook/redact"
@@ -22,7 +23,7 @@ import (
 
 // parts are the pieces that every command with a configuration needs.
 type parts struct {
-	cfg     *config
+	cfg     *config.Config
 	clock   runbook.Clock
 	targets []*check.Target
 	runner  *check.Runner
@@ -34,10 +35,23 @@ type parts struct {
 	terminal bool // they are those of a command, not of serve
 }
 
-func (w *world) readConfig() (*config, error) { return readConfig(w.config, w.getenv) }
+func (w *world) readConfig() (*config.Config, error) { return config.Read(w.config, w.getenv, rules) }
+
+// rules are what the adapters say of their settings, for a file that is read.
+var rules = config.Rules{
+	Journal:  journal.CheckURL,
+	Personal: identity.Personal,
+	Pattern:  func(p config.LogPattern) error { return telemetry.Pattern(p).Validate() },
+	Cache: func(c config.Cache) error {
+		s := cacheSettings(c)
+		s.Patterns = []string{"jwks:*"} // which entries is a question of its own
+		_, err := cache.New(s)
+		return err
+	},
+}
 
 // assemble makes the targets ready; it uses no network.
-func (w *world) assemble(ctx context.Context, cfg *config, clock runbook.Clock) (*parts, error) {
+func (w *world) assemble(ctx context.Context, cfg *config.Config, clock runbook.Clock) (*parts, error) {
 	base, err := loadAWS(ctx)
 	if err != nil {
 		return nil, err
@@ -50,7 +64,7 @@ func (w *world) assemble(ctx context.Context, cfg *config, clock runbook.Clock) 
 }
 
 // assembleWith makes the targets ready with given AWS settings and roots.
-func (w *world) assembleWith(cfg *config, base aws.Config, roots *x509.CertPool, clock runbook.Clock) (*parts, error) {
+func (w *world) assembleWith(cfg *config.Config, base aws.Config, roots *x509.CertPool, clock runbook.Clock) (*parts, error) {
 	p := &parts{cfg: cfg, clock: clock, roots: roots}
 	for i := range cfg.Targets {
 		if err := p.addTarget(i, base); err != nil {
@@ -86,7 +100,7 @@ func caBundle(file string) (*x509.CertPool, error) {
 func (p *parts) addTarget(i int, base aws.Config) error {
 	c := p.cfg.Targets[i]
 	pre := fmt.Sprintf("targets[%d]", i)
-	if err := p.cfg.need(under(pre, "region", "user_pool_id", "jwks_url", "issuer", "cache.replication_group", "cache.serverless",
+	if err := p.cfg.Need(config.Under(pre, "region", "user_pool_id", "jwks_url", "issuer", "cache.replication_group", "cache.serverless",
 		"cache.url", "cache.auth", "cache.username", "cache.password", "authoriser.function", "authoriser.log_group",
 		"gateway.rest_api", "gateway.http_api", "gateway.stage", "gateway.access_log_group")...); err != nil {
 		return err
@@ -95,15 +109,15 @@ func (p *parts) addTarget(i int, base aws.Config) error {
 	if c.Region != "" {
 		region.Region = c.Region
 	}
-	t := &check.Target{Name: c.Name, Channel: c.Channel, Resource: c.Cache.resource(), AllowAll: c.Cache.AllowFlushAll, Patterns: c.Cache.Keys, Decode: keys.Decode, Policy: c.Approval.policy()}
-	t.Issuer, t.JWKSURL = c.issuer()
+	t := &check.Target{Name: c.Name, Channel: c.Channel, Resource: c.Cache.Resource(), AllowAll: c.Cache.AllowFlushAll, Patterns: c.Cache.Keys, Decode: keys.Decode, Policy: c.Approval.Policy()}
+	t.Issuer, t.JWKSURL = issuerOf(c)
 	t.TokenLife = c.Authoriser.TokenLifetime
 	endpoint, err := keys.NewEndpoint(keys.Settings{URL: t.JWKSURL, RootCAs: p.roots, Clock: p.clock, UserAgent: "jwksbot/" + version()})
 	if err != nil {
 		return err
 	}
 	t.Live = endpoint
-	settings := c.Cache.settings()
+	settings := cacheSettings(c.Cache)
 	settings.MaxEntries, settings.MaxBytes = p.cfg.Snapshot.MaxEntries, p.cfg.Snapshot.MaxBytes
 	settings.AWS, settings.RootCAs, settings.Clock = region, p.roots, p.clock
 	store, err := cache.New(settings)
@@ -112,7 +126,7 @@ func (p *parts) addTarget(i int, base aws.Config) error {
 	}
 	p.stores = append(p.stores, store)
 	t.Entries = store
-	m := making{t, c, region, func(keys ...string) bool { return p.cfg.need(under(pre, keys...)...) == nil }}
+	m := making{t, c, region, func(keys ...string) bool { return p.cfg.Need(config.Under(pre, keys...)...) == nil }}
 	for _, add := range []func(making) error{p.addTelemetry, p.addAuthoriser, p.addProof, p.addEscalation} {
 		if err := add(m); err != nil {
 			return err
@@ -122,54 +136,22 @@ func (p *parts) addTarget(i int, base aws.Config) error {
 	return nil
 }
 
-// settings are what the file says of a cache.
-func (c cacheConfig) settings() cache.Settings {
+// cacheSettings are what the file says of a cache.
+func cacheSettings(c config.Cache) cache.Settings {
 	return cache.Settings{ReplicationGroup: c.ReplicationGroup, Serverless: c.Serverless, URL: c.URL.Reveal(),
 		Auth: c.Auth, Username: c.Username, Password: c.Password, Patterns: c.Keys, FlushAll: c.AllowFlushAll}
 }
 
-// user is who the bot is in Redis; "": whoever needs no name.
-func (c cacheConfig) user() string { return cmp.Or(c.Username, cache.URLUser(c.URL.Reveal())) }
+// redisUser is who the bot is in Redis; "": whoever needs no name.
+func redisUser(c config.Cache) string { return cmp.Or(c.Username, cache.URLUser(c.URL.Reveal())) }
 
-func under(pre string, keys ...string) []string {
-	for i := range keys {
-		keys[i] = pre + "." + keys[i]
-	}
-	return keys
-}
-
-// resource is what a flush changes: what is locked and cooled down.
-func (c cacheConfig) resource() string {
-	switch {
-	case c.ReplicationGroup != "":
-		return "replication group " + c.ReplicationGroup
-	case c.Serverless != "":
-		return "serverless cache " + c.Serverless
-	}
-	return "cache " + hosts(c.URL.Reveal())
-}
-
-// hosts is what may be said of a cache URL: never its user or password.
-func hosts(raw string) string {
-	var out []string
-	for _, one := range strings.Split(raw, ",") {
-		if _, rest, ok := strings.Cut(one, "://"); ok {
-			one = rest
-		}
-		one = one[strings.LastIndex(one, "@")+1:]
-		host, _, _ := strings.Cut(one, "/")
-		out = append(out, strings.TrimSpace(host))
-	}
-	return strings.Join(out, ",")
-}
-
-// issuer returns the issuer and the URL of its keys.
-func (c targetConfig) issuer() (issuer, jwksURL string) {
+// issuerOf returns the issuer and the URL of its keys.
+func issuerOf(c config.Target) (issuer, jwksURL string) {
 	issuer, jwksURL = c.Issuer, c.JWKSURL
 	if c.UserPoolID != "" {
 		region := c.Region
 		if region == "" {
-			region = poolRegion(c.UserPoolID)
+			region = config.PoolRegion(c.UserPoolID)
 		}
 		if issuer == "" {
 			issuer = keys.CognitoIssuer(region, c.UserPoolID)
@@ -184,13 +166,8 @@ func (c targetConfig) issuer() (issuer, jwksURL string) {
 	return issuer, jwksURL
 }
 
-func (a approvalConfig) policy() runbook.Policy {
-	return runbook.Policy{Viewers: a.Viewers, Requesters: a.Requesters, Approvers: a.Approvers,
-		Required: a.Required, SelfApproval: a.SelfApproval, Expires: a.Expires, Cooldown: a.Cooldown, BreakGlass: a.BreakGlass, ServeOnly: !a.Local}
-}
-
 // openJournal opens the journal of the configuration.
-func (w *world) openJournal(ctx context.Context, cfg *config, clock runbook.Clock) (*journal.Journal, error) {
+func (w *world) openJournal(ctx context.Context, cfg *config.Config, clock runbook.Clock) (*journal.Journal, error) {
 	s, err := w.journalSettings(cfg, clock)
 	if err != nil {
 		return nil, err
@@ -198,8 +175,8 @@ func (w *world) openJournal(ctx context.Context, cfg *config, clock runbook.Cloc
 	return journal.Open(ctx, s)
 }
 
-func (w *world) journalSettings(cfg *config, clock runbook.Clock) (journal.Settings, error) {
-	if err := cfg.need("journal", "snapshot.key", "audit_key"); err != nil {
+func (w *world) journalSettings(cfg *config.Config, clock runbook.Clock) (journal.Settings, error) {
+	if err := cfg.Need("journal", "snapshot.key", "audit_key"); err != nil {
 		return journal.Settings{}, err
 	}
 	return journal.Settings{URL: cfg.Journal.Reveal(), Clock: clock, Log: w.log, AuditLog: w.auditLog,

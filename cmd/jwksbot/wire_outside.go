@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -11,6 +10,7 @@ import (
 	"jwksbot/runbook/canary"
 	"jwksbot/runbook/check"
 	"jwksbot/runbook/commandbridge"
+	"jwksbot/runbook/config"
 	"jwksbot/runbook/escalate"
 	"jwksbot/runbook/telemetry"
 )
@@ -18,7 +18,7 @@ import (
 // making is a target that is being made ready.
 type making struct {
 	target *check.Target
-	config targetConfig
+	config config.Target
 	region aws.Config
 	has    func(keys ...string) bool // none of these hangs on a variable that is not set
 }
@@ -34,7 +34,7 @@ func (p *parts) addTelemetry(m making) error {
 	if c.Cache.URL == "" {
 		t.Traffic = metrics
 	}
-	if c.gated() {
+	if c.Gated() {
 		t.Meter = metrics
 	}
 	pace := p.pace(m.region.Region)
@@ -73,9 +73,6 @@ func (p *parts) pace(region string) *telemetry.Pace {
 	return p.paces[region]
 }
 
-// gated says that the API before the authoriser is known.
-func (c targetConfig) gated() bool { return c.Gateway.RestAPI != "" || c.Gateway.HTTPAPI != "" }
-
 // addAuthoriser gives a target its Lambda function and its gateway.
 func (p *parts) addAuthoriser(m making) error {
 	t, c := m.target, m.config
@@ -86,7 +83,7 @@ func (p *parts) addAuthoriser(m making) error {
 		}
 		t.Function = function
 	}
-	if !c.gated() {
+	if !c.Gated() {
 		return nil
 	}
 	gateway, err := authoriser.NewGateway(authoriser.GatewaySettings{AWS: m.region,
@@ -140,16 +137,4 @@ func (p *parts) addEscalation(m making) (err error) {
 		err = errors.Join(err, serr)
 	}
 	return err
-}
-
-// needToAct says which secrets are missing to carry out runs: a check does
-// without them.
-func (c *config) needToAct() error {
-	var paths []string
-	for i := range c.Targets {
-		paths = append(paths, under(fmt.Sprintf("targets[%d]", i), "commandbridge.url", "commandbridge.token",
-			"canary.token_url", "canary.client_id", "canary.client_secret", "canary.url",
-			"escalation.pagerduty_key", "escalation.pagerduty_url", "escalation.sns_topic", "escalation.user_group")...)
-	}
-	return c.need(paths...)
 }

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"encoding/base64"
@@ -8,26 +8,33 @@ import (
 	"strings"
 	"time"
 
+	"jwksbot/runbook"
 	"jwksbot/runbook/approve"
-	"jwksbot/runbook/cache"
-	"jwksbot/runbook/identity"
-	"jwksbot/runbook/journal"
 	"jwksbot/runbook/redact"
-	"jwksbot/runbook/telemetry"
 )
+
+// Rules judge what the adapters alone can judge, each in the constructor that
+// takes the value later. Reading adds the path and the line to what they say.
+type Rules struct {
+	Journal  func(place string) error // the journal's file or URL
+	Personal func(arn string) bool    // whether an AWS identity stands for one person
+	Cache    func(Cache) error        // how a cache is reached
+	Pattern  func(LogPattern) error   // one more pattern for the authoriser's log
+}
 
 // validate collects everything that is wrong and can be known without a
 // network.
-func (c *config) validate(p *problems) {
+func (c *Config) validate(p *Problems, rules Rules) {
 	at := func(path string) int { return c.lines.at(path) }
 	c.validateKeys(p, at)
+	c.validatePeople(p, at, rules)
 	if !c.lines.has("slack.bot_token") {
 		checkToken(p, at("slack.bot_token"), "slack.bot_token", c.Slack.BotToken, "xoxb-", "a bot token")
 	}
 	if !c.lines.has("slack.app_token") {
 		checkToken(p, at("slack.app_token"), "slack.app_token", c.Slack.AppToken, "xapp-", "an app-level token")
 	}
-	switch err := journal.CheckURL(c.Journal.Reveal()); {
+	switch err := rules.Journal(c.Journal.Reveal()); {
 	case c.lines.has("journal"):
 	case c.Journal == "":
 		p.add(at("journal"), "journal: a file name or a postgres:// URL is needed")
@@ -46,7 +53,7 @@ func (c *config) validate(p *problems) {
 	for i := range c.Targets {
 		t := &c.Targets[i]
 		pre := fmt.Sprintf("targets[%d]", i)
-		t.validate(&checker{p: p, src: c.lines, pre: pre})
+		t.validate(&checker{p: p, src: c.lines, pre: pre, rules: rules})
 		if t.Name != "" && seen[t.Name] {
 			p.add(at(pre+".name"), "%s.name: %q is used twice", pre, t.Name)
 		}
@@ -54,7 +61,7 @@ func (c *config) validate(p *problems) {
 	}
 }
 
-func (c *config) validateKeys(p *problems, at func(string) int) {
+func (c *Config) validateKeys(p *Problems, at func(string) int) {
 	for path, key := range map[string]redact.Secret{"snapshot.key": c.Snapshot.Key, "audit_key": c.AuditKey} {
 		if b, err := base64.StdEncoding.DecodeString(key.Reveal()); key != "" && (err != nil || len(b) != 32) {
 			p.add(at(path), "%s: not 32 bytes in base64; make one with: openssl rand -base64 32", path)
@@ -63,6 +70,9 @@ func (c *config) validateKeys(p *problems, at func(string) int) {
 	if c.Snapshot.MaxEntries < 1 || c.Snapshot.MaxBytes < 1 {
 		p.add(at("snapshot"), "snapshot: max_entries and max_bytes must be at least 1")
 	}
+}
+
+func (c *Config) validatePeople(p *Problems, at func(string) int, rules Rules) {
 	seen := map[string]bool{}
 	for i, person := range c.People {
 		if seen[person.AWS] && person.AWS != "" {
@@ -71,7 +81,7 @@ func (c *config) validateKeys(p *problems, at func(string) int) {
 		seen[person.AWS] = true
 		if !slackUser().MatchString(person.Slack) || !strings.HasPrefix(person.AWS, "arn:") {
 			p.add(at(fmt.Sprintf("people[%d]", i)), "people[%d]: needs slack: U… (or W…) and aws: arn:…", i)
-		} else if !identity.Personal(person.AWS) {
+		} else if !rules.Personal(person.AWS) {
 			p.add(at(fmt.Sprintf("people[%d].aws", i)), "people[%d].aws: %q does not stand for one person: name an IAM user (…:user/NAME) or the session of an SSO role (…:assumed-role/AWSReservedSSO_…/NAME); whoever assumes another role chooses the session's name", i, person.AWS)
 		}
 	}
@@ -79,7 +89,7 @@ func (c *config) validateKeys(p *problems, at func(string) int) {
 
 // checkToken refuses a token of the wrong kind before Slack does. An empty one
 // is the business of the command that needs it.
-func checkToken(p *problems, line int, path string, token redact.Secret, prefix, kind string) {
+func checkToken(p *Problems, line int, path string, token redact.Secret, prefix, kind string) {
 	if t := token.Reveal(); t != "" && !strings.HasPrefix(t, prefix) {
 		p.add(line, "%s: this is no %s: it must begin with %s", path, strings.TrimPrefix(strings.TrimPrefix(kind, "an "), "a "), prefix)
 	}
@@ -95,9 +105,10 @@ var (
 
 // checker takes what is wrong with one target.
 type checker struct {
-	p   *problems
-	src source
-	pre string // "targets[0]"
+	p     *Problems
+	src   source
+	pre   string // "targets[0]"
+	rules Rules
 }
 
 // unset says whether one of the values hangs on a variable that is not set:
@@ -117,7 +128,7 @@ func (c *checker) bad(key, format string, args ...any) {
 	}
 }
 
-func (t *targetConfig) validate(c *checker) {
+func (t *Target) validate(c *checker) {
 	bad := c.bad
 	if !targetName().MatchString(t.Name) {
 		bad("name", "%q: 1 to 40 of a-z, 0-9, - and _, as people type it after /jwks-check", t.Name)
@@ -125,13 +136,14 @@ func (t *targetConfig) validate(c *checker) {
 	t.validateIssuer(c)
 	t.validateCache(c)
 	t.validateApproval(bad)
-	t.validateAuthoriser(bad)
+	t.validateAuthoriser(c)
 	t.validateOutside(c)
 }
 
-func (t *targetConfig) validateAuthoriser(bad badFunc) {
+func (t *Target) validateAuthoriser(check *checker) {
+	bad := check.bad
 	for i, one := range t.Authoriser.Patterns {
-		if err := telemetry.Pattern(one).Validate(); err != nil {
+		if err := check.rules.Pattern(one); err != nil {
 			bad(fmt.Sprintf("authoriser.patterns[%d]", i), "%s", err)
 		}
 	}
@@ -142,7 +154,7 @@ func (t *targetConfig) validateAuthoriser(bad badFunc) {
 
 type badFunc func(key, format string, args ...any)
 
-func (t *targetConfig) validateIssuer(check *checker) {
+func (t *Target) validateIssuer(check *checker) {
 	bad := check.bad
 	if t.UserPoolID != "" && !poolID().MatchString(t.UserPoolID) {
 		bad("user_pool_id", "%q is no user pool id: it looks like eu-west-2_AbCdEfGhI", t.UserPoolID)
@@ -158,7 +170,7 @@ func (t *targetConfig) validateIssuer(check *checker) {
 	}
 }
 
-func (t *targetConfig) validateCache(check *checker) {
+func (t *Target) validateCache(check *checker) {
 	c, bad := t.Cache, check.bad
 	ways := 0
 	for key, s := range map[string]string{"replication_group": c.ReplicationGroup, "serverless": c.Serverless, "url": c.URL.Reveal()} {
@@ -171,8 +183,8 @@ func (t *targetConfig) validateCache(check *checker) {
 	}
 	auth := c.validateAuth(check)
 	if auth && c.URL != "" && ways == 1 && !check.unset("cache.url", "cache.password", "cache.username") {
-		if _, err := cache.New(cache.Settings{URL: c.URL.Reveal(), Auth: c.Auth, Username: c.Username, Password: c.Password, Patterns: []string{"jwks:*"}}); err != nil {
-			bad("cache.url", "%s", oneLine(err))
+		if err := check.rules.Cache(c); err != nil {
+			bad("cache.url", "%s", strings.ReplaceAll(err.Error(), "\n", "; "))
 		}
 	}
 	if len(c.Keys) == 0 {
@@ -186,7 +198,7 @@ func (t *targetConfig) validateCache(check *checker) {
 }
 
 // validateAuth says whether the way to authenticate is in order.
-func (c cacheConfig) validateAuth(check *checker) bool {
+func (c Cache) validateAuth(check *checker) bool {
 	problem := ""
 	switch c.Auth {
 	case "": // a password decides
@@ -211,7 +223,7 @@ func (c cacheConfig) validateAuth(check *checker) bool {
 	return problem == ""
 }
 
-func (t *targetConfig) validateApproval(bad badFunc) {
+func (t *Target) validateApproval(bad badFunc) {
 	a := t.Approval
 	groups, people := false, map[string]bool{}
 	for key, list := range map[string][]string{"viewers": a.Viewers, "requesters": a.Requesters, "approvers": a.Approvers} {
@@ -228,15 +240,12 @@ func (t *targetConfig) validateApproval(bad badFunc) {
 	case a.Required < 1:
 		bad("approval.required", "at least 1 approval is needed")
 	case len(a.Approvers) > 0 && !groups && a.Required > len(people):
-		bad("approval.required", "%d approvals, but only %s may give one", a.Required, count(len(people), "person", "people"))
+		bad("approval.required", "%d approvals, but only %s may give one", a.Required, runbook.Plural(len(people), "person", "people"))
 	}
 	if a.Expires <= 0 {
 		bad("approval.expires", "must be above 0")
 	}
 }
-
-// oneLine puts several problems of one value beside each other.
-func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // at is the line of a value, or of the nearest thing around it.
 func (s source) at(path string) int {

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"cmp"
@@ -15,7 +15,6 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
-
 	"jwksbot/runbook/redact"
 )
 
@@ -33,13 +32,14 @@ type problem struct {
 	text string
 }
 
-// problems are all that is wrong, together.
-type problems struct {
+// Problems are all that is wrong, together.
+type Problems struct {
 	file string
 	list []problem
 }
 
-func (p *problems) Error() string {
+// Error tells them line by line, in the order of the file.
+func (p *Problems) Error() string {
 	slices.SortFunc(p.list, func(a, b problem) int {
 		return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.text, b.text))
 	})
@@ -53,20 +53,20 @@ func (p *problems) Error() string {
 	return b.String()
 }
 
-func (p *problems) add(line int, format string, args ...any) {
+func (p *Problems) add(line int, format string, args ...any) {
 	p.list = append(p.list, problem{line, fmt.Sprintf(format, args...)})
 }
 
 // err is nil when there are no problems.
-func (p *problems) err() error {
+func (p *Problems) err() error {
 	if len(p.list) == 0 {
 		return nil
 	}
 	return p
 }
 
-// readConfig reads and validates the file. All problems come back together.
-func readConfig(file string, getenv func(string) string) (*config, error) {
+// Read reads and validates the file. All problems come back together.
+func Read(file string, getenv func(string) string, rules Rules) (*Config, error) {
 	text, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("no configuration: %q does not exist. Write one with: jwksbot config example > %s", file, file)
@@ -74,13 +74,14 @@ func readConfig(file string, getenv func(string) string) (*config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	return parseConfig(file, text, getenv)
+	return Parse(file, text, getenv, rules)
 }
 
-func parseConfig(file string, text []byte, getenv func(string) string) (*config, error) {
-	cfg := defaults()
+// Parse reads and validates a text; file is its name in what is told.
+func Parse(file string, text []byte, getenv func(string) string, rules Rules) (*Config, error) {
+	cfg := Default()
 	cfg.lines = source{file: file, line: map[string]int{}, unset: map[string]string{}}
-	d := &decoder{src: &cfg.lines, getenv: getenv, found: &problems{file: file}}
+	d := &decoder{src: &cfg.lines, getenv: getenv, found: &Problems{file: file}}
 	tree, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey()) // the decoder refuses them, with all else
 	if err != nil {
 		return nil, syntaxProblem(file, err)
@@ -93,7 +94,7 @@ func parseConfig(file string, text []byte, getenv func(string) string) (*config,
 	}
 	d.text(&cfg.Slack.BotToken, "slack.bot_token", 0)
 	d.text(&cfg.Slack.AppToken, "slack.app_token", 0)
-	cfg.validate(d.found)
+	cfg.validate(d.found, rules)
 	if err := d.found.err(); err != nil {
 		return nil, err
 	}
@@ -103,7 +104,7 @@ func parseConfig(file string, text []byte, getenv func(string) string) (*config,
 // syntaxProblem says where the text stops being YAML. The line itself is not
 // repeated: it may hold a secret.
 func syntaxProblem(file string, err error) error {
-	found := &problems{file: file}
+	found := &Problems{file: file}
 	line, text := 1, "it ends too early"
 	var at yaml.Error
 	if errors.As(err, &at) {
@@ -143,7 +144,7 @@ func startOf(doc *ast.DocumentNode) int {
 type decoder struct {
 	src    *source
 	getenv func(string) string
-	found  *problems
+	found  *Problems
 }
 
 func (d *decoder) value(n ast.Node, v reflect.Value, path string) {
@@ -229,16 +230,16 @@ func suggest(name string, fields map[string]reflect.Value) string {
 	}
 	sort.Strings(names)
 	for _, f := range names {
-		if near(f, strings.ToLower(strings.ReplaceAll(name, "-", "_"))) {
+		if Near(f, strings.ToLower(strings.ReplaceAll(name, "-", "_"))) {
 			return fmt.Sprintf(": did you mean %q?", f)
 		}
 	}
 	return fmt.Sprintf(": known here are %s", strings.Join(names, ", "))
 }
 
-// near says whether a known name was probably meant: up to two wrong, missing
+// Near says whether a known name was probably meant: up to two wrong, missing
 // or swapped letters in it, or half of it.
-func near(known, typed string) bool {
+func Near(known, typed string) bool {
 	if len(typed) >= 3 && (strings.HasPrefix(known, typed) || strings.HasPrefix(typed, known)) {
 		return true
 	}
@@ -272,8 +273,8 @@ func (d *decoder) sequence(n ast.Node, v reflect.Value, path string) {
 	}
 	out := reflect.MakeSlice(v.Type(), len(seq.Values), len(seq.Values))
 	for i, item := range seq.Values {
-		if t, ok := out.Index(i).Addr().Interface().(*targetConfig); ok {
-			*t = targetDefaults()
+		if t, ok := out.Index(i).Addr().Interface().(*Target); ok {
+			*t = DefaultTarget()
 		}
 		d.value(item, out.Index(i), fmt.Sprintf("%s[%d]", path, i))
 	}
@@ -300,12 +301,12 @@ func (d *decoder) scalar(n ast.Node, v reflect.Value, path string, line int) {
 			d.found.add(line, "%s: %q is no duration: write 90s, 15m or 24h", path, text)
 		}
 		*p = dur
-	case *percent:
+	case *Percent:
 		f, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(text, "%")), 64)
 		if err != nil || !strings.HasSuffix(text, "%") || !(f > 0 && f <= 100) { // no NaN either
 			d.found.add(line, "%s: %q is no share: write 10%%", path, text)
 		}
-		*p = percent(f / 100)
+		*p = Percent(f / 100)
 	case *bool:
 		b, err := strconv.ParseBool(text)
 		if err != nil {
@@ -358,18 +359,6 @@ func (d *decoder) text(s *redact.Secret, path string, line int) {
 		}
 		return value
 	}))
-}
-
-// need reports which of the values, needed by the command at hand, hang on
-// variables that are not set.
-func (c *config) need(paths ...string) error {
-	p := &problems{file: c.lines.file}
-	for _, path := range paths {
-		if name := c.lines.unset[path]; name != "" {
-			p.add(c.lines.line[path], "%s: the environment variable %s is not set", path, name)
-		}
-	}
-	return p.err()
 }
 
 func join(path, name string) string {

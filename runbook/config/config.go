@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"time"
@@ -7,55 +7,60 @@ import (
 	"jwksbot/runbook/redact"
 )
 
-// config is the one YAML file. Every field has a useful default, except the
+// Config is the one YAML file. Every field has a useful default, except the
 // names that only its owner knows.
-type config struct {
-	Slack    slackConfig    `yaml:"slack"`
-	Journal  redact.Secret  `yaml:"journal"` // a URL may carry a password
-	Snapshot snapshotConfig `yaml:"snapshot"`
-	AuditKey redact.Secret  `yaml:"audit_key"`
-	People   []personConfig `yaml:"people"`
-	Listen   string         `yaml:"listen"`
-	Targets  []targetConfig `yaml:"targets"`
+type Config struct {
+	Slack    Slack         `yaml:"slack"`
+	Journal  redact.Secret `yaml:"journal"` // a URL may carry a password
+	Snapshot Snapshot      `yaml:"snapshot"`
+	AuditKey redact.Secret `yaml:"audit_key"`
+	People   []Person      `yaml:"people"`
+	Listen   string        `yaml:"listen"`
+	Targets  []Target      `yaml:"targets"`
 
 	lines source // where each value stands, and which variables are unset
 }
 
-type slackConfig struct {
+// Slack holds the two tokens of the app.
+type Slack struct {
 	BotToken redact.Secret `yaml:"bot_token"`
 	AppToken redact.Secret `yaml:"app_token"`
 }
 
-type snapshotConfig struct {
+// Snapshot says how long, and how much, a flush can be undone.
+type Snapshot struct {
 	Key        redact.Secret `yaml:"key"`
 	Keep       time.Duration `yaml:"keep"`
 	MaxEntries int           `yaml:"max_entries"`
 	MaxBytes   int64         `yaml:"max_bytes"`
 }
 
-type personConfig struct {
+// Person maps an AWS identity to the Slack account of the same human.
+type Person struct {
 	Slack string `yaml:"slack"`
 	AWS   string `yaml:"aws"`
 }
 
-type targetConfig struct {
-	Name        string           `yaml:"name"`
-	Region      string           `yaml:"region"`
-	UserPoolID  string           `yaml:"user_pool_id"`
-	JWKSURL     string           `yaml:"jwks_url"`
-	Issuer      string           `yaml:"issuer"`
-	Channel     string           `yaml:"channel"`
-	Cache       cacheConfig      `yaml:"cache"`
-	Authoriser  authoriserConfig `yaml:"authoriser"`
-	Gateway     gatewayConfig    `yaml:"gateway"`
-	CommandBrdg commandBridge    `yaml:"commandbridge"`
-	Canary      canaryConfig     `yaml:"canary"`
-	Approval    approvalConfig   `yaml:"approval"`
-	Watch       watchConfig      `yaml:"watch"`
-	Escalation  escalationConfig `yaml:"escalation"`
+// Target is one environment: an issuer, the cache of its keys, and what stands around them.
+type Target struct {
+	Name        string        `yaml:"name"`
+	Region      string        `yaml:"region"`
+	UserPoolID  string        `yaml:"user_pool_id"`
+	JWKSURL     string        `yaml:"jwks_url"`
+	Issuer      string        `yaml:"issuer"`
+	Channel     string        `yaml:"channel"`
+	Cache       Cache         `yaml:"cache"`
+	Authoriser  Authoriser    `yaml:"authoriser"`
+	Gateway     Gateway       `yaml:"gateway"`
+	CommandBrdg CommandBridge `yaml:"commandbridge"`
+	Canary      Canary        `yaml:"canary"`
+	Approval    Approval      `yaml:"approval"`
+	Watch       Watch         `yaml:"watch"`
+	Escalation  Escalation    `yaml:"escalation"`
 }
 
-type cacheConfig struct {
+// Cache says where the entries lie and how to get there.
+type Cache struct {
 	ReplicationGroup string        `yaml:"replication_group"`
 	Serverless       string        `yaml:"serverless"`
 	URL              redact.Secret `yaml:"url"` // may carry a password
@@ -67,35 +72,40 @@ type cacheConfig struct {
 	Via              string        `yaml:"via"`
 }
 
-type authoriserConfig struct {
-	Function       string          `yaml:"function"`
-	LogGroup       string          `yaml:"log_group"`
-	FailurePattern string          `yaml:"failure_pattern"`
-	SuccessPattern string          `yaml:"success_pattern"`
-	TokenLifetime  time.Duration   `yaml:"token_lifetime"`
-	Patterns       []patternConfig `yaml:"patterns"`
+// Authoriser is the Lambda function that validates tokens, and its log.
+type Authoriser struct {
+	Function       string        `yaml:"function"`
+	LogGroup       string        `yaml:"log_group"`
+	FailurePattern string        `yaml:"failure_pattern"`
+	SuccessPattern string        `yaml:"success_pattern"`
+	TokenLifetime  time.Duration `yaml:"token_lifetime"`
+	Patterns       []LogPattern  `yaml:"patterns"`
 }
 
-type patternConfig struct {
+// LogPattern is one more form of a log line, and the class that it stands for.
+type LogPattern struct {
 	Class  string `yaml:"class"`
 	Regexp string `yaml:"regexp"`
 }
 
-type gatewayConfig struct {
+// Gateway is the API in front of the authoriser: one of the two ids.
+type Gateway struct {
 	RestAPI        string `yaml:"rest_api"`
 	HTTPAPI        string `yaml:"http_api"`
 	Stage          string `yaml:"stage"`
 	AccessLogGroup string `yaml:"access_log_group"`
 }
 
-type commandBridge struct {
+// CommandBridge is the other way to flush: a button of CommandBridge.
+type CommandBridge struct {
 	URL         string        `yaml:"url"`
 	Token       redact.Secret `yaml:"token"`
 	Target      string        `yaml:"target"`
 	Environment string        `yaml:"environment"`
 }
 
-type canaryConfig struct {
+// Canary is a client that can sign in, for proof.
+type Canary struct {
 	TokenURL     string        `yaml:"token_url"`
 	ClientID     string        `yaml:"client_id"`
 	ClientSecret redact.Secret `yaml:"client_secret"`
@@ -103,7 +113,8 @@ type canaryConfig struct {
 	URL          string        `yaml:"url"`
 }
 
-type approvalConfig struct {
+// Approval says who may look, ask and approve.
+type Approval struct {
 	Viewers      []string      `yaml:"viewers"`
 	Requesters   []string      `yaml:"requesters"`
 	Approvers    []string      `yaml:"approvers"`
@@ -115,17 +126,19 @@ type approvalConfig struct {
 	Local        bool          `yaml:"local"`
 }
 
-type watchConfig struct {
+// Watch says how long to look after a mitigation, and how often at the live keys.
+type Watch struct {
 	For           time.Duration `yaml:"for"`
 	RotationEvery time.Duration `yaml:"rotation_every"`
 }
 
-type escalationConfig struct {
+// Escalation says who is called when failures persist, and when they do.
+type Escalation struct {
 	UserGroup    string        `yaml:"user_group"`
 	PagerDutyKey redact.Secret `yaml:"pagerduty_key"`
 	PagerDutyURL string        `yaml:"pagerduty_url"`
 	SNSTopic     string        `yaml:"sns_topic"`
-	Ratio        percent       `yaml:"ratio"`
+	Ratio        Percent       `yaml:"ratio"`
 	For          time.Duration `yaml:"for"`
 	MinRequests  int           `yaml:"min_requests"`
 }
@@ -133,30 +146,31 @@ type escalationConfig struct {
 // maxWatch bounds the observation after a mitigation.
 const maxWatch = 6 * time.Hour
 
-// percent is a share between 0 and 1, written as "10%".
-type percent float64
+// Percent is a share between 0 and 1, written as "10%".
+type Percent float64
 
-// defaults returns the configuration of an empty file.
-func defaults() config {
-	return config{
-		Slack:    slackConfig{BotToken: "${SLACK_BOT_TOKEN}", AppToken: "${SLACK_APP_TOKEN}"},
+// Default returns the configuration of an empty file.
+func Default() Config {
+	return Config{
+		Slack:    Slack{BotToken: "${SLACK_BOT_TOKEN}", AppToken: "${SLACK_APP_TOKEN}"},
 		Journal:  "jwksbot.db",
 		Listen:   "127.0.0.1:9090",
-		Snapshot: snapshotConfig{Keep: 24 * time.Hour, MaxEntries: 10000, MaxBytes: 64 << 20},
+		Snapshot: Snapshot{Keep: 24 * time.Hour, MaxEntries: 10000, MaxBytes: 64 << 20},
 	}
 }
 
-// targetDefaults returns an empty target.
-func targetDefaults() targetConfig {
-	return targetConfig{
-		Cache:      cacheConfig{Keys: []string{"jwks:*"}, Via: "direct"},
-		Approval:   approvalConfig{Required: 1, Expires: approve.DefaultExpiry, Cooldown: approve.DefaultCooldown, Local: true},
-		Watch:      watchConfig{For: 15 * time.Minute},
-		Escalation: escalationConfig{Ratio: 0.10, For: 10 * time.Minute, MinRequests: 20},
+// DefaultTarget returns an empty target.
+func DefaultTarget() Target {
+	return Target{
+		Cache:      Cache{Keys: []string{"jwks:*"}, Via: "direct"},
+		Approval:   Approval{Required: 1, Expires: approve.DefaultExpiry, Cooldown: approve.DefaultCooldown, Local: true},
+		Watch:      Watch{For: 15 * time.Minute},
+		Escalation: Escalation{Ratio: 0.10, For: 10 * time.Minute, MinRequests: 20},
 	}
 }
 
-const exampleConfig = `# jwksbot.yaml. Secrets: ${ENVIRONMENT_VARIABLE} or file:PATH. Durations are Go's: 90s, 15m, 24h.
+// Example is a whole file with comments, as `jwksbot config example` prints it.
+const Example = `# jwksbot.yaml. Secrets: ${ENVIRONMENT_VARIABLE} or file:PATH. Durations are Go's: 90s, 15m, 24h.
 slack:
   bot_token: ${SLACK_BOT_TOKEN}        # xoxb-…
   app_token: ${SLACK_APP_TOKEN}        # xapp-…, scope connections:write

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"net/url"
@@ -9,7 +9,7 @@ import (
 
 // validateOutside checks what lies around cache and approvals: gateway,
 // CommandBridge, canary, escalation.
-func (t *targetConfig) validateOutside(c *checker) {
+func (t *Target) validateOutside(c *checker) {
 	t.validateGateway(c)
 	t.validateBridge(c)
 	t.validateCanary(c)
@@ -22,7 +22,7 @@ var (
 	groupID  = pattern(`^S[A-Z0-9]{2,}$`)
 )
 
-func (t *targetConfig) validateGateway(c *checker) {
+func (t *Target) validateGateway(c *checker) {
 	g := t.Gateway
 	for key, id := range map[string]string{"gateway.rest_api": g.RestAPI, "gateway.http_api": g.HTTPAPI} {
 		if id != "" && !apiID().MatchString(id) {
@@ -39,7 +39,7 @@ func (t *targetConfig) validateGateway(c *checker) {
 	}
 }
 
-func (t *targetConfig) validateBridge(c *checker) {
+func (t *Target) validateBridge(c *checker) {
 	switch t.Cache.Via {
 	case "direct":
 	case "commandbridge":
@@ -54,7 +54,7 @@ func (t *targetConfig) validateBridge(c *checker) {
 	}
 }
 
-func (t *targetConfig) validateCanary(c *checker) {
+func (t *Target) validateCanary(c *checker) {
 	n := t.Canary
 	if n.TokenURL == "" && n.URL == "" {
 		return
@@ -68,7 +68,7 @@ func (t *targetConfig) validateCanary(c *checker) {
 	checkURL(c, "canary.url", n.URL)
 }
 
-func (t *targetConfig) validateEscalation(c *checker) {
+func (t *Target) validateEscalation(c *checker) {
 	e := t.Escalation
 	if e.UserGroup != "" && !groupID().MatchString(e.UserGroup) {
 		c.bad("escalation.user_group", "%q is no user group: take its id (S…) from Slack, not its name", e.UserGroup)

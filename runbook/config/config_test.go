@@ -1,8 +1,9 @@
-package main
+package config
 
 import (
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,17 +13,17 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"jwksbot/runbook"
 )
+
+var update = flag.Bool("update", false, "write the goldens instead of comparing with them")
 
 // noEnv is an environment in which nothing is set.
 func noEnv(string) string { return "" }
 
 // parse reads a configuration that is in order.
-func parse(t *testing.T, text string, getenv func(string) string) *config {
+func parse(t *testing.T, text string, getenv func(string) string) *Config {
 	t.Helper()
-	cfg, err := parseConfig("test.yaml", []byte(text), getenv)
+	cfg, err := Parse("test.yaml", []byte(text), getenv, rules)
 	if err != nil {
 		t.Fatalf("%v\nin\n%s", err, text)
 	}
@@ -32,7 +33,7 @@ func parse(t *testing.T, text string, getenv func(string) string) *config {
 // refused returns what is wrong with a configuration.
 func refused(t *testing.T, text string) string {
 	t.Helper()
-	if _, err := parseConfig("test.yaml", []byte(text), noEnv); err != nil {
+	if _, err := Parse("test.yaml", []byte(text), noEnv, rules); err != nil {
 		return err.Error()
 	}
 	t.Fatalf("nothing was refused in\n%s", text)
@@ -51,12 +52,12 @@ func readFile(t *testing.T, elem ...string) string {
 // The printed example is what somebody starts from: it must be in order as it
 // is, need nothing but the two tokens, and show the defaults where it says so.
 func TestPrintedExampleIsInOrder(t *testing.T) {
-	cfg := parse(t, exampleConfig, noEnv)
+	cfg := parse(t, Example, noEnv)
 	want := map[string]string{"slack.bot_token": "SLACK_BOT_TOKEN", "slack.app_token": "SLACK_APP_TOKEN"}
-	if diff := cmp.Diff(want, cfg.lines.unset); diff != "" {
+	if diff := cmp.Diff(want, cfg.Unset()); diff != "" {
 		t.Errorf("variables that the example needs (-want +got):\n%s", diff)
 	}
-	base, d := defaults(), targetDefaults()
+	base, d := Default(), DefaultTarget()
 	got := cfg.Targets[0]
 	for _, same := range []struct {
 		what      string
@@ -72,26 +73,26 @@ func TestPrintedExampleIsInOrder(t *testing.T) {
 			t.Errorf("the example shows another %s than the default (-default +example):\n%s", same.what, diff)
 		}
 	}
-	if err := cfg.need(under("targets[0]", "region", "cache.username")...); err != nil {
+	if err := cfg.Need(Under("targets[0]", "region", "cache.username")...); err != nil {
 		t.Errorf("the example needs more than tokens: %v", err)
 	}
 }
 
 // The file of the documentation is read to the last value.
 func TestDocumentedConfiguration(t *testing.T) {
-	cfg := parse(t, readFile(t, "testdata", "config", "full.yaml"), func(name string) string {
+	cfg := parse(t, readFile(t, "testdata", "full.yaml"), func(name string) string {
 		return map[string]string{"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1", "PAGERDUTY_KEY": "pd-1"}[name]
 	})
-	want := targetConfig{
+	want := Target{
 		Name: "production", Region: "eu-west-2", UserPoolID: "eu-west-2_AbCdEfGhI", Channel: "inc-bridge",
-		Cache:       cacheConfig{ReplicationGroup: "production-scotaccount-oidc-cache", Auth: "iam", Username: "jwksbot", Keys: []string{"jwks:*"}, Via: "direct"},
-		Authoriser:  authoriserConfig{Function: "commandbridge-dev-actions", LogGroup: "/aws/lambda/commandbridge-dev-actions", Patterns: []patternConfig{}},
-		CommandBrdg: commandBridge{Target: "scotaccount-oidc-cache", Environment: "production"},
-		Approval:    approvalConfig{Viewers: []string{}, Requesters: []string{"S0ONCALL"}, Approvers: []string{"S0LEADS", "U012AB3CD"}, Required: 1, Expires: 15 * time.Minute, Cooldown: 5 * time.Minute, Local: true},
-		Watch:       watchConfig{For: 15 * time.Minute},
-		Escalation:  escalationConfig{UserGroup: "S0IDENTITY", PagerDutyKey: "pd-1", Ratio: 0.10, For: 10 * time.Minute, MinRequests: 20},
+		Cache:       Cache{ReplicationGroup: "production-scotaccount-oidc-cache", Auth: "iam", Username: "jwksbot", Keys: []string{"jwks:*"}, Via: "direct"},
+		Authoriser:  Authoriser{Function: "commandbridge-dev-actions", LogGroup: "/aws/lambda/commandbridge-dev-actions", Patterns: []LogPattern{}},
+		CommandBrdg: CommandBridge{Target: "scotaccount-oidc-cache", Environment: "production"},
+		Approval:    Approval{Viewers: []string{}, Requesters: []string{"S0ONCALL"}, Approvers: []string{"S0LEADS", "U012AB3CD"}, Required: 1, Expires: 15 * time.Minute, Cooldown: 5 * time.Minute, Local: true},
+		Watch:       Watch{For: 15 * time.Minute},
+		Escalation:  Escalation{UserGroup: "S0IDENTITY", PagerDutyKey: "pd-1", Ratio: 0.10, For: 10 * time.Minute, MinRequests: 20},
 	}
-	if diff := cmp.Diff([]targetConfig{want}, cfg.Targets); diff != "" {
+	if diff := cmp.Diff([]Target{want}, cfg.Targets); diff != "" {
 		t.Errorf("targets (-want +got):\n%s", diff)
 	}
 	if cfg.Slack.BotToken.Reveal() != "xoxb-1" || cfg.Slack.AppToken.Reveal() != "xapp-1" || cfg.Journal.Reveal() != "jwksbot.db" || cfg.Snapshot.Keep != 24*time.Hour {
@@ -102,11 +103,11 @@ func TestDocumentedConfiguration(t *testing.T) {
 // Somebody who repairs a file must not have to run the program once for every
 // fault: all of them come together, in order, each with its line.
 func TestEveryProblemAtOnce(t *testing.T) {
-	_, err := parseConfig("broken.yaml", []byte(readFile(t, "testdata", "config", "broken.yaml")), noEnv)
+	_, err := Parse("broken.yaml", []byte(readFile(t, "testdata", "broken.yaml")), noEnv, rules)
 	if err == nil {
 		t.Fatal("nothing was refused")
 	}
-	golden := filepath.Join("testdata", "config", "broken.problems")
+	golden := filepath.Join("testdata", "broken.problems")
 	if *update {
 		if err := os.WriteFile(golden, []byte(err.Error()+"\n"), 0o644); err != nil {
 			t.Fatal(err)
@@ -199,36 +200,6 @@ func TestAccepted(t *testing.T) {
 	}
 }
 
-// A variable that is not set stops the command that needs it, and no other:
-// the terminal must work on a machine without Slack tokens.
-func TestUnsetVariables(t *testing.T) {
-	cfg := parse(t, `
-journal: ${DATABASE_URL}
-targets:
-  - name: production
-    jwks_url: ${JWKS_URL}
-    cache: {url: "${REDIS_URL}", auth: password, password: "${REDIS_PASSWORD}"}
-    escalation: {pagerduty_key: "${PAGERDUTY_KEY}"}
-`, noEnv)
-	w := quietWorld()
-	_, err := w.assemble(t.Context(), cfg, runbook.SystemClock{})
-	want := `target "production": test.yaml:5: targets[0].jwks_url: the environment variable JWKS_URL is not set
-test.yaml:6: targets[0].cache.password: the environment variable REDIS_PASSWORD is not set
-test.yaml:6: targets[0].cache.url: the environment variable REDIS_URL is not set`
-	if err == nil || err.Error() != want {
-		t.Errorf("a check needs\n%v\nwant\n%s", err, want)
-	}
-	if _, err := w.openJournal(t.Context(), cfg, runbook.SystemClock{}); err == nil || !strings.Contains(err.Error(), "test.yaml:2: journal: the environment variable DATABASE_URL is not set") {
-		t.Errorf("the journal needs %v", err)
-	}
-	err = cfg.needSlack()
-	for _, part := range []string{"slack.bot_token: the environment variable SLACK_BOT_TOKEN is not set", "SLACK_APP_TOKEN is not set", "OAuth & Permissions", "connections:write"} {
-		if err == nil || !strings.Contains(err.Error(), part) {
-			t.Errorf("serve needs %v, without %q", err, part)
-		}
-	}
-}
-
 func TestSecretsFromFilesAndVariables(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(file, []byte("xoxb-from-file\n"), 0o600); err != nil {
@@ -273,7 +244,7 @@ targets:
 		t.Fatal(err)
 	}
 	for how, text := range map[string]string{"%v": fmt.Sprintf("%v", cfg), "%+v": fmt.Sprintf("%+v", cfg), "%#v": fmt.Sprintf("%#v", cfg),
-		"JSON": string(asJSON), "resource": cfg.Targets[0].Cache.resource()} {
+		"JSON": string(asJSON), "resource": cfg.Targets[0].Cache.Resource()} {
 		if strings.Contains(text, planted) || strings.Contains(text, key) {
 			t.Errorf("%s shows a secret: %s", how, text)
 		}
@@ -304,11 +275,11 @@ func TestMessagesRepeatNoSecret(t *testing.T) {
 }
 
 func TestNoConfigurationFile(t *testing.T) {
-	_, err := readConfig(filepath.Join(t.TempDir(), "jwksbot.yaml"), noEnv)
+	_, err := Read(filepath.Join(t.TempDir(), "jwksbot.yaml"), noEnv, rules)
 	if err == nil || !strings.Contains(err.Error(), "jwksbot config example > ") {
 		t.Errorf("got %v, which does not say how to write one", err)
 	}
-	if _, err := readConfig(t.TempDir(), noEnv); err == nil {
+	if _, err := Read(t.TempDir(), noEnv, rules); err == nil {
 		t.Error("a folder was read")
 	}
 }
@@ -319,9 +290,9 @@ var problemLine = regexp.MustCompile(`^fuzz\.yaml:[1-9]\d*: \S`)
 // FuzzParseConfig holds parseConfig to never panicking, and to a line number
 // in everything that it refuses.
 func FuzzParseConfig(f *testing.F) {
-	f.Add(exampleConfig)
+	f.Add(Example)
 	for _, name := range []string{"full.yaml", "broken.yaml"} {
-		b, err := os.ReadFile(filepath.Join("testdata", "config", name))
+		b, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -333,11 +304,11 @@ func FuzzParseConfig(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		text = strings.ReplaceAll(text, "file:", "flie:") // no files of this machine
-		cfg, err := parseConfig("fuzz.yaml", []byte(text), noEnv)
+		cfg, err := Parse("fuzz.yaml", []byte(text), noEnv, rules)
 		if (cfg == nil) == (err == nil) {
 			t.Fatalf("configuration %v, error %v", cfg, err)
 		}
-		var found *problems
+		var found *Problems
 		if err != nil && !errors.As(err, &found) {
 			t.Fatalf("an error without lines: %v", err)
 		}

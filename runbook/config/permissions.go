@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"strings"
@@ -18,39 +18,39 @@ type permission struct {
 	action     string
 	operations []string // "service.Operation", as the SDK's packages name them
 	act        bool     // changes something, or tells somebody
-	resources  func(estate) []string
+	resources  func(scope) []string
 }
 
-// estate is what is known of a target for the names of its resources.
-type estate struct {
-	targetConfig
+// scope is what is known of a target for the names of its resources.
+type scope struct {
+	Target
 	region string // "*" when unknown
 }
 
 // permissions is everything that the bot ever does at AWS. sts.GetCallerIdentity
 // needs no permission and stands here for the same reason.
 var permissions = []permission{
-	{"ReadCacheGroup", "elasticache:DescribeReplicationGroups", []string{"elasticache.DescribeReplicationGroups"}, false, estate.replicationGroup},
-	{"ReadCacheServerless", "elasticache:DescribeServerlessCaches", []string{"elasticache.DescribeServerlessCaches"}, false, estate.serverlessCache},
-	{"ReadCacheConnect", "elasticache:Connect", nil, false, estate.cacheConnect}, // a signed token, no call
-	{"ReadMetrics", "cloudwatch:GetMetricData", []string{"cloudwatch.GetMetricData"}, false, estate.metrics},
-	{"ReadLogs", "logs:FilterLogEvents", []string{"cloudwatchlogs.FilterLogEvents"}, false, estate.logs},
-	{"ReadLogStreams", "logs:DescribeLogStreams", []string{"cloudwatchlogs.DescribeLogStreams"}, false, estate.logStreams},
-	{"ReadFunction", "lambda:GetFunctionConfiguration", []string{"lambda.GetFunctionConfiguration"}, false, estate.function},
-	{"ReadFunction", "lambda:GetAlias", []string{"lambda.GetAlias"}, false, estate.function},
-	{"ReadFunction", "lambda:GetProvisionedConcurrencyConfig", []string{"lambda.GetProvisionedConcurrencyConfig"}, false, estate.function},
+	{"ReadCacheGroup", "elasticache:DescribeReplicationGroups", []string{"elasticache.DescribeReplicationGroups"}, false, scope.replicationGroup},
+	{"ReadCacheServerless", "elasticache:DescribeServerlessCaches", []string{"elasticache.DescribeServerlessCaches"}, false, scope.serverlessCache},
+	{"ReadCacheConnect", "elasticache:Connect", nil, false, scope.cacheConnect}, // a signed token, no call
+	{"ReadMetrics", "cloudwatch:GetMetricData", []string{"cloudwatch.GetMetricData"}, false, scope.metrics},
+	{"ReadLogs", "logs:FilterLogEvents", []string{"cloudwatchlogs.FilterLogEvents"}, false, scope.logs},
+	{"ReadLogStreams", "logs:DescribeLogStreams", []string{"cloudwatchlogs.DescribeLogStreams"}, false, scope.logStreams},
+	{"ReadFunction", "lambda:GetFunctionConfiguration", []string{"lambda.GetFunctionConfiguration"}, false, scope.function},
+	{"ReadFunction", "lambda:GetAlias", []string{"lambda.GetAlias"}, false, scope.function},
+	{"ReadFunction", "lambda:GetProvisionedConcurrencyConfig", []string{"lambda.GetProvisionedConcurrencyConfig"}, false, scope.function},
 	{"ReadGateway", "apigateway:GET", []string{"apigateway.GetRestApi", "apigateway.GetStage", "apigateway.GetAuthorizers",
-		"apigatewayv2.GetApi", "apigatewayv2.GetStage", "apigatewayv2.GetAuthorizers"}, false, estate.gateway},
-	{"ActRestart", "lambda:UpdateFunctionConfiguration", []string{"lambda.UpdateFunctionConfiguration"}, true, estate.function},
-	{"ActRestart", "lambda:PublishVersion", []string{"lambda.PublishVersion"}, true, estate.function},
-	{"ActRestart", "lambda:UpdateAlias", []string{"lambda.UpdateAlias"}, true, estate.function},
-	{"ActFlushGateway", "apigateway:DELETE", []string{"apigateway.FlushStageAuthorizersCache", "apigatewayv2.ResetAuthorizersCache"}, true, estate.gatewayResults},
-	{"ActAnnounce", "sns:Publish", []string{"sns.Publish"}, true, estate.topic},
-	{"", "", []string{"sts.GetCallerIdentity"}, false, func(estate) []string { return nil }},
+		"apigatewayv2.GetApi", "apigatewayv2.GetStage", "apigatewayv2.GetAuthorizers"}, false, scope.gateway},
+	{"ActRestart", "lambda:UpdateFunctionConfiguration", []string{"lambda.UpdateFunctionConfiguration"}, true, scope.function},
+	{"ActRestart", "lambda:PublishVersion", []string{"lambda.PublishVersion"}, true, scope.function},
+	{"ActRestart", "lambda:UpdateAlias", []string{"lambda.UpdateAlias"}, true, scope.function},
+	{"ActFlushGateway", "apigateway:DELETE", []string{"apigateway.FlushStageAuthorizersCache", "apigatewayv2.ResetAuthorizersCache"}, true, scope.gatewayResults},
+	{"ActAnnounce", "sns:Publish", []string{"sns.Publish"}, true, scope.topic},
+	{"", "", []string{"sts.GetCallerIdentity"}, false, func(scope) []string { return nil }},
 }
 
 // partition is the part of AWS that a region belongs to.
-func (p estate) partition() string {
+func (p scope) partition() string {
 	switch {
 	case strings.HasPrefix(p.region, "cn-"):
 		return "aws-cn"
@@ -61,7 +61,7 @@ func (p estate) partition() string {
 }
 
 // account is the target's account as far as the configuration tells it.
-func (p estate) account() string {
+func (p scope) account() string {
 	for _, text := range []string{p.Authoriser.Function, p.Authoriser.LogGroup, p.Escalation.SNSTopic} {
 		if a, err := arn.Parse(text); err == nil && a.AccountID != "" {
 			return a.AccountID
@@ -70,11 +70,11 @@ func (p estate) account() string {
 	return "*"
 }
 
-func (p estate) arn(service, resource string) string {
+func (p scope) arn(service, resource string) string {
 	return arn.ARN{Partition: p.partition(), Service: service, Region: p.region, AccountID: p.account(), Resource: resource}.String()
 }
 
-func (p estate) replicationGroup() []string {
+func (p scope) replicationGroup() []string {
 	if p.Cache.ReplicationGroup == "" {
 		return nil
 	}
@@ -82,7 +82,7 @@ func (p estate) replicationGroup() []string {
 	return []string{p.arn("elasticache", "replicationgroup:"+strings.ToLower(p.Cache.ReplicationGroup))}
 }
 
-func (p estate) serverlessCache() []string {
+func (p scope) serverlessCache() []string {
 	if p.Cache.Serverless == "" {
 		return nil
 	}
@@ -91,7 +91,7 @@ func (p estate) serverlessCache() []string {
 
 // cacheConnect needs the cache and the user (ElastiCache user guide,
 // "Authenticating with IAM").
-func (p estate) cacheConnect() []string {
+func (p scope) cacheConnect() []string {
 	if p.Cache.Auth != "iam" {
 		return nil
 	}
@@ -99,14 +99,14 @@ func (p estate) cacheConnect() []string {
 }
 
 // metrics cannot be narrowed: GetMetricData has no resource types.
-func (p estate) metrics() []string {
+func (p scope) metrics() []string {
 	if p.Cache.URL != "" && p.Gateway.RestAPI == "" && p.Gateway.HTTPAPI == "" {
 		return nil
 	}
 	return []string{"*"}
 }
 
-func (p estate) logs() []string {
+func (p scope) logs() []string {
 	var out []string
 	for _, group := range []string{p.Authoriser.LogGroup, p.Gateway.AccessLogGroup} {
 		if group != "" {
@@ -116,14 +116,14 @@ func (p estate) logs() []string {
 	return out
 }
 
-func (p estate) logStreams() []string {
+func (p scope) logStreams() []string {
 	if p.Authoriser.LogGroup == "" {
 		return nil
 	}
 	return []string{p.logGroup(p.Authoriser.LogGroup)}
 }
 
-func (p estate) logGroup(group string) string {
+func (p scope) logGroup(group string) string {
 	if arn.IsARN(group) {
 		return strings.TrimSuffix(group, ":*") + ":*"
 	}
@@ -131,7 +131,7 @@ func (p estate) logGroup(group string) string {
 }
 
 // function is the function itself, and its versions and aliases.
-func (p estate) function() []string {
+func (p scope) function() []string {
 	name := p.Authoriser.Function
 	if name == "" {
 		return nil
@@ -146,7 +146,7 @@ func (p estate) function() []string {
 }
 
 // api is the path of the API; ARNs of API Gateway hold no account.
-func (p estate) api() string {
+func (p scope) api() string {
 	switch {
 	case p.Gateway.RestAPI != "":
 		return "/restapis/" + p.Gateway.RestAPI
@@ -156,18 +156,18 @@ func (p estate) api() string {
 	return ""
 }
 
-func (p estate) stage() string {
+func (p scope) stage() string {
 	if p.Gateway.Stage == "" {
 		return "$default" // HTTP APIs only
 	}
 	return p.Gateway.Stage
 }
 
-func (p estate) gatewayARN(path string) string {
+func (p scope) gatewayARN(path string) string {
 	return arn.ARN{Partition: p.partition(), Service: "apigateway", Region: p.region, Resource: path}.String()
 }
 
-func (p estate) gateway() []string {
+func (p scope) gateway() []string {
 	api := p.api()
 	if api == "" {
 		return nil
@@ -175,14 +175,14 @@ func (p estate) gateway() []string {
 	return []string{p.gatewayARN(api), p.gatewayARN(api + "/authorizers"), p.gatewayARN(api + "/stages/" + p.stage())}
 }
 
-func (p estate) gatewayResults() []string {
+func (p scope) gatewayResults() []string {
 	if p.api() == "" {
 		return nil
 	}
 	return []string{p.gatewayARN(p.api() + "/stages/" + p.stage() + "/cache/authorizers")}
 }
 
-func (p estate) topic() []string {
+func (p scope) topic() []string {
 	if p.Escalation.SNSTopic == "" {
 		return nil
 	}
