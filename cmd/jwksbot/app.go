@@ -53,7 +53,7 @@ func (w *world) openApp(ctx context.Context, p *parts, people approve.Directory)
 	if p.terminal {
 		verified = byTerminal
 	}
-	a.machine = execute.New(execute.Settings{Targets: p.targets, Ledger: j.Tenure(), Snapshots: j.Tenure(), People: calm, Clock: p.clock,
+	a.machine = execute.New(execute.Settings{Targets: p.targets, Ledger: j.Fenced(), Snapshots: j.Fenced(), People: calm, Clock: p.clock,
 		Guard: j.Guard, Changed: p.runner.Forget, Verified: verified})
 	return a, nil
 }

@@ -15,7 +15,7 @@ import (
 // settings, but people go by the names that the configuration gives them.
 func (a *app) remoteServer(service approve.Settings, slack approve.Directory, log *slog.Logger) *remote.Server {
 	service.People = terminalPeople{people: a.cfg.People, slack: slack}
-	s := remote.Settings{Queue: a.journal.Tenure(), Reader: a.journal, Who: a.whoAsks, Log: log,
+	s := remote.Settings{Queue: a.journal.Fenced(), Reader: a.journal, Who: a.whoAsks, Log: log,
 		Begin: func(request, verified string) (remote.Transaction, error) { return a.begin(request, verified, service) }}
 	if a.terminal {
 		s.Client = a.client
@@ -25,7 +25,7 @@ func (a *app) remoteServer(service approve.Settings, slack approve.Directory, lo
 
 // begin returns a service all of whose writes belong to one request.
 func (a *app) begin(request, verified string, settings approve.Settings) (remote.Transaction, error) {
-	tx := a.journal.Tenure().RequestTransaction(request)
+	tx := a.journal.Fenced().RequestTransaction(request)
 	settings.Ledger, settings.Verified = tx, verified
 	service, err := approve.New(settings)
 	return struct {

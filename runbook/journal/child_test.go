@@ -63,9 +63,9 @@ func child() int {
 func childRequestTransaction(ctx context.Context, j *Journal, does string) int {
 	go func() {
 		for ctx.Err() == nil {
-			p, ok, _ := j.Tenure().TakeRemoteRequest(ctx) // not before it executes
+			p, ok, _ := j.Fenced().TakeRemoteRequest(ctx) // not before it executes
 			if ok && does == "creates" {
-				if err := j.Tenure().RequestTransaction(p.ID).Create(ctx, pending("r of the child", "a"), runbook.AuditEntry{Kind: "request"}); err != nil {
+				if err := j.Fenced().RequestTransaction(p.ID).Create(ctx, pending("r of the child", "a"), runbook.AuditEntry{Kind: "request"}); err != nil {
 					fmt.Fprintln(os.Stderr, err)
 				}
 			}

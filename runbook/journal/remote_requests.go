@@ -50,7 +50,7 @@ const waits = `WHERE answer IS NULL AND (taken_at IS NULL OR taken_epoch < ?) OR
 // TakeRemoteRequest gives the oldest request that waits to this executor, which
 // gets it once. With Run set an executor before it has carried it out, and only the
 // answer is missing. ok is false when there is none.
-func (t Tenure) TakeRemoteRequest(ctx context.Context) (r runbook.RemoteRequest, ok bool, err error) {
+func (t FencedJournal) TakeRemoteRequest(ctx context.Context) (r runbook.RemoteRequest, ok bool, err error) {
 	x := t.j.executor.Load()
 	if x == nil {
 		return r, false, runbook.ErrNotExecutor
@@ -82,7 +82,7 @@ func (j *Journal) unless(harmless, err error) error {
 
 // AnswerRemoteRequest keeps the executor's answer and erases the proof. A
 // request that was taken back meanwhile keeps what it has.
-func (t Tenure) AnswerRemoteRequest(ctx context.Context, id string, answer json.RawMessage) error {
+func (t FencedJournal) AnswerRemoteRequest(ctx context.Context, id string, answer json.RawMessage) error {
 	err := t.j.write(ctx, "write to", fence(t.fence).with(func(in *tx) error {
 		_, err := in.answer(ctx, id, answer, `taken_epoch = (SELECT epoch FROM holder WHERE id = 1)`)
 		return err

@@ -24,7 +24,7 @@ func ask(t testing.TB, j *Journal, ids ...string) {
 
 func take(t testing.TB, j *Journal) runbook.RemoteRequest {
 	t.Helper()
-	p, ok, err := j.Tenure().TakeRemoteRequest(context.Background())
+	p, ok, err := j.Fenced().TakeRemoteRequest(context.Background())
 	if err != nil || !ok {
 		t.Fatalf("took %+v, %t, %v", p, ok, err)
 	}
@@ -41,7 +41,7 @@ func TestRemoteRequests(t *testing.T) {
 		if err := terminal.AddRemoteRequest(ctx, runbook.RemoteRequest{ID: "p1", Body: json.RawMessage(`1`)}); err == nil {
 			t.Error("the same request was accepted twice")
 		}
-		if _, _, err := j.Tenure().TakeRemoteRequest(ctx); !errors.Is(err, runbook.ErrNotExecutor) {
+		if _, _, err := j.Fenced().TakeRemoteRequest(ctx); !errors.Is(err, runbook.ErrNotExecutor) {
 			t.Errorf("taken by a process that does not execute: %v", err)
 		}
 		execute(t, j, forward)
@@ -49,7 +49,7 @@ func TestRemoteRequests(t *testing.T) {
 		if p := take(t, j); p.ID != "p0" || string(p.Body) != `{"b":  1, "a": "é"}` || p.Proof != "signed" || p.Takes != 1 || p.Run != "" {
 			t.Fatalf("took %+v", p)
 		}
-		if err := j.Tenure().AnswerRemoteRequest(ctx, "p0", json.RawMessage(`{"text":"yes"}`)); err != nil {
+		if err := j.Fenced().AnswerRemoteRequest(ctx, "p0", json.RawMessage(`{"text":"yes"}`)); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := terminal.RemoteRequest(ctx, "p0"); err != nil || got.Takes != 1 || string(got.Answer) != `{"text":"yes"}` {
@@ -66,7 +66,7 @@ func TestRemoteRequests(t *testing.T) {
 		var hands sync.WaitGroup
 		for range 6 {
 			hands.Go(func() {
-				if _, ok, err := j.Tenure().TakeRemoteRequest(ctx); err != nil {
+				if _, ok, err := j.Fenced().TakeRemoteRequest(ctx); err != nil {
 					t.Error(err)
 				} else if ok {
 					taken.Add(1)
@@ -91,13 +91,13 @@ func TestRemoteRequestOfAnother(t *testing.T) {
 			take(t, first)
 		}
 		note := runbook.AuditEntry{Actor: "U1", Kind: "refused"}
-		if err := first.Tenure().RequestTransaction("done").Create(ctx, pending("r1", "a"), note); err != nil {
+		if err := first.Fenced().RequestTransaction("done").Create(ctx, pending("r1", "a"), note); err != nil {
 			t.Fatal(err)
 		}
-		if err := first.Tenure().RequestTransaction("said").Note(ctx, note); err != nil {
+		if err := first.Fenced().RequestTransaction("said").Note(ctx, note); err != nil {
 			t.Fatal(err)
 		}
-		if _, ok, err := first.Tenure().TakeRemoteRequest(ctx); ok || err != nil {
+		if _, ok, err := first.Fenced().TakeRemoteRequest(ctx); ok || err != nil {
 			t.Errorf("taken again in one tenure: %v", err)
 		}
 		old := first.executor.Load()
@@ -109,18 +109,18 @@ func TestRemoteRequestOfAnother(t *testing.T) {
 			}
 		}
 		first.executor.Store(old) // a process that was stopped and does not know yet
-		_, changed := first.Tenure().RequestTransaction("open").Change(ctx, "r1", func(r *runbook.Run) ([]runbook.AuditEntry, error) { r.Reason = "late"; return nil, nil })
-		for what, err := range map[string]error{"change": changed, "create": first.Tenure().RequestTransaction("open").Create(ctx, pending("r2", "b")),
-			"note": first.Tenure().RequestTransaction("open").Note(ctx, note), "answer": first.Tenure().AnswerRemoteRequest(ctx, "open", json.RawMessage(`1`))} {
+		_, changed := first.Fenced().RequestTransaction("open").Change(ctx, "r1", func(r *runbook.Run) ([]runbook.AuditEntry, error) { r.Reason = "late"; return nil, nil })
+		for what, err := range map[string]error{"change": changed, "create": first.Fenced().RequestTransaction("open").Create(ctx, pending("r2", "b")),
+			"note": first.Fenced().RequestTransaction("open").Note(ctx, note), "answer": first.Fenced().AnswerRemoteRequest(ctx, "open", json.RawMessage(`1`))} {
 			if !errors.Is(err, runbook.ErrNotExecutor) {
 				t.Errorf("%s by the executor before: %v", what, err)
 			}
 		}
 		first.executor.Store(nil)
-		if err := second.Tenure().RequestTransaction("open").Create(ctx, pending("r2", "b")); err != nil {
+		if err := second.Fenced().RequestTransaction("open").Create(ctx, pending("r2", "b")); err != nil {
 			t.Error(err)
 		}
-		if err := second.Tenure().RequestTransaction("nobody's").Create(ctx, pending("r3", "c")); !errors.Is(err, runbook.ErrRequestOver) {
+		if err := second.Fenced().RequestTransaction("nobody's").Create(ctx, pending("r3", "c")); !errors.Is(err, runbook.ErrRequestOver) {
 			t.Errorf("for no request: %v", err)
 		}
 		if runs, err := j.Runs(ctx, runbook.Filter{}); err != nil || len(runs) != 2 {
@@ -158,22 +158,22 @@ func TestRemoteRequestTakenBack(t *testing.T) {
 			take(t, j)
 		}
 		back("taken", true)
-		if err := j.Tenure().RequestTransaction("taken").Create(ctx, pending("r0", "z")); !errors.Is(err, runbook.ErrRequestOver) {
+		if err := j.Fenced().RequestTransaction("taken").Create(ctx, pending("r0", "z")); !errors.Is(err, runbook.ErrRequestOver) {
 			t.Errorf("carried out after it was taken back: %v", err)
 		}
-		if err := j.Tenure().AnswerRemoteRequest(ctx, "taken", json.RawMessage(`"late"`)); err != nil {
+		if err := j.Fenced().AnswerRemoteRequest(ctx, "taken", json.RawMessage(`"late"`)); err != nil {
 			t.Error(err)
 		}
 		if p, err := terminal.RemoteRequest(ctx, "taken"); err != nil || string(p.Answer) != `"back"` {
 			t.Errorf("%+v, %v", p, err)
 		}
-		if err := j.Tenure().RequestTransaction("done").Create(ctx, pending("r1", "a")); err != nil {
+		if err := j.Fenced().RequestTransaction("done").Create(ctx, pending("r1", "a")); err != nil {
 			t.Fatal(err)
 		}
 		if p := back("done", false); p.Run != "r1" || p.Answer != nil {
 			t.Errorf("carried out: %+v", p)
 		}
-		if err := j.Tenure().AnswerRemoteRequest(ctx, "answered", json.RawMessage(`"no"`)); err != nil {
+		if err := j.Fenced().AnswerRemoteRequest(ctx, "answered", json.RawMessage(`"no"`)); err != nil {
 			t.Fatal(err)
 		}
 		if p := back("answered", false); string(p.Answer) != `"no"` {
@@ -218,11 +218,11 @@ func TestRemoteRequestOfAKilledExecutor(t *testing.T) {
 					t.Fatalf("took over %+v", got)
 				}
 				if got.Run == "" {
-					if err := j.Tenure().RequestTransaction("p1").Create(ctx, pending("r of the next", "a"), runbook.AuditEntry{Kind: "request"}); err != nil {
+					if err := j.Fenced().RequestTransaction("p1").Create(ctx, pending("r of the next", "a"), runbook.AuditEntry{Kind: "request"}); err != nil {
 						t.Fatal(err)
 					}
 				}
-				if err := j.Tenure().AnswerRemoteRequest(ctx, "p1", json.RawMessage(`1`)); err != nil {
+				if err := j.Fenced().AnswerRemoteRequest(ctx, "p1", json.RawMessage(`1`)); err != nil {
 					t.Fatal(err)
 				}
 				runs, err := j.Runs(ctx, runbook.Filter{})
@@ -232,7 +232,7 @@ func TestRemoteRequestOfAKilledExecutor(t *testing.T) {
 				if trail := fmt.Sprint(kinds(t, j)); trail != "[request]" {
 					t.Errorf("the trail is %s", trail)
 				}
-				if _, ok, err := j.Tenure().TakeRemoteRequest(ctx); ok || err != nil {
+				if _, ok, err := j.Fenced().TakeRemoteRequest(ctx); ok || err != nil {
 					t.Errorf("an answered one is taken again: %v", err)
 				}
 			})

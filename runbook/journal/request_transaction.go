@@ -16,13 +16,15 @@ import (
 // Notes alone are refused like changes, but leave the request open: a refusal
 // changes nothing, and the next executor may come to refuse it again.
 type RequestTransaction struct {
-	Tenure
+	FencedJournal
 	request string
 }
 
 // RequestTransaction returns the journal for the carrying out of a request that
 // was taken.
-func (t Tenure) RequestTransaction(id string) RequestTransaction { return RequestTransaction{t, id} }
+func (t FencedJournal) RequestTransaction(id string) RequestTransaction {
+	return RequestTransaction{t, id}
+}
 
 // Create is Journal.Create, for the request.
 func (r RequestTransaction) Create(ctx context.Context, run runbook.Run, audit ...runbook.AuditEntry) error {
@@ -47,7 +49,7 @@ func (r RequestTransaction) NoteFolded(ctx context.Context, fold string, entry r
 // fence is the condition of all writes; run is what they create or change.
 func (r RequestTransaction) fence(ctx context.Context, run string) fence {
 	return func(t *tx) error {
-		if err := r.Tenure.fence(t); err != nil {
+		if err := r.FencedJournal.fence(t); err != nil {
 			return err
 		}
 		res, err := t.exec(ctx, `UPDATE petitions SET run = coalesce(nullif(?, ''), run)

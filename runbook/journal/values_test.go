@@ -25,7 +25,7 @@ func TestValuesStayInSnapshots(t *testing.T) {
 			one.At = time.Now()
 			stop := execute(t, j, func(ctx context.Context, r runbook.Run) (runbook.Transition, error) {
 				if r.State == runbook.StateSnapshot {
-					if err := j.Tenure().SaveSnapshot(ctx, r.ID, []runbook.Saved{one}); err != nil {
+					if err := j.Fenced().SaveSnapshot(ctx, r.ID, []runbook.Saved{one}); err != nil {
 						return runbook.Transition{}, err
 					}
 				}

@@ -67,10 +67,10 @@ func newRoom(t *testing.T) *room {
 	}
 	r := &room{journal: j}
 	r.client = NewClient(j, func(_ context.Context, purpose []byte) (string, error) { return "robin|" + string(purpose), nil })
-	r.server = NewServer(Settings{Queue: j.Tenure(), Reader: j, Log: slog.New(slog.DiscardHandler),
+	r.server = NewServer(Settings{Queue: j.Fenced(), Reader: j, Log: slog.New(slog.DiscardHandler),
 		Begin: func(request, verified string) (Transaction, error) {
 			r.begun = append(r.begun, verified)
-			r.service.RequestTransaction = j.Tenure().RequestTransaction(request)
+			r.service.RequestTransaction = j.Fenced().RequestTransaction(request)
 			return r.service, nil
 		},
 		Who: func(_ context.Context, proof string, purpose []byte) (runbook.PersonRef, error) {
@@ -106,7 +106,7 @@ func (r *room) take(t *testing.T, want Request) runbook.RemoteRequest {
 	if err := r.journal.AddRemoteRequest(t.Context(), runbook.RemoteRequest{ID: t.Name(), Body: body, Proof: "signed"}); err != nil {
 		t.Fatal(err)
 	}
-	taken, ok, err := r.journal.Tenure().TakeRemoteRequest(t.Context())
+	taken, ok, err := r.journal.Fenced().TakeRemoteRequest(t.Context())
 	if err != nil || !ok {
 		t.Fatal(taken, ok, err)
 	}

@@ -119,7 +119,7 @@ func TestWhatWasCarriedOutIsAnswered(t *testing.T) {
 				t.Fatal(err)
 			}
 			taken := r.take(t, c.want)
-			if _, err := r.journal.Tenure().RequestTransaction(taken.ID).Change(ctx, "r1", func(r *runbook.Run) ([]runbook.AuditEntry, error) {
+			if _, err := r.journal.Fenced().RequestTransaction(taken.ID).Change(ctx, "r1", func(r *runbook.Run) ([]runbook.AuditEntry, error) {
 				c.did(r)
 				return nil, nil
 			}); err != nil {
@@ -190,12 +190,12 @@ func TestTheAskerTakesItBack(t *testing.T) {
 	if _, err := r.client.awaitReply(stopped, taken.ID); err == nil || !strings.Contains(err.Error(), "nothing was done, and nothing will be: interrupted") {
 		t.Errorf("%v", err)
 	}
-	if err := r.journal.Tenure().RequestTransaction(taken.ID).Create(ctx, runbook.Run{ID: "r1", State: runbook.StatePending}); !errors.Is(err, runbook.ErrRequestOver) {
+	if err := r.journal.Fenced().RequestTransaction(taken.ID).Create(ctx, runbook.Run{ID: "r1", State: runbook.StatePending}); !errors.Is(err, runbook.ErrRequestOver) {
 		t.Errorf("carried out after that: %v", err)
 	}
 	t.Run("late", func(t *testing.T) {
 		taken := r.take(t, flush())
-		if err := r.journal.Tenure().RequestTransaction(taken.ID).Create(ctx, runbook.Run{ID: "r2", State: runbook.StatePending}); err != nil {
+		if err := r.journal.Fenced().RequestTransaction(taken.ID).Create(ctx, runbook.Run{ID: "r2", State: runbook.StatePending}); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := r.client.awaitReply(stopped, taken.ID); err != nil || got.Run != "r2" {

@@ -22,18 +22,18 @@ func (f fence) with(fn func(*tx) error) func(*tx) error {
 	}
 }
 
-// Tenure is the journal as the steps of runs write to it: every write is
+// FencedJournal is the journal as the steps of runs write to it: every write is
 // refused with [runbook.ErrNotExecutor] unless this process still is the executor,
 // which is checked in the transaction itself. A process that was stopped in the
 // middle of a step and replaced meanwhile records nothing more when it wakes.
 // People's decisions go to the Journal; any process may take those.
-type Tenure struct{ j *Journal }
+type FencedJournal struct{ j *Journal }
 
-// Tenure returns the journal for the steps of runs.
-func (j *Journal) Tenure() Tenure { return Tenure{j} }
+// Fenced returns the journal for the steps of runs.
+func (j *Journal) Fenced() FencedJournal { return FencedJournal{j} }
 
 // fence is the condition of all writes.
-func (t Tenure) fence(in *tx) error {
+func (t FencedJournal) fence(in *tx) error {
 	x := t.j.executor.Load()
 	if x == nil {
 		return runbook.ErrNotExecutor
@@ -42,59 +42,61 @@ func (t Tenure) fence(in *tx) error {
 }
 
 // Create is Journal.Create, fenced.
-func (t Tenure) Create(ctx context.Context, run runbook.Run, audit ...runbook.AuditEntry) error {
+func (t FencedJournal) Create(ctx context.Context, run runbook.Run, audit ...runbook.AuditEntry) error {
 	return t.j.create(ctx, run, t.fence, audit)
 }
 
 // Change is Journal.Change, fenced.
-func (t Tenure) Change(ctx context.Context, id string, change func(*runbook.Run) ([]runbook.AuditEntry, error)) (runbook.Run, error) {
+func (t FencedJournal) Change(ctx context.Context, id string, change func(*runbook.Run) ([]runbook.AuditEntry, error)) (runbook.Run, error) {
 	return t.j.change(ctx, id, t.fence, change)
 }
 
 // Note is Journal.Note, fenced.
-func (t Tenure) Note(ctx context.Context, entries ...runbook.AuditEntry) error {
+func (t FencedJournal) Note(ctx context.Context, entries ...runbook.AuditEntry) error {
 	return t.j.note(ctx, t.fence, entries)
 }
 
 // NoteFolded is Journal.NoteFolded, fenced.
-func (t Tenure) NoteFolded(ctx context.Context, fold string, entry runbook.AuditEntry) error {
+func (t FencedJournal) NoteFolded(ctx context.Context, fold string, entry runbook.AuditEntry) error {
 	return t.j.noteFolded(ctx, t.fence, fold, entry)
 }
 
 // SaveSnapshot is Journal.SaveSnapshot, fenced.
-func (t Tenure) SaveSnapshot(ctx context.Context, runID string, saved []runbook.Saved) error {
+func (t FencedJournal) SaveSnapshot(ctx context.Context, runID string, saved []runbook.Saved) error {
 	return t.j.saveSnapshot(ctx, runID, t.fence, 0, saved)
 }
 
 // AddSnapshot is Journal.AddSnapshot, fenced.
-func (t Tenure) AddSnapshot(ctx context.Context, runID string, first int, saved []runbook.Saved) error {
+func (t FencedJournal) AddSnapshot(ctx context.Context, runID string, first int, saved []runbook.Saved) error {
 	return t.j.saveSnapshot(ctx, runID, t.fence, first, saved)
 }
 
 // MarkFates is Journal.MarkFates, fenced.
-func (t Tenure) MarkFates(ctx context.Context, runID string, fates []runbook.EntryFate) error {
+func (t FencedJournal) MarkFates(ctx context.Context, runID string, fates []runbook.EntryFate) error {
 	return t.j.markFates(ctx, runID, t.fence, fates)
 }
 
 // Run is Journal.Run.
-func (t Tenure) Run(ctx context.Context, id string) (runbook.Run, error) { return t.j.Run(ctx, id) }
+func (t FencedJournal) Run(ctx context.Context, id string) (runbook.Run, error) {
+	return t.j.Run(ctx, id)
+}
 
 // Runs is Journal.Runs.
-func (t Tenure) Runs(ctx context.Context, f runbook.Filter) ([]runbook.Run, error) {
+func (t FencedJournal) Runs(ctx context.Context, f runbook.Filter) ([]runbook.Run, error) {
 	return t.j.Runs(ctx, f)
 }
 
 // Snapshot is Journal.Snapshot.
-func (t Tenure) Snapshot(ctx context.Context, runID string) ([]runbook.Saved, error) {
+func (t FencedJournal) Snapshot(ctx context.Context, runID string) ([]runbook.Saved, error) {
 	return t.j.Snapshot(ctx, runID)
 }
 
 // Sums is Journal.Sums.
-func (t Tenure) Sums(ctx context.Context, runID string) ([]runbook.Saved, error) {
+func (t FencedJournal) Sums(ctx context.Context, runID string) ([]runbook.Saved, error) {
 	return t.j.Sums(ctx, runID)
 }
 
 // Fates is Journal.Fates.
-func (t Tenure) Fates(ctx context.Context, runID string) ([]runbook.EntryFate, error) {
+func (t FencedJournal) Fates(ctx context.Context, runID string) ([]runbook.EntryFate, error) {
 	return t.j.Fates(ctx, runID)
 }

@@ -21,7 +21,7 @@ func TestTenureRefuses(t *testing.T) {
 		if err := j.SaveSnapshot(ctx, "r1", []runbook.Saved{one}); err != nil {
 			t.Fatal(err)
 		}
-		tries := func(tenure Tenure) map[string]error {
+		tries := func(tenure FencedJournal) map[string]error {
 			_, changed := tenure.Change(ctx, "r1", func(r *runbook.Run) ([]runbook.AuditEntry, error) {
 				r.Progress.Done = 7
 				return []runbook.AuditEntry{{Kind: "effect"}}, nil
@@ -36,7 +36,7 @@ func TestTenureRefuses(t *testing.T) {
 		}
 		refused := func(when string) {
 			t.Helper()
-			for what, err := range tries(j.Tenure()) {
+			for what, err := range tries(j.Fenced()) {
 				if !errors.Is(err, runbook.ErrNotExecutor) {
 					t.Errorf("%s: %s gave %v", when, what, err)
 				}
@@ -46,10 +46,10 @@ func TestTenureRefuses(t *testing.T) {
 		stop := execute(t, j, forward)
 		eventually(t, "executing", j.Executing)
 		other := open(t, url)
-		if err := other.Tenure().Note(ctx, runbook.AuditEntry{Kind: "effect"}); !errors.Is(err, runbook.ErrNotExecutor) {
+		if err := other.Fenced().Note(ctx, runbook.AuditEntry{Kind: "effect"}); !errors.Is(err, runbook.ErrNotExecutor) {
 			t.Errorf("another process beside the executor: %v", err)
 		}
-		if err := j.Tenure().Note(ctx, runbook.AuditEntry{Kind: "view"}); err != nil {
+		if err := j.Fenced().Note(ctx, runbook.AuditEntry{Kind: "view"}); err != nil {
 			t.Errorf("the executor itself: %v", err)
 		}
 		if _, err := other.takeOver(ctx); err != nil {
