@@ -255,6 +255,3 @@ func (d *doctor) unsetExam() exam {
 		return doubt("set them, or take the settings out of the file", "not set: %s", strings.Join(missing, ", "))
 	}}
 }
-
-// oneLine puts several problems of one value beside each other.
-func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"jwksbot/runbook"
 	"jwksbot/runbook/approve"
@@ -142,6 +143,45 @@ func TestFlushByNameIsNotRepeatedBlindly(t *testing.T) {
 		if o.Cache.Get("jwks:current") != c.kept || o.Cache.Others != 7 || o.Cache.Asked != c.asked || run.State != runbook.StateVerify {
 			t.Errorf("%s: holds %q, %d others, asked %d times, %s", name, o.Cache.Get("jwks:current"), o.Cache.Others, o.Cache.Asked, run.State)
 		}
+	}
+}
+
+// What has come since the approval needs a new look after a crash, too: of a
+// flush that was cut off nothing more is deleted then.
+func TestACutOffFlushByNameLooksAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		since func(*runbooktest.World)
+		left  int64 // of the old entries
+		says  string
+	}{
+		"as approved":             {func(*runbooktest.World) {}, 0, "old entries that were left deleted by name"},
+		"a foreign entry came":    {func(o *runbooktest.World) { o.Cache.Set("jwks:https://other.example/realm", "keys z=9") }, 3, "things changed since the approval"},
+		"many more old ones came": {func(o *runbooktest.World) { o.Cache.Fill("jwks:more", "keys a=1", 150) }, 153, "things changed since the approval"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := runbooktest.NewWorld(t)
+			o.Target.AllowAll = true
+			o.Cache.Fill("jwks:old", "keys a=1", 4)
+			run := o.Approve(t, runbooktest.Steps(func(r *approve.Request) { r.Scope, r.Override = runbook.ScopeAll, "x" }))
+			o.Until(t, run.ID, runbook.StateFlush)
+			if _, err := o.Ledger.Change(t.Context(), run.ID, func(r *runbook.Run) ([]runbook.AuditEntry, error) {
+				r.Begun = map[runbook.Mitigation]time.Time{runbook.FlushCache: o.Clock.Now()} // and the crash
+				return nil, nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			o.Cache.Drop("jwks:current")
+			o.Cache.Drop("jwks:old:3")
+			c.since(o)
+			run, _ = o.Advance(t, run.ID)
+			receipt := runbooktest.Receipt(t, run, string(runbook.FlushCache))
+			if text := run.Outcome + receipt.Summary + strings.Join(receipt.Proof, " "); !strings.Contains(text, c.says) {
+				t.Errorf("%s: %s", run.State, text)
+			}
+			if left := o.Cache.Holding("keys a=1"); left != c.left {
+				t.Errorf("%d old entries are left, want %d", left, c.left)
+			}
+		})
 	}
 }
 

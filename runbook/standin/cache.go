@@ -2,6 +2,7 @@ package standin
 
 import (
 	"context"
+	"fmt"
 	"sort"
 	"sync"
 	"time"
@@ -39,6 +40,25 @@ func (c *Cache) Set(name, value string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.Entries[name] = value
+}
+
+// Fill writes one value under n names, "prefix:0" and so on.
+func (c *Cache) Fill(prefix, value string, n int) {
+	for i := range n {
+		c.Set(fmt.Sprintf("%s:%d", prefix, i), value)
+	}
+}
+
+// Holding counts the entries that hold a value.
+func (c *Cache) Holding(value string) (n int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, v := range c.Entries {
+		if v == value {
+			n++
+		}
+	}
+	return n
 }
 
 // Drop deletes an entry, as somebody else would.
