@@ -1,7 +1,6 @@
 package runbook
 
 import (
-	"fmt"
 	"strings"
 	"time"
 )
@@ -96,16 +95,36 @@ func (ev *FunctionEvidence) RestartText() string {
 	switch {
 	case ev.Refusal != "":
 		return "a restart would be refused: " + ev.Refusal
-	case ev.Mode == RestartLatest:
-		return "a restart would update the configuration of $LATEST and wait for it; environment, code and role stay as they are"
-	case ev.Mode == RestartAlias:
-		text := fmt.Sprintf("a restart would publish a new version of the same code and move alias %s to it", Quote(ev.Qualifier))
-		if ev.Provisioned > 0 {
-			text += fmt.Sprintf(", with %s kept ready", Plural(ev.Provisioned, "environment", "environments"))
-		}
-		return text
 	}
-	return "a restart is not possible"
+	return "a restart " + ev.Mode.Text(ev.Qualifier, ev.Provisioned)
+}
+
+// Text says how a restart gets new execution environments, as what follows
+// "a restart".
+func (m RestartMode) Text(alias string, provisioned int) string {
+	switch m {
+	case RestartLatest:
+		return "updates the configuration of `$LATEST` and waits for it; code, environment, role and layers stay as they are"
+	case RestartAlias:
+		s := "publishes a new version of the same code and moves alias " + Quote(alias) + " to it; it can be moved back"
+		if provisioned > 0 {
+			s += "; it waits until " + Plural(provisioned, "provisioned environment is", "provisioned environments are") + " ready"
+		}
+		return s
+	}
+	return "is not possible for what is invoked"
+}
+
+// InvokedText names the function as it is invoked.
+func InvokedText(function, qualifier, version string) string {
+	if qualifier == "" {
+		return Quote(function) + " as `$LATEST`"
+	}
+	s := Quote(Qualified(function, qualifier))
+	if version != "" && version != qualifier {
+		s += " (version " + Quote(version) + ")"
+	}
+	return s
 }
 
 // Qualified writes a function with its alias or version.

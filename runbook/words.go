@@ -81,6 +81,14 @@ func QuoteAll(list []string) string {
 	return strings.Join(out, ", ")
 }
 
+// AndList joins parts of a sentence: "a, b and c".
+func AndList(parts []string) string {
+	if len(parts) < 2 {
+		return strings.Join(parts, "")
+	}
+	return strings.Join(parts[:len(parts)-1], ", ") + " and " + parts[len(parts)-1]
+}
+
 // Plural writes a count with its noun: "1 entry", "3 entries".
 func Plural(n int, one, many string) string {
 	if n == 1 {

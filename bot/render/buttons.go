@@ -57,7 +57,7 @@ func wantedLabel(parts []string) string {
 	for i, p := range parts {
 		names[i] = strings.ReplaceAll(p, partGateway, "gateway flush")
 	}
-	return andList(names)
+	return runbook.AndList(names)
 }
 
 // RequestOf is what a request button asks for.

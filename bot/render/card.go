@@ -131,7 +131,7 @@ func cardButtons(r runbook.Run) slack.Block {
 }
 
 func confirmTitle(r runbook.Run) string {
-	task := runbook.Capital(shortTask(r.Plan))
+	task := runbook.Capital(r.Plan.ShortTask())
 	if task == "Flush" {
 		return "Flush " + r.Target + "?"
 	}
@@ -159,7 +159,7 @@ func Reminder(r runbook.Run, approvers []string, now time.Time) Message {
 		names = append(names, mentionID(id))
 	}
 	missing := r.Required - len(r.Approvals())
-	s := fmt.Sprintf("the request to %s on %s (%s, by %s) is still waiting for %s and %s.", taskText(r.Plan), Quoted(r.Target, LimitName),
+	s := fmt.Sprintf("the request to %s on %s (%s, by %s) is still waiting for %s and %s.", prose(r.Plan.Task(), LimitSentence), Quoted(r.Target, LimitName),
 		Code(r.Ticket), mention(r.Requester), runbook.Plural(missing, "approval", "approvals"), leftText(r, now))
 	called := ""
 	if len(names) > 0 {

@@ -37,17 +37,7 @@ func gatewayBlocks(ev *runbook.GatewayEvidence) []slack.Block {
 		}
 		lines = append(lines, authoriserText(ev.Kind, a))
 	}
-	return []slack.Block{titled("Gateway "+apiText(ev.GatewaySetup), bullets(lines), maxRows, roomBlock)}
-}
-
-// apiText names an API: its kind, its id and its stage.
-func apiText(s runbook.GatewaySetup) string {
-	kind := map[runbook.APIKind]string{runbook.RestAPI: "REST API", runbook.HTTPAPI: "HTTP API"}[s.Kind]
-	text := cmp.Or(kind, "API") + " " + Code(cmp.Or(s.Name, s.ID))
-	if s.Stage != "" {
-		text += ", stage " + Code(s.Stage)
-	}
-	return text
+	return []slack.Block{titled("Gateway "+prose(ev.Title(), LimitSentence), bullets(lines), maxRows, roomBlock)}
 }
 
 // clientErrorText is the share of client errors over the window, and since
@@ -87,7 +77,7 @@ func authoriserText(api runbook.APIKind, a runbook.GatewayAuthoriser) string {
 	name := "authoriser " + Code(cmp.Or(a.Name, a.ID))
 	switch a.Kind {
 	case runbook.LambdaAuthoriser:
-		s := name + " invokes " + functionText(cmp.Or(a.Function, "an unknown function"), a.Qualifier, "")
+		s := name + " invokes " + prose(runbook.InvokedText(cmp.Or(a.Function, "an unknown function"), a.Qualifier, ""), LimitSentence)
 		if a.ResultTTL <= 0 {
 			return s + "; its answers are not cached"
 		}
@@ -116,7 +106,7 @@ func functionBlocks(ev *runbook.FunctionEvidence) []slack.Block {
 		return nil
 	}
 	lines := []string{
-		"invoked: " + functionText(ev.Function, ev.Qualifier, ev.Version),
+		"invoked: " + prose(runbook.InvokedText(ev.Function, ev.Qualifier, ev.Version), LimitSentence),
 		"last changed " + atDay(ev.LastModified) + "; state " + Quoted(cmp.Or(ev.State, "unknown"), LimitName) + ", last update " + Quoted(cmp.Or(ev.UpdateStatus, "unknown"), LimitName),
 	}
 	if ev.Runtime != "" {
@@ -128,37 +118,9 @@ func functionBlocks(ev *runbook.FunctionEvidence) []slack.Block {
 	if ev.Refusal != "" {
 		lines = append(lines, "⛔ a restart would be refused: "+prose(ev.Refusal, LimitSentence))
 	} else {
-		lines = append(lines, "a restart "+renewText(ev.Mode, ev.Provisioned))
+		lines = append(lines, "a restart "+prose(ev.Mode.Text(ev.Qualifier, ev.Provisioned), LimitSentence))
 	}
 	return []slack.Block{titled("Authoriser function", bullets(lines), maxRows, roomBlock)}
-}
-
-// functionText names what is invoked: function, alias or $LATEST, version.
-func functionText(function, qualifier, version string) string {
-	if qualifier == "" {
-		return Code(function) + " as `$LATEST`"
-	}
-	s := Code(function + ":" + qualifier)
-	if version != "" && version != qualifier {
-		s += " (version " + Code(version) + ")"
-	}
-	return s
-}
-
-// renewText says how a restart gets new execution environments, as what
-// follows "a restart".
-func renewText(mode runbook.RestartMode, provisioned int) string {
-	switch mode {
-	case runbook.RestartLatest:
-		return "updates the configuration of `$LATEST` and waits for it; code, environment, role and layers stay as they are"
-	case runbook.RestartAlias:
-		s := "publishes the same code as a new version and moves the alias there; it can be moved back"
-		if provisioned > 0 {
-			s += "; it waits until " + runbook.Plural(provisioned, "provisioned environment is", "provisioned environments are") + " ready"
-		}
-		return s
-	}
-	return "is not possible for what is invoked"
 }
 
 // restartText says what a restart would do to this target, for a report.
@@ -169,7 +131,7 @@ func restartText(ev *runbook.FunctionEvidence) string {
 	case ev.Refusal != "":
 		return " As things stand it would be refused: " + prose(ev.Refusal, LimitSentence)
 	}
-	return " A restart of " + functionText(ev.Function, ev.Qualifier, ev.Version) + " " + renewText(ev.Mode, ev.Provisioned) + ". A colleague has to approve it first."
+	return " A restart of " + prose(runbook.InvokedText(ev.Function, ev.Qualifier, ev.Version), LimitSentence) + " " + prose(ev.Mode.Text(ev.Qualifier, ev.Provisioned), LimitSentence) + ". A colleague has to approve it first."
 }
 
 // resultsText says what a flush of the gateway's results would do.
@@ -177,7 +139,7 @@ func resultsText(ev *runbook.GatewayEvidence) string {
 	if ev == nil {
 		return ""
 	}
-	s := " It empties the authoriser's result cache of " + apiText(ev.GatewaySetup)
+	s := " It empties the authoriser's result cache of " + prose(ev.Title(), LimitSentence)
 	if ttl := longestTTL(ev.Authorisers); ttl > 0 {
 		s += "; results expire by themselves after " + runbook.Duration(ttl)
 	}

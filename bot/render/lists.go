@@ -103,9 +103,9 @@ func stateText(s runbook.State) string {
 func runText(r runbook.Run) string {
 	switch verdict := watchVerdict(r); {
 	case r.State.Ended() && verdict == runbook.WatchBreach:
-		return "🚨 " + lower(doneTask(r.Plan)) + ", but failures persist"
+		return "🚨 " + r.Plan.DoneTask() + ", but failures persist"
 	case r.State.Ended() && verdict == runbook.WatchBlind:
-		return "❓ " + lower(doneTask(r.Plan)) + ", could not tell whether it helped"
+		return "❓ " + r.Plan.DoneTask() + ", could not tell whether it helped"
 	case r.State == runbook.StateWatch && r.Escalation != nil && r.Escalation.Resolved.IsZero():
 		return "🚨 escalated, still watching"
 	}

@@ -48,5 +48,5 @@ func peopleText(ids []string) string {
 		}
 		names = append(names, mentionID(id))
 	}
-	return andList(names)
+	return runbook.AndList(names)
 }

@@ -2,7 +2,6 @@ package render
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"jwksbot/runbook"
@@ -222,32 +221,10 @@ func touchText(e runbook.Evidence) string {
 		return ""
 	}
 	s := fmt.Sprintf(" It deletes %s (%s) on %s", runbook.Plural(len(old), "entry", "entries"), codes(old, namesInReport), runbook.Plural(len(shards), "shard", "shards"))
-	if spared := sparedText(kept, foreign, e.Cached.Others); spared != "" {
+	if spared := runbook.Spared(kept, foreign, e.Cached.Others); spared != "" {
 		s += " and leaves " + spared + " alone"
 	}
 	return s + ". A colleague has to approve it first."
-}
-
-// sparedText lists what a flush of the matching keys does not touch.
-func sparedText(current, foreign int, others int64) string {
-	var parts []string
-	if current > 0 {
-		parts = append(parts, runbook.Plural(current, "entry that holds the live keys", "entries that hold the live keys"))
-	}
-	if foreign > 0 {
-		parts = append(parts, runbook.Plural(foreign, "entry of another issuer", "entries of other issuers"))
-	}
-	if others > 0 {
-		parts = append(parts, runbook.Plural(int(others), "other key", "other keys"))
-	}
-	return andList(parts)
-}
-
-func andList(parts []string) string {
-	if len(parts) < 2 {
-		return strings.Join(parts, "")
-	}
-	return strings.Join(parts[:len(parts)-1], ", ") + " and " + parts[len(parts)-1]
 }
 
 // findingLines are the findings beside the verdict, the critical ones apart.

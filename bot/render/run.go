@@ -47,7 +47,7 @@ func runHeader(r runbook.Run) string {
 		if r.Generation > 1 {
 			return "⚖️ New plan, approval needed again"
 		}
-		return "⚖️ Approval needed to " + shortTask(r.Plan)
+		return "⚖️ Approval needed to " + r.Plan.ShortTask()
 	case runbook.StateApproved:
 		if r.BreakGlass != "" {
 			return "🚨 Break glass, starting"
@@ -64,7 +64,7 @@ func runHeader(r runbook.Run) string {
 	case runbook.StateRestore:
 		return "⏳ Writing back"
 	case runbook.StateConfirm:
-		return "⏳ " + doneTask(r.Plan) + ", looking for an accepted token"
+		return "⏳ " + runbook.Capital(r.Plan.DoneTask()) + ", looking for an accepted token"
 	case runbook.StateWatch, runbook.StateEscalate:
 		return watchHeader(r)
 	case runbook.StateDone:
@@ -93,15 +93,15 @@ func runHeader(r runbook.Run) string {
 func doneHeader(r runbook.Run) string {
 	switch verdict := watchVerdict(r); {
 	case verdict == runbook.WatchBreach:
-		return "🚨 " + doneTask(r.Plan) + ", but failures persist"
+		return "🚨 " + runbook.Capital(r.Plan.DoneTask()) + ", but failures persist"
 	case verdict == runbook.WatchBlind:
-		return "❓ " + doneTask(r.Plan) + ", but could not tell whether it helped"
+		return "❓ " + runbook.Capital(r.Plan.DoneTask()) + ", but could not tell whether it helped"
 	case !proven(r):
-		return "⚠️ " + doneTask(r.Plan) + ", with an open question"
+		return "⚠️ " + runbook.Capital(r.Plan.DoneTask()) + ", with an open question"
 	case !readBack(r.Plan):
-		return "✅ " + doneTask(r.Plan)
+		return "✅ " + runbook.Capital(r.Plan.DoneTask())
 	}
-	return "✅ " + doneTask(r.Plan, "proven")
+	return "✅ " + runbook.Capital(r.Plan.DoneTask("proven"))
 }
 
 // readBack says whether the effect of a plan can be read back at all.
@@ -142,7 +142,7 @@ func proven(r runbook.Run) bool {
 
 // runSentence is the run in one sentence, for notifications.
 func runSentence(r runbook.Run, now time.Time) string {
-	task := taskText(r.Plan)
+	task := prose(r.Plan.Task(), LimitSentence)
 	who := Quoted(r.Requester.Label(), LimitName)
 	ticket := Quoted(r.Ticket, LimitName)
 	switch r.State {
@@ -158,7 +158,7 @@ func runSentence(r runbook.Run, now time.Time) string {
 	case runbook.StateDenied, runbook.StateWithdrawn:
 		return "the request to " + task + " (" + ticket + ", by " + who + ") was " + string(r.State) + ". " + prose(r.Outcome, LimitSentence)
 	case runbook.StateDone:
-		return lower(doneTask(r.Plan)) + " (" + ticket + "). " + prose(r.Outcome, LimitSentence)
+		return r.Plan.DoneTask() + " (" + ticket + "). " + prose(r.Outcome, LimitSentence)
 	}
 	if doing := doingText(r); doing != "" {
 		return doing + " (" + ticket + ")"
@@ -170,9 +170,9 @@ func runSentence(r runbook.Run, now time.Time) string {
 func doingText(r runbook.Run) string {
 	switch r.State {
 	case runbook.StateSnapshot:
-		return "keeping a copy of " + entriesText(r.Plan) + " before the flush"
+		return "keeping a copy of " + r.Plan.Extent() + " before the flush"
 	case runbook.StateFlush:
-		return "flushing " + entriesText(r.Plan) + progressText(r.Progress)
+		return "flushing " + r.Plan.Extent() + progressText(r.Progress)
 	case runbook.StateVerify:
 		return "flushed, reading the effect back"
 	case runbook.StateRestart:

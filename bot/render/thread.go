@@ -55,11 +55,7 @@ func proofLines(r runbook.Run) []string {
 func plannedLines(p runbook.Plan) []string {
 	var lines []string
 	for _, e := range p.Entries[:min(maxPlanned, len(p.Entries))] {
-		kids := "no keys"
-		if len(e.Kids) > 0 {
-			kids = "kids " + codes(e.Kids, namesOnRun)
-		}
-		lines = append(lines, fmt.Sprintf("• %s on shard %s, %s: %s", Code(e.Name.String()), Code(e.Shard), Quoted(cmp.Or(e.Format, "unknown format"), LimitName), kids))
+		lines = append(lines, "• "+prose(e.Text(), LimitSentence))
 	}
 	return lines
 }

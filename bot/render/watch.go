@@ -31,9 +31,9 @@ func watchHeader(r runbook.Run) string {
 	case watchVerdict(r) == runbook.WatchBreach:
 		return "🚨 Failures persist"
 	case stillFailing(r.Watch):
-		return "⚠️ " + doneTask(r.Plan) + ", but failures continue"
+		return "⚠️ " + runbook.Capital(r.Plan.DoneTask()) + ", but failures continue"
 	}
-	return "👀 " + doneTask(r.Plan) + ", watching"
+	return "👀 " + runbook.Capital(r.Plan.DoneTask()) + ", watching"
 }
 
 // stillFailing says that the newest minute that is known is above the limit.
@@ -61,7 +61,7 @@ func watchSentence(r runbook.Run) string {
 		return "the run stopped part-way and may have touched something"
 	}
 	if r.Watch == nil || r.Watch.Text == "" {
-		return lower(doneTask(r.Plan)) + ", watching the failures now"
+		return r.Plan.DoneTask() + ", watching the failures now"
 	}
 	return strings.TrimSuffix(prose(r.Watch.Text, LimitSentence), ".")
 }
@@ -250,7 +250,7 @@ func BreakGlassNotice(r runbook.Run, approvers []string) Message {
 	if len(approvers) > 0 {
 		called = peopleText(approvers) + ": "
 	}
-	s := fmt.Sprintf("%s used break-glass to %s on %s (%s) without approval: %s", mention(r.Requester), taskText(r.Plan),
+	s := fmt.Sprintf("%s used break-glass to %s on %s (%s) without approval: %s", mention(r.Requester), prose(r.Plan.Task(), LimitSentence),
 		Quoted(r.Target, LimitName), Code(r.Ticket), Quoted(r.BreakGlass, LimitSentence))
 	return Message{
 		Text:     fallback("jwksbot: ", called, s),

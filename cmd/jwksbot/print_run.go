@@ -14,21 +14,8 @@ const listed = 20
 // plan prints exactly what a run will touch.
 func (p *printer) plan(plan runbook.Plan) error {
 	p.line("%s for %s (%s)", p.bold("plan"), plan.Target, plan.Resource)
-	if plan.Has(runbook.FlushCache) {
-		p.flushPlan(plan)
-	}
-	if r := plan.Restart; r != nil {
-		p.line("  restart %s", restartLine(*r))
-	}
-	if g := plan.Gateway; g != nil {
-		p.line("  empty the result cache of %s API %s, stage %s (answers are kept up to %s); the effect cannot be read back",
-			g.Kind, clean(g.API), clean(g.Stage), runbook.Duration(g.TTL))
-	}
-	if r := plan.Restore; r != nil {
-		p.restorePlan(*r)
-	}
-	if plan.NoUndo {
-		p.line("  %s", p.paint("1;31", "cannot be undone: no snapshot is kept"))
+	for _, l := range plan.Lines() {
+		p.planLine(l)
 	}
 	if plan.Advice != "" {
 		p.line("  against the verdict %s: %s", plan.Verdict, clean(plan.Advice))
@@ -39,80 +26,25 @@ func (p *printer) plan(plan runbook.Plan) error {
 	return p.err
 }
 
-func (p *printer) flushPlan(plan runbook.Plan) {
-	what := "matching entries"
-	if plan.Scope == runbook.ScopeAll {
-		what = "EVERYTHING on every primary"
+// planLine prints one line of a plan, and below it the entries that it names. A
+// danger is marked with a sign as well as with colour.
+func (p *printer) planLine(l runbook.PlanLine) {
+	text := l.Plain(listed)
+	if len(l.Entries) > 0 {
+		text = l.Sentence() + ":"
 	}
-	if plan.Route == runbook.RouteBridge {
-		what += ", by CommandBridge"
+	if l.Danger > runbook.Harmless {
+		p.line("  %s", p.paint("1;31", "! "+text))
+	} else {
+		p.line("  - %s", clean(text))
 	}
-	p.line("  flush %s", what)
-	if plan.Truncated {
-		p.line("  delete by name, whatever they hold: %s, everything that matches %s; that many matched when this plan was made",
-			runbook.Plural(int(max(plan.Matching, int64(len(plan.Entries)))), "entry", "entries"), clean(strings.Join(plan.Patterns, ", ")))
-	}
-	for i, e := range plan.Entries {
-		if plan.Truncated {
-			break
-		}
+	for i, e := range l.Entries {
 		if i == listed {
-			p.line("  … and %s more", runbook.Thousands(int64(len(plan.Entries)-i)))
+			p.line("    … and %s more", runbook.Thousands(int64(len(l.Entries)-i)))
 			break
 		}
-		p.line("  delete %s  (%s; kids %s)", clean(e.Name.String()), clean(e.Format), clean(strings.Join(e.Kids, ", ")))
+		p.line("    %s", clean(e.Text()))
 	}
-	if gone := plan.KidsGone(); len(gone) > 0 {
-		p.line("  kids that leave the cache: %s", clean(strings.Join(gone, ", ")))
-	}
-	if plan.Current+plan.Foreign > 0 {
-		p.line("  left alone: %d with live keys, %d of other issuers", plan.Current, plan.Foreign)
-	}
-	if plan.Scope == runbook.ScopeAll {
-		p.line("  %s", p.paint("1;31", fmt.Sprintf("also deletes %s keys that are not JWKS", runbook.Thousands(plan.Others))))
-	} else if plan.Others > 0 {
-		p.line("  untouched: %s other keys in the same cache", runbook.Thousands(plan.Others))
-	}
-}
-
-func restartLine(r runbook.RestartPlan) string {
-	name := clean(r.Function)
-	if r.Mode != runbook.RestartAlias {
-		return fmt.Sprintf("%s: a configuration update of $LATEST makes new execution environments; code, variables and role stay", name)
-	}
-	text := fmt.Sprintf("%s: publishes $LATEST, which equals version %s, and moves alias %s to it", name, clean(r.Version), clean(r.Qualifier))
-	if r.Provisioned > 0 {
-		text += fmt.Sprintf("; waits for %s", runbook.Plural(r.Provisioned, "provisioned environment", "provisioned environments"))
-	}
-	return text
-}
-
-func (p *printer) restorePlan(r runbook.RestorePlan) {
-	p.line("  write back what run %s deleted", r.Of)
-	for i, e := range r.Entries {
-		if i == listed {
-			p.line("  … and %s more", runbook.Thousands(int64(len(r.Entries)-i)))
-			break
-		}
-		p.line("  %s  %s", fateWord(e.Fate, r.Force), clean(e.Name.String()))
-	}
-	if r.MoveBack != nil {
-		p.line("  move alias %s of %s back to version %s", clean(r.MoveBack.Qualifier), clean(r.MoveBack.Function), clean(r.MoveBack.Version))
-	}
-}
-
-func fateWord(f runbook.Fate, force bool) string {
-	switch {
-	case f == runbook.FateGone:
-		return "write back"
-	case f == runbook.FateRewritten && force:
-		return "OVERWRITE "
-	case f == runbook.FateRewritten:
-		return "keep newer"
-	case f == runbook.FateLeft:
-		return "there again"
-	}
-	return string(f)
 }
 
 // listing prints a run in a line or two.

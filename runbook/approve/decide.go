@@ -225,7 +225,7 @@ func (s *Service) Approve(ctx context.Context, t *check.Target, run runbook.Run,
 		}
 		return Answer{Run: changed, Text: text}, run.Target, nil
 	}
-	return Answer{Run: changed, Text: fmt.Sprintf("Approved. %s starts now.", runbook.Capital(begins(changed.Plan)))}, run.Target, nil
+	return Answer{Run: changed, Text: fmt.Sprintf("Approved. The %s starts now.", changed.Plan.Noun())}, run.Target, nil
 }
 
 func notCounted(busy *runbook.BusyError) error {

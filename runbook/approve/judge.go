@@ -15,11 +15,19 @@ func judge(p runbook.Plan, v runbook.Verdict, w Intent) error {
 	case flush && p.NoUndo && !w.Meant:
 		return runbook.Refuse(RefusedOverride, "A flush of the whole replication group cannot be undone, and also deletes %s that are not JWKS. %s", runbook.Plural(int(p.Others), "key", "keys"), anew)
 	case p.Advice != "" && !w.Meant:
-		return runbook.Refuse(RefusedOverride, "The verdict is %q, and it advises against %s: %s. %s", v.ID.Words(), noun(p), p.Advice, anew)
+		return runbook.Refuse(RefusedOverride, "The verdict is %q, and it advises against %s: %s. %s", v.ID.Words(), called(p), p.Advice, anew)
 	case flush && len(p.Entries) == 0 && p.Scope == runbook.ScopeKeys && !p.Truncated && v.Advises(runbook.FlushCache):
 		return runbook.Refuse(runbook.RefusedNothing, "Nothing to flush: no entry holds an old key, the one that fails is only missing. Restart the authoriser if it does not fetch the key by itself.")
 	case flush && len(p.Entries) == 0 && p.Scope == runbook.ScopeKeys && !p.Truncated:
 		return runbook.Refuse(runbook.RefusedNothing, "Nothing to flush: %s", v.Summary)
 	}
 	return nil
+}
+
+// called is what the plan is called in a sentence.
+func called(p runbook.Plan) string {
+	if len(p.Tasks()) == 1 {
+		return "a " + p.Noun()
+	}
+	return "this"
 }

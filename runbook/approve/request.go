@@ -3,7 +3,6 @@ package approve
 import (
 	"context"
 	"errors"
-	"fmt"
 	"regexp"
 	"strings"
 	"time"
@@ -176,20 +175,6 @@ func (s *Service) satisfiable(ctx context.Context, t *check.Target, requester st
 	return nil
 }
 
-// noun is what the plan is called in a sentence.
-func noun(p runbook.Plan) string {
-	if len(p.Steps) != 1 {
-		return "this"
-	}
-	switch p.Steps[0] {
-	case runbook.RestartAuthoriser:
-		return "a restart"
-	case runbook.FlushGateway:
-		return "a flush of the gateway's cache"
-	}
-	return "a flush"
-}
-
 func (s *Service) create(ctx context.Context, t *check.Target, req Request, plan runbook.Plan, rotated time.Time) (runbook.Run, error) {
 	requester, heard, err := s.requester(ctx, t, req) // once more: the checks took their time
 	if err != nil {
@@ -233,40 +218,12 @@ func breakGlass(r *runbook.Run, p Person, heard string, now time.Time) runbook.A
 	return Audit(*r, now, p.ID, "break_glass", "BREAK-GLASS, approved by nobody: "+r.BreakGlass+heard)
 }
 
-// begins names what starts with the first step.
-func begins(p runbook.Plan) string {
-	switch {
-	case p.Restore != nil:
-		return "the undo"
-	case p.Has(runbook.FlushCache):
-		return "the flush"
-	case p.Restart != nil:
-		return "the restart"
-	}
-	return "the flush of the gateway's cache"
-}
-
 // detail is the plan in one line of the audit trail.
 func detail(p runbook.Plan) string {
-	if r := p.Restore; r != nil {
-		return fmt.Sprintf("undo of run %s: %s to write back", r.Of, runbook.Plural(r.Writes(), "entry", "entries"))
+	if p.Restore != nil {
+		return p.ExactTask()
 	}
-	var parts []string
-	for _, m := range p.Steps {
-		switch {
-		case m == runbook.FlushCache && p.Scope == runbook.ScopeAll:
-			parts = append(parts, "the whole group to flush")
-		case m == runbook.FlushCache && p.Truncated:
-			parts = append(parts, "everything that matches to delete")
-		case m == runbook.FlushCache:
-			parts = append(parts, runbook.Plural(len(p.Entries), "entry", "entries")+" to delete")
-		case m == runbook.RestartAuthoriser:
-			parts = append(parts, p.Restart.Invoked()+" to restart")
-		case m == runbook.FlushGateway:
-			parts = append(parts, p.Gateway.Resource()+" to empty")
-		}
-	}
-	return fmt.Sprintf("%s, verdict %s", strings.Join(parts, ", "), p.Verdict)
+	return p.ExactTask() + ", verdict " + string(p.Verdict)
 }
 
 // rotated is when the newest live key was seen first, if older keys show that

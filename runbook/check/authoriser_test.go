@@ -39,10 +39,10 @@ func TestAuthoriserState(t *testing.T) {
 		asked string
 		says  []string
 	}{
-		{"no gateway configured", nil, runbook.StatusOK, "", []string{"`auth` (python3.12), last changed 3 h ago", "update the configuration of $LATEST"}},
-		{"$LATEST is invoked", setupIs(standin.SetupOf(standin.LambdaOf("jwks", "auth", "")), nil), runbook.StatusOK, "", []string{"update the configuration of $LATEST"}},
+		{"no gateway configured", nil, runbook.StatusOK, "", []string{"`auth` (python3.12), last changed 3 h ago", "updates the configuration of `$LATEST`"}},
+		{"$LATEST is invoked", setupIs(standin.SetupOf(standin.LambdaOf("jwks", "auth", "")), nil), runbook.StatusOK, "", []string{"updates the configuration of `$LATEST`"}},
 		{"an alias is invoked", setupIs(standin.SetupOf(standin.LambdaOf("jwks", "auth", "live")), nil), runbook.StatusOK, "live",
-			[]string{"`auth:live` (version 7, python3.12)", "publish a new version of the same code and move alias `live` to it, with 5 environments kept ready"}},
+			[]string{"`auth:live` (version 7, python3.12)", "publishes a new version of the same code and moves alias `live` to it; it can be moved back; it waits until 5 provisioned environments are ready"}},
 		{"a version is invoked", setupIs(standin.SetupOf(standin.LambdaOf("jwks", "auth", "7")), nil), runbook.StatusWarn, "7", []string{"a restart would be refused: a numbered version"}},
 		{"another function is invoked", setupIs(standin.SetupOf(standin.LambdaOf("jwks", "other", "")), nil), runbook.StatusWarn, "",
 			[]string{"a restart would be refused: the gateway invokes `other`, not `auth`", "set authoriser.function to it"}},

@@ -35,7 +35,7 @@ func TestOneDeniedCallHidesNoOthers(t *testing.T) {
 		stillSays   []string // in the two steps
 		wantVerdict runbook.VerdictID
 	}{
-		{"apigateway:GET", runbook.StatusFail, runbook.StatusWarn, "apigateway:GET", []string{"denied (HTTP 401 or 403)", "$LATEST was looked at", "update the configuration of $LATEST"}, diagnose.StaleCache},
+		{"apigateway:GET", runbook.StatusFail, runbook.StatusWarn, "apigateway:GET", []string{"denied (HTTP 401 or 403)", "$LATEST was looked at", "updates the configuration of `$LATEST`"}, diagnose.StaleCache},
 		{"cloudwatch:GetMetricData", runbook.StatusWarn, runbook.StatusOK, "cloudwatch:GetMetricData", []string{"denied (HTTP 401 or 403)", "invoke `drill-authoriser`"}, diagnose.StaleCache},
 		{"lambda:GetFunctionConfiguration", runbook.StatusFail, runbook.StatusError, "lambda:GetFunctionConfiguration", []string{"answered 4xx now", "denied (HTTP 401 or 403)", "invoke `drill-authoriser`"}, diagnose.StaleCache},
 		{"logs:FilterLogEvents", runbook.StatusFail, runbook.StatusOK, "logs:FilterLogEvents", []string{"answered 4xx now", "invoke `drill-authoriser`"}, diagnose.StaleCache},

@@ -68,7 +68,7 @@ func (t Timeline) sections(p printf) {
 	}
 	p("\n## What was approved\n")
 	for _, line := range t.Plan {
-		p("- %s", markdown(line))
+		p("- %s", prose(line))
 	}
 	p("- digest of the plan: `%s`", code(t.Digest))
 	t.evidence(p)
@@ -150,6 +150,22 @@ var markdownSpecial = strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_",
 // markdown makes text of others one line that shows as it is written.
 func markdown(s string) string {
 	return markdownSpecial.Replace(runbook.Clean(strings.Join(strings.Fields(s), " ")))
+}
+
+// prose is markdown for a sentence of ours, whose code marks are kept.
+func prose(s string) string {
+	parts := strings.Split(s, "`")
+	if len(parts)%2 == 0 { // one mark without its partner
+		return markdown(s)
+	}
+	for i, part := range parts {
+		if i%2 == 1 {
+			parts[i] = "`" + code(part) + "`"
+		} else {
+			parts[i] = markdownSpecial.Replace(runbook.Clean(part))
+		}
+	}
+	return strings.Join(parts, "")
 }
 
 // code makes text fit to stand between backticks.

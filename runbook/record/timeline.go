@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"jwksbot/runbook"
@@ -117,34 +116,19 @@ const timelineEntries = 20
 func timelinePlan(p runbook.Plan) []string {
 	out := []string{}
 	add := func(format string, args ...any) { out = append(out, redact.Text(fmt.Sprintf(format, args...))) }
-	if p.Has(runbook.FlushCache) {
-		how := "flush of " + runbook.Plural(len(p.Entries), "entry", "entries") + " of " + p.Resource
-		if p.Scope == runbook.ScopeAll {
-			how = fmt.Sprintf("flush of everything on %s, %s among it", p.Resource, runbook.Plural(int(p.Others), "key of other owners", "keys of other owners"))
+	for _, l := range p.Lines() {
+		if len(l.Entries) == 0 {
+			add("%s", l.Plain(timelineEntries))
+			continue
 		}
-		if p.Route == runbook.RouteBridge {
-			how += ", through CommandBridge"
-		}
-		add("%s", how)
-		for i, e := range p.Entries {
+		add("%s", l.Sentence())
+		for i, e := range l.Entries {
 			if i == timelineEntries {
-				add("… and %s more", runbook.Thousands(int64(len(p.Entries)-i)))
+				add("… and %s more", runbook.Thousands(int64(len(l.Entries)-i)))
 				break
 			}
-			add("entry %s (%s; kids %s)", e.Name, e.Format, cmp.Or(strings.Join(e.Kids, ", "), "none"))
+			add("entry %s", e.Text())
 		}
-		if gone := p.KidsGone(); len(gone) > 0 {
-			add("kids that leave the cache: %s", strings.Join(gone, ", "))
-		}
-	}
-	if r := p.Restart; r != nil {
-		add("restart of function %s, version %s (mode %s)", r.Function, r.Version, r.Mode)
-	}
-	if g := p.Gateway; g != nil {
-		add("flush of the result cache of %s API %s, stage %s (answers are repeated for up to %s)", g.Kind, g.API, g.Stage, runbook.Duration(g.TTL))
-	}
-	if r := p.Restore; r != nil {
-		add("restore of %s that run %s deleted", runbook.Plural(len(r.Entries), "entry", "entries"), r.Of)
 	}
 	if p.Advice != "" {
 		add("against the verdict's advice: %s", p.Advice)
