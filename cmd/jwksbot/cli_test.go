@@ -341,7 +341,7 @@ func TestFlushOnTheTerminal(t *testing.T) {
 
 	before := d.drill.State().CachedKids
 	plan, _ := d.run(t, exitOK, "robin", "", "flush", "production", "--dry-run")
-	contains(t, plan, "stale_cache", "delete "+d.drill.KeyName(), "digest ", before[0])
+	contains(t, plan, "stale_cache", "Deletes 1 entry", "`"+d.drill.KeyName()+"`", "digest ", before[0])
 	if runs, _ := d.run(t, exitOK, "robin", "", "runs"); !strings.Contains(runs, "no runs yet") {
 		t.Errorf("a dry run left a run: %s", runs)
 	}
@@ -358,7 +358,7 @@ func TestFlushOnTheTerminal(t *testing.T) {
 	flush := d.start(t, "robin", "production\n", request...)
 	id := flush.Says(`run (\S+) waits for 1 approval`)[1]
 	open, _ := d.run(t, exitOK, "lee", "", "runs", id)
-	contains(t, open, "pending", "stale_cache", "delete "+d.drill.KeyName(), "digest ", "0 of 1 approval, open until", "  jwksbot approve "+id+" --plan 1\n")
+	contains(t, open, "pending", "stale_cache", "Deletes 1 entry", "`"+d.drill.KeyName()+"`", "digest ", "0 of 1 approval, open until", "  jwksbot approve "+id+" --plan 1\n")
 	_, refused = d.run(t, exitFinding, "robin", "", "approve", id)
 	contains(t, refused, "own request")
 	_, refused = d.run(t, exitFinding, "stranger", "", "approve", id)

@@ -23,7 +23,7 @@ func TestAnUndoTakesTicketAndReasonOfItsRun(t *testing.T) {
 	}
 	undo := d.start(t, "robin", "production\n", "restore", id, "--force")
 	of := undo.Says(`run (\S+) waits for 1 approval`)[1]
-	if !strings.Contains(undo.Out.String(), "write back what run "+id+" deleted") {
+	if !strings.Contains(undo.Out.String(), "that run `"+id+"` deleted") {
 		t.Errorf("the plan is not shown:\n%s", undo.Out.String())
 	}
 	shown, _ := d.run(t, exitOK, "lee", "", "runs", of)
