@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"jwksbot/runbook"
 	"jwksbot/runbook/config"
 )
 
@@ -19,15 +20,8 @@ type configExampleCmd struct{}
 
 // run prints the example.
 func (configExampleCmd) run(_ context.Context, w *world) error {
-	_, err := fmt.Fprint(w.stdout, config.Example)
+	_, err := fmt.Fprint(w.stdout, config.Example())
 	return err
-}
-
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }
 
 func configCheckCommand(w *world) *cobra.Command {
@@ -42,7 +36,7 @@ func (configCheckCmd) run(_ context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w.stdout, "%s is in order: %s\n", w.config, count(len(cfg.Targets), "target", "targets"))
+	fmt.Fprintf(w.stdout, "%s is in order: %s\n", w.config, runbook.Plural(len(cfg.Targets), "target", "targets"))
 	for _, path := range slices.Sorted(maps.Keys(cfg.Unset())) {
 		fmt.Fprintf(w.stdout, "note: %s hangs on the environment variable %s, which is not set\n", path, cfg.Unset()[path])
 	}

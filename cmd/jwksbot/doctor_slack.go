@@ -38,7 +38,7 @@ func (w *world) newDoctor(ctx context.Context) (*doctor, error) {
 		return nil, err
 	}
 	d := &doctor{parts: p, w: w}
-	if cfg.Need("slack.bot_token") == nil && cfg.Slack.BotToken != "" {
+	if cfg.Unset()["slack.bot_token"] == "" && cfg.Slack.BotToken != "" {
 		d.api = slackAPI(cfg, w.getenv("SLACK_API_URL"))
 		d.dir = bot.NewDirectory(d.api)
 	}
@@ -58,7 +58,7 @@ func (d *doctor) exams() []exam {
 }
 
 func (d *doctor) slackExams() []exam {
-	if d.api == nil && (d.cfg.Slack.AppToken == "" || d.cfg.Need("slack.app_token") != nil) {
+	if d.api == nil && (d.cfg.Slack.AppToken == "" || d.cfg.Unset()["slack.app_token"] != "") {
 		return []exam{{"slack", "tokens", func(context.Context) (finding, error) {
 			return notSet("neither token is set: the terminal works, the bot cannot serve; both come from the app's page at Slack")
 		}}}
@@ -108,7 +108,7 @@ func (d *doctor) scopes(ctx context.Context) (finding, error) {
 // hello opens a Socket Mode connection until Slack says hello, and leaves. In
 // that moment Slack may deliver something to it: whoever typed it is told.
 func (d *doctor) hello(ctx context.Context) (finding, error) {
-	if d.cfg.Slack.AppToken == "" || d.cfg.Need("slack.app_token") != nil {
+	if d.cfg.Slack.AppToken == "" || d.cfg.Unset()["slack.app_token"] != "" {
 		return finding{}, &remedy{errors.New("slack.app_token is not set"), "make an app-level token (xapp-…, scope connections:write) under Basic Information of the app and put it into SLACK_APP_TOKEN"}
 	}
 	api := slackAPI(d.cfg, d.w.getenv("SLACK_API_URL"))

@@ -14,6 +14,7 @@ import (
 
 	"jwksbot/runbook"
 	"jwksbot/runbook/approve"
+	"jwksbot/runbook/config"
 	"jwksbot/runbook/record"
 	"jwksbot/runbook/remote"
 )
@@ -69,7 +70,7 @@ func (c *flushCmd) run(ctx context.Context, w *world) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.close()) }()
-	if err := a.cfg.NeedToAct(); err != nil && !c.dryRun {
+	if err := a.cfg.Need(config.ToAct); err != nil && !c.dryRun {
 		return err
 	}
 	if err := c.undone(ctx, a); err != nil {

@@ -31,9 +31,7 @@ func (c *iamPolicyCmd) run(_ context.Context, w *world) error {
 		return err
 	}
 	for i := range cfg.Targets { // a name that hangs on an unset variable would make a wrong policy
-		pre := fmt.Sprintf("targets[%d]", i)
-		if err := cfg.Need(config.Under(pre, "region", "user_pool_id", "cache.replication_group", "cache.serverless", "cache.url", "cache.username",
-			"authoriser.function", "authoriser.log_group", "gateway.rest_api", "gateway.http_api", "gateway.stage", "gateway.access_log_group", "escalation.sns_topic")...); err != nil {
+		if err := cfg.NeedOf(i, config.ForPolicy); err != nil {
 			return err
 		}
 	}

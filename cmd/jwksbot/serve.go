@@ -15,6 +15,7 @@ import (
 	"jwksbot/runbook"
 	"jwksbot/runbook/chart"
 	"jwksbot/runbook/check"
+	"jwksbot/runbook/config"
 	"jwksbot/runbook/journal"
 )
 
@@ -41,7 +42,7 @@ func (c *serveCmd) run(ctx context.Context, w *world) error {
 	if err := cfg.NeedToServe(); err != nil {
 		return err
 	}
-	if err := cfg.NeedToAct(); err != nil {
+	if err := cfg.Need(config.ToAct); err != nil {
 		return err
 	}
 	if kind := journal.Ephemeral(cfg.Journal.Reveal()); kind != "" {

@@ -99,10 +99,7 @@ func caBundle(file string) (*x509.CertPool, error) {
 
 func (p *parts) addTarget(i int, base aws.Config) error {
 	c := p.cfg.Targets[i]
-	pre := fmt.Sprintf("targets[%d]", i)
-	if err := p.cfg.Need(config.Under(pre, "region", "user_pool_id", "jwks_url", "issuer", "cache.replication_group", "cache.serverless",
-		"cache.url", "cache.auth", "cache.username", "cache.password", "authoriser.function", "authoriser.log_group",
-		"gateway.rest_api", "gateway.http_api", "gateway.stage", "gateway.access_log_group")...); err != nil {
+	if err := p.cfg.NeedOf(i, config.ToCheck); err != nil {
 		return err
 	}
 	region := base.Copy()
@@ -126,7 +123,7 @@ func (p *parts) addTarget(i int, base aws.Config) error {
 	}
 	p.stores = append(p.stores, store)
 	t.Entries = store
-	m := making{t, c, region, func(keys ...string) bool { return p.cfg.Need(config.Under(pre, keys...)...) == nil }}
+	m := making{t, c, region, func(keys ...string) bool { return p.cfg.Ready(i, keys...) }}
 	for _, add := range []func(making) error{p.addTelemetry, p.addAuthoriser, p.addProof, p.addEscalation} {
 		if err := add(m); err != nil {
 			return err
@@ -176,7 +173,7 @@ func (w *world) openJournal(ctx context.Context, cfg *config.Config, clock runbo
 }
 
 func (w *world) journalSettings(cfg *config.Config, clock runbook.Clock) (journal.Settings, error) {
-	if err := cfg.Need("journal", "snapshot.key", "audit_key"); err != nil {
+	if err := cfg.Need(config.ToRecord); err != nil {
 		return journal.Settings{}, err
 	}
 	return journal.Settings{URL: cfg.Journal.Reveal(), Clock: clock, Log: w.log, AuditLog: w.auditLog,

@@ -52,12 +52,13 @@ func readFile(t *testing.T, elem ...string) string {
 // The printed example is what somebody starts from: it must be in order as it
 // is, need nothing but the two tokens, and show the defaults where it says so.
 func TestPrintedExampleIsInOrder(t *testing.T) {
-	cfg := parse(t, Example, noEnv)
+	golden(t, "example.yaml", Example())
+	cfg := parse(t, Example(), noEnv)
 	want := map[string]string{"slack.bot_token": "SLACK_BOT_TOKEN", "slack.app_token": "SLACK_APP_TOKEN"}
 	if diff := cmp.Diff(want, cfg.Unset()); diff != "" {
 		t.Errorf("variables that the example needs (-want +got):\n%s", diff)
 	}
-	base, d := Default(), DefaultTarget()
+	base, d := withDefaults[Config](), withDefaults[Target]()
 	got := cfg.Targets[0]
 	for _, same := range []struct {
 		what      string
@@ -73,7 +74,7 @@ func TestPrintedExampleIsInOrder(t *testing.T) {
 			t.Errorf("the example shows another %s than the default (-default +example):\n%s", same.what, diff)
 		}
 	}
-	if err := cfg.Need(Under("targets[0]", "region", "cache.username")...); err != nil {
+	if err := cfg.NeedOf(0, ForPolicy); err != nil {
 		t.Errorf("the example needs more than tokens: %v", err)
 	}
 }
@@ -107,14 +108,19 @@ func TestEveryProblemAtOnce(t *testing.T) {
 	if err == nil {
 		t.Fatal("nothing was refused")
 	}
-	golden := filepath.Join("testdata", "broken.problems")
+	golden(t, "broken.problems", err.Error()+"\n")
+}
+
+// golden compares with a file in testdata.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
 	if *update {
-		if err := os.WriteFile(golden, []byte(err.Error()+"\n"), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join("testdata", name), []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if diff := cmp.Diff(strings.TrimSpace(readFile(t, golden)), err.Error()); diff != "" {
-		t.Errorf("problems (-want +got):\n%s", diff)
+	if diff := cmp.Diff(readFile(t, "testdata", name), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
 	}
 }
 
@@ -290,7 +296,7 @@ var problemLine = regexp.MustCompile(`^fuzz\.yaml:[1-9]\d*: \S`)
 // FuzzParseConfig holds parseConfig to never panicking, and to a line number
 // in everything that it refuses.
 func FuzzParseConfig(f *testing.F) {
-	f.Add(Example)
+	f.Add(Example())
 	for _, name := range []string{"full.yaml", "broken.yaml"} {
 		b, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {

@@ -3,23 +3,50 @@ package config
 import (
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
+	"strings"
 )
 
-// Need reports which of the values, needed by the command at hand, hang on
-// variables that are not set.
-func (c *Config) Need(paths ...string) error {
+// Use is what a command does with the file. The declaration of a key names the
+// uses that cannot do without its value.
+type Use string
+
+// The uses.
+const (
+	ToCheck   Use = "check"  // make a target ready, which every check needs
+	ToAct     Use = "act"    // carry out a run, call people
+	ToRecord  Use = "record" // open the journal
+	ToServe   Use = "serve"  // talk to Slack
+	ForPolicy Use = "policy" // name what the bot needs at AWS
+)
+
+// Need says which variables are not set that a use needs, in the whole file.
+func (c *Config) Need(use Use) error { return c.need(reflect.ValueOf(c).Elem(), "", use) }
+
+// NeedOf is Need for one target alone.
+func (c *Config) NeedOf(target int, use Use) error {
+	return c.need(reflect.ValueOf(&c.Targets[target]).Elem(), element("targets", target), use)
+}
+
+func (c *Config) need(group reflect.Value, path string, use Use) error {
 	p := &Problems{file: c.lines.file}
-	for _, path := range paths {
-		if name := c.lines.unset[path]; name != "" {
-			p.add(c.lines.line[path], "%s: the environment variable %s is not set", path, name)
+	each(group, path, func(path string, k key) {
+		if !slices.Contains(strings.Fields(k.tag.Get("need")), string(use)) {
+			return
 		}
-	}
+		for at, name := range c.lines.unset {
+			if at == path || strings.HasPrefix(at, path+"[") {
+				p.add(c.lines.line[at], "%s: the environment variable %s is not set", at, name)
+			}
+		}
+	})
 	return p.err()
 }
 
 // NeedToServe says which token is missing, and where it comes from.
 func (c *Config) NeedToServe() error {
-	if err := c.Need("slack.bot_token", "slack.app_token"); err != nil {
+	if err := c.Need(ToServe); err != nil {
 		return fmt.Errorf("%w\nBoth tokens come from the app's page at Slack: the bot token (xoxb-…) from OAuth & Permissions, the app-level token (xapp-…, scope connections:write) from Basic Information", err)
 	}
 	if c.Slack.BotToken == "" || c.Slack.AppToken == "" {
@@ -32,22 +59,8 @@ func (c *Config) NeedToServe() error {
 // path of the value.
 func (c *Config) Unset() map[string]string { return c.lines.unset }
 
-// Under puts the path of a group before each of the keys.
-func Under(pre string, keys ...string) []string {
-	for i := range keys {
-		keys[i] = pre + "." + keys[i]
-	}
-	return keys
-}
-
-// NeedToAct says which secrets are missing to carry out runs: a check does
-// without them.
-func (c *Config) NeedToAct() error {
-	var paths []string
-	for i := range c.Targets {
-		paths = append(paths, Under(fmt.Sprintf("targets[%d]", i), "commandbridge.url", "commandbridge.token",
-			"canary.token_url", "canary.client_id", "canary.client_secret", "canary.url",
-			"escalation.pagerduty_key", "escalation.pagerduty_url", "escalation.sns_topic", "escalation.user_group")...)
-	}
-	return c.Need(paths...)
+// Ready says that a target waits for no variable with any of these keys, like
+// "canary.url".
+func (c *Config) Ready(target int, keys ...string) bool {
+	return !slices.ContainsFunc(keys, func(key string) bool { return c.lines.has(element("targets", target) + "." + key) })
 }

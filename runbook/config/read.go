@@ -7,15 +7,11 @@ import (
 	"os"
 	"reflect"
 	"slices"
-	"sort"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
-	"jwksbot/runbook/redact"
 )
 
 // source remembers where every value of the file stands, and which variables
@@ -25,6 +21,24 @@ type source struct {
 	line  map[string]int    // by path: "targets[0].cache.auth"
 	unset map[string]string // path of a value → name of the variable
 }
+
+// at is the line of a value, or of the nearest thing around it.
+func (s source) at(path string) int {
+	for path != "" {
+		if line, ok := s.line[path]; ok {
+			return line
+		}
+		i := strings.LastIndexAny(path, ".[")
+		if i < 0 {
+			break
+		}
+		path = path[:i]
+	}
+	return s.line[""]
+}
+
+// has says whether a value hangs on a variable that is not set.
+func (s source) has(path string) bool { return s.unset[path] != "" }
 
 // problem is one thing that is wrong with the configuration.
 type problem struct {
@@ -79,7 +93,7 @@ func Read(file string, getenv func(string) string, rules Rules) (*Config, error)
 
 // Parse reads and validates a text; file is its name in what is told.
 func Parse(file string, text []byte, getenv func(string) string, rules Rules) (*Config, error) {
-	cfg := Default()
+	cfg := withDefaults[Config]()
 	cfg.lines = source{file: file, line: map[string]int{}, unset: map[string]string{}}
 	d := &decoder{src: &cfg.lines, getenv: getenv, found: &Problems{file: file}}
 	tree, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey()) // the decoder refuses them, with all else
@@ -92,8 +106,7 @@ func Parse(file string, text []byte, getenv func(string) string, rules Rules) (*
 	if len(tree.Docs) > 0 && tree.Docs[0].Body != nil {
 		d.value(tree.Docs[0].Body, reflect.ValueOf(&cfg).Elem(), "")
 	}
-	d.text(&cfg.Slack.BotToken, "slack.bot_token", 0)
-	d.text(&cfg.Slack.AppToken, "slack.app_token", 0)
+	d.defaults(reflect.ValueOf(&cfg).Elem())
 	cfg.validate(d.found, rules)
 	if err := d.found.err(); err != nil {
 		return nil, err
@@ -137,240 +150,4 @@ func startOf(doc *ast.DocumentNode) int {
 		return doc.Body.GetToken().Position.Line
 	}
 	return 1
-}
-
-// decoder fills a struct from the tree, value by value, so that one wrong
-// value never hides the others.
-type decoder struct {
-	src    *source
-	getenv func(string) string
-	found  *Problems
-}
-
-func (d *decoder) value(n ast.Node, v reflect.Value, path string) {
-	n = unwrap(n)
-	line := n.GetToken().Position.Line
-	d.src.line[path] = line
-	if n.Type() == ast.NullType {
-		return // "key:" without a value keeps the default
-	}
-	switch {
-	case n.Type() == ast.AliasType:
-		d.found.add(line, "%s: aliases (*name) are not read: write the value out", orFile(path))
-	case v.Kind() == reflect.Struct:
-		d.mapping(n, v, path)
-	case v.Kind() == reflect.Slice:
-		d.sequence(n, v, path)
-	default:
-		d.scalar(n, v, path, line)
-	}
-}
-
-// unwrap goes through anchors and tags.
-func unwrap(n ast.Node) ast.Node {
-	for {
-		switch t := n.(type) {
-		case *ast.AnchorNode:
-			n = t.Value
-		case *ast.TagNode:
-			n = t.Value
-		default:
-			return n
-		}
-	}
-}
-
-func (d *decoder) mapping(n ast.Node, v reflect.Value, path string) {
-	var pairs []*ast.MappingValueNode
-	switch t := n.(type) {
-	case *ast.MappingNode:
-		pairs = t.Values
-	case *ast.MappingValueNode:
-		pairs = []*ast.MappingValueNode{t}
-	default:
-		d.found.add(n.GetToken().Position.Line, "%s: expected names and values", orFile(path))
-		return
-	}
-	fields := fieldsOf(v)
-	seen := map[string]bool{}
-	for _, p := range pairs {
-		name := p.Key.GetToken().Value
-		line := p.Key.GetToken().Position.Line
-		at := join(path, name)
-		field, known := fields[name]
-		switch {
-		case p.Key.IsMergeKey():
-			d.found.add(line, "%s: merge keys (<<) are not read: write the values out", orFile(path))
-		case !known:
-			d.found.add(line, "unknown key %q%s", at, suggest(name, fields))
-		case seen[name]:
-			d.found.add(line, "key %q stands here twice", at)
-		default:
-			d.value(p.Value, field, at)
-		}
-		seen[name] = true
-	}
-}
-
-func fieldsOf(v reflect.Value) map[string]reflect.Value {
-	out := map[string]reflect.Value{}
-	for i := range v.NumField() {
-		if tag := v.Type().Field(i).Tag.Get("yaml"); tag != "" {
-			out[tag] = v.Field(i)
-		}
-	}
-	return out
-}
-
-// suggest names the known key that is nearest to a mistyped one.
-func suggest(name string, fields map[string]reflect.Value) string {
-	names := make([]string, 0, len(fields))
-	for f := range fields {
-		names = append(names, f)
-	}
-	sort.Strings(names)
-	for _, f := range names {
-		if Near(f, strings.ToLower(strings.ReplaceAll(name, "-", "_"))) {
-			return fmt.Sprintf(": did you mean %q?", f)
-		}
-	}
-	return fmt.Sprintf(": known here are %s", strings.Join(names, ", "))
-}
-
-// Near says whether a known name was probably meant: up to two wrong, missing
-// or swapped letters in it, or half of it.
-func Near(known, typed string) bool {
-	if len(typed) >= 3 && (strings.HasPrefix(known, typed) || strings.HasPrefix(typed, known)) {
-		return true
-	}
-	if len(typed) > 2*len(known) {
-		return false
-	}
-	row := make([]int, len(typed)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(known) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(typed) {
-			cost := diagonal
-			if known[i] != typed[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(typed)] <= min(2, (len(known)+1)/3)
-}
-
-func (d *decoder) sequence(n ast.Node, v reflect.Value, path string) {
-	seq, ok := n.(*ast.SequenceNode)
-	if !ok {
-		d.found.add(n.GetToken().Position.Line, "%s: expected a list", path)
-		return
-	}
-	out := reflect.MakeSlice(v.Type(), len(seq.Values), len(seq.Values))
-	for i, item := range seq.Values {
-		if t, ok := out.Index(i).Addr().Interface().(*Target); ok {
-			*t = DefaultTarget()
-		}
-		d.value(item, out.Index(i), fmt.Sprintf("%s[%d]", path, i))
-	}
-	v.Set(out)
-}
-
-func (d *decoder) scalar(n ast.Node, v reflect.Value, path string, line int) {
-	if _, ok := n.(ast.ScalarNode); !ok {
-		d.found.add(line, "%s: expected one value", path)
-		return
-	}
-	text := scalarText(n)
-	switch p := v.Addr().Interface().(type) {
-	case *redact.Secret:
-		*p = redact.Secret(text)
-		d.text(p, path, line)
-	case *string:
-		s := redact.Secret(text)
-		d.text(&s, path, line)
-		*p = s.Reveal()
-	case *time.Duration:
-		dur, err := time.ParseDuration(text)
-		if err != nil || dur < 0 {
-			d.found.add(line, "%s: %q is no duration: write 90s, 15m or 24h", path, text)
-		}
-		*p = dur
-	case *Percent:
-		f, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(text, "%")), 64)
-		if err != nil || !strings.HasSuffix(text, "%") || !(f > 0 && f <= 100) { // no NaN either
-			d.found.add(line, "%s: %q is no share: write 10%%", path, text)
-		}
-		*p = Percent(f / 100)
-	case *bool:
-		b, err := strconv.ParseBool(text)
-		if err != nil {
-			d.found.add(line, "%s: %q is neither true nor false", path, text)
-		}
-		*p = b
-	default:
-		i, err := strconv.ParseInt(strings.ReplaceAll(text, "_", ""), 10, 64)
-		if err != nil {
-			d.found.add(line, "%s: %q is no whole number", path, text)
-		}
-		v.SetInt(i)
-	}
-}
-
-// scalarText is the value as it is meant, without quotes or block markers.
-func scalarText(n ast.Node) string {
-	switch t := n.(type) {
-	case *ast.StringNode:
-		return t.Value
-	case *ast.LiteralNode:
-		return t.Value.Value
-	}
-	return n.GetToken().Value
-}
-
-// variable is how a value names an environment variable.
-var variable = pattern(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
-
-// text resolves ${VARIABLE} and file:PATH. A variable that is not set is no
-// problem yet: the command at hand may not need it.
-func (d *decoder) text(s *redact.Secret, path string, line int) {
-	text := s.Reveal()
-	if name, ok := strings.CutPrefix(text, "file:"); ok {
-		b, err := os.ReadFile(name)
-		*s = redact.Secret(strings.TrimSpace(string(b)))
-		switch {
-		case err != nil:
-			d.found.add(line, "%s: %v", path, err)
-		case *s == "":
-			d.found.add(line, "%s: the file %q is empty", path, name)
-		}
-		return
-	}
-	*s = redact.Secret(variable().ReplaceAllStringFunc(text, func(ref string) string {
-		name := variable().FindStringSubmatch(ref)[1]
-		value := d.getenv(name)
-		if value == "" {
-			d.src.unset[path] = name
-		}
-		return value
-	}))
-}
-
-func join(path, name string) string {
-	if path == "" {
-		return name
-	}
-	return path + "." + name
-}
-
-func orFile(path string) string {
-	if path == "" {
-		return "the file"
-	}
-	return path
 }

@@ -1,16 +1,12 @@
 package config
 
 import (
-	"encoding/base64"
 	"fmt"
-	"net"
-	"path"
 	"strings"
 	"time"
 
 	"jwksbot/runbook"
 	"jwksbot/runbook/approve"
-	"jwksbot/runbook/redact"
 )
 
 // Rules judge what the adapters alone can judge, each in the constructor that
@@ -26,14 +22,8 @@ type Rules struct {
 // network.
 func (c *Config) validate(p *Problems, rules Rules) {
 	at := func(path string) int { return c.lines.at(path) }
-	c.validateKeys(p, at)
+	c.validateForms(p)
 	c.validatePeople(p, at, rules)
-	if !c.lines.has("slack.bot_token") {
-		checkToken(p, at("slack.bot_token"), "slack.bot_token", c.Slack.BotToken, "xoxb-", "a bot token")
-	}
-	if !c.lines.has("slack.app_token") {
-		checkToken(p, at("slack.app_token"), "slack.app_token", c.Slack.AppToken, "xapp-", "an app-level token")
-	}
 	switch err := rules.Journal(c.Journal.Reveal()); {
 	case c.lines.has("journal"):
 	case c.Journal == "":
@@ -41,10 +31,8 @@ func (c *Config) validate(p *Problems, rules Rules) {
 	case err != nil:
 		p.add(at("journal"), "journal: %v", err)
 	}
-	if c.Listen != "" {
-		if _, _, err := net.SplitHostPort(c.Listen); err != nil {
-			p.add(at("listen"), "listen: %q is no address: write 127.0.0.1:9090", c.Listen)
-		}
+	if c.Snapshot.MaxEntries < 1 || c.Snapshot.MaxBytes < 1 {
+		p.add(at("snapshot"), "snapshot: max_entries and max_bytes must be at least 1")
 	}
 	if len(c.Targets) == 0 {
 		p.add(at("targets"), "targets: none; at least one environment to look after is needed")
@@ -58,17 +46,6 @@ func (c *Config) validate(p *Problems, rules Rules) {
 			p.add(at(pre+".name"), "%s.name: %q is used twice", pre, t.Name)
 		}
 		seen[t.Name] = true
-	}
-}
-
-func (c *Config) validateKeys(p *Problems, at func(string) int) {
-	for path, key := range map[string]redact.Secret{"snapshot.key": c.Snapshot.Key, "audit_key": c.AuditKey} {
-		if b, err := base64.StdEncoding.DecodeString(key.Reveal()); key != "" && (err != nil || len(b) != 32) {
-			p.add(at(path), "%s: not 32 bytes in base64; make one with: openssl rand -base64 32", path)
-		}
-	}
-	if c.Snapshot.MaxEntries < 1 || c.Snapshot.MaxBytes < 1 {
-		p.add(at("snapshot"), "snapshot: max_entries and max_bytes must be at least 1")
 	}
 }
 
@@ -87,20 +64,9 @@ func (c *Config) validatePeople(p *Problems, at func(string) int, rules Rules) {
 	}
 }
 
-// checkToken refuses a token of the wrong kind before Slack does. An empty one
-// is the business of the command that needs it.
-func checkToken(p *Problems, line int, path string, token redact.Secret, prefix, kind string) {
-	if t := token.Reveal(); t != "" && !strings.HasPrefix(t, prefix) {
-		p.add(line, "%s: this is no %s: it must begin with %s", path, strings.TrimPrefix(strings.TrimPrefix(kind, "an "), "a "), prefix)
-	}
-}
-
 var (
-	targetName  = pattern(`^[a-z0-9][a-z0-9_-]{0,39}$`)
-	slackUser   = pattern(`^[UW][A-Z0-9]{2,}$`)
-	slackPerson = pattern(`^[UWS][A-Z0-9]{2,}$`)
-	anything    = pattern(`^([*?]|\[[^\]]*\])*$`) // a key pattern without one letter of its own
-	poolID      = pattern(`^[a-z]{2}(-[a-z]+)+-\d_[A-Za-z0-9]+$`)
+	targetName = pattern(`^[a-z0-9][a-z0-9_-]{0,39}$`)
+	slackUser  = pattern(`^[UW][A-Z0-9]{2,}$`)
 )
 
 // checker takes what is wrong with one target.
@@ -137,7 +103,10 @@ func (t *Target) validate(c *checker) {
 	t.validateCache(c)
 	t.validateApproval(bad)
 	t.validateAuthoriser(c)
-	t.validateOutside(c)
+	t.validateGateway(c)
+	t.validateBridge(c)
+	t.validateCanary(c)
+	t.validateEscalation(c)
 }
 
 func (t *Target) validateAuthoriser(check *checker) {
@@ -156,17 +125,11 @@ type badFunc func(key, format string, args ...any)
 
 func (t *Target) validateIssuer(check *checker) {
 	bad := check.bad
-	if t.UserPoolID != "" && !poolID().MatchString(t.UserPoolID) {
-		bad("user_pool_id", "%q is no user pool id: it looks like eu-west-2_AbCdEfGhI", t.UserPoolID)
-	}
 	if t.UserPoolID != "" && t.Region != "" && !check.unset("region") && !strings.HasPrefix(t.UserPoolID, t.Region+"_") {
 		bad("user_pool_id", "%q is not of region %s", t.UserPoolID, t.Region)
 	}
 	if t.UserPoolID == "" && t.JWKSURL == "" && t.Issuer == "" && !check.unset("user_pool_id", "jwks_url", "issuer") {
 		bad("name", "no way to find the live keys: set user_pool_id, jwks_url or issuer")
-	}
-	for key, raw := range map[string]string{"jwks_url": t.JWKSURL, "issuer": t.Issuer} {
-		checkURL(check, key, raw)
 	}
 }
 
@@ -184,16 +147,11 @@ func (t *Target) validateCache(check *checker) {
 	auth := c.validateAuth(check)
 	if auth && c.URL != "" && ways == 1 && !check.unset("cache.url", "cache.password", "cache.username") {
 		if err := check.rules.Cache(c); err != nil {
-			bad("cache.url", "%s", strings.ReplaceAll(err.Error(), "\n", "; "))
+			bad("cache.url", "%s", runbook.OneLine(err))
 		}
 	}
 	if len(c.Keys) == 0 {
 		bad("cache.keys", "no pattern: nothing could ever be read; the usual one is \"jwks:*\"")
-	}
-	for i, k := range c.Keys {
-		if _, err := path.Match(k, ""); err != nil || anything().MatchString(k) {
-			bad(fmt.Sprintf("cache.keys[%d]", i), "%q would match everything, or is no pattern: name the entries that hold key sets, like \"jwks:*\"", k)
-		}
 	}
 }
 
@@ -226,13 +184,6 @@ func (c Cache) validateAuth(check *checker) bool {
 func (t *Target) validateApproval(bad badFunc) {
 	a := t.Approval
 	groups, people := false, map[string]bool{}
-	for key, list := range map[string][]string{"viewers": a.Viewers, "requesters": a.Requesters, "approvers": a.Approvers} {
-		for i, id := range list {
-			if !slackPerson().MatchString(id) {
-				bad(fmt.Sprintf("approval.%s[%d]", key, i), "%q is neither a user (U…, W…) nor a user group (S…); take the id from Slack, not the name", id)
-			}
-		}
-	}
 	for _, id := range a.Approvers {
 		groups, people[id] = groups || approve.IsGroup(id), true
 	}
@@ -247,20 +198,53 @@ func (t *Target) validateApproval(bad badFunc) {
 	}
 }
 
-// at is the line of a value, or of the nearest thing around it.
-func (s source) at(path string) int {
-	for path != "" {
-		if line, ok := s.line[path]; ok {
-			return line
-		}
-		i := strings.LastIndexAny(path, ".[")
-		if i < 0 {
-			break
-		}
-		path = path[:i]
+func (t *Target) validateGateway(c *checker) {
+	g := t.Gateway
+	switch {
+	case g.RestAPI != "" && g.HTTPAPI != "":
+		c.bad("gateway", "rest_api and http_api are both set: one gateway stands before one authoriser")
+	case g.RestAPI == "" && g.HTTPAPI == "" && (g.Stage != "" || g.AccessLogGroup != "") && !c.unset("gateway.rest_api", "gateway.http_api"):
+		c.bad("gateway", "rest_api or http_api is needed beside stage and access_log_group")
+	case g.RestAPI != "" && g.Stage == "" && !c.unset("gateway.stage"):
+		c.bad("gateway.stage", "a REST API needs the name of its stage")
 	}
-	return s.line[""]
 }
 
-// has says whether a value hangs on a variable that is not set.
-func (s source) has(path string) bool { return s.unset[path] != "" }
+func (t *Target) validateBridge(c *checker) {
+	switch t.Cache.Via {
+	case "direct":
+	case "commandbridge":
+		if t.CommandBrdg.URL == "" && !c.unset("commandbridge.url") {
+			c.bad("cache.via", "commandbridge needs commandbridge.url")
+		}
+	default:
+		c.bad("cache.via", "%q: direct or commandbridge", t.Cache.Via)
+	}
+}
+
+func (t *Target) validateCanary(c *checker) {
+	n := t.Canary
+	if n.TokenURL == "" && n.URL == "" {
+		return
+	}
+	for key, value := range map[string]string{"canary.token_url": n.TokenURL, "canary.url": n.URL, "canary.client_id": n.ClientID, "canary.client_secret": n.ClientSecret.Reveal()} {
+		if value == "" && !c.unset(key) {
+			c.bad(key, "needed: a canary gets a token from token_url as client_id and calls url with it")
+		}
+	}
+}
+
+func (t *Target) validateEscalation(c *checker) {
+	e := t.Escalation
+	if e.Ratio <= 0 || e.Ratio > 1 {
+		c.bad("escalation.ratio", "must be above 0%% and at most 100%%")
+	}
+	if t.Watch.For > maxWatch {
+		c.bad("watch.for", "%s is above %s: a watch is the observation after a mitigation, not a monitor", t.Watch.For, maxWatch)
+	}
+	for key, d := range map[string]bool{"watch.for": t.Watch.For < 0, "escalation.for": e.For < 0, "escalation.min_requests": e.MinRequests < 0} {
+		if d {
+			c.bad(key, "must not be negative")
+		}
+	}
+}
