@@ -119,6 +119,15 @@ func (s *Sim) post(m *Message) *Message {
 	return m
 }
 
+// Keep puts a message in place as it stood in an earlier workspace, under the
+// timestamp that it had there.
+func (s *Sim) Keep(m Message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.messages[m.Channel] = append(s.messages[m.Channel], &m)
+	s.touch()
+}
+
 // edit replaces what a message says. s.mu is held.
 func (s *Sim) edit(m *Message, text string, blocks []Block, md *Metadata) {
 	m.History = append(m.History, Revision{Text: m.Text, Blocks: m.Blocks, Metadata: m.Metadata})
