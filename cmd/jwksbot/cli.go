@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"jwksbot/runbook"
 	"jwksbot/runbook/approve"
@@ -96,9 +97,16 @@ func system() *world {
 	return w
 }
 
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
+// terminalWidth is how many columns a terminal has; 0 when it does not say: it
+// then breaks lines by itself.
+func terminalWidth(f *os.File) int {
+	columns, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return columns
 }
 
 // Exit codes: 0 done; 1 done with a finding, or refused by policy; 2 could not

@@ -127,7 +127,6 @@ func (w *world) releaseIdle(ctx context.Context, asked func() uint64) error {
 		if err := (runbook.SystemClock{}).Wait(ctx, wait); err != nil {
 			return err
 		}
-		calmMemory()
 		now := asked()
 		if now == last || wait == settled {
 			w.logIf("memory that is not needed", releaseMemory())

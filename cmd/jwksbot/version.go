@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"jwksbot/bot"
 )
 
 func versionCommand(w *world) *cobra.Command {
@@ -50,3 +52,16 @@ func version() string {
 }
 
 func trimSlash(s string) string { return strings.TrimRight(s, "/") }
+
+func manifestCommand(w *world) *cobra.Command {
+	return w.command("manifest", "Print the manifest that creates the Slack app.", manifestCmd{})
+}
+
+// manifestCmd prints the app manifest.
+type manifestCmd struct{}
+
+// run prints what manifest.yaml holds.
+func (manifestCmd) run(_ context.Context, w *world) error {
+	_, err := fmt.Fprint(w.stdout, bot.Manifest())
+	return err
+}
