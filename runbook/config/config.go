@@ -14,7 +14,7 @@ import (
 //	default  its value when the file does not set it; a list's items are separated by commas
 //	example  what the example shows instead of the default; "-": the key is not shown
 //	help     what stands beside it in the example
-//	form     what its text must look like, see forms
+//	form     what its text must look like, see formOf
 //	need     what cannot be done while its variable is not set, see Use
 //	style    "flow": the example shows the group on one line
 type Config struct {
@@ -73,12 +73,12 @@ type Cache struct {
 	ReplicationGroup string        `yaml:"replication_group" example:"production-oidc-cache" need:"check policy" help:"endpoints, TLS and nodes are discovered; or serverless: NAME"`
 	Serverless       string        `yaml:"serverless" example:"-" need:"check policy"`
 	URL              redact.Secret `yaml:"url" need:"check policy" help:"or redis://, rediss://, several hosts with commas for a cluster"` // may carry a password
-	Auth             string        `yaml:"auth" example:"iam" need:"check" help:"iam | password | none"`
+	Auth             string        `yaml:"auth" example:"iam" form:"one of iam, password, none" need:"check" help:"iam | password | none"`
 	Username         string        `yaml:"username" example:"jwksbot" need:"check policy"`
 	Password         redact.Secret `yaml:"password" need:"check"`
 	Keys             []string      `yaml:"keys" default:"jwks:*" form:"entries" help:"only what matches is ever read or deleted"`
 	AllowFlushAll    bool          `yaml:"allow_flush_all" help:"true: a request may ask for everything on every primary"`
-	Via              string        `yaml:"via" default:"direct" help:"or commandbridge"`
+	Via              string        `yaml:"via" default:"direct" form:"direct or commandbridge" help:"or commandbridge"`
 }
 
 // Authoriser is the Lambda function that validates tokens, and its log.

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"path"
 	"reflect"
+	"slices"
 	"strings"
 
 	"jwksbot/runbook/outbound"
@@ -28,11 +29,31 @@ var forms = map[string]func(text string) (wrong string){
 	"people":          looksLike(`^[UWS][A-Z0-9]{2,}$`, "%q is neither a user (U…, W…) nor a user group (S…); take the id from Slack, not the name"),
 }
 
+// formOf finds a form by its name. A form may also list the words that a key
+// takes: "one of iam, password, none", "direct or commandbridge".
+func formOf(name string) func(text string) (wrong string) {
+	words := strings.Split(strings.TrimPrefix(name, "one of "), ", ")
+	if len(words) == 1 {
+		words = strings.Split(name, " or ")
+	}
+	if len(words) == 1 {
+		return forms[name]
+	}
+	return func(text string) string {
+		if slices.Contains(words, text) {
+			return ""
+		}
+		return fmt.Sprintf("%q: %s", text, name)
+	}
+}
+
 // validateForms looks at every text that has a form. An empty one is not set.
 func (c *Config) validateForms(p *Problems) {
+	p.malformed = map[string]bool{}
 	look := func(path, form, text string) {
-		if wrong := forms[form](text); wrong != "" && !c.lines.has(path) {
+		if wrong := formOf(form)(text); wrong != "" && !c.lines.has(path) {
 			p.add(c.lines.at(path), "%s: %s", path, wrong)
+			p.malformed[path] = true
 		}
 	}
 	each(reflect.ValueOf(c).Elem(), "", func(path string, k key) {

@@ -89,7 +89,7 @@ func TestDeclarationsAreInOrder(t *testing.T) {
 					t.Errorf("%s: tag %q", at, name)
 				}
 			}
-			if form := k.tag.Get("form"); form != "" && forms[form] == nil {
+			if form := k.tag.Get("form"); form != "" && formOf(form) == nil {
 				t.Errorf("%s: form %q", at, form)
 			}
 			for _, use := range strings.Fields(k.tag.Get("need")) {

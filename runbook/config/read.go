@@ -50,6 +50,8 @@ type problem struct {
 type Problems struct {
 	file string
 	list []problem
+
+	malformed map[string]bool // paths whose text has not the form that it must have
 }
 
 // Error tells them line by line, in the order of the file.

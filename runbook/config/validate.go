@@ -173,7 +173,7 @@ func (c Cache) validateAuth(check *checker) bool {
 			problem = "password needs cache.password"
 		}
 	default:
-		problem = fmt.Sprintf("%q: one of iam, password, none", c.Auth)
+		return !check.p.malformed[check.pre+".cache.auth"]
 	}
 	if problem != "" {
 		check.bad("cache.auth", "%s", problem)
@@ -211,14 +211,11 @@ func (t *Target) validateGateway(c *checker) {
 }
 
 func (t *Target) validateBridge(c *checker) {
-	switch t.Cache.Via {
-	case "direct":
-	case "commandbridge":
-		if t.CommandBrdg.URL == "" && !c.unset("commandbridge.url") {
-			c.bad("cache.via", "commandbridge needs commandbridge.url")
-		}
-	default:
+	switch {
+	case t.Cache.Via == "":
 		c.bad("cache.via", "%q: direct or commandbridge", t.Cache.Via)
+	case t.Cache.Via == "commandbridge" && t.CommandBrdg.URL == "" && !c.unset("commandbridge.url"):
+		c.bad("cache.via", "commandbridge needs commandbridge.url")
 	}
 }
 
