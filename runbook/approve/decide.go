@@ -106,11 +106,11 @@ func because(why string) string {
 	return " (" + why + ")"
 }
 
-// known finds a run by what a button carries.
+// known finds the run that is to be decided.
 func (s *Service) known(ctx context.Context, id string) (runbook.Run, error) {
 	run, err := s.ledger.Run(ctx, id)
 	if errors.Is(err, runbook.ErrUnknownRun) {
-		return runbook.Run{}, runbook.Refuse(RefusedUnknownRun, "This button belongs to no run that jwksbot knows. Start again with /jwks-flush.")
+		return runbook.Run{}, runbook.Refuse(RefusedUnknownRun, "There is no run with this id, so nothing was decided. Make a new request.")
 	}
 	return run, err
 }
@@ -229,7 +229,7 @@ func (s *Service) Approve(ctx context.Context, t *check.Target, run runbook.Run,
 }
 
 func notCounted(busy *runbook.BusyError) error {
-	return runbook.Refuse(runbook.RefusedBusy, "Not now: %s. Your approval was not counted; press again afterwards.", busy.Error())
+	return runbook.Refuse(runbook.RefusedBusy, "Not now: %s. Your approval was not counted; approve again afterwards.", busy.Error())
 }
 
 // obsolete ends a run whose work was done by somebody else, or by time.

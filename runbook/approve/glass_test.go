@@ -106,7 +106,7 @@ func TestOneMitigationPerFunction(t *testing.T) {
 		waiting := o.Ask(t, order[1])
 		first := o.Approve(t, order[0])
 		_, err := o.Click(t, waiting, "U0LIZ", runbook.DecideApprove)
-		standin.Refused(t, err, runbook.RefusedBusy, "function authoriser is being changed by run "+first.ID, "press again afterwards")
+		standin.Refused(t, err, runbook.RefusedBusy, "function authoriser is being changed by run "+first.ID, "approve again afterwards")
 		// Approved all the same, by another replica in the same moment: the start decides.
 		o.Ledger.Change(t.Context(), waiting.ID, func(r *runbook.Run) ([]runbook.AuditEntry, error) {
 			r.State, r.ApprovedAt, r.StartBy = runbook.StateApproved, standin.T0, standin.T0.Add(approve.StartWithin)

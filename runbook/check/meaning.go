@@ -2,14 +2,10 @@ package check
 
 import (
 	"net/url"
-	"regexp"
 	"strings"
 
 	"jwksbot/runbook"
 )
-
-// cognitoPool finds a user pool id, as it stands in key names and issuers.
-var cognitoPool = regexp.MustCompile(`\b[a-z]{2}(?:-[a-z]+)+-\d_[A-Za-z0-9]+`)
 
 // ForeignIssuer names the other issuer that an entry belongs to, or "". It
 // trusts the envelope first, then a pool id or URL in the key name.
@@ -29,8 +25,8 @@ func (t *Target) ForeignIssuer(e runbook.Entry) string {
 // foreignName names the other issuer that the name of an entry tells of, or "".
 func (t *Target) foreignName(name string) string {
 	if strings.Contains(name, "_") { // a flush by name asks of a million names
-		ours := cognitoPool.FindString(t.Issuer + " " + t.JWKSURL)
-		if pool := cognitoPool.FindString(name); pool != "" && ours != "" && pool != ours {
+		ours := runbook.Cognito.Pool(t.Issuer + " " + t.JWKSURL)
+		if pool := runbook.Cognito.Pool(name); pool != "" && ours != "" && pool != ours {
 			return pool
 		}
 	}

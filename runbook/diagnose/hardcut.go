@@ -9,18 +9,15 @@ import (
 	"jwksbot/runbook"
 )
 
-// How long a token may still be valid after it was signed, where the target
-// does not say: Cognito's default is an hour, its maximum a day.
-const (
-	cognitoTokenLife = time.Hour
-	cognitoLongest   = 24 * time.Hour
-)
+// assumed is how long a token may still be valid after it was signed, where the
+// target does not say.
+var assumed = runbook.Cognito
 
 // usualLife is when most tokens of a key that signs no more have expired.
-func (f *Facts) usualLife() time.Duration { return cmp.Or(f.TokenLife, cognitoTokenLife) }
+func (f *Facts) usualLife() time.Duration { return cmp.Or(f.TokenLife, assumed.TokenLife) }
 
 // longestLife is when the last of them has.
-func (f *Facts) longestLife() time.Duration { return cmp.Or(f.TokenLife, cognitoLongest) }
+func (f *Facts) longestLife() time.Duration { return cmp.Or(f.TokenLife, assumed.LongestToken) }
 
 // strandedKey is a key of which a flush removes the last copy although tokens
 // signed with it may still be valid.
@@ -112,13 +109,13 @@ func (f *Facts) leftUntil(until time.Time) string {
 	case f.At.IsZero():
 		return ""
 	case until.After(f.At):
-		life := "1 h by Cognito's default, 24 h at most"
+		life := fmt.Sprintf("%g h by %s's default, %g h at most", assumed.TokenLife.Hours(), assumed.Name, assumed.LongestToken.Hours())
 		if f.TokenLife > 0 {
 			life = runbook.Duration(f.TokenLife)
 		}
 		return fmt.Sprintf("the last of them expires by %s (tokens live %s)", f.clockTime(until), life)
 	case until.Add(f.longestLife() - f.usualLife()).After(f.At):
-		return "at Cognito's default of 1 h they have all expired, at its maximum of 24 h not yet"
+		return fmt.Sprintf("at %s's default of %g h they have all expired, at its maximum of %g h not yet", assumed.Name, assumed.TokenLife.Hours(), assumed.LongestToken.Hours())
 	}
 	return "they have all expired"
 }

@@ -236,7 +236,7 @@ func (f *Facts) inconclusive() (runbook.Verdict, bool) {
 	case goingOn:
 		v.Summary = "Cannot tell: the authoriser rejects tokens, and neither the keys nor its log say why."
 		v.Because = f.failureLine()
-		v.WouldChange = "logged-keys: a kid or a token of a failing request (/jwks-check kid=…)"
+		v.WouldChange = "logged-keys: a kid or a token of a failing request, which a check can be given"
 	default:
 		v.WouldChange = "logged-keys: a failing request, with the time at which it failed"
 	}

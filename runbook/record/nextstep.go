@@ -28,15 +28,15 @@ const (
 // gets its own approval.
 type NextStep struct {
 	Kind  NextKind `json:"kind"`
-	Label string   `json:"label"` // of a button
+	Label string   `json:"label"` // what it is called
 	Why   string   `json:"why"`   // half a sentence
 	// Option is a step that may be taken any time, as opposed to one that the
 	// runbook says next.
 	Option bool `json:"option,omitempty"`
 }
 
-// RequestFor is what a next step asks for; by and via are who presses the button
-// and where. ok is false for a step that is no request.
+// RequestFor is what a next step asks for; by and via are who asks for
+// it and where. ok is false for a step that is no request.
 func RequestFor(r runbook.Run, kind NextKind, by string, via runbook.Via) (req approve.Request, ok bool) {
 	req = approve.Request{Target: r.Target, Ticket: r.Ticket, By: by, Via: via, Channel: r.Post.Channel, NoFlush: true}
 	switch kind {
