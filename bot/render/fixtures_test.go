@@ -223,7 +223,7 @@ func inState(s runbook.State) runbook.Run {
 		r.Outcome = "Nobody decided within 15 min. Nothing was touched."
 		return r
 	case runbook.StateObsolete:
-		r.Outcome = "Nothing is left to do: every planned entry is gone or was rewritten meanwhile."
+		r.Outcome = "Nothing is left to do: every planned entry is gone or was rewritten in the meantime."
 		return r
 	}
 	r.Decisions = []runbook.Decision{decisionOf(sam, runbook.DecideApprove, "", 1)}

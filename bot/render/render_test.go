@@ -100,7 +100,7 @@ func TestProgress(t *testing.T) {
 		{Name: runbook.StepLiveKeys, Status: runbook.StatusOK, Summary: "2 keys, 3 probes agree", Duration: 91 * time.Millisecond},
 		{Name: runbook.StepCachedKeys},
 		{Name: runbook.StepLoggedKeys, Status: runbook.StatusError, Summary: "read log group: AccessDenied", Duration: time.Second},
-		{Name: runbook.StepCacheTraffic, Status: runbook.StatusSkipped, Summary: "the cache is no replication group"},
+		{Name: runbook.StepCacheTraffic, Status: runbook.StatusSkipped, Summary: "the cache is not a replication group"},
 	}, noon)
 	goldenMessage(t, "progress", m)
 	withinLimits(t, m)

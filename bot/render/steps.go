@@ -32,7 +32,7 @@ func progressBlocks(r runbook.Run, now time.Time) []slack.Block {
 func stateSentence(r runbook.Run) string {
 	switch r.State {
 	case runbook.StateApproved:
-		return "It is checked once more, then it starts."
+		return "It is checked again, then it starts."
 	case runbook.StateSnapshot:
 		return "Keeping a copy of what will be deleted."
 	case runbook.StateFlush:

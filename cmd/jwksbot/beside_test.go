@@ -207,7 +207,7 @@ func TestTheBotWaitsForItsJournal(t *testing.T) {
 	card := d.card(t, "INC-1")
 
 	server.Halt()
-	terminal.Says("the journal is away; nothing is lost, waiting for it")
+	terminal.Says("the journal cannot be reached; nothing is lost, waiting for it")
 	approve := func() *slacksim.Delivery { return d.sim.Click("U0LEAD", card.Channel, card.TS, "approve") }
 	d.within(t, "U0LEAD", awayText, approve)
 	d.ready(t, http.StatusServiceUnavailable, "the server cannot be reached")

@@ -134,11 +134,11 @@ func flagProblem(cmd *cobra.Command, err error) error {
 		}
 		switch f.Value.Type() {
 		case "duration":
-			return usage("--%s: %q is no duration: write 90s, 15m or 2h", f.Name, wrong.GetValue())
+			return usage("--%s: %q is not a duration: write 90s, 15m or 2h", f.Name, wrong.GetValue())
 		case "int", "float64":
-			return usage("--%s: %q is no number", f.Name, wrong.GetValue())
+			return usage("--%s: %q is not a number", f.Name, wrong.GetValue())
 		}
-		return usage("--%s: %q is no %s", f.Name, wrong.GetValue(), f.Value.Type())
+		return usage("--%s: %q is not a valid %s", f.Name, wrong.GetValue(), f.Value.Type())
 	}
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) || unknown.GetSpecifiedShortnames() != "" {

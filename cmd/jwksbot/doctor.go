@@ -211,7 +211,7 @@ func (d *doctor) journalExam() exam {
 		}
 		notes := ""
 		if d.cfg.AuditKey == "" {
-			notes += "; whoever can write to it could write the audit trail anew (set audit_key)"
+			notes += "; whoever can write to it could rewrite the audit trail (set audit_key)"
 		}
 		if d.cfg.Snapshot.Key == "" {
 			notes += "; snapshots are not encrypted (set snapshot.key)"

@@ -38,7 +38,7 @@ func (d *doctor) targetExams(i int) []exam {
 			}
 			untested := ""
 			if len(may.Untested) > 0 {
-				untested = "; not tested, since it cannot be tried without doing it: needs +" + strings.Join(may.Untested, " +")
+				untested = "; not tested, since it cannot be tested without doing it: needs +" + strings.Join(may.Untested, " +")
 			}
 			return well("%s would take a flush%s", runbook.Plural(may.Primaries, "primary", "primaries"), untested)
 		}),
@@ -69,7 +69,7 @@ func lookAtCache(ctx context.Context, t *check.Target) (finding, error) {
 		return finding{}, err
 	}
 	if len(l.Entries) == 0 {
-		return doubt("correct cache.keys if the authoriser names its entries otherwise; a cold cache is no fault", "%s, %s keys, none of which matches cache.keys",
+		return doubt("correct cache.keys if the authoriser names its entries otherwise; a cold cache is not a fault", "%s, %s keys, none of which matches cache.keys",
 			runbook.Plural(len(l.Shards), "primary", "primaries"), runbook.Thousands(l.Others))
 	}
 	return well("%s, %s cache.keys beside %s others", runbook.Plural(len(l.Shards), "primary", "primaries"), runbook.Plural(len(l.Entries), "entry matches", "entries match"), runbook.Thousands(l.Others))
@@ -211,7 +211,7 @@ func (d *doctor) lookAtEscalation(ctx context.Context, c config.Target) (finding
 	if len(ways) == 0 {
 		return notSet("escalation.user_group, pagerduty_key and sns_topic are not set: nobody would be called when failures persist")
 	}
-	return well("%s (nobody was called to try it)", strings.Join(ways, ", "))
+	return well("%s (nobody was called to test it)", strings.Join(ways, ", "))
 }
 
 func lookAtCanary(ctx context.Context, t *check.Target) (finding, error) {
@@ -235,7 +235,7 @@ func lookAtBridge(ctx context.Context, c config.Target) (finding, error) {
 	}
 	u, err := url.Parse(c.CommandBrdg.URL)
 	if err != nil {
-		return finding{}, errors.New("commandbridge.url is no URL")
+		return finding{}, errors.New("commandbridge.url is not a URL")
 	}
 	port := u.Port()
 	if port == "" {
@@ -246,7 +246,7 @@ func lookAtBridge(ctx context.Context, c config.Target) (finding, error) {
 		return finding{}, &remedy{fmt.Errorf("%s cannot be reached: %w", u.Host, err), "correct commandbridge.url, or let this machine reach it"}
 	}
 	_ = conn.Close() // it answered
-	return well("%s can be reached; its button was not pressed to try it", u.Host)
+	return well("%s can be reached; its button was not pressed to test it", u.Host)
 }
 
 // unknownToAWS says why there are no credentials, with the whole search: this is

@@ -36,7 +36,7 @@ func TestInspectURL(t *testing.T) {
 	}{
 		{"sound", `{"keys":[` + oneKey + `]}`, 200, 0, runbook.ShapeSet, ""},
 		{"503 with keys", `{"keys":[` + oneKey + `]}`, 503, 1, runbook.ShapeSet, "it answers HTTP 503 Service Unavailable"},
-		{"bare key", oneKey, 200, 1, runbook.ShapeJWK, "its answer is no key set"},
+		{"bare key", oneKey, 200, 1, runbook.ShapeJWK, "its answer is not a key set"},
 		{"empty", `{"keys":[]}`, 200, 1, runbook.ShapeSet, runbook.ProblemEmptySet},
 		{"page", `<html></html>`, 200, 2, runbook.ShapeUnreadable, "it answers HTTP 200 with a web page"},
 		{"missing", `no such page`, 404, 2, runbook.ShapeUnreadable, "it answers HTTP 404 Not Found"},

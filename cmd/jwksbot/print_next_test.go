@@ -19,15 +19,15 @@ func TestNextStepsAreCommands(t *testing.T) {
 		"expired": {func(r *runbook.Run) {
 			r.State = runbook.StateExpired
 			r.Plan = runbook.Plan{Steps: []runbook.Mitigation{runbook.RestartAuthoriser, runbook.FlushGateway}}
-		}, "  next: Request again (the same request once more, checked anew)\n    jwksbot flush production --no-flush --restart --gateway --ticket INC-1 --reason '…'\n"},
+		}, "  next: Request again (the same request again, with new checks)\n    jwksbot flush production --no-flush --restart --gateway --ticket INC-1 --reason '…'\n"},
 		"the whole group expired": {func(r *runbook.Run) {
 			r.State, r.Plan = runbook.StateExpired, flush
 			r.Plan.Scope = runbook.ScopeAll
-		}, "  next: Request again (the same request once more, checked anew)\n    jwksbot flush production --scope=all --ticket INC-1 --reason '…'\n"},
+		}, "  next: Request again (the same request again, with new checks)\n    jwksbot flush production --scope=all --ticket INC-1 --reason '…'\n"},
 		"an undo expired": {func(r *runbook.Run) {
 			r.State = runbook.StateExpired
 			r.Plan = runbook.Plan{Steps: []runbook.Mitigation{runbook.RestoreCache}, Restore: &runbook.RestorePlan{Of: "0213-y", Force: true}}
-		}, "  next: Request again (the same request once more, checked anew)\n    jwksbot restore 0213-y --force\n"},
+		}, "  next: Request again (the same request again, with new checks)\n    jwksbot restore 0213-y --force\n"},
 		"done, and can be undone": {func(r *runbook.Run) {
 			r.State, r.Plan = runbook.StateDone, flush
 			r.Receipts = []runbook.Receipt{{Step: "flush-cache", Status: runbook.StatusOK, EndedAt: time.Unix(1, 0)}}

@@ -107,7 +107,7 @@ func TestATerminalWithoutSlack(t *testing.T) {
 	_, refused := d.run(t, exitFinding, "robin", "", request...)
 	contains(t, refused, "only Slack can say", "Start `jwksbot serve` on this journal, or set SLACK_BOT_TOKEN here")
 	_, refused = d.run(t, exitFinding, "lee", "", append(request, "--break-glass", "nobody answers")...)
-	contains(t, refused, "only those can break the glass whom approval.requesters lists")
+	contains(t, refused, "only those listed in approval.requesters by their own user ids can use break-glass")
 	done, _ := d.run(t, exitOK, "robin", "", append(request, "--break-glass", "nobody answers")...)
 	contains(t, done, "BREAK-GLASS", "Proven")
 	trail, _ := d.run(t, exitOK, "robin", "", "audit", "list", "--kind", "break_glass")
@@ -156,8 +156,8 @@ func TestRightsOnAnotherReplica(t *testing.T) {
 		says      string
 	}{
 		"a new approver":          {func(*slacksim.Sim) {}, runbook.StateDone, "Proven: 0 of 1 old entries left"},
-		"the approver leaves":     {func(s *slacksim.Sim) { s.SetGroup("S0LEADS", "U0LEAD") }, runbook.StatePending, "U0NEW, who approved it, may not approve"},
-		"the requester leaves":    {func(s *slacksim.Sim) { s.SetUser(slacksim.User{ID: "U0ONCALL", Name: "robin", Deleted: true}) }, runbook.StateFailed, "robin, who requested it, is no full member"},
+		"the approver leaves":     {func(s *slacksim.Sim) { s.SetGroup("S0LEADS", "U0LEAD") }, runbook.StatePending, "U0NEW, who approved it, may no longer approve"},
+		"the requester leaves":    {func(s *slacksim.Sim) { s.SetUser(slacksim.User{ID: "U0ONCALL", Name: "robin", Deleted: true}) }, runbook.StateFailed, "robin, who requested it, is no longer a full member"},
 		"the requester's new job": {func(s *slacksim.Sim) { s.SetGroup("S0ONCALL", "U0LEAD") }, runbook.StateFailed, "robin, who requested it, may not request"},
 	} {
 		t.Run(name, func(t *testing.T) {

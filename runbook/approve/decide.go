@@ -150,7 +150,7 @@ func open(run runbook.Run, now time.Time) error {
 }
 
 var past = map[runbook.DecisionKind]string{runbook.DecideApprove: "approved it", runbook.DecideDeny: "denied it", runbook.DecideWithdraw: "withdrew it",
-	runbook.DecideBreakGlass: "broke the glass"}
+	runbook.DecideBreakGlass: "used break-glass"}
 
 // end carries out a denial or a withdrawal.
 func (s *Service) end(ctx context.Context, run runbook.Run, c Click, p Person) (runbook.Run, error) {
@@ -221,7 +221,7 @@ func (s *Service) Approve(ctx context.Context, t *check.Target, run runbook.Run,
 	if changed.State == runbook.StatePending {
 		text := fmt.Sprintf("Counted: %d of %d approvals.", len(changed.Approvals()), changed.Required)
 		for _, f := range lost {
-			text += " An earlier one does not count any more: " + f.text() + "."
+			text += " An earlier one no longer counts: " + f.text() + "."
 		}
 		return Answer{Run: changed, Text: text}, run.Target, nil
 	}

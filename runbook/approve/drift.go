@@ -42,11 +42,11 @@ func Compare(p runbook.Plan, now runbook.Plan) (Drift, string) {
 func otherSteps(p runbook.Plan, now runbook.Plan) string {
 	switch {
 	case (p.Restart == nil) != (now.Restart == nil), (p.Gateway == nil) != (now.Gateway == nil), now.Restore != nil:
-		return "the steps are others"
+		return "the steps are different"
 	case p.Restart != nil && strings.Join(terms(*p.Restart), "\n") != strings.Join(terms(*now.Restart), "\n"):
 		return changed(*p.Restart, *now.Restart)
 	case p.Gateway != nil && p.Gateway.Resource() != now.Gateway.Resource():
-		return "the gateway's stage is another one"
+		return "the gateway's stage is different"
 	}
 	return ""
 }
@@ -57,7 +57,7 @@ func changed(r runbook.RestartPlan, now runbook.RestartPlan) string {
 	case r.Function != now.Function || r.Qualifier != now.Qualifier:
 		return fmt.Sprintf("the gateway invokes %s now, not %s", now.Invoked(), r.Invoked())
 	case r.CodeSHA != now.CodeSHA:
-		return fmt.Sprintf("the code of function %s was deployed anew", r.Function)
+		return fmt.Sprintf("function %s was redeployed", r.Function)
 	case r.Version != now.Version:
 		return fmt.Sprintf("%s is version %s now, not %s", r.Invoked(), now.Version, r.Version)
 	}
@@ -66,11 +66,11 @@ func changed(r runbook.RestartPlan, now runbook.RestartPlan) string {
 
 func compareFlush(p runbook.Plan, now runbook.Plan) (Drift, string) {
 	if now.Has(runbook.FlushCache) && (p.Scope != now.Scope || route(p) != route(now)) {
-		return DriftChanged, "the scope or the way of the flush is another one"
+		return DriftChanged, "the scope or the route of the flush is different"
 	}
 	if flushHealed(p, now) {
 		// Whatever else changed: there is nothing that anybody could approve.
-		return DriftHealed, "every planned entry is gone or was rewritten meanwhile"
+		return DriftHealed, "every planned entry is gone or was rewritten in the meantime"
 	}
 	if strings.Join(p.Live, " ") != strings.Join(now.Live, " ") {
 		return DriftChanged, "the live keys changed"
@@ -165,11 +165,11 @@ func flushHealed(p runbook.Plan, now runbook.Plan) bool {
 func compare(r runbook.RestorePlan, now *runbook.RestorePlan) (Drift, string) {
 	switch {
 	case now == nil || r.Of != now.Of || r.Force != now.Force:
-		return DriftChanged, "it is another undo"
+		return DriftChanged, "it undoes another run"
 	case now.Writes() == 0 && now.MoveBack == nil:
-		return DriftHealed, "every entry is back, rewritten or expired meanwhile"
+		return DriftHealed, "every entry is back, rewritten or expired in the meantime"
 	case (r.MoveBack == nil) != (now.MoveBack == nil):
-		return DriftChanged, "the function is another one"
+		return DriftChanged, "the function is different"
 	}
 	shown := map[runbook.EntryName]runbook.RestoreEntry{}
 	for _, e := range r.Entries {
@@ -178,9 +178,9 @@ func compare(r runbook.RestorePlan, now *runbook.RestorePlan) (Drift, string) {
 	for _, e := range now.Entries {
 		switch was := shown[e.Name]; {
 		case was.Saved != e.Saved:
-			return DriftChanged, fmt.Sprintf("the copy of entry %s is another one", runbook.QuoteName(e.Name))
+			return DriftChanged, fmt.Sprintf("the copy of entry %s is different", runbook.QuoteName(e.Name))
 		case r.Force && e.Fate == runbook.FateRewritten && was.Fate != runbook.FateRewritten:
-			return DriftChanged, fmt.Sprintf("entry %s was written anew and would be overwritten", runbook.QuoteName(e.Name))
+			return DriftChanged, fmt.Sprintf("entry %s was rewritten and would be overwritten", runbook.QuoteName(e.Name))
 		}
 	}
 	return DriftNone, ""

@@ -64,7 +64,7 @@ func (k *ExpiryScheduler) turn(ctx context.Context, id string, now time.Time) er
 		case r.State == runbook.StatePending:
 			r.Outcome = fmt.Sprintf("Nobody decided within %s. Nothing was touched.", runbook.Duration(r.ExpiresAt.Sub(r.Opened())))
 		default:
-			r.Outcome = fmt.Sprintf("It was approved but could not start within %s. Nothing was touched; check again before you request it anew.", runbook.Duration(startWithin))
+			r.Outcome = fmt.Sprintf("It was approved but could not start within %s. Nothing was touched; check again before you request it again.", runbook.Duration(startWithin))
 		}
 		if err := r.Move(runbook.StateExpired, now); err != nil {
 			return nil, err

@@ -79,9 +79,9 @@ func TestBreakGlassAtTheStart(t *testing.T) {
 		change func(*runbooktest.World)
 		words  string
 	}{
-		"the right was taken":  {func(o *runbooktest.World) { o.Target.Policy.Requesters = []string{"U0BEN"} }, "may not request"},
-		"it is forbidden now":  {func(o *runbooktest.World) { o.Target.Policy.BreakGlass = false }, "any more"},
-		"the person has left":  {func(o *runbooktest.World) { o.People.Make(approve.KindGone, "U0ANN") }, "no full member"},
+		"the right was taken":  {func(o *runbooktest.World) { o.Target.Policy.Requesters = []string{"U0BEN"} }, "may no longer request"},
+		"it is forbidden now":  {func(o *runbooktest.World) { o.Target.Policy.BreakGlass = false }, "no longer allows"},
+		"the person has left":  {func(o *runbooktest.World) { o.People.Make(approve.KindGone, "U0ANN") }, "no longer a full member"},
 		"the live keys change": {func(o *runbooktest.World) { o.Live.Become(standin.Always(standin.Good("c=3"))) }, "things changed since it was requested"},
 	} {
 		o := runbooktest.NewWorld(t)

@@ -233,7 +233,7 @@ func planGateway(ctx context.Context, t *check.Target) (runbook.GatewayPlan, err
 	case kept > 0:
 		return p, runbook.Refuse(RefusedManaged, "The gateway validates tokens itself (authoriser %q): it keeps its own copy of the keys, which nobody can evict. Wait: it takes up to %s.", managed, runbook.Duration(kept))
 	case lambdas > 0:
-		return p, runbook.Refuse(runbook.RefusedNothing, "There is nothing to empty: the gateway keeps no results of its authoriser (result TTL 0), so every request asks it anew.")
+		return p, runbook.Refuse(runbook.RefusedNothing, "There is nothing to empty: the gateway keeps no results of its authoriser (result TTL 0), so every request asks it again.")
 	}
 	return p, runbook.Refuse(runbook.RefusedNothing, "There is nothing to empty: stage %q of API %s has no Lambda authoriser.", setup.Stage, setup.ID)
 }

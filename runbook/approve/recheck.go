@@ -42,7 +42,7 @@ func Recheck(ctx context.Context, t *check.Target, l Ledger, snaps Snapshots, ru
 		return Rechecked{}, err
 	}
 	if _, ok := e.Live.Set(); w.flush && !ok && len(run.Plan.Live) > 0 {
-		return Rechecked{}, runbook.Refuse(runbook.RefusedUnread, "The live keys cannot be read right now, so nobody can say whether a flush is still safe. Try again.")
+		return Rechecked{}, runbook.Refuse(runbook.RefusedUnread, "The live keys cannot be read right now, so there is no telling whether a flush is still safe. Try again.")
 	}
 	p, err := plan(ctx, t, report, w)
 	if err != nil {

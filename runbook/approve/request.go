@@ -77,7 +77,7 @@ func (s *Service) open(ctx context.Context, req Request, rep check.Reporter) (ru
 // undoOf plans the undo of what a run did.
 func (s *Service) undoOf(ctx context.Context, t *check.Target, req Request) (runbook.Plan, error) {
 	if s.snaps == nil {
-		return runbook.Plan{}, runbook.Refuse(RefusedGone, "There is no store of copies here, so nothing can be written back.")
+		return runbook.Plan{}, runbook.Refuse(RefusedGone, "No copies are kept here, so nothing can be written back.")
 	}
 	of, err := s.known(ctx, req.RestoreOf)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 func planRestore(ctx context.Context, t *check.Target, snaps Snapshots, of runbook.Run, force bool, now time.Time) (runbook.Plan, error) {
 	switch {
 	case of.Target != t.Name:
-		return runbook.Plan{}, runbook.Refuse(RefusedSteps, "Run %s was of target %s, not of %s.", of.ID, of.Target, t.Name)
+		return runbook.Plan{}, runbook.Refuse(RefusedSteps, "Run %s was for target %s, not %s.", of.ID, of.Target, t.Name)
 	case of.State.Holds():
 		return runbook.Plan{}, runbook.Refuse(runbook.RefusedBusy, "Run %s is still under way (%s): wait for its end.", of.ID, of.State)
 	case of.Plan.Has(runbook.FlushCache) && of.Plan.NoUndo:
@@ -107,7 +107,7 @@ func standing(r runbook.RestorePlan) string {
 	}{
 		{runbook.FateGone, "entry is missing", "entries are missing"},
 		{runbook.FateLeft, "entry is there as it was", "entries are there as they were"},
-		{runbook.FateRewritten, "entry was written anew since and is left alone", "entries were written anew since and are left alone"},
+		{runbook.FateRewritten, "entry was rewritten since and is left alone", "entries were rewritten since and are left alone"},
 		{runbook.FateExpired, "entry has expired since", "entries have expired since"},
 	} {
 		if n[s.fate] > 0 {

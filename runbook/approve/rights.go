@@ -56,14 +56,14 @@ func (m *Membership) StillRequests(t *check.Target, by runbook.PersonRef, did st
 	p, err := m.person(by.ID)
 	if err != nil {
 		if r := AsRefusal(err); r != nil && r.Code == runbook.RefusedKind {
-			return runbook.Refuse(runbook.RefusedKind, "%s, who %s, is no full member of this workspace any more.", by.Label(), did)
+			return runbook.Refuse(runbook.RefusedKind, "%s, who %s, is no longer a full member of this workspace.", by.Label(), did)
 		}
 		return err
 	}
 	if ok, err := m.listed(p.ID, t.Policy.Requesters); err != nil || ok {
 		return err
 	}
-	return runbook.Refuse(RefusedRight, "%s, who %s, may not request mitigations of %s any more.", by.Label(), did, t.Name)
+	return runbook.Refuse(RefusedRight, "%s, who %s, may no longer request mitigations of %s.", by.Label(), did, t.Name)
 }
 
 // StillApprove are those whose approvals do not count any more.
@@ -71,7 +71,7 @@ func (m *Membership) StillApprove(t *check.Target, approvals []runbook.Decision)
 	for _, a := range approvals {
 		p, err := m.person(a.By.ID)
 		if r := AsRefusal(err); r != nil && r.Code == runbook.RefusedKind {
-			lost = append(lost, lostRight{a.By, "is no full member of this workspace any more"})
+			lost = append(lost, lostRight{a.By, "is no longer a full member of this workspace"})
 			continue
 		}
 		if err != nil {
@@ -82,7 +82,7 @@ func (m *Membership) StillApprove(t *check.Target, approvals []runbook.Decision)
 			return nil, err
 		}
 		if !ok {
-			lost = append(lost, lostRight{a.By, "may not approve mitigations of " + t.Name + " any more"})
+			lost = append(lost, lostRight{a.By, "may no longer approve mitigations of " + t.Name})
 		}
 	}
 	return lost, nil
@@ -115,7 +115,7 @@ func (s *Service) requester(ctx context.Context, t *check.Target, req Request) (
 		p, err = h.people[req.By].value, nil
 	}
 	if r := AsRefusal(err); r != nil && r.Code == RefusedUnheard && req.Via == runbook.ViaTerminal && t.Policy.BreakGlass {
-		r.Text += " Without Slack only those can break the glass whom approval.requesters lists by their own user ids."
+		r.Text += " Without Slack, only those listed in approval.requesters by their own user ids can use break-glass."
 	}
 	return p, h.Note() + s.where(), err
 }

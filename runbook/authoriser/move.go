@@ -92,13 +92,13 @@ func (r *restart) published(ctx context.Context, number string, old *lambda.GetF
 		return "", fmt.Errorf("no new version was published, Lambda answered with version %s: the change of the description did not count as one. Deploy a new version the usual way", number)
 	}
 	if diff := differences(c, old); len(diff) > 0 {
-		return "", fmt.Errorf("version %s was published and differs from version %s in: %s. It is not used. Find out who changed $LATEST meanwhile", number, aws.ToString(old.Version), strings.Join(diff, ", "))
+		return "", fmt.Errorf("version %s was published and differs from version %s in: %s. It is not used. Find out who changed $LATEST in the meantime", number, aws.ToString(old.Version), strings.Join(diff, ", "))
 	}
 	return number, nil
 }
 
 // errMoved says that an alias has another revision than was read.
-var errMoved = errors.New("somebody else changed the alias meanwhile. Check again and request a new restart")
+var errMoved = errors.New("somebody else changed the alias in the meantime. Check again and request a new restart")
 
 // moveAlias points the alias to a version, if it still has the revision, and
 // says when: just before, since the first environment of the version may start

@@ -32,7 +32,7 @@ func (f *Function) Restart(ctx context.Context, plan runbook.RestartPlan, run st
 		r.tell = func(string) {}
 	}
 	if run == "" || strings.ContainsAny(run, " |") {
-		return runbook.RestartResult{}, fmt.Errorf("restart of function %q: %q is no id of a run", f.name, run)
+		return runbook.RestartResult{}, fmt.Errorf("restart of function %q: %q is not the id of a run", f.name, run)
 	}
 	if plan.Function != f.name && plan.Function != f.id {
 		return runbook.RestartResult{}, refuse(runbook.RefusedChanged, "The plan is about function %q, and the target's authoriser now is %q. Request a new restart.", plan.Function, f.name)
@@ -109,7 +109,7 @@ func (r *restart) fits(now standing) error {
 	var changed string
 	switch {
 	case now.mode() != r.plan.Mode:
-		changed = "the way in which it has to be renewed is another one"
+		changed = "it has to be renewed in another way"
 	case r.plan.Mode == runbook.RestartAlias && aws.ToString(invoked.Version) != r.plan.Version:
 		changed = fmt.Sprintf("alias %s points to version %s instead of %s", r.plan.Qualifier, aws.ToString(invoked.Version), r.plan.Version)
 	case now.alias != nil && aws.ToString(now.alias.RevisionId) != r.plan.AliasRevision:

@@ -221,7 +221,7 @@ func TestStalePlans(t *testing.T) {
 		{"deployed everywhere", func(s *lambdaService) {
 			s.versions[latest]["CodeSha256"], s.versions["7"]["CodeSha256"] = "0ther", "0ther"
 		}, "other code"},
-		{"the alias now means $LATEST", func(s *lambdaService) { s.alias["FunctionVersion"] = latest }, "another one"},
+		{"the alias now means $LATEST", func(s *lambdaService) { s.alias["FunctionVersion"] = latest }, "in another way"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			service, f := stage(t)
@@ -341,7 +341,7 @@ func (c ticking) Wait(ctx context.Context, d time.Duration) error {
 func TestRunNeedsAnID(t *testing.T) {
 	service, f := stage(t)
 	for _, id := range []string{"", "a b", "a|b"} {
-		asError(t, second(f.Restart(t.Context(), planOf(t, f, ""), id, nil)), "no id of a run")
+		asError(t, second(f.Restart(t.Context(), planOf(t, f, ""), id, nil)), "not the id of a run")
 	}
 	if len(service.writes) > 0 {
 		t.Errorf("wrote %q", service.writes)

@@ -255,7 +255,7 @@ func hostPort(text string) (string, error) {
 	}
 	n, err := strconv.Atoi(port)
 	if host == "" || strings.ContainsAny(host, " ?#@") || err != nil || n < 1 || n > 65535 {
-		return "", fmt.Errorf("%q is no host:port", text)
+		return "", fmt.Errorf("%q is not host:port", text)
 	}
 	return net.JoinHostPort(host, port), nil
 }

@@ -88,7 +88,7 @@ func checkURL(key, raw string) error {
 	case raw == "":
 		return fmt.Errorf("canary: %s is missing", key)
 	case err != nil || u.Hostname() == "":
-		return fmt.Errorf("canary: %s is no URL: write one like https://auth.example/path", key)
+		return fmt.Errorf("canary: %s is not a URL: write one like https://auth.example/path", key)
 	case u.User != nil:
 		return fmt.Errorf("canary: %s must hold no user or password: the client's have their own settings", key)
 	case !outbound.Private(u):

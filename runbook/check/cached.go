@@ -135,7 +135,7 @@ func oddText(own []runbook.Entry) string {
 			out = append(out, runbook.Plural(n, "of them "+one, "of them "+many))
 		}
 	}
-	add(n[runbook.ContentPoison]+n[runbook.ContentEmpty], "is no key set", "are no key sets")
+	add(n[runbook.ContentPoison]+n[runbook.ContentEmpty], "is not a key set", "are not key sets")
 	add(n[runbook.ContentNegative], "is a negative marker", "are negative markers")
 	add(n[runbook.ContentUnknown], "is in an unknown format", "are in an unknown format")
 	add(unread, "was not read", "were not read")

@@ -21,7 +21,7 @@ func TestStepsAreJudgedByTheVerdict(t *testing.T) {
 		{"old", "keys a=1", runbook.StatusFail, "lacks live key `b`"},
 		{"rekeyed", "keys b=9", runbook.StatusFail, "another key under live kid `b`"},
 		{"retired", "keys a=1 b=2", runbook.StatusWarn, "retired key `a` is still cached"},
-		{"poisoned", "<html>", runbook.StatusFail, "no key set"},
+		{"poisoned", "<html>", runbook.StatusFail, "not a key set"},
 		{"strange", "?? 1", runbook.StatusWarn, "it is in an unknown format"},
 	} {
 		target := fullTarget()

@@ -51,7 +51,7 @@ func (t *Target) checks() []Check {
 		orSkip(t.Live != nil, runbook.StepLiveKeys, "no JWKS URL: set user_pool_id or jwks_url", liveKeys{t}),
 		orSkip(t.Entries != nil, runbook.StepCachedKeys, "no cache: set cache.replication_group or cache.url", cachedKeys{t}),
 		orSkip(t.Logs != nil, runbook.StepLoggedKeys, "no log group: set authoriser.log_group", loggedKeys{t}),
-		orSkip(t.Traffic != nil && t.Entries != nil, runbook.StepCacheTraffic, "no CloudWatch metrics: the cache is no replication group", cacheTraffic{t}),
+		orSkip(t.Traffic != nil && t.Entries != nil, runbook.StepCacheTraffic, "no CloudWatch metrics: the cache is not a replication group", cacheTraffic{t}),
 		orSkip(t.API != nil || t.Access != nil, runbook.StepGateway, "no gateway: set gateway.rest_api or gateway.http_api, and gateway.stage", gatewayErrors{t, setup}),
 		orSkip(t.Function != nil, runbook.StepAuthoriser, "no function: set authoriser.function", authoriserState{t, setup}),
 	}

@@ -36,7 +36,7 @@ func (c cacheTraffic) Run(ctx context.Context, q Question) (Result, error) {
 		return Result{Status: runbook.StatusError, Summary: err.Error()}, err
 	}
 	if len(nodes) == 0 {
-		return Result{Status: runbook.StatusSkipped, Summary: "the cache is no replication group: CloudWatch has no metrics of it"}, nil
+		return Result{Status: runbook.StatusSkipped, Summary: "the cache is not a replication group: CloudWatch has no metrics of it"}, nil
 	}
 	ev, err := c.t.Traffic.Traffic(ctx, nodes, q.Since, q.Until)
 	if err != nil && len(ev.Points) == 0 {

@@ -58,7 +58,7 @@ func New(s Settings) (*Bridge, error) {
 	var problems []error
 	switch {
 	case err != nil || u.Hostname() == "":
-		problems = append(problems, errors.New("commandbridge: url is no URL: write its base, like https://commandbridge.example"))
+		problems = append(problems, errors.New("commandbridge: url is not a URL: write its base, like https://commandbridge.example"))
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		problems = append(problems, errors.New("commandbridge: url must hold no password and no query: the token has its own setting"))
 	case !outbound.Private(u):

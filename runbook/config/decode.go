@@ -82,7 +82,7 @@ func (d *decoder) mapping(n ast.Node, v reflect.Value, path string) {
 		case !known:
 			d.found.add(line, "unknown key %q%s", at, suggest(name, fields))
 		case seen[name]:
-			d.found.add(line, "key %q stands here twice", at)
+			d.found.add(line, "key %q is set twice", at)
 		default:
 			d.value(p.Value, field, at)
 		}
@@ -172,13 +172,13 @@ func set(v reflect.Value, text string) (wrong string) {
 	case *time.Duration:
 		dur, err := time.ParseDuration(text)
 		if err != nil || dur < 0 {
-			wrong = fmt.Sprintf("%q is no duration: write 90s, 15m or 24h", text)
+			wrong = fmt.Sprintf("%q is not a duration: write 90s, 15m or 24h", text)
 		}
 		*p = dur
 	case *Percent:
 		f, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(text, "%")), 64)
 		if err != nil || !strings.HasSuffix(text, "%") || !(f > 0 && f <= 100) { // no NaN either
-			wrong = fmt.Sprintf("%q is no share: write 10%%", text)
+			wrong = fmt.Sprintf("%q is not a share: write 10%%", text)
 		}
 		*p = Percent(f / 100)
 	case *bool:
@@ -190,7 +190,7 @@ func set(v reflect.Value, text string) (wrong string) {
 	default:
 		i, err := strconv.ParseInt(strings.ReplaceAll(text, "_", ""), 10, 64)
 		if err != nil {
-			wrong = fmt.Sprintf("%q is no whole number", text)
+			wrong = fmt.Sprintf("%q is not a whole number", text)
 		}
 		v.SetInt(i)
 	}

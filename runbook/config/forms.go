@@ -20,12 +20,12 @@ var forms = map[string]func(text string) (wrong string){
 	"url":             wrongURL,
 	"key":             wrongKey,
 	"entries":         wrongEntries,
-	"bot token":       startsWith("xoxb-", "bot token"),
-	"app-level token": startsWith("xapp-", "app-level token"),
-	"user pool":       looksLike(`^[a-z]{2}(-[a-z]+)+-\d_[A-Za-z0-9]+$`, "%q is no user pool id: it looks like eu-west-2_AbCdEfGhI"),
-	"api":             looksLike(`^[a-z0-9]{1,32}$`, "%q is no API id: it looks like a1b2c3d4e5; take it from the API's page or from its URL"),
-	"topic":           looksLike(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$`, "%q is no topic: write its ARN, arn:aws:sns:REGION:ACCOUNT:NAME"),
-	"group":           looksLike(`^S[A-Z0-9]{2,}$`, "%q is no user group: take its id (S…) from Slack, not its name"),
+	"bot token":       startsWith("xoxb-", "a bot token"),
+	"app-level token": startsWith("xapp-", "an app-level token"),
+	"user pool":       looksLike(`^[a-z]{2}(-[a-z]+)+-\d_[A-Za-z0-9]+$`, "%q is not a user pool id: it looks like eu-west-2_AbCdEfGhI"),
+	"api":             looksLike(`^[a-z0-9]{1,32}$`, "%q is not an API id: it looks like a1b2c3d4e5; take it from the API's page or from its URL"),
+	"topic":           looksLike(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$`, "%q is not a topic: write its ARN, arn:aws:sns:REGION:ACCOUNT:NAME"),
+	"group":           looksLike(`^S[A-Z0-9]{2,}$`, "%q is not a user group: take its id (S…) from Slack, not its name"),
 	"people":          looksLike(`^[UWS][A-Z0-9]{2,}$`, "%q is neither a user (U…, W…) nor a user group (S…); take the id from Slack, not the name"),
 }
 
@@ -88,13 +88,13 @@ func startsWith(prefix, kind string) func(string) string {
 		if strings.HasPrefix(text, prefix) {
 			return ""
 		}
-		return fmt.Sprintf("this is no %s: it must begin with %s", kind, prefix)
+		return fmt.Sprintf("this is not %s: it must begin with %s", kind, prefix)
 	}
 }
 
 func wrongAddress(text string) string {
 	if _, _, err := net.SplitHostPort(text); err != nil {
-		return fmt.Sprintf("%q is no address: write 127.0.0.1:9090", text)
+		return fmt.Sprintf("%q is not an address: write 127.0.0.1:9090", text)
 	}
 	return ""
 }
@@ -111,7 +111,7 @@ var anything = pattern(`^([*?]|\[[^\]]*\])*$`)
 
 func wrongEntries(text string) string {
 	if _, err := path.Match(text, ""); err != nil || anything().MatchString(text) {
-		return fmt.Sprintf("%q would match everything, or is no pattern: name the entries that hold key sets, like \"jwks:*\"", text)
+		return fmt.Sprintf("%q would match everything, or is not a pattern: name the entries that hold key sets, like \"jwks:*\"", text)
 	}
 	return ""
 }
@@ -124,7 +124,7 @@ func wrongURL(text string) string {
 	case strings.Contains(text, "@") && (err != nil || u.User != nil || u.Host == ""): // may hold a password: it is not repeated
 		return "the URL must not carry a user or password"
 	case err != nil || u.Host == "":
-		return fmt.Sprintf("%q is no URL", text)
+		return fmt.Sprintf("%q is not a URL", text)
 	case !outbound.Private(u):
 		return fmt.Sprintf("%q must be https, except on a loopback address", text)
 	}

@@ -128,7 +128,7 @@ func syntaxProblem(file string, err error) error {
 			line = t.Position.Line
 		}
 	}
-	found.add(line, "no valid YAML: %s", text)
+	found.add(line, "not valid YAML: %s", text)
 	return found
 }
 
@@ -136,7 +136,7 @@ func syntaxProblem(file string, err error) error {
 func plainSyntax(text string) string {
 	switch {
 	case strings.Contains(text, "'\t'"):
-		return "a tab: indent with blanks"
+		return "a tab: indent with spaces"
 	case strings.Contains(text, "',' or '}' must be"):
 		return text + "; inside {…} a ${VARIABLE} needs quotes: \"${VARIABLE}\""
 	}

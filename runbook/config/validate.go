@@ -53,7 +53,7 @@ func (c *Config) validatePeople(p *Problems, at func(string) int, rules Rules) {
 	seen := map[string]bool{}
 	for i, person := range c.People {
 		if seen[person.AWS] && person.AWS != "" {
-			p.add(at(fmt.Sprintf("people[%d].aws", i)), "people[%d].aws: %q stands for two people", i, person.AWS)
+			p.add(at(fmt.Sprintf("people[%d].aws", i)), "people[%d].aws: %q is used for two people", i, person.AWS)
 		}
 		seen[person.AWS] = true
 		if !slackUser().MatchString(person.Slack) || !strings.HasPrefix(person.AWS, "arn:") {
@@ -117,7 +117,7 @@ func (t *Target) validateAuthoriser(check *checker) {
 		}
 	}
 	if life := t.Authoriser.TokenLifetime; life < 0 || life > 0 && life < time.Minute {
-		bad("authoriser.token_lifetime", "%s is no lifetime of tokens: write 1h, or 0s when it is not known", life)
+		bad("authoriser.token_lifetime", "%s is not a token lifetime: write 1h, or 0s when it is not known", life)
 	}
 }
 

@@ -184,7 +184,7 @@ func (f *Facts) poisonedCache() (runbook.Verdict, bool) {
 		if c := e.Reading.Content; c != runbook.ContentPoison && (c != runbook.ContentEmpty || perKid(e.Reading)) {
 			continue
 		}
-		v := critical(PoisonedCache, "The cache holds rubbish instead of keys: entry %s holds no key set (%s). The identity provider is fine, a flush will help.", runbook.QuoteName(e.Name), e.Reading.Note)
+		v := critical(PoisonedCache, "The cache holds garbage instead of keys: entry %s holds no key set (%s). The identity provider is fine, a flush will help.", runbook.QuoteName(e.Name), e.Reading.Note)
 		v.Because = append([]string{fmt.Sprintf("entry %s: %s (%s)", runbook.QuoteName(e.Name), e.Reading.Note, e.Heals())}, f.failureLine()...)
 		v.Recommended = f.withGateway(runbook.FlushCache)
 		v.WouldChange = "an entry that holds the live keys"

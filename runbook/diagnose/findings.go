@@ -56,7 +56,7 @@ func (f *Facts) liveFindings(add adder) {
 	seen := map[string]int{}
 	for _, k := range f.LiveSet.Keys {
 		if seen[k.Kid]++; k.Kid != "" && seen[k.Kid] == 2 {
-			add(DuplicateKid, runbook.SeverityWarning, "Kid %s stands more than once in the live set: verifiers may pick the wrong key.", runbook.Quote(k.Kid))
+			add(DuplicateKid, runbook.SeverityWarning, "Kid %s appears more than once in the live set: verifiers may pick the wrong key.", runbook.Quote(k.Kid))
 		}
 		for _, p := range k.Problems {
 			if strings.Contains(p, "weak") {

@@ -101,7 +101,7 @@ func TestStaleMemoryWithTheFunctionsState(t *testing.T) {
 		says    string
 	}{
 		{"changed before the flush", e(20*time.Minute, time.Hour, ""), true, "authoriser `auth:live`, last changed 60 min ago: a restart publishes"},
-		{"changed after the flush", e(30*time.Minute, 20*time.Minute, ""), false, "Build and deploy it anew"},
+		{"changed after the flush", e(30*time.Minute, 20*time.Minute, ""), false, "Rebuild and redeploy it"},
 		{"changed a minute ago: old environments may still answer", e(30*time.Minute, time.Minute, ""), true, "keeps old keys in memory"},
 		{"changed, nobody knows when it was flushed", e(0, 20*time.Minute, ""), true, "keeps old keys in memory"},
 		{"a restart would be refused", e(20*time.Minute, time.Hour, "$LATEST differs from version 7"), true, "a restart would be refused as things stand"},

@@ -40,7 +40,7 @@ func (f *Facts) staleMemory() (runbook.Verdict, bool) {
 		v.Summary = fmt.Sprintf("%s, yet the authoriser still rejects tokens (%s %s): it keeps old keys in memory. It has to be restarted, but as things stand jwksbot would refuse: first do what the reason below says. A flush would change nothing.", holds, runbook.Plural(recent, "failure", "failures"), f.recentText())
 	}
 	if since, ok := f.renewed(); ok {
-		v.Summary = fmt.Sprintf("%s, and the authoriser was renewed %s ago, yet it still rejects tokens (%s %s): old keys are baked into its package, a layer or a snapshot. Build and deploy it anew.", holds, runbook.Duration(since), runbook.Plural(recent, "failure", "failures"), f.recentText())
+		v.Summary = fmt.Sprintf("%s, and the authoriser was renewed %s ago, yet it still rejects tokens (%s %s): old keys are baked into its package, a layer or a snapshot. Rebuild and redeploy it.", holds, runbook.Duration(since), runbook.Plural(recent, "failure", "failures"), f.recentText())
 		v.Recommended = nil
 		v.Against = append(v.Against, runbook.Advice{Mitigation: runbook.RestartAuthoriser, Reason: "it was renewed after the flush already, and came up with old keys"})
 		v.WouldChange = "failures that end after a deployment that fetches keys at its start"

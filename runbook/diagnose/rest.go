@@ -183,7 +183,7 @@ func (f *Facts) healthy() (runbook.Verdict, bool) {
 		}
 	}
 	if n := f.notRead(); n > 0 {
-		v.Summary += fmt.Sprintf(" %s too large or too costly to read: nobody knows what is in there.", runbook.Capital(runbook.Plural(n, "entry was", "entries were")))
+		v.Summary += fmt.Sprintf(" %s too large or too costly to read: what they hold is not known.", runbook.Capital(runbook.Plural(n, "entry was", "entries were")))
 	}
 	if ago := f.At.Sub(f.Flushed); !f.Flushed.IsZero() && ago < RecentMinutes*time.Minute {
 		v.Summary += fmt.Sprintf(" The cache was flushed %s ago; what failed before that is not counted.", runbook.Duration(ago))

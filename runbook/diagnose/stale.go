@@ -24,7 +24,7 @@ func (f *Facts) unsupportedKey() (runbook.Verdict, bool) {
 		}
 		v := critical(UnsupportedKey, "A new kind of key appeared in the live set (%s), and the authoriser cannot read it. A flush would make it worse: the copy that still works would be lost. Fix the consumer.", kindsOf(strange))
 		if f.Logged != nil && !goingOn {
-			v = warning(UnsupportedKey, "A new kind of key appeared in the live set (%s); nothing fails yet. Do not flush: an authoriser that cannot read it would lose the copy that works. See to the consumer first.", kindsOf(strange))
+			v = warning(UnsupportedKey, "A new kind of key appeared in the live set (%s); nothing fails yet. Do not flush: an authoriser that cannot read it would lose the copy that works. Fix the consumer first.", kindsOf(strange))
 		}
 		v.Because = append(append([]string{fact}, rekeyLines(c)...), f.failureLine()...)
 		v.Against = []runbook.Advice{{Mitigation: runbook.FlushCache, Reason: "the authoriser would fetch a set that it cannot parse"}, {Mitigation: runbook.RestartAuthoriser, Reason: "the authoriser would fetch a set that it cannot parse"}}

@@ -81,7 +81,7 @@ func eventsURL(raw string) (string, error) {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil || u.Hostname() == "":
-		return "", errors.New("pagerduty: escalation.pagerduty_url is no URL: write " + DefaultPagerDutyURL + ", or leave it out")
+		return "", errors.New("pagerduty: escalation.pagerduty_url is not a URL: write " + DefaultPagerDutyURL + ", or leave it out")
 	case u.User != nil || u.RawQuery != "":
 		return "", errors.New("pagerduty: escalation.pagerduty_url must hold no password and no query: the key has its own setting, escalation.pagerduty_key")
 	case !outbound.Private(u):
@@ -170,11 +170,11 @@ func (p *PagerDuty) explain(action string, x *exchange, n int, err error) error 
 	}
 	switch {
 	case x.err != nil:
-		return fmt.Errorf("%s: no answer from %s after %s: nobody was paged by it; check escalation.pagerduty_url and the way out of the network, and page by hand: %w", what, p.url, times(n), x.err)
+		return fmt.Errorf("%s: no answer from %s after %s: nobody was paged by it; check escalation.pagerduty_url and outbound network access, and page by hand: %w", what, p.url, times(n), x.err)
 	case x.status == http.StatusBadRequest || x.status == http.StatusForbidden || x.status == http.StatusUnauthorized:
 		return fmt.Errorf("%s: refused with %d%s: check that escalation.pagerduty_key is the integration key of an Events API v2 integration, and page by hand", what, x.status, said)
 	case x.status == http.StatusTooManyRequests:
-		return fmt.Errorf("%s: too many events for this key (429) after %s: page by hand, it is tried again with the next point", what, times(n))
+		return fmt.Errorf("%s: too many events for this key (429) after %s: page by hand; it is tried again with the next point", what, times(n))
 	case x.status >= 300 && x.status < 400:
 		return fmt.Errorf("%s: %s redirects (%d), which is not followed with a key: set escalation.pagerduty_url to where it leads", what, p.url, x.status)
 	case x.status > 0:

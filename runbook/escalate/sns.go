@@ -37,7 +37,7 @@ type SNS struct {
 func NewSNS(cfg aws.Config, topic string) (*SNS, error) {
 	a, err := arn.Parse(topic)
 	if err != nil || a.Service != "sns" || a.Region == "" || a.AccountID == "" || a.Resource == "" || strings.Contains(a.Resource, ":") {
-		return nil, fmt.Errorf("sns: escalation.sns_topic %q is no topic: write its ARN, like arn:aws:sns:eu-west-2:111122223333:identity-oncall", topic)
+		return nil, fmt.Errorf("sns: escalation.sns_topic %q is not a topic: write its ARN, like arn:aws:sns:eu-west-2:111122223333:identity-oncall", topic)
 	}
 	api := sns.NewFromConfig(cfg, func(o *sns.Options) {
 		o.Region = a.Region

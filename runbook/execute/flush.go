@@ -113,7 +113,7 @@ func (c *copying) discard(ctx context.Context) error {
 // nothingLeft ends the run, or goes on with the steps after the flush.
 func (m *Machine) nothingLeft(t *check.Target, run runbook.Run, begin time.Time) runbook.Transition {
 	if run.Plan.Restart == nil && run.Plan.Gateway == nil {
-		return runbook.Transition{From: run.State, To: runbook.StateObsolete, Outcome: "Nothing is left to do: every planned entry is gone or was rewritten meanwhile."}
+		return runbook.Transition{From: run.State, To: runbook.StateObsolete, Outcome: "Nothing is left to do: every planned entry is gone or was rewritten in the meantime."}
 	}
 	receipt := runbook.Receipt{Step: "snapshot", Status: runbook.StatusOK, Summary: "nothing is left to delete: the planned entries are gone or rewritten", Proof: []string{}, StartedAt: begin, EndedAt: m.clock.Now()}
 	return runbook.Transition{From: run.State, To: next(t, run, runbook.StateVerify), Receipt: &receipt}

@@ -35,7 +35,7 @@ func (m *Machine) standing(ctx context.Context, t *check.Target, receipt runbook
 	}
 	receipt.Proof = append(receipt.Proof, fmt.Sprintf("%d of %s as before, read back", n[runbook.FateLeft], runbook.Plural(len(saved), "entry is", "entries are")))
 	if n[runbook.FateGone] > 0 {
-		receipt.Proof = append(receipt.Proof, runbook.Plural(n[runbook.FateGone], "entry has", "entries have")+" gone meanwhile: expired, or deleted by somebody else")
+		receipt.Proof = append(receipt.Proof, runbook.Plural(n[runbook.FateGone], "entry has", "entries have")+" gone in the meantime: expired, or deleted by somebody else")
 	}
 	return receipt
 }

@@ -89,7 +89,7 @@ func (m *Machine) fail(run runbook.Run, receipt *runbook.Receipt, format string,
 // start holds every rule against the world once more. Nothing was touched yet.
 func (m *Machine) start(ctx context.Context, t *check.Target, run runbook.Run) (runbook.Transition, error) {
 	if now := m.clock.Now(); !run.StartBy.IsZero() && now.After(run.StartBy) {
-		return runbook.Transition{From: run.State, To: runbook.StateExpired, Outcome: fmt.Sprintf("It was approved %s ago and had not started. Nothing was touched; check again before you request it anew.", runbook.Duration(now.Sub(run.ApprovedAt)))}, nil
+		return runbook.Transition{From: run.State, To: runbook.StateExpired, Outcome: fmt.Sprintf("It was approved %s ago and had not started. Nothing was touched; check again before you request it again.", runbook.Duration(now.Sub(run.ApprovedAt)))}, nil
 	}
 	if busy, err := approve.ConflictingRun(ctx, m.ledger, run); err != nil {
 		return runbook.Transition{}, err

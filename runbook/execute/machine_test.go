@@ -169,7 +169,7 @@ func TestStartHoldsTheRulesOnceMore(t *testing.T) {
 		{"edges disagree", func(o *runbooktest.World) { o.Live.Become(standin.Disagreeing) }, runbook.StateFailed, "disagree"},
 		{"everything that is left was judged before", func(o *runbooktest.World) { o.Clock.Advance(time.Minute) }, runbook.StateSnapshot, ""},
 		{"the verdict turned", func(o *runbooktest.World) { o.Cache.Set("jwks:current", "keys a=1 b=2") }, runbook.StateFailed, "retired key cached"},
-		{"nobody may approve any more", func(o *runbooktest.World) { o.People.Groups["S0LEADS"] = nil }, runbook.StateFailed, "may not approve mitigations of production any more"},
+		{"nobody may approve any more", func(o *runbooktest.World) { o.People.Groups["S0LEADS"] = nil }, runbook.StateFailed, "may no longer approve mitigations of production"},
 		{"flushed meanwhile", func(o *runbooktest.World) {
 			o.Ledger.Put(runbook.Run{ID: "other", Resource: runbooktest.Resource, State: runbook.StateDone, Receipts: []runbook.Receipt{{Step: "flush-cache", EndedAt: standin.T0}}})
 		}, runbook.StateFailed, "was flushed"},

@@ -150,7 +150,7 @@ func (m *Machine) gateway(ctx context.Context, t *check.Target, run runbook.Run)
 	g := run.Plan.Gateway
 	receipt := runbook.Receipt{Step: string(runbook.FlushGateway), Status: runbook.StatusOK, StartedAt: begin, EndedAt: m.clock.Now(), Proof: []string{
 		fmt.Sprintf("without it, results would have been repeated for up to %s", runbook.Duration(g.TTL))},
-		Summary: fmt.Sprintf("API Gateway accepted the order to empty the result cache of %s; the effect cannot be read back", g.Name())}
+		Summary: fmt.Sprintf("API Gateway accepted the request to empty the result cache of %s; the effect cannot be read back", g.Name())}
 	tr := m.onward(t, run, runbook.StateGateway, receipt, receipt.Summary+".")
 	tr.Audit = []runbook.AuditEntry{approve.Audit(run, receipt.EndedAt, runbook.AuditSelf, "effect", receipt.Step+": "+receipt.Summary)}
 	return tr, nil

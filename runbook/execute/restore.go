@@ -105,7 +105,7 @@ func (m *Machine) writeBack(ctx context.Context, t *check.Target, run runbook.Ru
 		}
 	}
 	note(runbook.FateRewritten, "entry holds a newer value and was left alone", "entries hold newer values and were left alone")
-	note(runbook.FateExpired, "entry would have expired meanwhile", "entries would have expired meanwhile")
+	note(runbook.FateExpired, "entry would have expired in the meantime", "entries would have expired in the meantime")
 	if n[runbook.FateGone] > 0 {
 		receipt.Status = runbook.StatusFail
 		note(runbook.FateGone, "entry is not there", "entries are not there")

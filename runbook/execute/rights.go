@@ -144,9 +144,9 @@ func (m *Machine) askRights(ctx context.Context, t *check.Target, run runbook.Ru
 func stillBreaks(h *approve.Membership, t *check.Target, run runbook.Run) error {
 	by := run.Requester
 	if !t.Policy.BreakGlass {
-		return runbook.Refuse(approve.RefusedBreakGlass, "Target %s does not allow acting without an approval any more.", t.Name)
+		return runbook.Refuse(approve.RefusedBreakGlass, "Target %s no longer allows acting without an approval.", t.Name)
 	}
-	err := h.StillRequests(t, by, "broke the glass")
+	err := h.StillRequests(t, by, "used break-glass")
 	if err != nil && h.ByConfiguration(t, by.ID, run.Via, err) {
 		return nil
 	}

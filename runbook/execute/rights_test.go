@@ -81,7 +81,7 @@ func TestAnApproverFallsBeforeTheSecondApproval(t *testing.T) {
 			}
 			fall(o)
 			a, err := o.Click(t, run, "U0LEA", runbook.DecideApprove)
-			if err != nil || a.Run.State != runbook.StatePending || !strings.Contains(a.Text, "1 of 2 approvals. An earlier one does not count any more: u0liz") {
+			if err != nil || a.Run.State != runbook.StatePending || !strings.Contains(a.Text, "1 of 2 approvals. An earlier one no longer counts: u0liz") {
 				t.Fatalf("%s, %q, %v", a.Run.State, a.Text, err)
 			}
 			if !strings.HasSuffix(o.Ledger.Trail(), "reopen approve") {
@@ -128,7 +128,7 @@ func TestAnApproverFallsBeforeTheStart(t *testing.T) {
 	o.Target.Policy.Approvers = []string{"U0LIZ", "U0ANN"}
 	id := o.Approve(t, runbooktest.Request("U0ANN")).ID
 	o.People.Make(approve.KindGone, "U0LIZ")
-	if run, _ := o.Advance(t, id); run.State != runbook.StateFailed || !strings.Contains(run.Outcome, "u0liz, who approved it, is no full member") {
+	if run, _ := o.Advance(t, id); run.State != runbook.StateFailed || !strings.Contains(run.Outcome, "u0liz, who approved it, is no longer a full member") {
 		t.Errorf("nobody is left to ask: %s, %q", run.State, run.Outcome)
 	}
 }

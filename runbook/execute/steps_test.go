@@ -135,7 +135,7 @@ func TestChangedFunctionIsANewPlan(t *testing.T) {
 		change func(*runbooktest.Surroundings)
 		words  string
 	}{
-		"code":     {func(s *runbooktest.Surroundings) { s.Function.CodeSHA = "other" }, "deployed anew"},
+		"code":     {func(s *runbooktest.Surroundings) { s.Function.CodeSHA = "other" }, "redeployed"},
 		"version":  {func(s *runbooktest.Surroundings) { s.Function.Version = "14" }, "version 14 now, not 12"},
 		"revision": {func(s *runbooktest.Surroundings) { s.Function.Revision = "r2" }, "configuration of function authoriser was changed"},
 		"alias": {func(s *runbooktest.Surroundings) {

@@ -98,7 +98,7 @@ func TestUndoIsRefused(t *testing.T) {
 		words string
 	}{
 		"the copy is gone":   {func(o *runbooktest.World, of *runbook.Run) { delete(o.Snaps.Saved, of.ID) }, approve.RefusedGone, "copies are kept for a day"},
-		"nothing is missing": {func(o *runbooktest.World, of *runbook.Run) { rewriteAll(o, "keys b=2") }, runbook.RefusedNothing, "3 entries were written anew since"},
+		"nothing is missing": {func(o *runbooktest.World, of *runbook.Run) { rewriteAll(o, "keys b=2") }, runbook.RefusedNothing, "3 entries were rewritten since"},
 		"all expired":        {func(o *runbooktest.World, _ *runbook.Run) { o.Clock.Advance(2 * time.Hour) }, runbook.RefusedNothing, "3 entries have expired"},
 		"unknown run":        {func(_ *runbooktest.World, of *runbook.Run) { of.ID = "0101-nothing" }, approve.RefusedUnknownRun, ""},
 		"it kept no copy": {func(o *runbooktest.World, of *runbook.Run) {

@@ -95,7 +95,7 @@ func NewVerifier(cfg aws.Config, clock runbook.Clock) (*Verifier, error) {
 	}
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" {
-		return nil, fmt.Errorf("the endpoint of STS is no URL: %q", raw)
+		return nil, fmt.Errorf("the endpoint of STS is not a URL: %q", raw)
 	}
 	v.endpoint = u
 	return v, nil
@@ -139,7 +139,7 @@ func (v *Verifier) Who(ctx context.Context, proof string, purpose []byte) (strin
 func (v *Verifier) request(ctx context.Context, proof string, purpose []byte) (*http.Request, error) {
 	given, err := url.Parse(proof)
 	if err != nil {
-		return nil, errors.New("it is no signed request")
+		return nil, errors.New("it is not a signed request")
 	}
 	query, err := v.signedQuery(given)
 	if err != nil {
@@ -152,7 +152,7 @@ func (v *Verifier) request(ctx context.Context, proof string, purpose []byte) (*
 	to.RawQuery = query.Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, to.String(), nil)
 	if err != nil {
-		return nil, errors.New("it is no signed request")
+		return nil, errors.New("it is not a signed request")
 	}
 	req.Header.Set(boundHeader, digest(purpose))
 	return req, nil
@@ -167,7 +167,7 @@ func (v *Verifier) to(given *url.URL) (*url.URL, error) {
 		return &url.URL{Scheme: v.endpoint.Scheme, Host: v.endpoint.Host, Path: "/"}, nil
 	}
 	if !stsHost().MatchString(given.Host) {
-		return nil, fmt.Errorf("it is meant for %q, which is no address of STS", given.Host)
+		return nil, fmt.Errorf("it is meant for %q, which is not an address of STS", given.Host)
 	}
 	return &url.URL{Scheme: "https", Host: given.Host, Path: "/"}, nil
 }

@@ -155,7 +155,7 @@ func TestProofRefused(t *testing.T) {
 		}), "approve r1", "SignatureDoesNotMatch", 0},
 		{"not bound", edit(func(q url.Values) { q.Set("X-Amz-SignedHeaders", "host") }), "approve r1", "not bound", 0},
 		{"no date", edit(func(q url.Values) { q.Set("X-Amz-Date", "noon") }), "approve r1", "not when", 0},
-		{"nonsense", "::", "approve r1", "no signed request", 0},
+		{"nonsense", "::", "approve r1", "not a signed request", 0},
 		{"nothing", "", "approve r1", "something else", 0},
 	} {
 		v := verifier(t, sts.URL, later{by: c.ahead})

@@ -25,7 +25,7 @@ func ParseAuditMark(text string) (AuditMark, error) {
 	hash, number, _ := strings.Cut(strings.TrimSpace(text), "@")
 	seq, err := strconv.ParseInt(number, 10, 64)
 	if err != nil || seq < 1 || len(hash) != 64 || strings.Trim(hash, "0123456789abcdef") != "" {
-		return AuditMark{}, fmt.Errorf("%q is no head of an audit trail: it looks like 3f…c1@1204, as the log has it after %q", text, headText)
+		return AuditMark{}, fmt.Errorf("%q is not the head of an audit trail: it looks like 3f…c1@1204, as the log has it after %q", text, headText)
 	}
 	return AuditMark{Seq: seq, Hash: hash}, nil
 }

@@ -61,7 +61,7 @@ func sqlitePath(url string) (string, error) {
 	if rest, ok := strings.CutPrefix(url, "sqlite:"); ok {
 		path = strings.TrimPrefix(rest, "//")
 	} else if i := strings.Index(url, "://"); i > 0 {
-		return "", fmt.Errorf("%q is no kind of journal; give a file path or postgres://…", url[:i])
+		return "", fmt.Errorf("%q is not a kind of journal; give a file path or postgres://…", url[:i])
 	}
 	if path == "" || path == ":memory:" {
 		return "", errors.New("a journal has to outlive the program; give the path of a file")

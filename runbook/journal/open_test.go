@@ -101,7 +101,7 @@ func TestOpenRefuses(t *testing.T) {
 	}{
 		{Settings{URL: ""}, "give the path of a file"},
 		{Settings{URL: ":memory:"}, "has to outlive the program"},
-		{Settings{URL: "mysql://localhost/x"}, `"mysql" is no kind of journal`},
+		{Settings{URL: "mysql://localhost/x"}, `"mysql" is not a kind of journal`},
 		{Settings{URL: dir}, "it is a directory"},
 		{Settings{URL: filepath.Join(dir, "no", "jwksbot.db")}, "does not exist; create it"},
 		{Settings{URL: filepath.Join(text, "jwksbot.db")}, "not a directory"},

@@ -16,7 +16,7 @@ import (
 var errHeld = errors.New("the resource is held")
 
 // errMissed says that somebody changed the row in between.
-var errMissed = errors.New("the run was changed meanwhile")
+var errMissed = errors.New("the run was changed in the meantime")
 
 // attempts bounds how often a change is tried against others.
 const attempts = 10

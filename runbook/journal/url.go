@@ -21,7 +21,7 @@ func CheckURL(place string) error {
 	case isPostgres(place):
 		return nil
 	case isURL && kind != "sqlite" && scheme.MatchString(kind):
-		return fmt.Errorf("%q is no kind of journal; give a file path or postgres://…", kind)
+		return fmt.Errorf("%q is not a kind of journal; give a file path or postgres://…", kind)
 	case redact.URLs(place) != place, hasAt && strings.Contains(access, "@"):
 		return errors.New("this looks like a connection string with a password; give a file path, or a URL that begins with postgres://")
 	}

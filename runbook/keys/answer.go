@@ -28,9 +28,9 @@ func judgeAnswer(p runbook.Probe, d *document) string {
 	case set.Shape == runbook.ShapeUnreadable:
 		return "it answers HTTP 200 without a key set: " + strings.Join(set.Problems, "; ")
 	case set.Shape != runbook.ShapeSet:
-		return fmt.Sprintf("its answer is no key set: it has the shape %q, which verifiers do not read", set.Shape)
+		return fmt.Sprintf("its answer is not a key set: it has the shape %q, which verifiers do not read", set.Shape)
 	case d.broken:
-		return "its answer is no valid JSON: " + strings.Join(set.Problems, "; ")
+		return "its answer is not valid JSON: " + strings.Join(set.Problems, "; ")
 	case len(set.Keys) == 0:
 		return "its key set is empty"
 	case set.Usable == 0:

@@ -283,7 +283,7 @@ func TestDecodeContents(t *testing.T) {
 		{"no bytes", "jwks", "", runbook.ContentEmpty, "nothing", "nothing, 0 bytes", ""},
 		{"html", "jwks", "<html>secret</html>", runbook.ContentPoison, "HTML page", "HTML page, 19 bytes", ""},
 		{"html in gzip", "jwks", gz("<html></html>"), runbook.ContentPoison, "gzip > HTML page", "HTML page", ""},
-		{"error body", "jwks", `{"message":"secret"}`, runbook.ContentPoison, "JSON that is no key set", `members "message"`, ""},
+		{"error body", "jwks", `{"message":"secret"}`, runbook.ContentPoison, "JSON that is not a key set", `members "message"`, ""},
 		{"cut off", "jwks", one[:len(one)/2], runbook.ContentPoison, "JSON that is cut off", "the text ends", ""},
 		{"text", "jwks", "Service Unavailable", runbook.ContentPoison, "text", "text, 19 bytes", ""},
 		{"trailing", "jwks", one + "}", runbook.ContentPoison, "JSON key set", "1 bytes of other text", ""},

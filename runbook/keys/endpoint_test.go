@@ -73,7 +73,7 @@ func TestProbeAnswers(t *testing.T) {
 		{"null set", "application/json", `{"keys":null}`, 200, "empty"},
 		{"nothing", "application/json", "", 200, "without a key set: empty"},
 		{"cut off", "application/json", two[:100], 200, "the text ends where"},
-		{"trailing", "application/json", two + "x", 200, "no valid JSON"},
+		{"trailing", "application/json", two + "x", 200, "not valid JSON"},
 		{"encryption only", "application/json", set(good("a").with("use", "enc")), 200, "none of its 1 keys can check a signature"},
 		{"unusable only", "application/json", set(good("a").with("e", "AQ")), 200, "exponent is 1"},
 		{"too large", "application/json", `{"keys":[` + strings.Repeat(" ", maxBody) + good("a").String() + `]}`, 200, "larger than 1 MiB"},

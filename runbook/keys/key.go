@@ -103,7 +103,7 @@ func (j *judge) readKid(from origin) {
 			j.odd("member kid: missing kid, tokens cannot name this key")
 		}
 	case raw[0] != '"':
-		j.refuse("member kid: a kid that is no string (%s)", kind(raw))
+		j.refuse("member kid: a kid that is not a string (%s)", kind(raw))
 	default:
 		j.key.Kid = unquote(raw)
 	}

@@ -48,7 +48,7 @@ func (j *judge) fitAlg() {
 	switch {
 	case alg == "" || j.key.Kty == "":
 	case alg == "none":
-		j.refuse("member alg: none is no signature")
+		j.refuse("member alg: none is not a signature")
 	case !known:
 		j.odd("member alg: %q is not a registered name", alg)
 	case need.kty != j.key.Kty:

@@ -46,7 +46,7 @@ type nature string
 const (
 	natureNothing nature = "nothing"
 	natureHTML    nature = "HTML page"
-	natureJSON    nature = "JSON that is no key set"
+	natureJSON    nature = "JSON that is not a key set"
 	natureNull    nature = "JSON null"
 	natureCut     nature = "JSON that is cut off"
 	natureText    nature = "text"

@@ -78,9 +78,9 @@ func timelineRow(row runbook.AuditEntry) string {
 	case string(runbook.DecideWithdraw):
 		return "withdrew" + timelineWhy(row.Detail)
 	case string(runbook.DecideBreakGlass):
-		return "broke the glass" + timelineWhy(row.Detail)
+		return "used break-glass" + timelineWhy(row.Detail)
 	case "replan":
-		return "the plan was made anew" + timelineWhy(row.Detail)
+		return "a new plan was made" + timelineWhy(row.Detail)
 	case "refused":
 		return "was refused" + timelineWhy(row.Detail)
 	case "stop_watch":

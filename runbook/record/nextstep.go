@@ -77,7 +77,7 @@ func again(r runbook.Run, req approve.Request) approve.Request {
 func NextSteps(r runbook.Run) []NextStep {
 	switch r.State {
 	case runbook.StateDenied, runbook.StateWithdrawn, runbook.StateExpired:
-		return []NextStep{{Kind: NextRetry, Label: "Request again", Why: "the same request once more, checked anew"}}
+		return []NextStep{{Kind: NextRetry, Label: "Request again", Why: "the same request again, with new checks"}}
 	case runbook.StateWatch, runbook.StateEscalate, runbook.StateDone, runbook.StateFailed:
 	default:
 		return nil

@@ -158,7 +158,7 @@ func timelinePeople(run runbook.Run) []TimelinePerson {
 
 func timelineDid(d runbook.Decision) string {
 	said := map[runbook.DecisionKind]string{runbook.DecideApprove: "approved it", runbook.DecideDeny: "denied it", runbook.DecideWithdraw: "withdrew it",
-		runbook.DecideBreakGlass: "broke the glass: nobody else was asked", runbook.DecideStop: "stopped the watch"}
+		runbook.DecideBreakGlass: "used break-glass: nobody else was asked", runbook.DecideStop: "stopped the watch"}
 	return fmt.Sprintf("%s via %s", cmp.Or(said[d.Kind], string(d.Kind)), d.Via)
 }
 

@@ -176,7 +176,7 @@ func TestARequestThatKills(t *testing.T) {
 	r.service.decide = func(journal.RequestTransaction, approve.Click) (approve.Answer, error) { panic("nil map") }
 	r.serves(t)
 	_, err := r.client.Do(ctx, approval())
-	if err == nil || !strings.Contains(err.Error(), "it panicked over this request") || !strings.Contains(log.String(), "nil map") || !strings.Contains(log.String(), "carryout.go") {
+	if err == nil || !strings.Contains(err.Error(), "it panicked on this request") || !strings.Contains(log.String(), "nil map") || !strings.Contains(log.String(), "carryout.go") {
 		t.Errorf("%v\n%s", err, log.String())
 	}
 }

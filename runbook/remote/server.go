@@ -123,7 +123,7 @@ func (s *Server) settle(ctx context.Context, r runbook.RemoteRequest, log *slog.
 	defer func() {
 		if v := recover(); v != nil {
 			log.Error("a request from a terminal panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
-			reply, err = Reply{}, errors.New("a fault of jwksbot: it panicked over this request; its log has the details")
+			reply, err = Reply{}, errors.New("a fault of jwksbot: it panicked on this request; its log has the details")
 		}
 	}()
 	switch {

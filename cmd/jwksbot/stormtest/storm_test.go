@@ -36,7 +36,7 @@ func TestKillStorm(t *testing.T) {
 	if text := os.Getenv("JWKSBOT_KILLS"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
-			t.Fatalf("JWKSBOT_KILLS=%q is no number of kills", text)
+			t.Fatalf("JWKSBOT_KILLS=%q is not a number of kills", text)
 		}
 		kills = n
 	} else if testing.Short() {
