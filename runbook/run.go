@@ -1,6 +1,7 @@
 package runbook
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -127,6 +128,12 @@ const (
 	DecideBreakGlass DecisionKind = "break_glass"
 	DecideStop       DecisionKind = "stop" // ended the watch early; kept in Watch.Stopped
 )
+
+var decided = map[DecisionKind]string{DecideApprove: "approved", DecideDeny: "denied", DecideWithdraw: "withdrew",
+	DecideBreakGlass: "used break-glass for", DecideStop: "stopped the watch of"}
+
+// Did says what a person did to something: "approved it".
+func (k DecisionKind) Did(what string) string { return cmp.Or(decided[k], string(k)) + " " + what }
 
 // Decision is one person's decision on one generation of a run's plan.
 type Decision struct {

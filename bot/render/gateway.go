@@ -35,7 +35,7 @@ func gatewayBlocks(ev *runbook.GatewayEvidence) []slack.Block {
 			lines = append(lines, moreLine(len(ev.Authorisers)-i)+" authorisers")
 			break
 		}
-		lines = append(lines, authoriserText(ev.Kind, a))
+		lines = append(lines, authoriserText(a))
 	}
 	return []slack.Block{titled("Gateway "+prose(ev.Title(), LimitSentence), bullets(lines), maxRows, roomBlock)}
 }
@@ -73,7 +73,7 @@ func gatewayBars(points []runbook.GatewayPoint) string {
 }
 
 // authoriserText says who judges tokens, and how long an answer is repeated.
-func authoriserText(api runbook.APIKind, a runbook.GatewayAuthoriser) string {
+func authoriserText(a runbook.GatewayAuthoriser) string {
 	name := "authoriser " + Code(cmp.Or(a.Name, a.ID))
 	switch a.Kind {
 	case runbook.LambdaAuthoriser:
@@ -83,21 +83,13 @@ func authoriserText(api runbook.APIKind, a runbook.GatewayAuthoriser) string {
 		}
 		return s + "; its answers are cached for " + runbook.Duration(a.ResultTTL)
 	case runbook.ManagedJWT, runbook.ManagedUserPool:
-		s := name + " is managed by AWS: the gateway validates tokens itself and keeps the keys for up to " + managedFor(api, a.Kind) + "; nobody can flush that"
+		s := name + " is managed by AWS: the gateway validates tokens itself and keeps the keys for up to " + fmt.Sprintf("%g h", a.KeysKept().Hours()) + "; nobody can flush that"
 		if a.Issuer != "" {
 			s += "; issuer " + Code(a.Issuer)
 		}
 		return s
 	}
 	return name + " is of a kind that jwksbot does not know"
-}
-
-// managedFor is how long a managed authoriser keeps its copy of the keys.
-func managedFor(api runbook.APIKind, kind runbook.AuthoriserKind) string {
-	if kind == runbook.ManagedUserPool || api == runbook.RestAPI {
-		return "1 h"
-	}
-	return "2 h"
 }
 
 // functionBlocks show the authoriser's function and what a restart would do.

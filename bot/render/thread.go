@@ -1,7 +1,6 @@
 package render
 
 import (
-	"cmp"
 	"fmt"
 
 	"github.com/slack-go/slack"
@@ -60,17 +59,11 @@ func plannedLines(p runbook.Plan) []string {
 	return lines
 }
 
-// decisionWords name the kinds of decision as what somebody did.
-var decisionWords = map[runbook.DecisionKind]string{
-	runbook.DecideApprove: "approved", runbook.DecideDeny: "denied", runbook.DecideWithdraw: "withdrew",
-	runbook.DecideBreakGlass: "used break-glass for", runbook.DecideStop: "stopped the watch of",
-}
-
 func decisionLines(r runbook.Run) []string {
 	var lines []string
 	for _, d := range r.Decisions {
-		word := cmp.Or(decisionWords[d.Kind], Quoted(string(d.Kind), LimitName))
-		line := fmt.Sprintf("• %s %s %s plan %d", atTime(d.At), mention(d.By), word, d.Generation)
+		did := d.Kind.Did(fmt.Sprintf("plan %d", d.Generation))
+		line := "• " + atTime(d.At) + " " + mention(d.By) + " " + Quoted(did, LimitName)
 		if d.Via == runbook.ViaTerminal {
 			line += " from a terminal"
 			if d.Verified != "" {

@@ -146,11 +146,8 @@ func open(run runbook.Run, now time.Time) error {
 	if !ok || run.State == runbook.StateExpired || run.State == runbook.StateObsolete {
 		return runbook.Refuse(RefusedEnded, "This request is over: it is %s. %s", run.State, run.Outcome)
 	}
-	return runbook.Refuse(RefusedEnded, "Already decided: %s %s at %s; the run is now %s.", last.By.Label(), past[last.Kind], last.At.Format("15:04:05 MST"), run.State)
+	return runbook.Refuse(RefusedEnded, "Already decided: %s %s at %s; the run is now %s.", last.By.Label(), last.Kind.Did("it"), last.At.Format("15:04:05 MST"), run.State)
 }
-
-var past = map[runbook.DecisionKind]string{runbook.DecideApprove: "approved it", runbook.DecideDeny: "denied it", runbook.DecideWithdraw: "withdrew it",
-	runbook.DecideBreakGlass: "used break-glass"}
 
 // end carries out a denial or a withdrawal.
 func (s *Service) end(ctx context.Context, run runbook.Run, c Click, p Person) (runbook.Run, error) {
@@ -164,9 +161,9 @@ func (s *Service) end(ctx context.Context, run runbook.Run, c Click, p Person) (
 			return nil, err
 		}
 		decide(r, c, p, s.verified, now)
-		r.Outcome = fmt.Sprintf("%s %s.", p.Label(), past[c.Kind])
+		r.Outcome = fmt.Sprintf("%s %s.", p.Label(), c.Kind.Did("it"))
 		if c.Reason != "" {
-			r.Outcome = fmt.Sprintf("%s %s: %s", p.Label(), past[c.Kind], c.Reason)
+			r.Outcome = fmt.Sprintf("%s %s: %s", p.Label(), c.Kind.Did("it"), c.Reason)
 		}
 		return []runbook.AuditEntry{Audit(*r, now, c.By, string(c.Kind), c.Reason)}, nil
 	})

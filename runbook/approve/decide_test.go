@@ -170,10 +170,10 @@ func TestDecidedTwiceSaysWhoAndWhen(t *testing.T) {
 		o.Clock.Advance(time.Minute)
 		for _, second := range []runbook.DecisionKind{runbook.DecideApprove, runbook.DecideDeny} {
 			_, err := o.Click(t, run, "U0LEA", second)
-			standin.Refused(t, err, approve.RefusedEnded, strings.ToLower(by)+" "+approve.Past[first], "03:00:00 UTC")
+			standin.Refused(t, err, approve.RefusedEnded, strings.ToLower(by)+" "+first.Did("it"), "03:00:00 UTC")
 		}
 		_, err := o.Click(t, run, "U0ANN", runbook.DecideWithdraw)
-		standin.Refused(t, err, approve.RefusedEnded, approve.Past[first])
+		standin.Refused(t, err, approve.RefusedEnded, first.Did("it"))
 	}
 }
 

@@ -1,7 +1,6 @@
 package record
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -157,9 +156,11 @@ func timelinePeople(run runbook.Run) []TimelinePerson {
 }
 
 func timelineDid(d runbook.Decision) string {
-	said := map[runbook.DecisionKind]string{runbook.DecideApprove: "approved it", runbook.DecideDeny: "denied it", runbook.DecideWithdraw: "withdrew it",
-		runbook.DecideBreakGlass: "used break-glass: nobody else was asked", runbook.DecideStop: "stopped the watch"}
-	return fmt.Sprintf("%s via %s", cmp.Or(said[d.Kind], string(d.Kind)), d.Via)
+	did := d.Kind.Did("it") + " via " + string(d.Via)
+	if d.Kind == runbook.DecideBreakGlass {
+		did += ": nobody else was asked"
+	}
+	return did
 }
 
 // timelineRatios sums minutes up: before, then five by five.
