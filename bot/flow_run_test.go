@@ -217,7 +217,7 @@ func TestForgedButtons(t *testing.T) {
 	f := newFlow(t, flowOptions{})
 	for i, forged := range []struct{ action, value, says string }{
 		{render.ActionApprove, "", "run that jwksbot knows"},
-		{render.ActionApprove, "0214-aaaaaaaa", "run that jwksbot knows"},
+		{render.ActionApprove, "0214-aaaaaaaa", "no run with this id"},
 		{render.ActionApprove, strings.Repeat("x", 2000), "run that jwksbot knows"},
 		{render.ActionWithdraw, "0214-aaaaaaaa'; DROP TABLE runs", "run that jwksbot knows"},
 		{render.ActionRequestAgain, "0214-aaaaaaaa", "run that jwksbot knows"},

@@ -158,7 +158,7 @@ func TestRightsOnAnotherReplica(t *testing.T) {
 		"a new approver":          {func(*slacksim.Sim) {}, runbook.StateDone, "Proven: 0 of 1 old entries left"},
 		"the approver leaves":     {func(s *slacksim.Sim) { s.SetGroup("S0LEADS", "U0LEAD") }, runbook.StatePending, "U0NEW, who approved it, may no longer approve"},
 		"the requester leaves":    {func(s *slacksim.Sim) { s.SetUser(slacksim.User{ID: "U0ONCALL", Name: "robin", Deleted: true}) }, runbook.StateFailed, "robin, who requested it, is no longer a full member"},
-		"the requester's new job": {func(s *slacksim.Sim) { s.SetGroup("S0ONCALL", "U0LEAD") }, runbook.StateFailed, "robin, who requested it, may not request"},
+		"the requester's new job": {func(s *slacksim.Sim) { s.SetGroup("S0ONCALL", "U0LEAD") }, runbook.StateFailed, "robin, who requested it, may no longer request"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
