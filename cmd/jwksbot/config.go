@@ -39,7 +39,7 @@ func (configCheckCmd) run(_ context.Context, w *world) error {
 	}
 	fmt.Fprintf(w.stdout, "%s is in order: %s\n", w.config, runbook.Plural(len(cfg.Targets), "target", "targets"))
 	for _, path := range slices.Sorted(maps.Keys(cfg.Unset())) {
-		fmt.Fprintf(w.stdout, "note: %s hangs on the environment variable %s, which is not set\n", path, cfg.Unset()[path])
+		fmt.Fprintf(w.stdout, "note: %s needs the environment variable %s, which is not set\n", path, cfg.Unset()[path])
 	}
 	for i := range cfg.Targets {
 		t := &cfg.Targets[i]

@@ -286,7 +286,7 @@ func waitable(err error) bool {
 
 // awaitJournal waits until the run can be read again.
 func (a *app) awaitJournal(ctx context.Context, w *world, id string) error {
-	fmt.Fprintf(w.stderr, "%s  the journal is away; nothing is lost, waiting for it\n", a.clock.Now().Format(time.TimeOnly))
+	fmt.Fprintf(w.stderr, "%s  the journal cannot be reached; nothing is lost, waiting for it\n", a.clock.Now().Format(time.TimeOnly))
 	for {
 		if err := (runbook.SystemClock{}).Wait(ctx, time.Second); err != nil {
 			return interrupted(id)
