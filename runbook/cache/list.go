@@ -365,37 +365,3 @@ func sizeAll(ctx context.Context, p *primary, reads []*read) error {
 	}
 	return nil
 }
-
-// readLong reads the rest of values in one round trip, and in another one what
-// came after a value that turned out to be longer than its server had said.
-func readLong(ctx context.Context, p *primary, reads []*read) error {
-	for len(reads) > 0 {
-		pipe := p.client.Pipeline()
-		var asked []*read
-		for _, r := range reads {
-			if !r.whole && r.startMore(ctx, pipe) {
-				asked = append(asked, r)
-			}
-		}
-		if len(asked) == 0 {
-			return nil
-		}
-		exec(ctx, pipe)
-		reads = nil
-		for i, r := range asked {
-			err := r.settleMore()
-			if errors.Is(err, errFlood) {
-				r.leave("too large: more than %d MiB, not read", maxAnswer>>20)
-				reads = asked[i+1:]
-				break
-			}
-			if err != nil {
-				return p.explain("read entry", err)
-			}
-		}
-		for _, r := range reads {
-			r.whole = false
-		}
-	}
-	return nil
-}

@@ -20,6 +20,5 @@
 // It decides nothing about people, and judges nothing beyond its own line: the
 // verdict is drawn by package diagnose.
 //
-// To add a check, write its file, add it to the list in target.go, and name its
-// step in package runbook.
+// To add a check, write its file, and add it to the list in target.go.
 package check
